@@ -1,0 +1,21 @@
+"""What can go wrong in a way that a user can understand and act on."""
+
+
+class TrackerError(Exception):
+    """Base of all errors meant for users: its text is one plain sentence, shown as it stands."""
+
+
+class JobNotFound(TrackerError):
+    """No job with this name is stored."""
+
+
+class JobConflict(TrackerError):
+    """A job with this name is stored already, with other content."""
+
+
+class JobRefused(TrackerError):
+    """The job, or what is asked of it, breaks a rule; nothing was stored or changed."""
+
+
+class SettingsError(TrackerError):
+    """The configuration is wrong: the text names each variable, its value and what is allowed."""

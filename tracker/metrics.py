@@ -1,0 +1,331 @@
+"""Every metric of the tracker, and the recorder that a process counts them with.
+
+The constants below are the whole catalogue: nothing is counted that has no constant here, and the page
+``docs/metrics.md`` is printed from them by ``python -m tracker.metrics``. Label values come from the program
+and its configuration, never from a message, so that nobody who can send messages can make the number of
+time series grow.
+
+Each process has one `Recorder`. The supervisor adds up what its children recorded, so a counter here is
+the sum over the processes of one ``tracker run``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+OTHER = "other"
+"""Stands for a label value that the catalogue does not list."""
+
+
+class Kind(Enum):
+    """How a metric behaves, in Prometheus's words."""
+
+    COUNTER = "counter"  # only grows, also over restarts of a child
+    GAUGE = "gauge"  # what is so now; goes with the process that said it
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A label: with `values`, one of these; without, a name from the configuration or a number."""
+
+    name: str
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One entry of the catalogue. `name` is what Prometheus shows, without ``_total`` or ``_bucket``."""
+
+    name: str
+    kind: Kind
+    help: str
+    unit: str
+    labels: tuple[Label, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+    def zeros(self) -> Iterable[tuple[str, ...]]:
+        """Return the label values that are known beforehand, so that counters can start at 0."""
+        return itertools.product(*(label.values for label in self.labels))
+
+
+def _counter(name: str, help_: str, unit: str, *labels: Label) -> Metric:
+    return Metric(name, Kind.COUNTER, help_, unit, labels)
+
+
+def _gauge(name: str, help_: str, unit: str, *labels: Label) -> Metric:
+    return Metric(name, Kind.GAUGE, help_, unit, labels)
+
+
+# From half a millisecond, one statement on few rows, to a minute, a database that is in trouble.
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_RECORDS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0, 30_000.0, 100_000.0)
+_BYTES = (1e3, 1e4, 1e5, 3e5, 1e6, 3e6, 1e7, 3e7, 1e8)
+
+_ENDED = Label("reason", ("cancelled", "failed", "completed", "unknown_job"))
+_PROCESS = Label("process")
+
+# What came in, and what became of it.
+
+MESSAGES = _counter(
+    "tracker_messages",
+    "Records read, by what they were and what became of them. A redelivered record is one that an earlier "
+    "batch had applied already; it is counted as that only.",
+    "records",
+    Label("kind", ("proxied", "event", "unreadable")),
+    Label("outcome", ("forwarded", "consumed", "dropped", "held", "dead_letter", "redelivered")),
+)
+REPORTS = _counter(
+    "tracker_reports",
+    "Reports on tasks, from proxied messages and events alike.",
+    "reports",
+    Label("kind", ("complete", "failed", "progress", "retry")),
+)
+REPORTS_IGNORED = _counter(
+    "tracker_reports_ignored",
+    "Reports of events that changed nothing since their job had ended or is not known.",
+    "reports",
+    _ENDED,
+)
+DROPS = _counter(
+    "tracker_drops",
+    "Proxied messages that were not forwarded, by the status of their job.",
+    "records",
+    _ENDED,
+)
+DEAD_LETTERS = _counter(
+    "tracker_dead_letters",
+    "Records sent to the dead-letter topic, by the reason in their header.",
+    "records",
+    Label(
+        "reason",
+        (
+            "not-json",
+            "not-an-object",
+            "missing-field",
+            "wrong-type",
+            "bad-job-task-id",
+            "percentage-out-of-range",
+            "unknown-classifier",
+            "unknown-version",
+            "nul-in-text",
+            "too-large",
+            "too-deep",
+            "destination-not-allowed",
+            "destination-unknown",
+            "database-rejected",
+        ),
+    ),
+)
+UNTRACKED = _counter(
+    "tracker_untracked_messages",
+    "Proxied messages that name no task; they are forwarded and report nothing.",
+    "records",
+)
+CONTRADICTIONS = _counter(
+    "tracker_contradictions",
+    "Messages that disagree about how many children a task has; the highest index wins.",
+    "records",
+)
+
+# What was sent without being asked for by a message's destination.
+
+RELEASES = _counter(
+    "tracker_releases",
+    "Jobs sent because their last prerequisite had completed.",
+    "jobs",
+)
+SCHEDULED_SENDS = _counter(
+    "tracker_scheduled_sends",
+    "Messages that the scheduler sent: jobs for the first time, jobs whose delay was over, and messages that "
+    "had been held for a job or partition ID that was resumed.",
+    "records",
+    Label("kind", ("first", "delayed", "resumed")),
+)
+HELD_DROPPED = _counter(
+    "tracker_held_messages_dropped",
+    "Held messages dropped since their job was cancelled or deleted while it was paused.",
+    "records",
+)
+
+# The batch.
+
+BATCHES = _counter("tracker_batches", "Batches applied and published.", "batches")
+BATCH_RECORDS = Metric(
+    "tracker_batch_records", Kind.HISTOGRAM, "Records in a batch.", "records", buckets=_RECORDS
+)
+BATCH_BYTES = Metric("tracker_batch_bytes", Kind.HISTOGRAM, "Bytes in a batch.", "bytes", buckets=_BYTES)
+STAGE_DURATION = Metric(
+    "tracker_stage_duration_seconds",
+    Kind.HISTOGRAM,
+    "How long a batch was in each stage. Commit is the database's, publish is the whole Kafka transaction.",
+    "seconds",
+    (Label("stage", ("poll", "decode", "load", "fold", "write", "release", "commit", "publish", "clean")),),
+    _SECONDS,
+)
+LAG = _gauge(
+    "tracker_lag_records",
+    "Records of a Kafka partition that are behind the committed offset of the group.",
+    "records",
+    Label("topic"),
+    Label("kafka_partition"),
+)
+
+# Trouble.
+
+DATABASE_RETRIES = _counter(
+    "tracker_database_retries",
+    "Database transactions run again from the start.",
+    "transactions",
+    Label("cause", ("unavailable", "deadlock", "serialization", OTHER)),
+)
+KAFKA_RETRIES = _counter("tracker_kafka_retries", "Calls to Kafka made again as they stood.", "calls")
+KAFKA_ABORTS = _counter(
+    "tracker_kafka_aborts", "Kafka transactions aborted; their batch is done again.", "transactions"
+)
+KAFKA_PRODUCER_RESTARTS = _counter(
+    "tracker_kafka_producer_restarts",
+    "Producers made anew after an error that the old one could not go on from.",
+    "producers",
+)
+REBALANCES = _counter(
+    "tracker_rebalances",
+    "Times that a worker was given Kafka partitions, gave some up, or lost them without being asked.",
+    "times",
+    Label("kind", ("assigned", "revoked", "lost")),
+)
+
+# The processes.
+
+WORKERS = _gauge("tracker_workers", "Worker processes that there should be.", "processes")
+WORKERS_READY = _gauge(
+    "tracker_workers_ready",
+    "Worker processes that have joined the group and reached the database.",
+    "processes",
+)
+RESTARTS = _counter(
+    "tracker_worker_restarts",
+    "Processes started again: they had ended by themselves, or were killed since they were stuck.",
+    "processes",
+    _PROCESS,
+    Label("cause", ("exited", "stuck")),
+)
+LAST_PROGRESS = _gauge(
+    "tracker_last_progress_timestamp_seconds",
+    "When a process last finished something, in seconds since 1970.",
+    "seconds",
+    _PROCESS,
+)
+BUILD_INFO = _gauge("tracker_build_info", "Always 1; the labels say what runs.", "", Label("version"))
+
+CATALOGUE: Mapping[str, Metric] = {
+    metric.name: metric for metric in list(globals().values()) if isinstance(metric, Metric)
+}
+"""All metrics by name, in the order of this page."""
+
+Series = dict[tuple[str, ...], tuple[float, ...]]
+"""Label values (in the catalogue's order) to numbers: one for a counter or gauge; for a histogram the
+count of each bucket, of what is above the last one, and the sum of what was observed."""
+
+Snapshot = dict[str, Series]
+"""What a process has recorded, by metric name. Plain builtin types: it goes through pipes."""
+
+
+class Recorder:
+    """Counts in memory; one for a process, shared by its threads.
+
+    No call blocks for longer than it takes to add a number. A label that the metric does not have, or one
+    that is left out, is a mistake in the program and raises ``TypeError``; a value that the catalogue
+    does not list is counted as ``other``.
+    """
+
+    def __init__(self) -> None:
+        # `x += 1` on a shared dict loses counts when threads meet in it. An uncontended lock is about
+        # 50 ns, and it is taken some twenty times a batch.
+        self._lock = threading.Lock()
+        self._numbers: dict[str, dict[tuple[str, ...], list[float]]] = {}
+
+    def add(self, metric: Metric, amount: float = 1, **labels: str) -> None:
+        """Add `amount`, which is not negative, to a counter."""
+        key = _key(metric, labels)
+        with self._lock:
+            self._series(metric, key, size=1)[0] += amount
+
+    def set(self, metric: Metric, value: float, **labels: str) -> None:
+        """Set a gauge."""
+        key = _key(metric, labels)
+        with self._lock:
+            self._series(metric, key, size=1)[0] = value
+
+    def forget(self, metric: Metric, **labels: str) -> None:
+        """Take away a gauge that another process tells now, such as the lag of a Kafka partition."""
+        key = _key(metric, labels)
+        with self._lock:
+            self._numbers.get(metric.name, {}).pop(key, None)
+
+    def observe(self, metric: Metric, value: float, **labels: str) -> None:
+        """Count `value` in a histogram."""
+        key = _key(metric, labels)
+        with self._lock:
+            numbers = self._series(metric, key, size=len(metric.buckets) + 2)
+            numbers[bisect_left(metric.buckets, value)] += 1
+            numbers[-1] += value
+
+    def snapshot(self) -> Snapshot:
+        """Return a copy of all numbers as they are now."""
+        with self._lock:
+            return {
+                name: {key: tuple(numbers) for key, numbers in series.items()}
+                for name, series in self._numbers.items()
+            }
+
+    def _series(self, metric: Metric, key: tuple[str, ...], *, size: int) -> list[float]:
+        return self._numbers.setdefault(metric.name, {}).setdefault(key, [0.0] * size)
+
+
+def _key(metric: Metric, labels: Mapping[str, str]) -> tuple[str, ...]:
+    if len(labels) != len(metric.labels) or any(label.name not in labels for label in metric.labels):
+        raise TypeError(f"{metric.name} has the labels {[label.name for label in metric.labels]}")
+    return tuple(_listed(label, labels[label.name]) for label in metric.labels)
+
+
+def _listed(label: Label, value: str) -> str:
+    return value if not label.values or value in label.values else OTHER
+
+
+def reference() -> str:
+    """Return the page that documents the catalogue, as Markdown."""
+    lines = [
+        "# Metrics",
+        "",
+        "`tracker run` shows these at `/metrics`, for Prometheus. Counters carry the suffix `_total`,",
+        "histograms come as `_bucket`, `_sum` and `_count`. Counters are sums over all processes, and",
+        "do not fall when one of them is restarted; one that is killed takes at most its last second of counts",
+        "with it. A label value that is not listed here is shown as `other`.",
+        "",
+        "This page is printed from the program: `python -m tracker.metrics > docs/metrics.md`.",
+        "",
+        "| metric | kind | unit | labels | meaning |",
+        "|---|---|---|---|---|",
+    ]
+    for metric in CATALOGUE.values():
+        suffix = "_total" if metric.kind is Kind.COUNTER else ""
+        labels = "<br>".join(_describe(label) for label in metric.labels)
+        lines.append(
+            f"| `{metric.name}{suffix}` | {metric.kind.value} | {metric.unit} | {labels} | {metric.help} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _describe(label: Label) -> str:
+    values = ", ".join(f"`{value}`" for value in label.values)
+    return f"`{label.name}`: {values}" if values else f"`{label.name}`"
+
+
+if __name__ == "__main__":
+    print(reference(), end="")

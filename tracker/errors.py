@@ -19,3 +19,11 @@ class JobRefused(TrackerError):
 
 class SettingsError(TrackerError):
     """The configuration is wrong: the text names each variable, its value and what is allowed."""
+
+
+class DatabaseUnavailable(TrackerError):
+    """PostgreSQL cannot be reached, went away, or did not answer in time; the same call may work later."""
+
+
+class SchemaMismatch(TrackerError):
+    """The database's schema is not the one that this program works with; the text says what to do."""

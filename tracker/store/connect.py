@@ -1,0 +1,114 @@
+"""Connections to the job store, all with the same settings, and errors that say what is wrong."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from tracker.errors import DatabaseUnavailable, SchemaMismatch, TrackerError
+
+CONNECT_TIMEOUT_S = 10
+STATEMENT_TIMEOUT_S = 300  # 100,000 jobs are stored in one statement or two of a few seconds
+LOCK_TIMEOUT_S = 60  # a submit of 1,000,000 jobs keeps its tenants locked for about that long
+IDLE_IN_TRANSACTION_TIMEOUT_S = 120
+
+# What is right rests on these, so they come last, where they win over the user's own options.
+_FIXED_SETTINGS = {
+    "search_path": "tracker,pg_temp",
+    "client_encoding": "UTF8",
+    "default_transaction_isolation": r"read\ committed",
+    "TimeZone": "UTC",
+}
+
+
+def store_conninfo(conninfo: str, *, application_name: str = "tracker") -> str:
+    """Return `conninfo` with the settings that every connection to the job store has.
+
+    Time limits and the application name that `conninfo` (or a ``PG*`` variable) sets are kept.
+
+    :raises DatabaseUnavailable: `conninfo` is not a libpq URI or keyword string.
+    """
+    try:
+        given = conninfo_to_dict(conninfo)
+    except psycopg.ProgrammingError:  # its text may repeat a password
+        raise DatabaseUnavailable(
+            "the database URL is neither a postgresql:// URI nor key=value pairs"
+        ) from None
+    limits = {
+        "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
+        "lock_timeout": f"{LOCK_TIMEOUT_S}s",
+        "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT_S}s",
+    }
+    users_options = str(given.get("options") or os.environ.get("PGOPTIONS", ""))
+    given["options"] = " ".join([_options(limits), users_options, _options(_FIXED_SETTINGS)])
+    if "PGAPPNAME" not in os.environ:
+        given.setdefault("application_name", application_name)
+    if "PGCONNECT_TIMEOUT" not in os.environ:
+        given.setdefault("connect_timeout", CONNECT_TIMEOUT_S)
+    return make_conninfo("", **given)
+
+
+def connect(
+    conninfo: str, *, application_name: str = "tracker", autocommit: bool = False
+) -> psycopg.Connection[tuple[object, ...]]:
+    """Open a connection to the job store.
+
+    :raises DatabaseUnavailable: it cannot be had; the text says where and why, without secrets.
+    """
+    prepared = store_conninfo(conninfo, application_name=application_name)
+    with database_errors():
+        return psycopg.connect(prepared, autocommit=autocommit)
+
+
+async def connect_async(
+    conninfo: str, *, application_name: str = "tracker", autocommit: bool = False
+) -> psycopg.AsyncConnection[tuple[object, ...]]:
+    """Open an asynchronous connection to the job store; otherwise as `connect`."""
+    prepared = store_conninfo(conninfo, application_name=application_name)
+    with database_errors():
+        return await psycopg.AsyncConnection.connect(prepared, autocommit=autocommit)
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Turn errors of the database that a user can do something about into a `TrackerError` of one sentence.
+
+    Others are mistakes in the program and pass as they are.
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        known = explain(error)
+        if known is None:
+            raise
+        raise known from error
+
+
+def explain(error: psycopg.Error) -> TrackerError | None:
+    """Return the error that a user sees for `error`, or None if it is a mistake in the program."""
+    reason = _one_line(error)
+    if isinstance(error, errors.UndefinedTable | errors.UndefinedColumn | errors.InvalidSchemaName):
+        return SchemaMismatch(
+            f"the database's schema is not this program's ({reason}): run 'tracker migrate'"
+        )
+    if isinstance(error, errors.InsufficientPrivilege):
+        return TrackerError(f"PostgreSQL does not allow it: {reason}")
+    if isinstance(error, errors.LockNotAvailable | errors.QueryCanceled):
+        return DatabaseUnavailable(f"PostgreSQL did not answer in time: {reason}")
+    # A lost or refused connection, no connections left, shutting down, disk full, read-only.
+    if isinstance(error, psycopg.OperationalError | errors.ReadOnlySqlTransaction | psycopg.InterfaceError):
+        return DatabaseUnavailable(f"PostgreSQL is not available: {reason}")
+    return None
+
+
+def _options(settings: Mapping[str, str]) -> str:
+    return " ".join(f"-c {name}={value}" for name, value in settings.items())
+
+
+def _one_line(error: psycopg.Error) -> str:
+    """Return the first line of the error; the rest is advice for experts. libpq puts no password in it."""
+    primary = error.diag.message_primary or str(error)
+    return primary.strip().partition("\n")[0].rstrip(".") or type(error).__name__

@@ -1,0 +1,21 @@
+"""The advisory locks of the job store: who takes which, and why.
+
+PostgreSQL keeps them for each database apart, as a pair of integers: a class from here, and a key. All
+of the tracker's begin with the bytes ``tr``, so that they do not meet another program's by chance.
+"""
+
+MIGRATION = 0x7472_0001
+"""Key 0, for a transaction. Held while a migration is applied, so that one program does it at a time."""
+
+PREREQUISITES = 0x7472_0002
+"""Key: the tenant's, for a transaction. A submit with prerequisites takes it alone, one without takes it
+shared, tenants in ascending order and before any row. So two submits at once cannot close a circle that
+neither sees, and a job cannot slip in, and complete, between the look for it and the edge that waits for
+it."""
+
+SLOT = 0x7472_0003
+"""Key: `text_key` of group, instance and slot, for a session. A worker holds it for as long as it uses the
+slot's transactional ID, so that two supervisors on one host take different slots."""
+
+SCHEDULER = 0x7472_0004
+"""Key 0, for a session. Whoever holds it is the one that sends what no message triggers."""

@@ -1,0 +1,182 @@
+"""Log lines: structured, one for an occurrence, the same from every process and library.
+
+`configure` is called once by each process. After that everything goes through it: the tracker's own lines,
+those of librdkafka and other libraries, warnings, and exceptions that nobody caught. Lines go to stderr.
+What may come from outside is escaped, so that nobody can forge a line or steer a terminal; payloads are
+never logged.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import traceback
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal, TextIO
+
+import orjson
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, Processor
+
+MAX_TEXT_CHARS = 2_000
+"""Longer texts are cut: enough for an error of the database, too little for a message."""
+
+Format = Literal["auto", "json", "console"]
+
+
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """How to log; goes from the supervisor to its children.
+
+    `log_format`: ``json``, ``console``, or ``auto``, which is ``console`` on a terminal. `level`: the least
+    level that is logged.
+    """
+
+    log_format: Format = "auto"
+    level: str = "info"
+
+
+def configure(process: str, options: LogOptions = LogOptions(), stream: TextIO | None = None) -> None:
+    """Make this process log as `options` say, with `process` in each line.
+
+    Call once, before other threads start. Exceptions that nobody catches are logged from then on as one line
+    with their type and message; only at level ``debug`` does it have the traceback.
+    """
+    level = logging.getLevelNamesMapping()[options.level.upper()]
+    stream = stream or sys.stderr
+    common: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        _ProcessName(process),
+        _Errors(with_traceback=level <= logging.DEBUG),
+        _escape_values,
+    ]
+    structlog.configure(
+        processors=[*common, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *common],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _renderer(options.log_format, stream),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    logging.captureWarnings(capture=True)
+    logging.raiseExceptions = False  # a closed stderr is no reason to write a traceback to it
+    _catch_uncaught()
+
+
+def get_logger(name: str = "tracker") -> FilteringBoundLogger:
+    """Return a logger whose methods take an event, in plain words, and what belongs to it as keywords."""
+    logger: FilteringBoundLogger = structlog.get_logger(name)
+    return logger
+
+
+def kafka_logger() -> logging.Logger:
+    """Return what to hand to a Kafka client as its ``logger``, so that librdkafka's lines come here too."""
+    return logging.getLogger("librdkafka")
+
+
+def _renderer(log_format: Format, stream: TextIO) -> Processor:
+    on_terminal = stream.isatty()
+    if log_format == "json" or (log_format == "auto" and not on_terminal):
+        return structlog.processors.JSONRenderer(serializer=_as_json)
+    return structlog.dev.ConsoleRenderer(colors=on_terminal, timestamp_key="time", pad_event_to=0)
+
+
+def _as_json(line: EventDict, **_: object) -> str:
+    return orjson.dumps(line, default=str).decode()
+
+
+class _ProcessName:
+    """Says in each line which process it is from."""
+
+    def __init__(self, process: str) -> None:
+        self._process = process
+
+    def __call__(self, _logger: object, _method: str, line: EventDict) -> EventDict:
+        line["process"] = self._process
+        return line
+
+
+class _Errors:
+    """Turns an exception into ``error``, its type and message."""
+
+    def __init__(self, *, with_traceback: bool) -> None:
+        self._with_traceback = with_traceback
+
+    def __call__(self, _logger: object, _method: str, line: EventDict) -> EventDict:
+        exc_info = line.pop("exc_info", None)
+        if exc_info is True:
+            exc_info = sys.exc_info()
+        error = exc_info[1] if isinstance(exc_info, tuple) else exc_info
+        if isinstance(error, BaseException):
+            line["error"] = f"{type(error).__name__}: {error}"
+            if self._with_traceback:
+                line["traceback"] = "".join(traceback.format_exception(error)).splitlines()
+        return line
+
+
+def _escape_values(_logger: object, _method: str, line: EventDict) -> EventDict:
+    # Those with an underscore are the formatter's, which takes them away.
+    safe = {key: value if key.startswith("_") else _escape(value) for key, value in line.items()}
+    first = {key: safe.pop(key) for key in ("time", "level", "process", "event") if key in safe}
+    return first | safe
+
+
+def _escape(value: object) -> object:
+    match value:
+        case int() if value.bit_length() > 63:
+            return str(value)
+        case None | bool() | int() | float():
+            return value
+        case dict():
+            return {_escape_text(str(key)): _escape(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_escape(item) for item in value]
+        case _:
+            return _escape_text(str(value))
+
+
+def _escape_text(text: str) -> str:
+    text = text.strip()
+    if len(text) > MAX_TEXT_CHARS:
+        text = text[:MAX_TEXT_CHARS] + f"... ({len(text)} characters)"
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def _catch_uncaught() -> None:
+    """Log the exceptions that Python would print as a traceback."""
+    log = get_logger()
+
+    def in_main(_type: type[BaseException], error: BaseException, _traceback: TracebackType | None) -> None:
+        log.critical("unexpected error", exc_info=error)
+
+    def in_thread(args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is not None:
+            thread = args.thread.name if args.thread else None
+            log.critical("unexpected error in a thread", thread=thread, exc_info=args.exc_value)
+
+    def in_cleanup(args: sys.UnraisableHookArgs) -> None:
+        if args.exc_value is not None:
+            log.error("unexpected error while cleaning up", exc_info=args.exc_value)
+
+    sys.excepthook = in_main
+    threading.excepthook = in_thread
+    sys.unraisablehook = in_cleanup

@@ -90,7 +90,7 @@ CREATE TABLE pending_task (
     task_data        bytea NOT NULL,
     task_pipe        text NOT NULL,
     target_pipe      text,
-    correlation_id   text,              -- of the message that completed the last prerequisite
+    correlation_id   bytea,             -- UTF-8, of the message that completed the last prerequisite; not text: it may hold NUL
     PRIMARY KEY (tenant_key, job_key)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
 -- What the scheduler looks for.
@@ -105,8 +105,7 @@ CREATE TABLE held_message (
     destination   text NOT NULL,
     message_key   bytea,
     message_value bytea NOT NULL,
-    header_names  text[],   -- null: no headers
-    header_values bytea[],
+    headers       bytea,    -- msgpack [[name, value], ...]; null: none. Not text: a name may hold NUL
     PRIMARY KEY (tenant_key, job_key, held_number)
 );
 

@@ -1,0 +1,75 @@
+"""What becomes of each proxied record, by the status that its job had when the batch looked it up."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from tracker.fold.state import JobState, JobStatus
+from tracker.identifiers import JobName
+from tracker.messages.batch import Sorted
+
+_ENDED = {
+    JobStatus.CANCELLED: "cancelled",
+    JobStatus.FAILED: "failed",
+    JobStatus.COMPLETED: "completed",
+}
+
+
+class Decisions:
+    """What is not forwarded, and why."""
+
+    def __init__(self) -> None:
+        self.dropped: Counter[str] = Counter()  # records by reason
+        self.ignored: Counter[str] = Counter()  # reports of events by reason
+        self.held: list[tuple[JobState, int]] = []  # (job, position), in order
+        self.withheld: set[int] = set()  # positions dropped or held
+
+
+def decide(batch: Sorted, jobs: Mapping[JobName, JobState]) -> Decisions:
+    """Drop the records of jobs that have ended or are not known, and hold those of paused ones.
+
+    `batch.destinations` becomes None for both; the values of held ones stay.
+    """
+    decisions = Decisions()
+    for name, work in batch.jobs.items():
+        job = jobs.get(name)
+        ended = "unknown_job" if job is None else _ENDED.get(job.status)
+        if ended:
+            dropped = work.open_positions + work.ending_positions + work.job_completed_positions
+            if dropped:
+                decisions.dropped[ended] += len(dropped)
+                _withhold(batch, decisions, dropped)
+            if work.event_reports and ended != "failed":
+                decisions.ignored[ended] += len(work.event_reports)
+        elif job is not None and job.status is JobStatus.PAUSED and work.open_positions:
+            _withhold(batch, decisions, work.open_positions)
+            decisions.held += [(job, position) for position in work.open_positions]
+    decisions.held.sort(key=lambda held: held[1])
+    return decisions
+
+
+def decide_again(batch: Sorted, jobs: Mapping[JobName, JobState], withheld: set[int]) -> Decisions:
+    """Decide on records that were applied before, and may not have been published.
+
+    What was dropped or held then (`withheld`, positions) is so again. The rest was to be forwarded and is,
+    though its job may have ended since, by these very records; only a cancel or delete that came in between
+    drops it.
+    """
+    decisions = Decisions()
+    _withhold(batch, decisions, sorted(withheld))
+    for name, work in batch.jobs.items():
+        job = jobs.get(name)
+        if job is None or job.status is JobStatus.CANCELLED:
+            forwarded = [
+                position
+                for position in work.open_positions + work.ending_positions + work.job_completed_positions
+                if position not in withheld
+            ]
+            decisions.dropped["unknown_job" if job is None else "cancelled"] += len(forwarded)
+            _withhold(batch, decisions, forwarded)
+    return decisions
+
+
+def _withhold(batch: Sorted, decisions: Decisions, positions: list[int]) -> None:
+    decisions.withheld.update(positions)
+    for position in positions:
+        batch.destinations[position] = None

@@ -1,0 +1,137 @@
+"""The grammar of job and task identifiers.
+
+A task is named by its ``jobTaskId``: ``[partitionId ":"] jobId ("." index ["*"])*``, as in
+``acme:job-7.3.12*``. Within its job it is known by its *path*: ``3.12``; the job itself has the path ``""``.
+"""
+
+import re
+from typing import NamedTuple
+
+from tracker.errors import TrackerError
+
+DEFAULT_PARTITION_ID = "default"
+MAX_PARTITION_ID_CHARS = 40
+MAX_JOB_ID_CHARS = 48
+MAX_JOB_TASK_ID_CHARS = 1_000
+MAX_LEVELS = 100
+MAX_INDEX = 2_147_483_647
+
+_FORBIDDEN = ".,:;*?!|()"
+_PARTITION_ID = re.compile(rf"[^{re.escape(_FORBIDDEN)}]{{1,{MAX_PARTITION_ID_CHARS}}}")
+_JOB_ID = re.compile(rf"[^{re.escape(_FORBIDDEN)}]{{1,{MAX_JOB_ID_CHARS}}}")
+_INDEX = re.compile(r"([1-9][0-9]{0,9})(\*?)", re.ASCII)
+_INDEXES = re.compile(r"(?:[1-9][0-9]{0,9}\*?,)+", re.ASCII)
+
+
+class BadIdentifier(TrackerError):
+    """An identifier breaks the grammar; the text says where."""
+
+
+class JobName(NamedTuple):
+    """What identifies a job to its users; ``str()`` gives ``partitionId:jobId``."""
+
+    partition_id: str
+    job_id: str
+
+    def __str__(self) -> str:
+        return f"{self.partition_id}:{self.job_id}"
+
+
+class Step(NamedTuple):
+    """One level of a path: child number ``child`` of the task at ``parent_path``."""
+
+    parent_path: str
+    child: int
+    is_last: bool  # marked with a "*": the parent has exactly `child` children
+
+
+class TaskName(NamedTuple):
+    """A task: its job, its path, and how one gets there from the job."""
+
+    job: JobName
+    path: str
+    steps: tuple[Step, ...]
+
+
+def parse_job_name(text: str) -> JobName:
+    """Read ``partitionId:jobId``, or ``jobId`` in the partition ``default``.
+
+    :raises BadIdentifier: either part is empty, too long, or has a character that it must not have.
+    """
+    partition_id, colon, job_id = text.partition(":")
+    if not colon:
+        partition_id, job_id = DEFAULT_PARTITION_ID, text
+    if not _PARTITION_ID.fullmatch(partition_id):
+        raise BadIdentifier(
+            f"{partition_id[:100]!r} is not a partition ID: 1 to {MAX_PARTITION_ID_CHARS} characters"
+            f" without any of {_FORBIDDEN}"
+        )
+    if not _JOB_ID.fullmatch(job_id):
+        raise BadIdentifier(
+            f"{job_id[:100]!r} is not a job ID: 1 to {MAX_JOB_ID_CHARS} characters"
+            f" without any of {_FORBIDDEN}"
+        )
+    return JobName(partition_id, job_id)
+
+
+def parse_task_name(text: str) -> TaskName:
+    """Read a ``jobTaskId``.
+
+    :raises BadIdentifier: it breaks the grammar, has more than 100 levels, or an index above 2,147,483,647.
+    """
+    if len(text) > MAX_JOB_TASK_ID_CHARS:
+        raise BadIdentifier(
+            f"a jobTaskId has at most {MAX_JOB_TASK_ID_CHARS:,} characters, not {len(text):,}"
+        )
+    name, *indexes = text.split(".")
+    if len(indexes) > MAX_LEVELS:
+        raise BadIdentifier(f"a jobTaskId has at most {MAX_LEVELS} levels, not {len(indexes)}")
+    job = parse_job_name(name)
+    path = ""
+    steps = []
+    for index_text in indexes:
+        index, is_last = parse_index(index_text)
+        steps.append(Step(path, index, is_last))
+        path = child_path(path, index)
+    return TaskName(job, path, tuple(steps))
+
+
+def parse_index(text: str) -> tuple[int, bool]:
+    """Read one level of a ``jobTaskId``: the index, and whether it is marked as the last.
+
+    :raises BadIdentifier: it is not a decimal number from 1 to 2,147,483,647 without leading zeros.
+    """
+    match = _INDEX.fullmatch(text)
+    if match is None or (index := int(match[1])) > MAX_INDEX:
+        raise BadIdentifier(
+            f"{text[:100]!r} is not a task index: 1 to {MAX_INDEX}, with a * behind it for the last"
+        )
+    return index, bool(match[2])
+
+
+def parse_indexes(texts: list[str]) -> tuple[list[int], int] | None:
+    """Read many indexes at once; return them, and the highest that is marked as the last (0: none).
+
+    Return None where any is malformed, for the caller to find which. One regular expression over the
+    joined texts costs 60 ns an index, against 400 ns for `parse_index` each.
+    """
+    joined = ",".join(texts) + ","
+    if not _INDEXES.fullmatch(joined):
+        return None
+    last = 0
+    if "*" in joined:
+        last = max(int(text[:-1]) for text in texts if text[-1] == "*")
+        texts = joined[:-1].replace("*", "").split(",")
+    indexes = list(map(int, texts))
+    return (indexes, last) if max(indexes) <= MAX_INDEX else None
+
+
+def child_path(parent_path: str, index: int) -> str:
+    """Return the path of child `index` of the task at `parent_path`."""
+    return f"{parent_path}.{index}" if parent_path else str(index)
+
+
+def parent_of(path: str) -> tuple[str, int]:
+    """Return the path of the parent, and which of its children this is; `path` is not the job's own."""
+    parent_path, _, index = path.rpartition(".")
+    return parent_path, int(index)

@@ -1,0 +1,321 @@
+"""Sorts the records of one poll: what is bad, where each goes, and what it reports on which task.
+
+The cost of a message is what limits a worker, so the work for each is one pass of msgspec, a few
+look-ups, and two appends to the *group* of its task's siblings; what can be done once for a group (the
+grammar of the job's name and path, the numbers of the children) waits until the group is whole.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
+from typing import Protocol
+
+from tracker.identifiers import (
+    MAX_JOB_TASK_ID_CHARS,
+    BadIdentifier,
+    JobName,
+    Step,
+    TaskName,
+    parse_index,
+    parse_indexes,
+)
+from tracker.messages.event import (
+    Failed,
+    Report,
+    Retry,
+    decode_event,
+    make_failure,
+    task_data_bytes,
+    task_name,
+)
+from tracker.messages.refusal import Reason, Refused
+from tracker.messages.task_message import (
+    DONE_STATUSES,
+    FAILED_STATUSES,
+    REJECTED_HEADER,
+    RETRY_HEADER,
+    TaskMessage,
+    Tracking,
+    decode_message,
+)
+from tracker.messages.tracking import without_tracking
+
+
+class Record(Protocol):
+    """What is read of a Kafka record; confluent_kafka's Message is one."""
+
+    def topic(self) -> str | None:
+        """Return the topic that it was read from."""
+
+    def value(self) -> bytes | None:
+        """Return the message, or None for a tombstone."""
+
+    def headers(self) -> list[tuple[str, bytes | None]] | None:
+        """Return its headers."""
+
+
+class Rules:
+    """What a record is judged by besides itself.
+
+    `refuse_destination` says why nothing may be sent to a topic, or returns None; it is asked once a
+    batch for each topic. `tracking_topics` are in lower case.
+    """
+
+    __slots__ = ("max_failure_chars", "max_message_bytes", "refuse_destination", "tracking_topics")
+
+    def __init__(
+        self,
+        tracking_topics: Iterable[str],
+        refuse_destination: Callable[[str], Refused | None],
+        max_message_bytes: int,
+        max_failure_chars: int,
+    ) -> None:
+        self.tracking_topics = frozenset(topic.lower() for topic in tracking_topics)
+        self.refuse_destination = refuse_destination
+        self.max_message_bytes = max_message_bytes
+        self.max_failure_chars = max_failure_chars
+
+
+class Siblings:
+    """What the batch's proxied messages say of the children of one task.
+
+    The texts behind the last ``.`` of the `jobTaskId`s are kept as they came until `finish`.
+    """
+
+    __slots__ = (
+        "completed", "completed_positions", "completed_texts", "job", "last", "open_positions", "open_texts",
+        "path", "steps",
+    )  # fmt: skip
+
+    def __init__(self, parent: TaskName) -> None:
+        self.job: JobName = parent.job
+        self.path: str = parent.path  # of the parent
+        self.steps: tuple[Step, ...] = parent.steps
+        self.completed_texts: list[str] = []
+        self.completed_positions: list[int] = []
+        self.open_texts: list[str] = []  # still in progress: nothing is written
+        self.open_positions: list[int] = []
+        self.completed: list[int] = []  # indexes, with repetitions, as in completed_positions
+        self.last = 0  # highest index marked as last among the completed
+
+
+class JobWork:
+    """What a batch has for one job."""
+
+    __slots__ = (
+        "ending_positions",
+        "event_reports",
+        "job_completed_positions",
+        "open_positions",
+        "reports",
+        "siblings",
+    )
+
+    def __init__(self) -> None:
+        self.siblings: list[Siblings] = []
+        self.job_completed_positions: list[
+            int
+        ] = []  # the job itself is reported complete; forwarded like the ending ones
+        self.reports: list[tuple[int, Report]] = []  # of proxied messages, with their positions: failures
+        self.event_reports: list[tuple[int, Report]] = []
+        # Proxied records that are forwarded only if the job's status allows it:
+        self.open_positions: list[int] = []  # tracking goes on: held while the job is paused
+        self.ending_positions: list[int] = []  # tracking ends
+
+
+class Sorted:
+    """A batch, sorted. Positions are places in the batch."""
+
+    __slots__ = ("destinations", "events", "jobs", "refused", "retries", "untracked", "values")
+
+    def __init__(self, size: int) -> None:
+        self.destinations: list[str | None] = [None] * size  # where each record goes; None: nowhere
+        self.values: list[bytes | None] = [None] * size  # what is sent there
+        self.refused: list[tuple[int, Refused]] = []
+        self.jobs: dict[JobName, JobWork] = {}
+        self.events = 0
+        self.retries = 0
+        self.untracked = 0  # without tracking or jobTaskId: forwarded, not reported
+
+    def work_of(self, job: JobName) -> JobWork:
+        """Return what there is for the job, from now on something."""
+        work = self.jobs.get(job)
+        if work is None:
+            work = self.jobs[job] = JobWork()
+        return work
+
+
+def sort_batch(records: Sequence[Record], rules: Rules, now_ms: int) -> Sorted:
+    """Sort `records`, which keep their order. `now_ms` is the time of failures that have none."""
+    return _Sorter(rules, now_ms, len(records)).sort(records)
+
+
+class _Sorter:
+    def __init__(self, rules: Rules, now_ms: int, size: int) -> None:
+        self.rules = rules
+        self.now_ms = now_ms
+        self.sorted = Sorted(size)
+        self.siblings: dict[str, Siblings] = {}
+        self.refused_destinations: dict[str, Refused | None] = {}
+
+    def sort(self, records: Sequence[Record]) -> Sorted:
+        result = self.sorted
+        for position, record in enumerate(records):
+            try:
+                self._place(position, record)
+            except Refused as refused:
+                result.refused.append((position, refused))
+        for siblings in self.siblings.values():
+            self._finish(siblings)
+        result.refused.sort(key=itemgetter(0))
+        return result
+
+    def _place(self, position: int, record: Record) -> None:
+        value = record.value()
+        if value is None:
+            raise Refused(Reason.NOT_JSON, "the record has no value")
+        if len(value) > self.rules.max_message_bytes:
+            raise Refused(
+                Reason.TOO_LARGE,
+                f"the value has {len(value):,} bytes; at most {self.rules.max_message_bytes:,} are accepted",
+            )
+        message, tracking = decode_message(value)
+        to = message.to
+        if to is not None:
+            refused = self._refused_destination(to, record)
+            if refused is _EVENT:
+                self._place_event(position, message)
+                return
+            if refused is not None:
+                raise refused
+        if tracking is None or tracking.jobTaskId is None:
+            self.sorted.untracked += 1
+        elif self._place_proxied(position, record, message, tracking):
+            value = without_tracking(value, message)
+        self.sorted.destinations[position] = to
+        self.sorted.values[position] = value
+
+    def _refused_destination(self, to: str, record: Record) -> "Refused | None":
+        try:
+            refused = self.refused_destinations[to]
+        except KeyError:
+            lowered = to.lower()
+            refused = (
+                _OUR_TOPIC if lowered in self.rules.tracking_topics else self.rules.refuse_destination(to)
+            )
+            self.refused_destinations[to] = refused
+        if refused is _OUR_TOPIC and to.lower() == (record.topic() or "").lower():
+            return _EVENT
+        return refused
+
+    def _place_event(self, position: int, message: TaskMessage) -> None:
+        reports = decode_event(message, self.now_ms, self.rules.max_failure_chars)
+        self.sorted.events += 1
+        for report in reports:
+            if isinstance(report, Retry):
+                self.sorted.retries += 1
+            else:
+                self.sorted.work_of(report.task.job).event_reports.append((position, report))
+
+    def _place_proxied(self, position: int, record: Record, message: TaskMessage, tracking: Tracking) -> bool:
+        """Note what the message reports; return whether its tracking is to be cut out."""
+        to, track_to, job_task_id = message.to, tracking.trackTo, tracking.jobTaskId or ""
+        ends_here = to == track_to or (
+            to is not None and track_to is not None and to.lower() == track_to.lower()
+        )
+        if message.taskStatus not in DONE_STATUSES:
+            self._place_unusual(position, record, message, task_name(job_task_id), ends_here=ends_here)
+            return ends_here and to is not None
+        head, dot, index = job_task_id.rpartition(".")
+        siblings = self.siblings.get(head)
+        if siblings is None or len(job_task_id) > MAX_JOB_TASK_ID_CHARS:
+            name = task_name(job_task_id)
+            if not dot:
+                work = self.sorted.work_of(name.job)
+                (work.job_completed_positions if ends_here else work.open_positions).append(position)
+                return ends_here and to is not None
+            siblings = self.siblings[head] = Siblings(task_name(head))
+        if ends_here:
+            siblings.completed_texts.append(index)
+            siblings.completed_positions.append(position)
+        else:
+            siblings.open_texts.append(index)
+            siblings.open_positions.append(position)
+        return ends_here and to is not None
+
+    def _place_unusual(
+        self, position: int, record: Record, message: TaskMessage, task: TaskName, *, ends_here: bool
+    ) -> None:
+        """A failure, a rejection, or a retry."""
+        failure = self._failure_of(record, message)
+        work = self.sorted.work_of(task.job)
+        if failure is None:
+            self.sorted.retries += 1
+        else:
+            limit = self.rules.max_failure_chars
+            details = make_failure(failure[0], self.now_ms, _source(message), failure[1], limit)
+            work.reports.append((position, Failed(task, details)))
+        (work.ending_positions if ends_here else work.open_positions).append(position)
+
+    def _failure_of(self, record: Record, message: TaskMessage) -> tuple[str, str] | None:
+        """Return the failure's ID and text, or None where the task is to be tried again."""
+        if message.taskStatus in FAILED_STATUSES:
+            data = task_data_bytes(message.taskData) if message.taskData is not None else b""
+            return str(message.taskStatus), data.decode("utf-8", "replace")
+        headers = dict(record.headers() or ())
+        if REJECTED_HEADER not in headers:
+            return None
+        reason = (headers[REJECTED_HEADER] or b"").decode("utf-8", "replace")
+        retries = (headers.get(RETRY_HEADER) or b"0").decode("utf-8", "replace")
+        if not (retries.isdecimal() and retries.isascii()):
+            retries = "0"
+        return REJECTED_HEADER, f"{reason}. Execution of this job task was retried {int(retries[:18])} times."
+
+    def _finish(self, siblings: Siblings) -> None:
+        """Read the indexes of a whole group, and hand it to its job."""
+        self._read_indexes(siblings.open_texts, siblings.open_positions)
+        read = self._read_indexes(siblings.completed_texts, siblings.completed_positions)
+        if read is not None:
+            siblings.completed, siblings.last = read
+        elif not siblings.open_positions:
+            return
+        work = self.sorted.work_of(siblings.job)
+        work.siblings.append(siblings)
+        work.open_positions += siblings.open_positions
+        work.ending_positions += siblings.completed_positions
+
+    def _read_indexes(self, texts: list[str], positions: list[int]) -> tuple[list[int], int] | None:
+        """Return the indexes and the highest mark; malformed ones are refused. None: none are left."""
+        if not texts:
+            return None
+        read = parse_indexes(texts)
+        if read is not None:
+            return read
+        sound = []
+        for text, position in zip(texts, positions, strict=True):
+            try:
+                parse_index(text)
+                sound.append((text, position))
+            except BadIdentifier as error:
+                reason = Reason.NUL_IN_TEXT if "\0" in text else Reason.BAD_JOB_TASK_ID
+                self._refuse(position, Refused(reason, str(error)))
+        texts[:] = [text for text, _ in sound]
+        positions[:] = [position for _, position in sound]
+        return parse_indexes(texts) if texts else None
+
+    def _refuse(self, position: int, refused: Refused) -> None:
+        self.sorted.destinations[position] = None
+        self.sorted.values[position] = None
+        self.sorted.refused.append((position, refused))
+
+
+def _source(message: TaskMessage) -> str:
+    if message.sourceInfo is None:
+        return "Unknown - no source info"
+    return message.sourceInfo.name if message.sourceInfo.name is not None else "Unknown - worker name not set"
+
+
+_OUR_TOPIC = Refused(
+    Reason.DESTINATION_NOT_ALLOWED,
+    "the destination is another tracking topic than the one that it was read from",
+)
+_EVENT = Refused(Reason.DESTINATION_NOT_ALLOWED, "")  # a sign, never raised

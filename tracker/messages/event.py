@@ -1,0 +1,219 @@
+"""Events: messages meant for the tracker itself, which carry reports on tasks."""
+
+import binascii
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple, TypeVar
+
+import msgspec
+
+from tracker.identifiers import BadIdentifier, TaskName, parse_task_name
+from tracker.messages.refusal import Reason, Refused
+from tracker.messages.task_message import TaskMessage, refusal_of
+
+NEWEST_API_VERSION = 1
+FULL = 100_000_000  # 100 % in millionths of a percent, the unit of every percentage inside the tracker
+MOST_REPORTED = 99_900_000  # what is not complete is at most 99.9 %
+UNSPECIFIED = "unspecified"
+NO_SOURCE = "Unknown - no source info"
+
+
+class Failure(NamedTuple):
+    """The details of a failed task."""
+
+    failure_id: str
+    failure_time_ms: int  # since 1970
+    failure_source: str
+    failure_message: str
+
+
+class Complete(NamedTuple):
+    """The task has completed."""
+
+    task: TaskName
+
+
+class Failed(NamedTuple):
+    """The task has failed."""
+
+    task: TaskName
+    failure: Failure
+
+
+class Progress(NamedTuple):
+    """The task has got so far."""
+
+    task: TaskName
+    percentage: int  # millionths of a percent, 1 to `MOST_REPORTED`
+
+
+class Retry(NamedTuple):
+    """The task will be tried again; nothing is written, or a progress of 0."""
+
+    task: TaskName
+
+
+T = TypeVar("T")
+Report = Complete | Failed | Progress | Retry
+
+
+class _FailureDetails(msgspec.Struct, gc=False):
+    failureId: str | None = None
+    failureTime: int | str | None = None
+    failureSource: str | None = None
+    failureMessage: str | None = None
+
+
+class _TrackingReport(msgspec.Struct, gc=False):
+    jobTaskId: str
+    status: Literal["Progress", "Complete", "Failed", "Retry"]
+    estimatedPercentageCompleted: int | float | None = None
+    retries: int | None = None
+    failure: _FailureDetails | None = None
+
+
+class _TrackingReportTask(msgspec.Struct, gc=False):
+    trackingReports: list[_TrackingReport]
+
+
+class _ProgressTask(msgspec.Struct, gc=False):
+    jobTaskId: str
+    estimatedPercentageCompleted: int | float
+
+
+_decode_tracking_report_task = msgspec.json.Decoder(_TrackingReportTask).decode
+_decode_progress_task = msgspec.json.Decoder(_ProgressTask).decode
+
+
+def decode_event(message: TaskMessage, now_ms: int, max_failure_chars: int) -> list[Report]:
+    """Return the reports that an event carries, in their order. It counts whole or not at all.
+
+    :raises Refused: the classifier or version is unknown, or any report is bad.
+    """
+    classifier = message.taskClassifier
+    if classifier is None:
+        raise Refused(Reason.MISSING_FIELD, "the event has no taskClassifier")
+    if classifier not in ("TrackingReportTask", "JobTrackingWorker"):
+        raise Refused(
+            Reason.UNKNOWN_CLASSIFIER, f"{classifier[:100]!r} is not an event that the tracker knows"
+        )
+    if message.taskApiVersion is not None and message.taskApiVersion > NEWEST_API_VERSION:
+        raise Refused(
+            Reason.UNKNOWN_VERSION,
+            f"the event has API version {message.taskApiVersion}; the newest known is {NEWEST_API_VERSION}",
+        )
+    if message.taskData is None:
+        raise Refused(Reason.MISSING_FIELD, "the event has no taskData")
+    data = task_data_bytes(message.taskData)
+    if classifier == "JobTrackingWorker":
+        task = _decoded(_decode_progress_task, data)
+        return [_progress(task_name(task.jobTaskId), task.estimatedPercentageCompleted)]
+    reports = _decoded(_decode_tracking_report_task, data).trackingReports
+    return [_report(report, now_ms, max_failure_chars) for report in reports]
+
+
+def task_name(job_task_id: str) -> TaskName:
+    """Read a ``jobTaskId``.
+
+    :raises Refused: it breaks the grammar, or has a NUL in it.
+    """
+    if "\0" in job_task_id:
+        raise Refused(Reason.NUL_IN_TEXT, "there is a NUL character in the jobTaskId")
+    try:
+        return parse_task_name(job_task_id)
+    except BadIdentifier as error:
+        raise Refused(Reason.BAD_JOB_TASK_ID, str(error)) from None
+
+
+def task_data_bytes(task_data: str) -> bytes:
+    """Decode `taskData` from base64.
+
+    :raises Refused: it is not base64.
+    """
+    try:
+        return binascii.a2b_base64(task_data, strict_mode=True)
+    except ValueError as error:  # binascii.Error among them, and characters beyond ASCII
+        raise Refused(Reason.WRONG_TYPE, f"taskData is not base64: {error}") from None
+
+
+def make_failure(
+    failure_id: str, failure_time_ms: int, failure_source: str, failure_message: str, max_chars: int
+) -> Failure:
+    """Return the details as they are stored: long texts are cut, and say so.
+
+    :raises Refused: there is a NUL character in one of them.
+    """
+    texts = [failure_id, failure_source, failure_message]
+    if any("\0" in text for text in texts):
+        raise Refused(Reason.NUL_IN_TEXT, "there is a NUL character in the failure details")
+    failure_id, failure_source, failure_message = (_cut(text, max_chars) for text in texts)
+    return Failure(failure_id, failure_time_ms, failure_source, failure_message)
+
+
+def _cut(text: str, max_chars: int) -> str:
+    if len(text) <= max_chars:
+        return text
+    note = f"… (cut: {len(text):,} characters)"
+    return text[: max(0, max_chars - len(note))] + note
+
+
+def _decoded(decode: Callable[[bytes], T], data: bytes) -> T:
+    try:
+        return decode(data)
+    except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+        raise refusal_of(error, "taskData") from None
+
+
+def _report(report: _TrackingReport, now_ms: int, max_failure_chars: int) -> Report:
+    task = task_name(report.jobTaskId)
+    if report.estimatedPercentageCompleted is not None:
+        _require_percentage(report.estimatedPercentageCompleted)
+    if report.status == "Complete":
+        return Complete(task)
+    if report.status == "Retry":
+        return Retry(task)
+    if report.status == "Progress":
+        if report.estimatedPercentageCompleted is None:
+            raise Refused(Reason.MISSING_FIELD, "a Progress report has no estimatedPercentageCompleted")
+        return _progress(task, report.estimatedPercentageCompleted)
+    details = report.failure or _FailureDetails()
+    return Failed(
+        task,
+        make_failure(
+            details.failureId if details.failureId is not None else UNSPECIFIED,
+            _time_ms(details.failureTime, now_ms),
+            details.failureSource if details.failureSource is not None else NO_SOURCE,
+            details.failureMessage or "",
+            max_failure_chars,
+        ),
+    )
+
+
+def _require_percentage(percentage: float) -> None:
+    if not 0 <= percentage <= 100:
+        raise Refused(Reason.PERCENTAGE_OUT_OF_RANGE, "estimatedPercentageCompleted is not from 0 to 100")
+
+
+def _progress(task: TaskName, percentage: float) -> Progress | Retry:
+    _require_percentage(percentage)
+    if percentage == 0:
+        return Retry(task)
+    return Progress(task, min(max(1, round(percentage * 1_000_000)), MOST_REPORTED))
+
+
+def _time_ms(time: int | str | None, now_ms: int) -> int:
+    if time is None:
+        return now_ms
+    if isinstance(time, int):
+        if not -(2**63) <= time < 2**63:
+            raise Refused(Reason.WRONG_TYPE, "failureTime is too large a number")
+        return time
+    try:
+        moment = datetime.fromisoformat(time)
+    except ValueError:
+        raise Refused(
+            Reason.WRONG_TYPE, f"failureTime {time[:100]!r} is neither milliseconds nor ISO 8601"
+        ) from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return round(moment.timestamp() * 1000)

@@ -1,0 +1,622 @@
+"""The tracker as a child would write it: one thread, one message after another, everything in dicts.
+
+The real one is tested against this. It is written from the contract, shares no code with the tracker, and
+prefers the obvious to the fast. It keeps one object for each open task; a completed task is only its number
+in its parent's set, since nothing more can be learnt of it.
+
+Where the contract leaves a doubt, this was decided:
+
+1.  A task that was itself reported failed counts 0 % until it completes. A parent that is Failed only
+    because a child is keeps what its children amount to (the failed ones counting 0): nobody said that it
+    got nowhere.
+2.  Failures are listed for tasks that are failed now: one that has completed since, itself or by an
+    ancestor that completed outright, needs nobody's attention any more. A completed job lists none. A job
+    that was Failed stays so until it completes as a whole, for its status never falls back.
+3.  A last-child mark, at any level of the path, and child indexes are learnt from every report that is
+    written, also from one that is otherwise ignored because the task or an ancestor has completed: down
+    to and including the level of the first completed task on its path, since below it there is nothing
+    left to know. Else the order would show. The number of children is the highest index that was marked
+    last or, by contradiction, seen.
+4.  Percentages are whole millionths of a percent and a parent's is rounded down, so that they are exact
+    and do not depend on the order in which they are added up.
+5.  A written report makes a Waiting job Active. Paused stays Paused, unless it fails or completes.
+6.  Whether a proxied message is forwarded, held or dropped depends on its job's status before the batch.
+7.  A failure that is reported for a Paused job counts; its message is held like any other whose tracking
+    does not end. When a paused job becomes Failed or Completed, what was held for it is dropped, as for a
+    cancelled one.
+8.  Released is a job that is still Waiting, or is Active only because it was paused and resumed before it
+    was sent. One that is Active because something was reported of it before it was sent is not: somebody
+    else started it.
+9.  Failure propagation marks dependents, theirs, and so on, that are not sent and not ended. They lose
+    their prerequisites and are never sent. The root is the job that failed first. Cancelled ones are not
+    passed through.
+10. What a job's end does to other jobs (release, propagation) happens after its batch. The records are
+    those that completed it last. So a job that fails and is repaired in one batch does not take its
+    dependents along.
+11. A circle is a circle of outstanding prerequisites, whatever the status of the jobs. A prerequisite
+    that is pre-created and does not exist is not outstanding, and closes none.
+12. The same job twice: its content is what it was created with; the order of its prerequisites does not
+    matter. That is looked at before its prerequisites are, so a job may be submitted again after one of
+    them failed.
+13. Cancelling a cancelled job does nothing, also when asked to cascade.
+14. A propagated failure shows 0 % until its job completes, whatever is reported of it.
+"""
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from tests.model.reading import (
+    HUNDRED,
+    Bad,
+    Event,
+    Headers,
+    Proxied,
+    Record,
+    Report,
+    Rules,
+    is_name,
+    last_header,
+    read,
+)
+
+HIGHEST_PARENT = 99_700_000
+"""A parent's percentage while a child is missing, at most."""
+
+ENDED = ("Failed", "Cancelled", "Completed")
+
+JobKey = tuple[str, str]
+
+
+class Refused(Exception):
+    """What was asked for is refused, and nothing has changed."""
+
+
+class Conflict(Refused):
+    """A job of that name exists, with other content."""
+
+
+class NotFound(Refused):
+    """There is no such job."""
+
+
+class Forward(NamedTuple):
+    """A record that is sent on."""
+
+    destination: str
+    key: bytes | None
+    value: bytes
+    headers: Headers
+
+
+class Release(NamedTuple):
+    """A job that is sent. `message` has all but `taskId` and `tracking.lastStatusCheckTime`."""
+
+    partition_id: str
+    job_id: str
+    destination: str
+    message: dict[str, Any]
+
+    @property
+    def key(self) -> bytes:
+        return f"{self.partition_id}:{self.job_id}".encode()
+
+
+class DeadLetter(NamedTuple):
+    """A record that was refused; `headers` are its own, without those that an earlier refusal had added."""
+
+    reason: str
+    error_count: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+@dataclass
+class Outcome:
+    """What came of one record, or of one command.
+
+    `dropped` is the job's status in small letters, or `unknown`. `ignored` has a word for each report that
+    was not written. `held_dropped` counts messages that were held before and are dropped now.
+    """
+
+    forwarded: list[Forward] = field(default_factory=list)
+    dropped: str | None = None
+    held: bool = False
+    ignored: list[str] = field(default_factory=list)
+    released: list[Release] = field(default_factory=list)
+    propagated: list[JobKey] = field(default_factory=list)
+    held_dropped: int = 0
+    dead_letter: DeadLetter | None = None
+
+
+@dataclass
+class Task:
+    """A task that has not completed. `done` and `open` are its children, as far as they were seen."""
+
+    highest: int = 0
+    last_marked: int = 0
+    done: set[int] = field(default_factory=set)
+    open: "dict[int, Task]" = field(default_factory=dict)
+    progress: int = 0
+    failure: Mapping[str, str | None] | None = None
+
+    def number_of_children(self) -> int | None:
+        """Return it, or None where no child was marked last."""
+        return max(self.last_marked, self.highest) if self.last_marked else None
+
+    def percentage(self) -> int:
+        """Add it up, in millionths of a percent."""
+        if self.failure is not None:
+            return 0
+        if self.highest == 0:
+            return self.progress
+        total = HUNDRED * len(self.done) + sum(child.percentage() for child in self.open.values())
+        amount = total // (self.number_of_children() or self.highest + 1)
+        return max(self.progress, min(amount, HIGHEST_PARENT))
+
+    def tell(self, path: Sequence[int], marks: Sequence[bool], report: Report) -> bool:
+        """Apply a report on the task that the path leads to; tell whether this one has completed by it."""
+        if not path:
+            if report.kind == "failed":
+                self.failure = report.failure
+            elif report.kind == "progress":
+                self.progress = max(self.progress, report.progress)
+            return report.kind == "complete"
+        index = path[0]
+        self.highest = max(self.highest, index)
+        if marks[0]:
+            self.last_marked = max(self.last_marked, index)
+        if index not in self.done:
+            child = self.open.setdefault(index, Task())
+            if child.tell(path[1:], marks[1:], report):
+                del self.open[index]
+                self.done.add(index)
+        return len(self.done) == self.number_of_children()
+
+    def find(self, path: Sequence[int]) -> "Task | None":
+        """Return the open task at the path, if there is one."""
+        if not path:
+            return self
+        child = self.open.get(path[0])
+        return None if child is None else child.find(path[1:])
+
+    def walk(self, path: tuple[int, ...] = ()) -> "Iterable[tuple[tuple[int, ...], Task]]":
+        """List the open tasks, this one first, in the order of their paths."""
+        yield path, self
+        for index in sorted(self.open):
+            yield from self.open[index].walk((*path, index))
+
+
+@dataclass
+class Job:
+    """A job. `eligible_at` is None while it waits for others; `started_elsewhere`: see decision 8."""
+
+    partition_id: str
+    job_id: str
+    content: Mapping[str, Any]
+    unmet: set[str]
+    eligible_at: float | None
+    status: str = "Waiting"
+    root: Task = field(default_factory=Task)
+    sent: bool = False
+    started_elsewhere: bool = False
+    correlation_id: str | None = None
+    held: list[Forward] = field(default_factory=list)
+    propagated_failure: Mapping[str, Any] | None = None
+
+    @property
+    def key(self) -> JobKey:
+        return self.partition_id, self.job_id
+
+    @property
+    def name(self) -> str:
+        return f"{self.partition_id}:{self.job_id}"
+
+    def failures(self) -> list[dict[str, Any]]:
+        """List the details of the tasks that are failed now, in the order of their paths."""
+        if self.status == "Completed":
+            return []
+        if self.propagated_failure is not None:
+            return [dict(self.propagated_failure)]
+        return [
+            {"jobTaskId": ".".join([self.name, *map(str, path)]), **task.failure}
+            for path, task in self.root.walk()
+            if task.failure is not None
+        ]
+
+
+class NaiveTracker:
+    """The whole tracker: Kafka's records in, outcomes out, the database in between.
+
+    Time stands still but for `advance`. A job without prerequisites is sent when it is created, or once its
+    delay is over; what the real one's scheduler does a moment later happens here at once.
+    """
+
+    def __init__(
+        self,
+        propagate_failures: bool = False,
+        tracking_topics: Iterable[str] = ("tracking",),
+        destinations: Iterable[str] = (),
+        *,
+        dead_letter_topic: str = "tracker-dead-letter",
+        known_topics: Iterable[str] | None = None,
+        max_message_bytes: int = 1_000_000,
+        max_failure_chars: int = 10_000,
+        service_url: str = "",
+        status_check_interval_s: int = 5,
+    ) -> None:
+        known = None if known_topics is None else frozenset(known_topics)
+        self.rules = Rules(
+            tuple(tracking_topics),
+            dead_letter_topic,
+            tuple(destinations),
+            known,
+            max_message_bytes,
+            max_failure_chars,
+        )
+        self.propagate_failures = propagate_failures
+        self.service_url = service_url
+        self.status_check_interval_s = status_check_interval_s
+        self.now_s: float = 0
+        self.jobs: dict[JobKey, Job] = {}
+        self.unsent: dict[JobKey, Job] = {}
+        self.suspended: set[str] = set()
+        self.releases: list[Release] = []
+
+    # --- what came of it
+
+    def status(self, partition_id: str, job_id: str) -> str | None:
+        """Return the job's status; None where it is not known."""
+        job = self.jobs.get((partition_id, job_id))
+        return None if job is None else job.status
+
+    def percentage_millionths(self, partition_id: str, job_id: str) -> int:
+        """Return the job's percentage as it is kept."""
+        job = self._job(partition_id, job_id)
+        if job.status == "Completed":
+            return HUNDRED
+        return 0 if job.propagated_failure is not None else job.root.percentage()
+
+    def percentage(self, partition_id: str, job_id: str) -> float:
+        """Return the job's percentage as it is shown: to two decimals, half up."""
+        return (self.percentage_millionths(partition_id, job_id) + 5_000) // 10_000 / 100
+
+    def failures(self, partition_id: str, job_id: str) -> list[dict[str, Any]]:
+        """List what failed: `jobTaskId` and the three details; or what was propagated."""
+        return self._job(partition_id, job_id).failures()
+
+    def missing(self, partition_id: str, job_id: str) -> list[tuple[str, int, int]]:
+        """List (parent, first, last): known children that are not completed, by known open parent."""
+        job = self._job(partition_id, job_id)
+        if job.status == "Completed":
+            return []
+        return [
+            (".".join([job.name, *map(str, path)]), first, last)
+            for path, task in job.root.walk()
+            for first, last in gaps(task.done, max(task.highest, task.last_marked))
+        ]
+
+    def unmet_prerequisites(self, partition_id: str, job_id: str) -> list[str]:
+        """List the job's outstanding prerequisites."""
+        return sorted(self._job(partition_id, job_id).unmet)
+
+    def held(self, partition_id: str, job_id: str) -> list[Forward]:
+        """List what is held for the job, in order."""
+        return list(self._job(partition_id, job_id).held)
+
+    # --- records
+
+    def process(self, record: Record) -> Outcome:
+        """Process a batch of one."""
+        return self.process_batch([record])[0]
+
+    def process_batch(self, records: Sequence[Record]) -> list[Outcome]:
+        """Process records: read them all, look up their jobs' statuses, then do one after another."""
+        outcomes = [Outcome() for _ in records]
+        messages = [self._read(record, outcome) for record, outcome in zip(records, outcomes, strict=True)]
+        status_before = {
+            message.report.task[:2]: self.status(*message.report.task[:2])
+            for message in messages
+            if isinstance(message, Proxied) and message.report is not None
+        }
+        ended: dict[JobKey, tuple[str | None, Outcome]] = {}
+        for record, message, outcome in zip(records, messages, outcomes, strict=True):
+            reports: Sequence[Report] = ()
+            if isinstance(message, Event):
+                reports = message.reports
+            elif message is not None:
+                reports = self._proxy(record, message, status_before, outcome)
+            for report in reports:
+                if self._report(report, outcome):
+                    ended.pop(report.task[:2], None)
+                    ended[report.task[:2]] = (message.correlation_id if message else None, outcome)
+        for key, (correlation_id, outcome) in ended.items():
+            self._end(self.jobs[key], correlation_id, outcome)
+        return outcomes
+
+    def _read(self, record: Record, outcome: Outcome) -> Proxied | Event | None:
+        """Read a record, or make it a dead letter."""
+        try:
+            return read(record, self.rules)
+        except Bad as bad:
+            text = last_header(record.headers, "tracker-error-count") or ""
+            count = int(text) if text.isascii() and text.isdecimal() else 0
+            own = tuple(header for header in record.headers if not header[0].startswith("tracker-"))
+            outcome.dead_letter = DeadLetter(bad.reason, count + 1, record.key, record.value, own)
+            return None
+
+    def _proxy(
+        self, record: Record, message: Proxied, status_before: Mapping[JobKey, str | None], outcome: Outcome
+    ) -> Sequence[Report]:
+        """Forward, hold or drop a message; return what it reports."""
+        forward = None
+        if message.to is not None:
+            forward = Forward(message.to, record.key, message.value, record.headers)
+        if message.report is None:
+            outcome.ignored.append("untracked")
+            outcome.forwarded = [forward] if forward else []
+            return ()
+        key = message.report.task[:2]
+        status = status_before[key]
+        if status is None or status in ENDED:
+            outcome.dropped = "unknown" if status is None else status.lower()
+            return ()
+        if forward and status == "Paused" and not message.tracking_ends:
+            self.jobs[key].held.append(forward)
+            outcome.held = True
+        elif forward:
+            outcome.forwarded = [forward]
+        return (message.report,)
+
+    def _report(self, report: Report, outcome: Outcome) -> bool:
+        """Write a report; tell whether the job has failed or completed by it."""
+        job = self.jobs.get(report.task[:2])
+        if job is None or job.status in {"Cancelled", "Completed"}:
+            outcome.ignored.append("unknown" if job is None else job.status.lower())
+            return False
+        if report.kind not in {"complete", "failed", "progress"}:
+            outcome.ignored.append(report.kind)
+            return False
+        if job.status == "Waiting":
+            job.status = "Active"
+            job.started_elsewhere = not job.sent
+        if job.root.tell(report.task.path, report.task.marks, report):
+            job.status = "Completed"
+            return True
+        if report.kind == "failed" and job.root.find(report.task.path) is not None and job.status != "Failed":
+            job.status = "Failed"
+            return True
+        return False
+
+    def _end(self, job: Job, correlation_id: str | None, outcome: Outcome) -> None:
+        """Do what a job's end does to others."""
+        outcome.held_dropped += len(job.held)
+        job.held.clear()
+        if job.status == "Completed":
+            for dependent in self._dependents(job):
+                dependent.unmet.remove(job.job_id)
+                if not dependent.unmet:
+                    dependent.eligible_at = self.now_s + dependent.content["delay"]
+                    dependent.correlation_id = correlation_id
+            outcome.released += self._send_due()
+        elif self.propagate_failures:
+            details = {"root_failure": job.name, "failure_details": job.failures()}
+            self._propagate(job, details, outcome)
+
+    def _propagate(self, job: Job, details: Mapping[str, Any], outcome: Outcome) -> None:
+        """Fail those that can never run now, since this job will not complete."""
+        for dependent in self._dependents(job):
+            if dependent.status not in ENDED:
+                dependent.status = "Failed"
+                dependent.propagated_failure = details
+                dependent.unmet.clear()
+                outcome.held_dropped += len(dependent.held)
+                dependent.held.clear()
+                outcome.propagated.append(dependent.key)
+                self._propagate(dependent, details, outcome)
+
+    def _dependents(self, job: Job) -> list[Job]:
+        return [
+            other
+            for other in self.unsent.values()
+            if other.partition_id == job.partition_id and job.job_id in other.unmet
+        ]
+
+    def _send_due(self) -> list[Release]:
+        """Send the jobs that are due."""
+        due = [job for job in self.unsent.values() if self._is_due(job)]
+        for job in due:
+            job.sent = True
+            del self.unsent[job.key]
+        released = [self._release(job) for job in due]
+        self.releases += released
+        return released
+
+    def _is_due(self, job: Job) -> bool:
+        """Tell whether the job is to be sent now (decision 8)."""
+        if (
+            job.sent
+            or job.eligible_at is None
+            or job.eligible_at > self.now_s
+            or job.partition_id in self.suspended
+        ):
+            return False
+        return job.status == "Waiting" or (job.status == "Active" and not job.started_elsewhere)
+
+    def _release(self, job: Job) -> Release:
+        """Make the task message of a job."""
+        content = job.content
+        partition_id, job_id = (quote(part, safe="") for part in job.key)
+        message = {
+            "version": 3,
+            "taskClassifier": content["task_classifier"],
+            "taskApiVersion": content["task_api_version"],
+            "taskData": base64.b64encode(content["task_data"]).decode(),
+            "taskStatus": "NEW_TASK",
+            "context": {},
+            "to": content["task_pipe"],
+            "tracking": {
+                "jobTaskId": job.name,
+                "statusCheckIntervalMillis": self.status_check_interval_s * 1000,
+                "statusCheckUrl": f"{self.service_url}/partitions/{partition_id}/jobs/{job_id}/status",
+                "trackingPipe": self.rules.tracking_topics[0],
+                "trackTo": content["target_pipe"],
+            },
+            "correlationId": job.correlation_id,
+        }
+        return Release(job.partition_id, job.job_id, content["task_pipe"], message)
+
+    # --- commands
+
+    def create_job(
+        self,
+        partition_id: str,
+        job_id: str,
+        *,
+        name: str = "",
+        description: str = "",
+        data: str = "",
+        labels: Mapping[str, str] | None = None,
+        task_classifier: str = "Worker",
+        task_api_version: int = 1,
+        task_data: bytes = b"{}",
+        task_pipe: str = "worker-in",
+        target_pipe: str | None = "worker-out",
+        prerequisites: Iterable[str] = (),
+        delay: float = 0,
+    ) -> Outcome:
+        """Create a job; what is sent by it at once is in the outcome. Raise `Refused` or `Conflict`."""
+        prerequisites = frozenset(prerequisites)
+        content = {
+            "name": name,
+            "description": description,
+            "data": data,
+            "labels": dict(labels or {}),
+            "task_classifier": task_classifier,
+            "task_api_version": task_api_version,
+            "task_data": task_data,
+            "task_pipe": task_pipe,
+            "target_pipe": target_pipe,
+            "prerequisites": prerequisites,
+            "delay": delay,
+        }
+        if not is_name(partition_id, 40) or not is_name(job_id, 48):
+            raise Refused("bad name")
+        existing = self.jobs.get((partition_id, job_id))
+        if existing is not None:
+            if existing.content != content:
+                raise Conflict(existing.name)
+            return Outcome()
+        unmet = self._outstanding(partition_id, prerequisites)
+        self._refuse_circle(partition_id, job_id, unmet)
+        eligible_at = None if unmet else self.now_s + delay
+        job = Job(partition_id, job_id, content, unmet, eligible_at)
+        self.jobs[job.key] = self.unsent[job.key] = job
+        return Outcome(released=self._send_due())
+
+    def _outstanding(self, partition_id: str, prerequisites: Iterable[str]) -> set[str]:
+        """Return the prerequisites that have yet to complete."""
+        outstanding: set[str] = set()
+        names: set[str] = set()
+        for prerequisite in sorted(prerequisites):
+            name = prerequisite.removesuffix(",pc")
+            if not is_name(name, 48) or not name.strip() or name in names:
+                raise Refused(f"bad prerequisite: {prerequisite!r}")
+            names.add(name)
+            status = self.status(partition_id, name)
+            if status == "Failed":
+                raise Refused(f"{name} has failed")
+            pre_created = status is None and prerequisite.endswith(",pc")
+            if status != "Completed" and not pre_created:
+                outstanding.add(name)
+        return outstanding
+
+    def _refuse_circle(self, partition_id: str, job_id: str, unmet: set[str]) -> None:
+        """Refuse a job that would wait for itself."""
+        to_see, seen = sorted(unmet), set[str]()
+        while to_see:
+            name = to_see.pop()
+            if name == job_id:
+                raise Refused(f"{job_id} would wait for itself")
+            other = self.jobs.get((partition_id, name))
+            if other is not None and name not in seen:
+                to_see += sorted(other.unmet)
+            seen.add(name)
+
+    def cancel(self, partition_id: str, job_id: str, *, cascade: bool = False) -> Outcome:
+        """Cancel a job, and its dependents if asked to."""
+        job = self._job(partition_id, job_id)
+        outcome = Outcome()
+        if job.status in {"Failed", "Completed"}:
+            raise Refused(f"{job.name} is {job.status}")
+        if job.status == "Cancelled":
+            return outcome
+        job.status = "Cancelled"
+        outcome.held_dropped = len(job.held)
+        job.held.clear()
+        for dependent in self._dependents(job) if cascade else ():
+            if dependent.status not in ENDED:
+                outcome.held_dropped += self.cancel(*dependent.key, cascade=True).held_dropped
+        return outcome
+
+    def pause(self, partition_id: str, job_id: str) -> Outcome:
+        """Pause a job."""
+        job = self._unfinished(partition_id, job_id)
+        job.status = "Paused"
+        return Outcome()
+
+    def resume(self, partition_id: str, job_id: str) -> Outcome:
+        """Resume a job: send it if it is due, and what was held for it."""
+        job = self._unfinished(partition_id, job_id)
+        if job.status != "Paused":
+            return Outcome()
+        job.status = "Active"
+        outcome = Outcome(forwarded=job.held, released=self._send_due())
+        job.held = []
+        return outcome
+
+    def delete(self, partition_id: str, job_id: str) -> Outcome:
+        """Delete a job. Its dependents wait on, as for a job that does not exist yet."""
+        job = self._job(partition_id, job_id)
+        del self.jobs[job.key]
+        self.unsent.pop(job.key, None)
+        return Outcome(held_dropped=len(job.held))
+
+    def suspend_partition(self, partition_id: str) -> Outcome:
+        """Keep the jobs of a partition ID from being sent."""
+        self.suspended.add(partition_id)
+        return Outcome()
+
+    def resume_partition(self, partition_id: str) -> Outcome:
+        """Send the jobs of a partition ID again, those that are due at once."""
+        self.suspended.discard(partition_id)
+        return Outcome(released=self._send_due())
+
+    def advance(self, seconds: float) -> Outcome:
+        """Let time pass, and send what has become due."""
+        self.now_s += seconds
+        return Outcome(released=self._send_due())
+
+    def _job(self, partition_id: str, job_id: str) -> Job:
+        job = self.jobs.get((partition_id, job_id))
+        if job is None:
+            raise NotFound(f"{partition_id}:{job_id}")
+        return job
+
+    def _unfinished(self, partition_id: str, job_id: str) -> Job:
+        job = self._job(partition_id, job_id)
+        if job.status in ENDED:
+            raise Refused(f"{job.name} is {job.status}")
+        return job
+
+
+def gaps(present: set[int], highest: int) -> Iterable[tuple[int, int]]:
+    """List the ranges of 1..highest that are not in the set."""
+    first = 1
+    for number in [*sorted(present), highest + 1]:
+        if first < number:
+            yield first, number - 1
+        first = number + 1

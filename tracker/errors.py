@@ -18,7 +18,18 @@ class JobRefused(TrackerError):
 
 
 class SettingsError(TrackerError):
-    """The configuration is wrong: the text names each variable, its value and what is allowed."""
+    """The configuration is wrong.
+
+    Each of `problems` is a sentence that names a variable, its value (secrets masked) and what is allowed; the
+    text is all of them, one a line.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__(*problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n".join(self.problems)
 
 
 class DatabaseUnavailable(TrackerError):
@@ -27,3 +38,7 @@ class DatabaseUnavailable(TrackerError):
 
 class SchemaMismatch(TrackerError):
     """The database's schema is not the one that this program works with; the text says what to do."""
+
+
+class StackError(TrackerError):
+    """The local Kafka or PostgreSQL cannot be had, started or found; the text says what to do about it."""

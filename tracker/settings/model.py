@@ -1,0 +1,276 @@
+"""Every setting, declared once: its type, default, bounds, unit, alias and meaning."""
+
+import os
+import re
+import socket
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tracker.errors import SettingsError
+from tracker.settings.database import MISSING, Database
+from tracker.settings.kafka import KafkaProperty, effective
+from tracker.settings.values import (
+    Host,
+    MemberName,
+    Patterns,
+    PortOrNone,
+    Topic,
+    Topics,
+    Truth,
+    Url,
+    WholeNumber,
+    Word,
+)
+
+
+@dataclass(frozen=True)
+class About:
+    """What people are told about a setting."""
+
+    theme: str
+    meaning: str
+    unit: str = ""
+    alias: str | None = None
+    computed_default: str | None = None  # in words, where the default depends on the machine
+
+
+def available_cpus() -> int:
+    """Count the CPUs that this process may use; in a container that is fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def host_name() -> str:
+    """Return the host's name, with any character that a member ID may not have replaced by `-`."""
+    return re.sub(r"[^a-zA-Z0-9._-]", "-", socket.gethostname())[:100] or "localhost"
+
+
+class Settings(BaseModel):
+    """The effective settings: immutable, picklable, and showing no secret when printed.
+
+    Obtain them from `load`. A worker process is handed these and does not read the environment again; only
+    libpq does, for the `PG*` variables.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    topics: Annotated[
+        Topics,
+        About(
+            "Topics",
+            "The tracking topics, which the tracker consumes. The first is the `trackingPipe` of the task "
+            "messages that the tracker itself sends.",
+            alias="CAF_WORKER_INPUT_QUEUE",
+        ),
+    ] = ("tracking",)
+    dead_letter_topic: Annotated[
+        Topic,
+        About("Topics", "Where records go that cannot be honoured, with the reason. Not a tracking topic."),
+    ] = "tracker-dead-letter"
+    destinations: Annotated[
+        Patterns,
+        About(
+            "Topics",
+            "The topics that messages may be forwarded to. Empty: any legal one. Tracking topics, the "
+            "dead-letter topic and Kafka's internal topics are never allowed.",
+        ),
+    ] = ()
+    max_message_bytes: Annotated[
+        WholeNumber,
+        Field(ge=1, le=1_000_000_000),
+        About("Topics", "A record with a larger value becomes a dead letter.", unit="bytes"),
+    ] = 1_000_000
+
+    group_id: Annotated[
+        MemberName, About("Processes", "The consumer group; also the prefix of the transactional IDs.")
+    ] = "tracker"
+    instance: Annotated[
+        MemberName,
+        About(
+            "Processes",
+            "Names this machine in its group: with a slot number it makes the stable transactional and "
+            "member IDs of the workers.",
+            computed_default="the host name",
+        ),
+    ] = Field(default_factory=host_name)
+    workers: Annotated[
+        WholeNumber,
+        Field(ge=1, le=1024),
+        About(
+            "Processes",
+            "Worker processes of one `tracker run`.",
+            unit="processes",
+            computed_default="the number of CPUs that the process may use",
+        ),
+    ] = Field(default_factory=available_cpus)
+    shutdown_timeout_s: Annotated[
+        WholeNumber,
+        Field(ge=1, le=3600),
+        About("Processes", "From SIGTERM to exit at most.", unit="seconds"),
+    ] = 25
+    delivery: Annotated[
+        Literal["exactly_once", "at_least_once"],
+        Word,
+        About(
+            "Processes",
+            "`at_least_once` is for brokers without transactions: a crash may forward messages twice.",
+        ),
+    ] = "exactly_once"
+
+    batch_size: Annotated[
+        WholeNumber,
+        Field(ge=1, le=1_000_000),
+        About(
+            "Batches",
+            "A batch ends at this many records.",
+            unit="records",
+            alias="CAF_WORKER_MAX_BATCH_SIZE",
+        ),
+    ] = 10_000
+    batch_bytes: Annotated[
+        WholeNumber,
+        Field(ge=1024, le=1_073_741_824),
+        About("Batches", "A batch ends once its records have this size.", unit="bytes"),
+    ] = 16_777_216
+    batch_wait_ms: Annotated[
+        WholeNumber,
+        Field(ge=0, le=60_000),
+        About(
+            "Batches",
+            "A batch ends this long after its first record, full or not.",
+            unit="milliseconds",
+            alias="CAF_WORKER_MAX_BATCH_TIME",
+        ),
+    ] = 20
+
+    propagate_failures: Annotated[
+        Truth,
+        About(
+            "Jobs",
+            "When a job fails, mark the jobs that depend on it, directly or not, as failed too.",
+            alias="CAF_JOB_TRACKING_PROPAGATE_FAILURES",
+        ),
+    ] = False
+    max_failure_chars: Annotated[
+        WholeNumber,
+        Field(ge=1, le=1_000_000),
+        About("Jobs", "A longer failure message is cut, and says so.", unit="characters"),
+    ] = 10_000
+    service_url: Annotated[
+        Url,
+        About(
+            "Jobs",
+            "Where the job service answers; `/partitions/P/jobs/J/status` behind it makes the "
+            "`statusCheckUrl` of the task messages that the tracker sends.",
+            alias="CAF_WEBSERVICE_URL",
+        ),
+    ] = ""
+    status_check_interval_seconds: Annotated[
+        WholeNumber,
+        Field(ge=1, le=2_147_483),
+        About(
+            "Jobs",
+            "How often workers are to check whether a job is still wanted: the "
+            "`statusCheckIntervalMillis` of the task messages that the tracker sends.",
+            unit="seconds",
+            alias="CAF_STATUS_CHECK_INTERVAL_SECONDS",
+        ),
+    ] = 5
+
+    http_host: Annotated[
+        Host,
+        About("Observing", "The address on which `tracker run` serves `/livez`, `/readyz` and `/metrics`."),
+    ] = "127.0.0.1"
+    http_port: Annotated[
+        PortOrNone,
+        About(
+            "Observing", "The port for them. 0: any free one, which is logged. Empty: they are not served."
+        ),
+    ] = 8080
+    log_format: Annotated[
+        Literal["auto", "json", "console"],
+        Word,
+        About("Observing", "`auto`: `console` on a terminal, else `json`."),
+    ] = "auto"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Word,
+        About("Observing", "The least level that is logged."),
+    ] = "info"
+
+    kafka: tuple[KafkaProperty, ...] = ()
+    database: Database = Database()
+    origins: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def kafka_client_properties(self) -> dict[str, str]:
+        """Return what the user set for every kind of client, by librdkafka's names: enough to administer."""
+        return effective(self.kafka, "client")
+
+    def consumer_properties(self) -> dict[str, str]:
+        """Return what the user set for consumers: the common properties, and over them the consumers' own."""
+        return effective(self.kafka, "consumer")
+
+    def producer_properties(self) -> dict[str, str]:
+        """Return what the user set for producers: the common properties, and over them the producers' own."""
+        return effective(self.kafka, "producer")
+
+    def database_conninfo(self) -> str:
+        """Return the libpq connection string, secrets and all; libpq fills the rest from `PG*` variables.
+
+        Raises SettingsError where neither it nor a `PG*` variable names a database.
+        """
+        if not self.database.names_a_database:
+            raise SettingsError(MISSING)
+        return self.database.conninfo.get_secret_value()
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A setting that one variable holds, with what the model says of it."""
+
+    field: str
+    about: About
+    annotation: Any
+    metadata: tuple[Any, ...]
+
+    @property
+    def name(self) -> str:
+        """The variable's name."""
+        return "TRACKER_" + self.field.upper()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The variable's name, and its alias where it has one."""
+        return (self.name, self.about.alias) if self.about.alias else (self.name,)
+
+    @property
+    def default_text(self) -> str:
+        """The default as one would set it, or in words where the machine decides."""
+        if self.about.computed_default is not None:
+            return self.about.computed_default
+        return as_text(Settings.model_fields[self.field].default)
+
+
+def as_text(value: object) -> str:
+    """Return a setting's value as one would write it in the environment."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return "" if value is None else str(value)
+
+
+def _variables() -> tuple[Variable, ...]:
+    found = []
+    for field, info in Settings.model_fields.items():
+        about = next((item for item in info.metadata if isinstance(item, About)), None)
+        if about is not None:
+            found.append(Variable(field, about, info.annotation, tuple(info.metadata)))
+    return tuple(found)
+
+
+VARIABLES = _variables()

@@ -1,0 +1,169 @@
+"""The kinds of values that settings have: how each is read from text, and what is allowed, in words."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal, get_args, get_origin
+from urllib.parse import urlsplit
+
+from annotated_types import Ge, Le
+from pydantic import AfterValidator, BeforeValidator
+
+TOPIC_RULE = "1 to 249 of the characters a-z A-Z 0-9 . _ -, not . or .., and not beginning with __"
+
+# As for a topic, since brokers hold a member's ID to the rule of topic names; 100, so that group, instance
+# and slot together stay below its 249 characters.
+MEMBER_RULE = "1 to 100 of the characters a-z A-Z 0-9 . _ -"
+
+_USER_INFO = re.compile(r"://[^/\s]*@")
+_PASSWORD_PAIR = re.compile(r"(?i)((?:password|secret|passphrase)\s*=\s*)('(?:[^'\\]|\\.)*'?|[^\s&;,]+)")
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """Says what is allowed where the type and its bounds do not say it by themselves."""
+
+    text: str
+
+
+def shown(text: str, *, secret: bool = False) -> str:
+    """Return a value as an error may show it: quoted, in one line, cut, and without passwords."""
+    if secret:
+        return "***"
+    text = _PASSWORD_PAIR.sub(r"\1***", _USER_INFO.sub("://***@", text))
+    if len(text) > 120:
+        text = text[:120] + "..."
+    return json.dumps(text)
+
+
+def legal_topic(name: str) -> bool:
+    """Whether Kafka takes this name for a topic, and it is not one of Kafka's internal ones."""
+    return (
+        re.fullmatch(r"[a-zA-Z0-9._-]{1,249}", name) is not None
+        and name not in {".", ".."}
+        and not name.startswith("__")
+    )
+
+
+def allowed_text(annotation: object, metadata: Sequence[object], unit: str) -> str:
+    """Say in words what a setting of this type may be: `a whole number of records from 1 to 10`."""
+    says = next((item.text for item in metadata if isinstance(item, Allowed)), None)
+    if says is not None:
+        return says
+    if get_origin(annotation) is Literal:
+        return " or ".join(get_args(annotation))
+    low = next(item.ge for item in metadata if isinstance(item, Ge))
+    high = next(item.le for item in metadata if isinstance(item, Le))
+    return f"a whole number{' of ' + unit if unit else ''} from {low} to {high}"
+
+
+def _whole(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", value.strip()):
+        raise ValueError("not a whole number")
+    return int(value)
+
+
+def _port_or_none(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else _whole(value)
+
+
+def _truth(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    truths = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if value.strip().lower() not in truths:
+        raise ValueError("not a truth value")
+    return truths[value.strip().lower()]
+
+
+def _lower(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _list(value: object) -> object:
+    return tuple(item.strip() for item in value.split(",")) if isinstance(value, str) else value
+
+
+def _list_or_empty(value: object) -> object:
+    return () if isinstance(value, str) and not value.strip() else _list(value)
+
+
+def _topic(name: str) -> str:
+    if not legal_topic(name):
+        raise ValueError("not a legal topic name")
+    return name
+
+
+def _topics(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names or len({_topic(name).lower() for name in names}) < len(names):
+        raise ValueError("a name twice")
+    return names
+
+
+def _patterns(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(re.fullmatch(r"[a-zA-Z0-9._*-]{1,249}", pattern) for pattern in patterns):
+        raise ValueError("not a pattern")
+    return patterns
+
+
+def _member(name: str) -> str:
+    if not re.fullmatch(r"[a-zA-Z0-9._-]{1,100}", name) or name in {".", ".."}:
+        raise ValueError("not a legal name")
+    return name
+
+
+def _url(value: str) -> str:
+    if not value:
+        return value
+    parts = urlsplit(value)
+    _ = parts.port  # raises where it is not a number
+    sound = parts.scheme in {"http", "https"} and parts.hostname and "@" not in parts.netloc
+    if not sound or parts.query or parts.fragment or re.search(r"[\s\x00-\x1f]", value):
+        raise ValueError("not a plain URL")
+    return value.rstrip("/")
+
+
+def _host(value: str) -> str:
+    if not re.fullmatch(r"[a-zA-Z0-9.:%_-]+", value):
+        raise ValueError("not a host")
+    return value
+
+
+def _strip(value: object) -> object:
+    return value.strip() if isinstance(value, str) else value
+
+
+_Stripped = BeforeValidator(_strip)
+
+WholeNumber = Annotated[int, BeforeValidator(_whole)]
+PortOrNone = Annotated[
+    Annotated[int, Ge(0), Le(65_535)] | None,
+    BeforeValidator(_port_or_none),
+    Allowed("a port from 0 to 65535, or empty"),
+]
+Truth = Annotated[bool, BeforeValidator(_truth), Allowed("true or false (also yes, no, 1, 0)")]
+Word = BeforeValidator(_lower)
+Topic = Annotated[str, _Stripped, AfterValidator(_topic), Allowed(f"a topic name: {TOPIC_RULE}")]
+Topics = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_list),
+    AfterValidator(_topics),
+    Allowed(f"topic names with commas between, none twice (not even in other case), each {TOPIC_RULE}"),
+]
+Patterns = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_list_or_empty),
+    AfterValidator(_patterns),
+    Allowed("empty, or topic names with commas between, in which * stands for any characters"),
+]
+MemberName = Annotated[str, _Stripped, AfterValidator(_member), Allowed(MEMBER_RULE)]
+Url = Annotated[
+    str,
+    _Stripped,
+    AfterValidator(_url),
+    Allowed("empty, or an http or https URL without user name, query and fragment"),
+]
+Host = Annotated[str, _Stripped, AfterValidator(_host), Allowed("a host name or an IP address")]

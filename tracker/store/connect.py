@@ -15,6 +15,14 @@ STATEMENT_TIMEOUT_S = 300  # 100,000 jobs are stored in one statement or two of 
 LOCK_TIMEOUT_S = 60  # a submit of 1,000,000 jobs keeps its tenants locked for about that long
 IDLE_IN_TRANSACTION_TIMEOUT_S = 120
 
+# A peer that a cut network has taken away is noticed in half a minute, not in the hours that TCP allows.
+_NETWORK_LIMITS = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,  # milliseconds
+}
+
 # What is right rests on these, so they come last, where they win over the user's own options.
 _FIXED_SETTINGS = {
     "search_path": "tracker,pg_temp",
@@ -48,6 +56,8 @@ def store_conninfo(conninfo: str, *, application_name: str = "tracker") -> str:
         given.setdefault("application_name", application_name)
     if "PGCONNECT_TIMEOUT" not in os.environ:
         given.setdefault("connect_timeout", CONNECT_TIMEOUT_S)
+    for name, value in _NETWORK_LIMITS.items():
+        given.setdefault(name, value)
     return make_conninfo("", **given)
 
 

@@ -4,6 +4,8 @@ PostgreSQL keeps them for each database apart, as a pair of integers: a class fr
 of the tracker's begin with the bytes ``tr``, so that they do not meet another program's by chance.
 """
 
+import hashlib
+
 MIGRATION = 0x7472_0001
 """Key 0, for a transaction. Held while a migration is applied, so that one program does it at a time."""
 
@@ -14,8 +16,14 @@ neither sees, and a job cannot slip in, and complete, between the look for it an
 it."""
 
 SLOT = 0x7472_0003
-"""Key: `text_key` of group, instance and slot, for a session. A worker holds it for as long as it uses the
-slot's transactional ID, so that two supervisors on one host take different slots."""
+"""Key: `text_key` of group, instance and slot, for a session. A supervisor holds it for as long as its worker
+uses the slot's transactional ID, so that two supervisors on one host take different slots."""
 
 SCHEDULER = 0x7472_0004
 """Key 0, for a session. Whoever holds it is the one that sends what no message triggers."""
+
+
+def text_key(*parts: str) -> int:
+    """Return the key that stands for `parts`: the same in every program and version, and not injective."""
+    digest = hashlib.sha256("\0".join(parts).encode()).digest()
+    return int.from_bytes(digest[:4], "big", signed=True)

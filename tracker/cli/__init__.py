@@ -1,6 +1,64 @@
-"""The command line."""
+"""The command line: thin; each module of this package is one group of commands."""
+
+import os
+import sys
+
+import typer
+
+from tracker import __version__
+from tracker.cli import stack
+from tracker.errors import SettingsError, TrackerError
+
+app = typer.Typer(
+    name="tracker",
+    help="Track jobs made of many tasks, from Kafka into PostgreSQL and back.",
+    no_args_is_help=True,
+    add_completion=False,
+    # Plain help and errors: rich is loaded only where something is drawn.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(stack.app, name="stack")
 
 
 def main() -> int:
-    """Run the command line and return its exit status."""
-    return 0
+    """Run the command line; return its exit status: 0 done, 1 refused or failed, 2 wrong usage or settings.
+
+    Whatever goes wrong is a plain sentence on stderr, or one for each wrong setting, and never a traceback.
+    """
+    try:
+        status = app(standalone_mode=False)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. Python would complain once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+    except (TrackerError, typer.TyperException, OSError) as error:
+        text, status = _explain(error)
+        print(text, file=sys.stderr)
+    return status if isinstance(status, int) else 0
+
+
+@app.callback(invoke_without_command=True)
+def tracker(
+    version: bool = typer.Option(False, "--version", help="Print the version and exit."),
+) -> None:
+    """Track jobs made of many tasks, from Kafka into PostgreSQL and back."""
+    if version:
+        typer.echo(f"job-tracker {__version__}")
+        raise typer.Exit
+
+
+def _explain(error: Exception) -> tuple[str, int]:
+    if isinstance(error, SettingsError):
+        return str(error), 2
+    if isinstance(error, TrackerError):
+        return str(error), 1
+    if isinstance(error, typer.TyperException):
+        text = error.format_message()
+        # When a command is missing, the message is the help; else it is a sentence.
+        return (
+            text if "\n" in text else f"{text.rstrip('.')}; --help says what is possible."
+        ), error.exit_code
+    return f"The system refused: {error}.", 1

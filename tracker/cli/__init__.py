@@ -6,7 +6,7 @@ import sys
 import typer
 
 from tracker import __version__
-from tracker.cli import stack
+from tracker.cli import config, stack
 from tracker.errors import SettingsError, TrackerError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(stack.app, name="stack")
+app.command("config")(config.config)
 
 
 def main() -> int:

@@ -1,0 +1,109 @@
+"""Whether Kafka and PostgreSQL are there and ready for the tracker, in sentences."""
+
+import logging
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._metadata import ClusterMetadata
+from psycopg import Connection
+
+from tracker.errors import TrackerError
+from tracker.settings import Settings
+from tracker.store import migrate
+from tracker.store.connect import connect, database_errors
+
+# A login or a name look-up that fails does so within a second; what takes longer is not there.
+_TIMEOUT_S = 10.0
+
+# Without a logger of its own, librdkafka writes its log to stderr, where the sentences go.
+_silent = logging.getLogger("tracker.config.kafka")
+_silent.addHandler(logging.NullHandler())
+_silent.propagate = False
+
+
+class Finding(NamedTuple):
+    """What was found."""
+
+    subject: str  # kafka, topics, postgresql or schema
+    good: bool
+    text: str
+
+
+def _good(subject: str, text: str) -> Finding:
+    return Finding(subject, good=True, text=text)
+
+
+def _bad(subject: str, text: str) -> Finding:
+    return Finding(subject, good=False, text=text)
+
+
+def check_kafka(settings: Settings) -> Iterator[Finding]:
+    """Connect to Kafka; yield whether it answers, and then whether each topic of the tracker is there."""
+    errors: list[KafkaError] = []
+    properties: dict[str, Any] = {**settings.kafka_client_properties(), "error_cb": errors.append}
+    try:
+        admin = AdminClient(properties, logger=_silent)
+    except KafkaException as error:
+        yield _bad("kafka", f"The Kafka client refuses its properties: {_reason(error.args[0])}.")
+        return
+    try:
+        metadata = admin.list_topics(timeout=_TIMEOUT_S)
+    except KafkaException as error:
+        # The exception says only that time was up; polling hands over what went wrong meanwhile.
+        admin.poll(0)
+        yield _bad("kafka", f"Kafka does not answer: {_reason(errors[0] if errors else error.args[0])}.")
+        return
+    brokers = ", ".join(f"{broker.host}:{broker.port}" for broker in metadata.brokers.values())
+    yield _good("kafka", f"Kafka answers: cluster {metadata.cluster_id}, brokers {brokers}.")
+    yield from _check_topics(settings, metadata)
+
+
+def _check_topics(settings: Settings, metadata: ClusterMetadata) -> Iterator[Finding]:
+    kinds = dict.fromkeys(settings.topics, "tracking topic") | {
+        settings.dead_letter_topic: "dead-letter topic"
+    }
+    for name, kind in kinds.items():
+        topic = metadata.topics.get(name)
+        if topic is None:
+            yield _bad("topics", f"The {kind} {name} is missing: create it with `tracker topics --create`.")
+        elif topic.error is not None:
+            yield _bad("topics", f"The {kind} {name} cannot be used: {_reason(topic.error)}.")
+        else:
+            count = len(topic.partitions)
+            plural = "" if count == 1 else "s"
+            yield _good("topics", f"The {kind} {name} has {count} Kafka partition{plural}.")
+
+
+def check_database(settings: Settings) -> Iterator[Finding]:
+    """Connect to PostgreSQL; yield whether it answers, and then whether its schema is this program's."""
+    try:
+        with connect(settings.database_conninfo(), application_name="tracker config") as connection:
+            info = connection.info
+            server = info.parameter_status("server_version") or str(info.server_version)
+            place = f"database {info.dbname} on {info.host or 'this machine'} as {info.user}"
+            yield _good("postgresql", f"PostgreSQL answers: version {server}, {place}.")
+            yield _check_schema(connection)
+    except TrackerError as error:
+        yield _bad("postgresql", _sentence(str(error)))
+
+
+def _check_schema(connection: Connection[Any]) -> Finding:
+    try:
+        with database_errors():
+            migrate.check_schema(connection)
+    except TrackerError as error:
+        return _bad("schema", _sentence(str(error)))
+    return _good("schema", "The schema is this program's.")
+
+
+def _reason(error: KafkaError) -> str:
+    """Return what librdkafka says, without the thread's name before it and its time behind it."""
+    text = error.str().strip().partition("\n")[0]
+    return re.sub(r"^\[thrd:[^]]*\]: |\s*\(after \d+ms in state [^)]*\)", "", text).rstrip(".")
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:].rstrip(".") + "."

@@ -1,1 +1,84 @@
 """Fixtures that all tests share."""
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+from confluent_kafka.admin import AdminClient, NewTopic
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from tracker.stack import LocalStack
+from tracker.store.migrate import migrate
+
+MakeTopic = Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[LocalStack]:
+    """A Kafka broker and a PostgreSQL server for the whole session; the environment's where it names them."""
+    with LocalStack.from_environment(os.environ) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def bootstrap_servers(stack: LocalStack) -> str:
+    """The addresses of the session's Kafka."""
+    return stack.bootstrap_servers
+
+
+@pytest.fixture(scope="session")
+def admin(bootstrap_servers: str) -> AdminClient:
+    """A client that makes and inspects topics."""
+    return AdminClient({"bootstrap.servers": bootstrap_servers})
+
+
+@pytest.fixture
+def topic(admin: AdminClient) -> MakeTopic:
+    """Make a topic that no other test has: `topic("worker-in", partitions=3)` returns its full name."""
+
+    def make(name: str = "topic", partitions: int = 1, **config: str) -> str:
+        full_name = f"{name}-{uuid.uuid4().hex[:12]}"
+        new_topic = NewTopic(full_name, num_partitions=partitions, config=config)
+        admin.create_topics([new_topic])[full_name].result(timeout=30)
+        return full_name
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def template_database(stack: LocalStack) -> Iterator[str]:
+    """The name of a database with the program's schema, to be copied, not changed."""
+    with _new_database(stack, template="template0") as (name, url):
+        migrate(url)
+        yield name
+
+
+@pytest.fixture
+def database_url(stack: LocalStack, template_database: str) -> Iterator[str]:
+    """A database of the test's own, with the program's schema and nothing in it."""
+    with _new_database(stack, template=template_database) as (_, url):
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(stack: LocalStack) -> Iterator[str]:
+    """A database of the test's own, without the program's schema."""
+    with _new_database(stack, template="template0") as (_, url):
+        yield url
+
+
+@contextmanager
+def _new_database(stack: LocalStack, template: str) -> Iterator[tuple[str, str]]:
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+    drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+    with psycopg.connect(stack.database_url, autocommit=True) as connection:
+        connection.execute(create)
+        try:
+            yield name, make_conninfo(stack.database_url, dbname=name)
+        finally:
+            connection.execute(drop)

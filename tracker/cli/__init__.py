@@ -6,7 +6,7 @@ import sys
 import typer
 
 from tracker import __version__
-from tracker.cli import config, stack
+from tracker.cli import config, run, stack
 from tracker.errors import SettingsError, TrackerError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 app.add_typer(stack.app, name="stack")
 app.command("config")(config.config)
+app.command("run")(run.run)
 
 
 def main() -> int:

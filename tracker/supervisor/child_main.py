@@ -1,0 +1,60 @@
+"""What runs first in a child process."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+from tracker import logs
+from tracker.errors import SchemaMismatch, SettingsError, TrackerError
+from tracker.lifeline import ExitStatus, Lifeline
+
+
+def main(name: str, target: str, args: tuple[Any, ...], connection: Connection, log: logs.LogOptions) -> None:
+    """Run ``target(*args, lifeline)``, where target is ``module:function``, and exit with what it returns."""
+    # Ctrl-C goes to the whole process group, but only the supervisor decides. SIGTERM has been blocked since
+    # before this process began, so that none is lost, and stays so for a thread that waits for it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    logs.configure(name, log)
+    lifeline = Lifeline(connection)
+    threading.Thread(target=_stop_on_sigterm, args=[lifeline], name="sigterm", daemon=True).start()
+    status = _run(target, args, lifeline)
+    lifeline.close()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Everything is finished. A library's thread, or its way to clean up, must not keep the process alive.
+    os._exit(status)
+
+
+def _run(target: str, args: tuple[Any, ...], lifeline: Lifeline) -> int:
+    log = logs.get_logger()
+    try:
+        return _function(target)(*args, lifeline)
+    except (SettingsError, SchemaMismatch) as error:
+        log.error(str(error))
+        return ExitStatus.REFUSED
+    except TrackerError as error:
+        log.error(str(error))
+        return ExitStatus.FAILED
+    except BaseException as error:
+        log.critical("unexpected error", exc_info=error)
+        return ExitStatus.FAILED
+
+
+def _function(target: str) -> Callable[..., int]:
+    module, _, function = target.partition(":")
+    found: Callable[..., int] = getattr(importlib.import_module(module), function)
+    return found
+
+
+def _stop_on_sigterm(lifeline: Lifeline) -> None:
+    signal.sigwait({signal.SIGTERM})
+    lifeline.stopping.set()

@@ -1,0 +1,134 @@
+"""Holds the slots of this supervisor's workers for as long as it runs."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+
+from tracker import logs
+from tracker.errors import DatabaseUnavailable, TrackerError
+from tracker.store.connect import connect, database_errors
+from tracker.store.slots import Session, end_session, session_of, try_slot
+
+PING_INTERVAL_S = 2.0
+RETRY_INTERVAL_S = 1.0
+LOG_INTERVAL_S = 5.0
+
+log = logs.get_logger()
+
+
+class SlotKeeper:
+    """Claims slots by advisory locks on a connection of its own, and the same ones again when it is lost.
+
+    It works on a thread, so that the supervisor never waits for PostgreSQL. `on_change` is called on that
+    thread after each change of the attributes below; it must return at once.
+
+    `slots`: the claimed slots, None until there are any. They never change.
+    `trouble`: what it waits for, in one sentence; None while the slots are held.
+    `failure`: why it has given up, in one sentence; then the supervisor must stop.
+    """
+
+    def __init__(
+        self,
+        conninfo: str,
+        on_change: Callable[[], None],
+        *,
+        group_id: str,
+        instance: str,
+        count: int,
+        check: Callable[[psycopg.Connection[Any]], None],
+    ) -> None:
+        """`check` is called with the first connection, and refuses the database with a `TrackerError`."""
+        self.slots: tuple[int, ...] | None = None
+        self.trouble: str | None = "the database has not been reached yet"
+        self.failure: str | None = None
+        self._conninfo = conninfo
+        self._names = {"group_id": group_id, "instance": instance}
+        self._count = count
+        self._check = check
+        self._on_change = on_change
+        self._sessions: list[Session] = []
+        self._closing = threading.Event()
+        self._logged_s = float("-inf")
+        self._thread = threading.Thread(target=self._run, name="slots", daemon=True)
+
+    def start(self) -> None:
+        """Begin to claim."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Give the slots back; call when the workers are gone. Waits for a second at most."""
+        self._closing.set()
+        if self._thread.is_alive():
+            # It may be in a call to a server that does not answer; the process's end closes that as well.
+            self._thread.join(timeout=1)
+
+    def _run(self) -> None:
+        try:
+            while not self._closing.is_set():
+                try:
+                    self._hold()
+                except DatabaseUnavailable as error:
+                    self._waiting(str(error))
+                    self._closing.wait(RETRY_INTERVAL_S)
+        except TrackerError as error:
+            self._fail(str(error))
+        except Exception as error:  # whatever it is, the slots are not held
+            log.debug("the slots are lost", exc_info=error)
+            self._fail(f"the slots of the workers cannot be held: {type(error).__name__}: {error}")
+
+    def _hold(self) -> None:
+        """Claim, and hold until the connection is lost or this is closed."""
+        with (
+            database_errors(),
+            connect(self._conninfo, application_name="tracker supervisor", autocommit=True) as connection,
+        ):
+            self._end_earlier_sessions(connection)
+            if self.slots is None:
+                self._check(connection)
+                self.slots = self._claim_any(connection)
+                log.info("slots claimed", slots=list(self.slots), **self._names)
+            else:
+                self._claim_again(connection, self.slots)
+                log.info("slots claimed again", slots=list(self.slots), **self._names)
+            self.trouble = None
+            self._on_change()
+            while not self._closing.wait(PING_INTERVAL_S):
+                connection.execute("SELECT 1")
+
+    def _end_earlier_sessions(self, connection: psycopg.Connection[Any]) -> None:
+        """End our own lost session: after a cut network the server may keep it, and our locks, for hours."""
+        session = session_of(connection)
+        for earlier in self._sessions:
+            end_session(connection, earlier)
+        self._sessions = [session]
+
+    def _claim_any(self, connection: psycopg.Connection[Any]) -> tuple[int, ...]:
+        free = (slot for slot in itertools.count() if try_slot(connection, **self._names, slot=slot))
+        return tuple(itertools.islice(free, self._count))
+
+    def _claim_again(self, connection: psycopg.Connection[Any], slots: tuple[int, ...]) -> None:
+        for slot in slots:
+            if not try_slot(connection, **self._names, slot=slot):
+                raise TrackerError(
+                    f"slot {slot} of instance '{self._names['instance']}' was taken by another tracker while "
+                    "the database connection was lost: start this one again"
+                )
+
+    def _waiting(self, trouble: str) -> None:
+        changed = self.trouble != trouble
+        self.trouble = trouble
+        if time.monotonic() - self._logged_s >= LOG_INTERVAL_S:
+            self._logged_s = time.monotonic()
+            log.warning("waiting for the database", reason=trouble)
+        if changed:
+            self._on_change()
+
+    def _fail(self, failure: str) -> None:
+        self.failure = failure
+        self._on_change()

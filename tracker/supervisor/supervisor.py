@@ -1,0 +1,266 @@
+"""The loop that starts, watches, restarts and stops the processes of ``tracker run``."""
+
+from __future__ import annotations
+
+import multiprocessing.resource_tracker
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait
+from types import FrameType
+
+import tracker
+from tracker import logs, metrics
+from tracker.errors import TrackerError
+from tracker.lifeline import ExitStatus
+from tracker.supervisor.children import Child, ChildSpec, Patience
+from tracker.supervisor.health import Health
+from tracker.supervisor.http import Endpoint
+from tracker.supervisor.slots import SlotKeeper
+from tracker.supervisor.totals import Totals
+
+TURN_S = 1.0
+"""How often the loop looks after its children when nothing wakes it."""
+
+log = logs.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a supervisor is told besides its children. `http`: host and port, or None for no HTTP."""
+
+    shutdown_timeout_s: float
+    http: tuple[str, int] | None = None
+    log: logs.LogOptions = field(default_factory=logs.LogOptions)
+    patience: Patience = field(default_factory=Patience)
+
+
+class Supervisor:
+    """Runs children until it is told to stop by a signal, or until one of them says that it is no use.
+
+    Made and run in the main thread. `plan` makes the children for the slots that were claimed; `keep_slots`
+    makes the keeper that claims them, given what it is to call after a change. Without it the plan is made
+    for no slots, at once.
+    """
+
+    def __init__(
+        self,
+        plan: Callable[[Sequence[int]], Sequence[ChildSpec]],
+        options: Options,
+        keep_slots: Callable[[Callable[[], None]], SlotKeeper] | None = None,
+    ) -> None:
+        self._plan = plan
+        self._options = options
+        self._totals = Totals()
+        self._health = Health()
+        self._children: list[Child] = []
+        self._signals: list[int] = []
+        self._failure = False
+        self._ready = False
+        self._endpoint: Endpoint | None = None
+        self._wake_reader, self._wake_writer = socket.socketpair()
+        self._keeper = keep_slots(self._wake) if keep_slots else None
+
+    def run(self) -> int:
+        """Start, watch and stop the children, and return the exit status.
+
+        That is 0 if it was asked to stop and all left by themselves in time, else 1; the reason has then been
+        logged in one sentence. No child is left when this returns.
+        """
+        with self._signals_recorded():
+            try:
+                self._start_up()
+                while not self._signals and not self._failure:
+                    self._turn()
+            except TrackerError as error:
+                self._fail(str(error))
+            except Exception as error:
+                log.critical("unexpected error", exc_info=error)
+                self._failure = True
+            return self._shut_down()
+
+    def _start_up(self) -> None:
+        log.info("supervisor started", pid=os.getpid(), version=tracker.__version__)
+        # It is started with the first child otherwise, and unblocks signals that are held back for that one.
+        multiprocessing.resource_tracker.ensure_running()
+        self._totals.own.set(metrics.BUILD_INFO, 1, version=tracker.__version__)
+        if self._options.http is not None:
+            host, port = self._options.http
+            self._endpoint = Endpoint(host, port, self._health, self._totals)
+            log.info("HTTP is served", host=host, port=self._endpoint.port)
+        if self._keeper is not None:
+            self._keeper.start()
+
+    def _turn(self) -> None:
+        """Do what is due, then sleep until something happens or a second has passed."""
+        now_s = time.monotonic()
+        self._health.turned_s = now_s
+        self._follow_keeper()
+        for child in self._children:
+            self._look_after(child, now_s)
+        self._tell_readiness()
+        if not self._failure:
+            self._sleep(until_s=float("inf"))
+
+    def _shut_down(self) -> int:
+        deadline_s = time.monotonic() + _time_to_leave(self._options.shutdown_timeout_s)
+        self._health.stopping = True
+        asked_by = signal.Signals(self._signals[0]).name if self._signals else None
+        log.info("stopping", signal=asked_by)
+        for child in self._children:
+            child.start_at_s = None
+            child.ask_to_stop()
+        all_left = self._see_off(deadline_s)
+        if self._keeper is not None:
+            self._keeper.close()  # not before: the slots are in use until the workers are gone
+        if self._endpoint is not None:
+            self._endpoint.close()
+        status = 0 if all_left and not self._failure else 1
+        log.info("supervisor stopped", status=status)
+        return status
+
+    def _follow_keeper(self) -> None:
+        """Start the children once there are slots for them; give up when the slots are lost for good."""
+        keeper = self._keeper
+        if keeper is not None and keeper.failure is not None:
+            raise TrackerError(keeper.failure)
+        slots = () if keeper is None else keeper.slots
+        if slots is None:
+            self._health.waiting_for = keeper.trouble if keeper else None
+            return
+        self._health.waiting_for = None
+        if not self._children:
+            patience, log_options = self._options.patience, self._options.log
+            for spec in self._plan(slots):
+                self._children.append(Child(spec, self._totals, patience, log_options, self._wake))
+            self._health.children = self._children
+            for child in self._children:
+                self._start(child)
+
+    def _look_after(self, child: Child, now_s: float) -> None:
+        if child.process is None:
+            if child.start_at_s is not None and child.start_at_s <= now_s:
+                self._start(child)
+            return
+        child.forgive(now_s)
+        stuck = child.is_stuck(now_s)
+        if stuck:
+            log.error("child is stuck and is killed", **_who(child), idle_s=round(child.idle_s(now_s)))
+            child.kill()
+        if stuck or not child.is_alive:
+            self._child_ended(child, now_s, stuck=stuck)
+
+    def _child_ended(self, child: Child, now_s: float, *, stuck: bool) -> None:
+        who, name = _who(child), child.spec.name
+        status = child.reap()
+        if status == ExitStatus.SLOT_SHARED:
+            self._fail(
+                f"{name} was fenced again and again: another tracker uses the same group, instance and slot"
+            )
+        elif status == ExitStatus.REFUSED:
+            self._fail(f"{name} cannot work like this, as it has said above; it is not started again")
+        else:
+            self._totals.own.add(metrics.RESTARTS, process=name, cause="stuck" if stuck else "exited")
+            plan = {"restart_in_s": round(child.start_later(now_s), 2), "failures": child.failures}
+            log.warning("child ended", **who, **_outcome(status), **plan)
+
+    def _start(self, child: Child) -> None:
+        try:
+            child.start()
+        except OSError as error:
+            restart_in_s = round(child.start_later(time.monotonic()), 2)
+            log.error("child cannot be started", **_who(child), reason=str(error), restart_in_s=restart_in_s)
+        else:
+            log.info("child started", **_who(child))
+
+    def _tell_readiness(self) -> None:
+        """Log when everything is ready, and when it no longer is; set the gauges."""
+        own = self._totals.own
+        workers = [child for child in self._children if child.spec.is_worker]
+        own.set(metrics.WORKERS, len(workers))
+        own.set(metrics.WORKERS_READY, sum(child.is_ready for child in workers))
+        offset_s = time.time() - time.monotonic()
+        for child in self._children:
+            if child.status is not None:
+                progress_s = child.status.last_progress_monotonic_s + offset_s
+                own.set(metrics.LAST_PROGRESS, progress_s, process=child.spec.name)
+        missing = self._health.missing()
+        if self._ready == bool(missing):
+            self._ready = not missing
+            log.info(
+                "ready" if self._ready else "no longer ready", **({"missing": missing} if missing else {})
+            )
+
+    def _see_off(self, deadline_s: float) -> bool:
+        """Wait until all children have left; kill those that have not by then. Tell whether all went well."""
+        all_well = True
+        while running := [child for child in self._children if child.process is not None]:
+            self._sleep(until_s=deadline_s)
+            self._health.turned_s = time.monotonic()
+            out_of_time = self._health.turned_s >= deadline_s or self._signals.count(signal.SIGINT) > 1
+            for child in running:
+                if out_of_time:
+                    log.error("child did not leave in time and is killed", **_who(child))
+                    child.kill()
+            for child in running:
+                if out_of_time or not child.is_alive:
+                    who, status = _who(child), child.reap()
+                    all_well = all_well and status == 0
+                    log.info("child left", **who, **_outcome(status))
+        return all_well
+
+    def _fail(self, sentence: str) -> None:
+        log.error(sentence)
+        self._failure = True
+
+    def _sleep(self, until_s: float) -> None:
+        """Wait until a child ends, something wakes us, something is due, or a second has passed."""
+        now_s = time.monotonic()
+        due = [child.start_at_s for child in self._children if child.start_at_s is not None]
+        wake_s = min([now_s + TURN_S, until_s, *due])
+        sentinels = [child.process.sentinel for child in self._children if child.process is not None]
+        wait([self._wake_reader, *sentinels], timeout=max(0.0, wake_s - now_s))
+        with suppress(BlockingIOError):
+            self._wake_reader.recv(4096, socket.MSG_DONTWAIT)
+
+    def _wake(self) -> None:
+        """Make the loop turn at once. Any thread may call this, also when the loop has ended."""
+        with suppress(OSError):  # it is full, which wakes as well, or closed
+            self._wake_writer.send(b"\0", socket.MSG_DONTWAIT)
+
+    @contextmanager
+    def _signals_recorded(self) -> Iterator[None]:
+        """Have SIGTERM and SIGINT noted for the loop, and the loop woken."""
+
+        def record(number: int, _frame: FrameType | None) -> None:
+            self._signals.append(number)
+
+        handled = (signal.SIGTERM, signal.SIGINT)
+        self._wake_writer.setblocking(False)
+        before = {number: signal.signal(number, record) for number in handled}
+        wakeup_before = signal.set_wakeup_fd(self._wake_writer.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(wakeup_before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            self._wake_reader.close()
+            self._wake_writer.close()
+
+
+def _time_to_leave(shutdown_timeout_s: float) -> float:
+    """Return how long the children have: a little is kept for killing those that stay, and for ourselves."""
+    return shutdown_timeout_s - min(2.0, shutdown_timeout_s / 5)
+
+
+def _who(child: Child) -> dict[str, object]:
+    return {"child": child.spec.name, "pid": child.pid}
+
+
+def _outcome(status: int) -> dict[str, object]:
+    return {"signal": signal.Signals(-status).name} if status < 0 else {"status": status}

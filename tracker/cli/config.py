@@ -54,11 +54,14 @@ def _print_table(rows: "Iterable[Row]") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("Variable", "Value", "Origin", "Default", box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    table.add_column("Variable", no_wrap=True)
+    table.add_column("Value", overflow="fold")
+    table.add_column("Origin", overflow="fold")
     for row in rows:
-        style = "dim" if row.origin == "default" else ""
-        cells = (row.name, _in_one_line(row.value_masked), row.origin, row.default)
-        table.add_row(*(Text(cell, overflow="fold") for cell in cells), style=style)
+        origin = "set" if row.origin == row.name else row.origin
+        cells = (row.name, _in_one_line(row.value_masked), origin)
+        table.add_row(*map(Text, cells), style="dim" if row.origin == "default" else "")
     Console().print(table)
 
 

@@ -110,7 +110,7 @@ def _parsed(url: Text, problems: Problems) -> dict[str, str]:
     try:
         params = {key: str(value) for key, value in conninfo.conninfo_to_dict(url.value).items()}
     except psycopg.Error as error:
-        problems.add(f"{url.variable} is ***: it must be {_ALLOWED}{_hint(str(error))}.")
+        problems.add(f"{url.variable} is ***: it must be {_ALLOWED}{_hint(str(error))}")
         return {}
     rest = url.value.partition("://")[2].partition("?")[0]
     if "@" in params.get("host", "").lstrip("@") or rest.count("@") > 1 or "@" in rest.partition("/")[2]:
@@ -129,14 +129,9 @@ def _hint(error: str) -> str:
     """Name a misspelt parameter, if it resembles a known one: others may be a piece of a password."""
     unknown = re.search(r'invalid (?:connection option|URI query parameter:) "([a-z_]+)"', error)
     if unknown is None:
-        return ""
-    known = [item.keyword.decode() for item in psycopg.pq.Conninfo.get_defaults()]
-    near = nearest(unknown[1], known)
-    return (
-        f"; it has no parameter {unknown[1]}, did you mean {near}?"
-        if near
-        else "; it has an unknown parameter"
-    )
+        return "."
+    near = nearest(unknown[1], [item.keyword.decode() for item in psycopg.pq.Conninfo.get_defaults()])
+    return f"; it has no parameter {unknown[1]}, did you mean {near}?" if near else "."
 
 
 def _is_port(text: str) -> bool:

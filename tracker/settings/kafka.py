@@ -117,6 +117,8 @@ def read(environ: Mapping[str, str], problems: Problems) -> tuple[KafkaProperty,
     """Return the properties that the environment sets; whatever is wrong goes to `problems`."""
     found: list[KafkaProperty] = []
     for variable in sorted(name for name in environ if name.startswith(PREFIX)):
+        if is_file_variable(variable) and variable.removesuffix(FILE) in environ:
+            continue  # looked at together with the variable without the suffix
         item, side = _look_up(variable)
         if item is None:
             problems.add(_unknown(variable, environ[variable]))

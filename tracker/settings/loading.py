@@ -25,6 +25,7 @@ def load(environ: Mapping[str, str] = os.environ, *, need: Collection[Need] = _E
     `need` says what the caller is going to use: brokers, the database, or both must then be named. Whatever
     is set is checked even if it is not needed. Reads nothing but the variables and the files of secrets.
     """
+    environ = {name: text for name, text in environ.items() if not _is_service_link(name, environ)}
     problems = Problems()
     values, origins = _variables(environ, problems)
     problems.extend(_unknown(environ))
@@ -87,8 +88,6 @@ def _unknown(environ: Mapping[str, str]) -> Iterator[str]:
     for name in sorted(environ):
         if not name.startswith("TRACKER_") or name in known or name.startswith(kafka.PREFIX):
             continue
-        if is_service_link(name, environ):
-            continue
         near = nearest(name, known)
         if name.endswith(FILE) and name.removesuffix(FILE) in known:
             yield f"{name} is {shown(environ[name])}: only secrets can be read from a file."
@@ -100,14 +99,16 @@ def _unknown(environ: Mapping[str, str]) -> Iterator[str]:
             yield f"{name} is {value}: no setting has this name; {hint}"
 
 
-def is_service_link(name: str, environ: Mapping[str, str]) -> bool:
+def _is_service_link(name: str, environ: Mapping[str, str]) -> bool:
     """Whether Kubernetes set this variable, to tell of a service whose name begins with `tracker`.
 
     For a service `tracker-x`, each container of the namespace gets TRACKER_X_SERVICE_HOST, TRACKER_X_PORT and
     others, which are nobody's mistake.
     """
-    match = re.fullmatch(r"(\w+?)_(?:SERVICE_HOST|(?:SERVICE_)?PORT(?:_\w+)?)", name)
-    return match is not None and {f"{match[1]}_SERVICE_HOST", f"{match[1]}_SERVICE_PORT"} <= environ.keys()
+    match = re.fullmatch(r"(TRACKER\w*?)_(SERVICE_HOST|(?:SERVICE_)?PORT(?:_\w+)?)", name)
+    if match is None or not {f"{match[1]}_SERVICE_HOST", f"{match[1]}_SERVICE_PORT"} <= environ.keys():
+        return False
+    return match[2] != "PORT" or "://" in environ[name]  # else it is a user's, such as TRACKER_HTTP_PORT
 
 
 def _contradictions(values: Mapping[str, Any]) -> Iterator[str]:
@@ -132,6 +133,6 @@ def _missing(
     named = (f"{kafka.PREFIX}BOOTSTRAP_SERVERS", f"{kafka.PREFIX}METADATA_BROKER_LIST")
     if "kafka" in need and not kafka.names_brokers(properties) and not any(name in environ for name in named):
         yield kafka.MISSING
-    tried = any(environ.get(name) for name in (database.URL, database.URL + FILE))
+    tried = environ.get(database.URL) or database.URL + FILE in environ
     if "database" in need and not connection.names_a_database and not tried:
         yield database.MISSING

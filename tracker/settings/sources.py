@@ -63,20 +63,19 @@ def read_text(
 ) -> Text | None:
     """Return the text that a variable holds or, for a secret's `…_FILE`, its file holds; None if neither.
 
-    Both set is a problem, as is a file that cannot be read; the text is then None.
+    Both set is a problem, as is a file that cannot be read; the text is then None. Beside a file, an empty
+    variable counts as not set: that is how compose files leave one out.
     """
     if not secret:
         return Text(environ[variable], variable, variable) if variable in environ else None
     plain = variable.removesuffix(FILE)
-    if plain in environ and plain + FILE in environ:
+    if environ.get(plain) and plain + FILE in environ:
         path = environ[plain + FILE]
         problems.add(f"{plain} is *** and {plain}{FILE} is {shown(path)}: only one of them can be set.")
         return None
-    if plain in environ:
-        return Text(environ[plain], plain, plain)
     if plain + FILE in environ:
         return _from_file(plain + FILE, environ[plain + FILE], problems)
-    return None
+    return Text(environ[plain], plain, plain) if plain in environ else None
 
 
 def _from_file(variable: str, path: str, problems: Problems) -> Text | None:

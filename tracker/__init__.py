@@ -1,3 +1,62 @@
 """Tracks jobs made of many tasks, from Kafka into PostgreSQL and back."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tracker.client.client import AsyncClient, Client
+    from tracker.client.job import (
+        ChangedJob,
+        Job,
+        JobStatus,
+        NewJob,
+        NewTask,
+        PartitionState,
+        RootFailure,
+        SubmittedJob,
+        TaskFailure,
+    )
+    from tracker.errors import (
+        DatabaseUnavailable,
+        JobConflict,
+        JobNotFound,
+        JobRefused,
+        SchemaMismatch,
+        TrackerError,
+        WaitTimedOut,
+    )
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "AsyncClient",
+    "ChangedJob",
+    "Client",
+    "DatabaseUnavailable",
+    "Job",
+    "JobConflict",
+    "JobNotFound",
+    "JobRefused",
+    "JobStatus",
+    "NewJob",
+    "NewTask",
+    "PartitionState",
+    "RootFailure",
+    "SchemaMismatch",
+    "SubmittedJob",
+    "TaskFailure",
+    "TrackerError",
+    "WaitTimedOut",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load what is asked for: PostgreSQL's driver takes 100 ms, which `tracker --help` need not wait for."""
+    if name not in __all__:
+        raise AttributeError(f"module 'tracker' has no attribute {name!r}")
+    for module in ("tracker.errors", "tracker.client.job", "tracker.client.client"):
+        value: object = getattr(import_module(module), name, None)
+        if value is not None:
+            globals()[name] = value
+            return value
+    raise AssertionError(name)

@@ -42,3 +42,7 @@ class SchemaMismatch(TrackerError):
 
 class StackError(TrackerError):
     """The local Kafka or PostgreSQL cannot be had, started or found; the text says what to do about it."""
+
+
+class WaitTimedOut(TrackerError):
+    """Jobs that were waited for have not ended in time."""

@@ -10,10 +10,9 @@ MIGRATION = 0x7472_0001
 """Key 0, for a transaction. Held while a migration is applied, so that one program does it at a time."""
 
 PREREQUISITES = 0x7472_0002
-"""Key: the tenant's, for a transaction. A submit with prerequisites takes it alone, one without takes it
-shared, tenants in ascending order and before any row. So two submits at once cannot close a circle that
-neither sees, and a job cannot slip in, and complete, between the look for it and the edge that waits for
-it."""
+"""Key: `prerequisites_key` of the tenant, for a transaction. A submit with prerequisites takes it alone, one
+without takes it shared, in ascending order and before any row. So two submits at once cannot close a circle that
+neither sees, and a job cannot slip in, and complete, between the look for it and the edge that waits for it."""
 
 SLOT = 0x7472_0003
 """Key: `text_key` of group, instance and slot, for a session. A supervisor holds it for as long as its worker
@@ -21,6 +20,11 @@ uses the slot's transactional ID, so that two supervisors on one host take diffe
 
 SCHEDULER = 0x7472_0004
 """Key 0, for a session. Whoever holds it is the one that sends what no message triggers."""
+
+
+def prerequisites_key(tenant_key: int) -> int:
+    """Return the key for a tenant: one of 1,024, as a call for more tenants could exhaust the lock table."""
+    return tenant_key % 1024
 
 
 def text_key(*parts: str) -> int:

@@ -1,0 +1,174 @@
+"""The verbs that change jobs: cancel, pause, resume, delete; and those that suspend partition IDs.
+
+Each locks its jobs in key order, then what belongs to them in the order that everyone keeps (edges, outbox,
+pending tasks), and then does its work in one statement for all of them.
+"""
+
+from collections.abc import Collection, Iterable
+
+from tracker.client.job import STATUSES, ChangedJob, JobReference, JobStatus, PartitionState
+from tracker.client.look import not_found, read_names
+from tracker.client.steps import Verb, ask
+from tracker.client.submission import read_partition_id, some_of
+from tracker.errors import JobRefused
+from tracker.identifiers import JobName
+
+Jobs = JobReference | Iterable[JobReference]
+
+
+def cancel(jobs: Jobs) -> Verb[list[ChangedJob]]:
+    """Cancel jobs, all or none; those that are cancelled already are left as they are.
+
+    What is held for them is dropped. Jobs that wait for them go on waiting.
+
+    :raises JobNotFound: one is not stored.
+    :raises JobRefused: one has failed or completed.
+    """
+    return _change(
+        jobs,
+        statement="cancel_jobs",
+        lock=("lock_edges_of_jobs", "lock_pending_tasks"),
+        changes={JobStatus.WAITING, JobStatus.ACTIVE, JobStatus.PAUSED},
+        leaves={JobStatus.CANCELLED},
+        refusal="cannot be cancelled",
+    )
+
+
+def pause(jobs: Jobs) -> Verb[list[ChangedJob]]:
+    """Pause jobs, all or none; those that are paused already are left as they are.
+
+    :raises JobNotFound: one is not stored.
+    :raises JobRefused: one has ended.
+    """
+    return _change(
+        jobs,
+        statement="pause_jobs",
+        lock=("lock_pending_tasks",),
+        changes={JobStatus.WAITING, JobStatus.ACTIVE},
+        leaves={JobStatus.PAUSED},
+        refusal="cannot be paused",
+    )
+
+
+def resume(jobs: Jobs) -> Verb[list[ChangedJob]]:
+    """Make paused jobs Active, all or none, and have what was held for them sent; others stay as they are.
+
+    :raises JobNotFound: one is not stored.
+    :raises JobRefused: one has ended.
+    """
+    changed = yield from _change(
+        jobs,
+        statement="resume_jobs",
+        lock=("lock_pending_tasks",),
+        changes={JobStatus.PAUSED},
+        leaves={JobStatus.WAITING, JobStatus.ACTIVE},
+        refusal="cannot be resumed",
+    )
+    if any(job.changed for job in changed):
+        yield from ask("notify_scheduler")
+    return changed
+
+
+def delete(jobs: Jobs) -> Verb[list[ChangedJob]]:
+    """Delete jobs, whatever their status, all or none, with all that belongs to them.
+
+    Jobs that wait for them go on waiting, as for jobs that do not exist yet.
+
+    :raises JobNotFound: one is not stored.
+    """
+    return _change(
+        jobs,
+        statement="delete_jobs",
+        lock=("lock_edges_of_jobs", "lock_outbox_of_jobs", "lock_pending_tasks"),
+        changes=STATUSES,
+        leaves=(),
+        refusal="",
+    )
+
+
+def suspend_partition(partition_id: str | Iterable[str]) -> Verb[list[str]]:
+    """Store the jobs of partition IDs, and do not send them; also of one that has none yet.
+
+    Returns those that were not suspended before.
+    """
+    partition_ids = _read_partition_ids(partition_id)
+    yield from ask("add_tenants", partition_ids=partition_ids)
+    rows = yield from ask("suspend_partitions", partition_ids=partition_ids, suspended=True)
+    return sorted(row[0] for row in rows)
+
+
+def resume_partition(partition_id: str | Iterable[str]) -> Verb[list[str]]:
+    """Send the jobs of partition IDs again, and what has been stored meanwhile.
+
+    Returns those that were suspended.
+    """
+    partition_ids = _read_partition_ids(partition_id)
+    rows = yield from ask("suspend_partitions", partition_ids=partition_ids, suspended=False)
+    if rows:
+        yield from ask("notify_scheduler")
+    return sorted(row[0] for row in rows)
+
+
+def list_partitions() -> Verb[list[PartitionState]]:
+    """Return all partition IDs that have been used, and whether they are suspended."""
+    rows = yield from ask("list_partitions")
+    return [PartitionState(partition_id=row[0], suspended=row[1]) for row in rows]
+
+
+def _change(
+    jobs: Jobs,
+    *,
+    statement: str,
+    lock: Iterable[str],
+    changes: Collection[JobStatus],
+    leaves: Collection[JobStatus],
+    refusal: str,
+) -> Verb[list[ChangedJob]]:
+    """Run `statement` for those jobs whose status is in `changes`; refuse, if any is in neither."""
+    names = read_names(jobs)
+    found = yield from _lock(names)
+    refused = [
+        f"{name} is {status}" for name, (_, status) in found.items() if status not in (*changes, *leaves)
+    ]
+    if refused:
+        raise JobRefused(f"{refusal}: {some_of(refused)}")
+    keys = {key: name for name, (key, status) in found.items() if status in changes}
+    dropped: dict[JobName, int] = {}
+    if keys:
+        arrays = {"tenant_keys": [key[0] for key in keys], "job_keys": [key[1] for key in keys]}
+        for locking in lock:
+            yield from ask(locking, **arrays)
+        rows = yield from ask(statement, **arrays)
+        dropped = {keys[tenant_key, job_key]: messages for tenant_key, job_key, messages in rows}
+    changed = set(keys.values())
+    return [
+        ChangedJob(
+            partition_id=name.partition_id,
+            id=name.job_id,
+            changed=name in changed,
+            dropped_messages=dropped.get(name, 0),
+        )
+        for name in names
+    ]
+
+
+def _lock(names: list[JobName]) -> Verb[dict[JobName, tuple[tuple[int, int], JobStatus]]]:
+    """Lock jobs, and return their keys and statuses.
+
+    :raises JobNotFound: one is not stored.
+    """
+    rows = yield from ask(
+        "lock_jobs",
+        partition_ids=[name.partition_id for name in names],
+        job_ids=[name.job_id for name in names],
+    )
+    found = {names[place]: ((tenant, key), STATUSES[status]) for place, tenant, key, status in rows}
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise not_found(missing)
+    return found
+
+
+def _read_partition_ids(partition_id: str | Iterable[str]) -> list[str]:
+    texts = [partition_id] if isinstance(partition_id, str) else partition_id
+    return [read_partition_id(text) for text in dict.fromkeys(texts)]

@@ -1,0 +1,125 @@
+"""What is submitted, and what is shown: jobs as users see them.
+
+Field names in JSON are the camel case of the names here, without their units.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+
+class JobStatus(StrEnum):
+    """How far a job is. It never falls back, except from Paused to Active."""
+
+    WAITING = "Waiting"  # for its prerequisites, its delay, or its first report
+    ACTIVE = "Active"
+    PAUSED = "Paused"
+    FAILED = "Failed"  # can still complete, if its failed tasks do
+    CANCELLED = "Cancelled"
+    COMPLETED = "Completed"
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has Failed, was Cancelled, or has Completed."""
+        return STATUSES.index(self) >= STATUSES.index(JobStatus.FAILED)
+
+
+STATUSES = tuple(JobStatus)
+"""By the number that the database has for them."""
+
+
+class NewTask(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """The task message that starts a job."""
+
+    task_classifier: str
+    task_api_version: int
+    task_data: dict[str, Any] | str  # an object is sent as its JSON, a string as `task_data_encoding` says
+    task_data_encoding: str = "utf8"  # or base64
+    task_pipe: str  # the topic that it is sent to
+    target_pipe: str | None = None  # the topic at which tracking ends
+
+
+class NewJob(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """A job to be submitted."""
+
+    id: str
+    task: NewTask
+    partition_id: str = "default"
+    name: str = ""
+    description: str = ""
+    external_data: str = ""
+    labels: dict[str, str] = {}
+    prerequisite_job_ids: tuple[str, ...] = ()  # of the same partition ID; with ",pc" one may be gone already
+    delay: int = 0  # seconds, from when it could have been sent
+
+
+class _Named(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Something that names a job: ``str()`` gives ``partitionId:jobId``, and every verb takes it for that."""
+
+    partition_id: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.partition_id}:{self.id}"
+
+
+class SubmittedJob(_Named, frozen=True, kw_only=True, rename="camel"):
+    """A job of a submit that was stored."""
+
+    created: bool  # False: it was there already, with the same content
+
+
+class ChangedJob(_Named, frozen=True, kw_only=True, rename="camel"):
+    """A job that was cancelled, paused, resumed or deleted."""
+
+    changed: bool  # False: it was so already
+    dropped_messages: int = 0  # messages that were held for it, and now go nowhere
+
+
+class TaskFailure(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Why a task failed."""
+
+    job_task_id: str
+    failure_id: str
+    failure_time_ms: int = msgspec.field(name="failureTime")  # since 1970
+    failure_source: str
+    failure_message: str
+
+
+class RootFailure(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a job failed that never ran: a job that it waited for, perhaps through others, has failed."""
+
+    root_failure: str  # partitionId:jobId
+    failure_details: list[dict[str, Any]]
+
+
+class Job(_Named, frozen=True, kw_only=True, rename="camel"):
+    """A stored job, as it was when it was looked up."""
+
+    name: str
+    description: str
+    external_data: str
+    create_time_ms: int = msgspec.field(name="createTime")  # since 1970
+    last_update_time_ms: int = msgspec.field(name="lastUpdateTime")
+    status: JobStatus
+    percentage_complete: float  # two decimals
+    failures: list[TaskFailure | RootFailure]  # the first ones; `failures` lists them all
+    labels: dict[str, str]
+    prerequisite_job_ids: list[str]  # still unmet
+
+
+class PartitionState(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A partition ID; the jobs of a suspended one are stored, not sent."""
+
+    partition_id: str
+    suspended: bool
+
+
+JobReference = str | Job | SubmittedJob | ChangedJob
+"""What names a job: ``partitionId:jobId``, ``jobId`` in the partition ``default``, or what has it."""
+
+
+def as_json(shown: msgspec.Struct) -> bytes:
+    """Return the JSON of something shown, on one line."""
+    return msgspec.json.encode(shown)

@@ -1,0 +1,32 @@
+-- Cancels jobs that are locked, with their pending tasks. Whoever waits for them goes on waiting. An outbox
+-- row may be on its way to Kafka and stays: its sender drops it when it finds no payload.
+-- Gives the number of held messages that are dropped, for each job that had any.
+WITH ended_job AS MATERIALIZED (
+    SELECT tenant_key, job_key
+    FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS ended_job (tenant_key, job_key)
+),
+updated_job AS (
+    UPDATE job SET status = 4, last_update_time = now()
+    FROM ended_job
+    WHERE job.tenant_key = ended_job.tenant_key AND job.job_key = ended_job.job_key
+),
+deleted_pending_task AS (
+    DELETE FROM pending_task USING ended_job
+    WHERE pending_task.tenant_key = ended_job.tenant_key AND pending_task.job_key = ended_job.job_key
+),
+deleted_prerequisite AS (
+    DELETE FROM prerequisite USING ended_job
+    WHERE prerequisite.tenant_key = ended_job.tenant_key AND prerequisite.job_key = ended_job.job_key
+),
+deleted_resumed_job AS (
+    DELETE FROM resumed_job USING ended_job
+    WHERE resumed_job.tenant_key = ended_job.tenant_key AND resumed_job.job_key = ended_job.job_key
+),
+deleted_held_message AS (
+    DELETE FROM held_message USING ended_job
+    WHERE held_message.tenant_key = ended_job.tenant_key AND held_message.job_key = ended_job.job_key
+    RETURNING held_message.tenant_key, held_message.job_key
+)
+SELECT tenant_key, job_key, count(*)
+FROM deleted_held_message
+GROUP BY tenant_key, job_key

@@ -1,0 +1,6 @@
+-- The outbox rows of locked jobs, locked before the pending tasks, as by whoever clears the outbox.
+SELECT outbox.tenant_key, outbox.job_key
+FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS locked_job (tenant_key, job_key)
+JOIN outbox USING (tenant_key, job_key)
+ORDER BY outbox.tenant_key, outbox.job_key, outbox.held_number
+FOR UPDATE OF outbox

@@ -1,0 +1,7 @@
+-- The advisory locks of a submit, in the order of the arrays (see tracker.store.locks.PREREQUISITES). The
+-- statements that come after it see what was committed before it had them.
+SELECT CASE
+    WHEN lock.is_alone THEN pg_advisory_xact_lock(%(class)s, lock.key)
+    ELSE pg_advisory_xact_lock_shared(%(class)s, lock.key)
+END
+FROM unnest(%(keys)b::integer[], %(alone)b::boolean[]) AS lock (key, is_alone)

@@ -1,0 +1,2 @@
+-- Wakes the scheduler when this transaction commits.
+SELECT pg_notify('tracker_scheduler', '')

@@ -1,0 +1,18 @@
+-- Pauses jobs that are locked, with their pending tasks. What was still to be sent of an earlier pause is
+-- held again.
+WITH paused_job AS MATERIALIZED (
+    SELECT tenant_key, job_key
+    FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS paused_job (tenant_key, job_key)
+),
+updated_job AS (
+    UPDATE job SET status = 2, last_update_time = now()
+    FROM paused_job
+    WHERE job.tenant_key = paused_job.tenant_key AND job.job_key = paused_job.job_key
+),
+deleted_resumed_job AS (
+    DELETE FROM resumed_job USING paused_job
+    WHERE resumed_job.tenant_key = paused_job.tenant_key AND resumed_job.job_key = paused_job.job_key
+)
+UPDATE pending_task SET paused = true
+FROM paused_job
+WHERE pending_task.tenant_key = paused_job.tenant_key AND pending_task.job_key = paused_job.job_key

@@ -1,0 +1,7 @@
+-- The stored jobs that new jobs wait for, locked until the edges are committed: the batch that completes or
+-- fails one has either been seen here, or sees the edge. In key order, as everyone locks jobs.
+SELECT job.tenant_key, job.job_id, job.status
+FROM unnest(%(tenant_keys)b::integer[], %(job_ids)b::text[]) AS wanted_job (tenant_key, job_id)
+JOIN job USING (tenant_key, job_id)
+ORDER BY job.tenant_key, job.job_key
+FOR SHARE OF job

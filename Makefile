@@ -1,27 +1,55 @@
-# What there is to do here. `make help` lists it.
+# What there is to do here. `make` lists it.
 
+# The first Python that is new enough, and whole: Debian's own comes without venv.
 PYTHON ?= $(firstword $(foreach name,python3.11 python3 python3.12 python3.13 python3.14,\
-	$(shell $(name) -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $(name))))
+	$(shell $(name) -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 SOURCES := $(wildcard tracker tests bench examples)
 BIN := .venv/bin
-UV_VERSION := 0.13.9
+PIP := $(BIN)/pip --quiet --disable-pip-version-check --no-input
+ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench lock stack-up stack-down
+.NOTPARALLEL:
+.PHONY: help demo test check bench lock stack-up stack-down prerequisites
 
 help: ## List what make can do
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | column -t -s '|'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
 
-check: .venv ## Lint, format, types and layers; changes nothing
+demo: prerequisites .venv ## Watch real jobs go through a real Kafka and PostgreSQL
+	@$(BIN)/tracker demo $(ARGS)
+
+test: prerequisites .venv ## Run all tests; ARGS="-k name" goes to pytest
+	@$(BIN)/pytest $(ARGS)
+
+check: .venv ## Check lint, format, types and layers; change nothing
 	@$(BIN)/ruff check --quiet $(SOURCES)
 	@$(BIN)/ruff format --check --quiet $(SOURCES)
 	@$(BIN)/mypy --no-error-summary $(SOURCES)
-	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/lint-imports --no-logo --no-timing
 
-.venv: pyproject.toml requirements.lock requirements-dev.lock
-	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11 or later is needed; install it, or name it with PYTHON=..." >&2; exit 1; fi
+bench: prerequisites .venv ## Measure the speed on this machine; ARGS="complete" for one scenario
+	@$(BIN)/python -m bench $(ARGS)
+
+stack-up: prerequisites .venv ## Start a Kafka and a PostgreSQL and leave them running
+	@$(BIN)/tracker stack up $(ARGS)
+
+stack-down: .venv ## End them and remove their data
+	@$(BIN)/tracker stack down $(ARGS)
+
+lock: ## Resolve the dependencies anew, to the newest versions allowed
+	@deploy/lock $(PYTHON)
+
+prerequisites:
+	@deploy/prerequisites
+
+.venv: .venv/complete
+
+# A file of its own, since a folder is there even after an installation that failed halfway.
+.venv/complete: pyproject.toml requirements-dev.lock
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later, with venv, is needed: install it (on Debian and Ubuntu:" \
+		"python3-venv), or name it with make PYTHON=..." >&2; exit 1; }
 	@echo "Setting up .venv ..."
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
-	@touch .venv
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --no-build-isolation --no-deps -e .
+	@touch $@

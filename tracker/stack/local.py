@@ -1,5 +1,6 @@
 """Kafka and PostgreSQL together, for as long as a program needs them."""
 
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -105,6 +106,10 @@ class LocalStack:
             self.postgres.kill()
         self.kafka = self.postgres = None
         self._watchdog.close()
+        if self._started_in is not None:
+            # The watchdog has done so already, unless somebody killed it.
+            shutil.rmtree(self._started_in, ignore_errors=True)
+            self._started_in = None
 
     def servers(self) -> list[tuple[ProcessIdentity, int]]:
         """Return each process that this stack has started, with the signal that ends it at once."""
@@ -121,6 +126,7 @@ class LocalStack:
             self.postgres.disown()
         if self._started_in is not None:
             self._watchdog.forget_directory(self._started_in)
+            self._started_in = None
         self.kafka = self.postgres = None
         self._watchdog.close()
 

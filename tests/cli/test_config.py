@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from tests.conftest import MakeTopic
 from tracker.cli import main
@@ -60,7 +61,7 @@ def test_each_setting_is_a_line_also_where_its_value_has_several(tracker: Tracke
 
 def test_terminal_gets_a_table(tracker: Tracker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    result = tracker("config", **ENOUGH, TRACKER_WORKERS="3")
+    result = tracker("config", **ENOUGH, TRACKER_WORKERS="3", TERM="dumb")
     assert result.out[0].split() == ["Variable", "Value", "Origin"]
     assert ["TRACKER_WORKERS", "3", "set"] in [line.split() for line in result.out]
 
@@ -116,9 +117,11 @@ def test_check_as_json_is_one_finding_a_line(tracker: Tracker) -> None:
 
 
 def test_check_is_good_where_all_is_there(
-    tracker: Tracker, bootstrap_servers: str, database_url: str, topic: MakeTopic
+    tracker: Tracker, bootstrap_servers: str, database_url: str, topic: MakeTopic, admin: AdminClient
 ) -> None:
     tracking, dead_letters = topic("tracking", partitions=3), topic("dead")
+    while not {tracking, dead_letters} <= admin.list_topics(timeout=10).topics.keys():
+        pass  # a broker tells of a new topic a moment after the controller has made it
     result = tracker(
         "config",
         "--check",

@@ -80,7 +80,7 @@ class Settings(BaseModel):
     ] = ()
     max_message_bytes: Annotated[
         WholeNumber,
-        Field(ge=1, le=1_000_000_000),
+        Field(ge=1, le=100_000_000),
         About("Topics", "A record with a larger value becomes a dead letter.", unit="bytes"),
     ] = 1_000_000
 

@@ -13,7 +13,7 @@ ARGS ?=
 .PHONY: help demo test check bench lock stack-up stack-down prerequisites
 
 help: ## List what make can do
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
+	@awk -F ':[^#]*## ' '/^[a-z-]+:[^#]*## / {printf "  make %-12s%s\n", $$1, $$2}' Makefile
 
 demo: prerequisites .venv ## Watch real jobs go through a real Kafka and PostgreSQL
 	@$(BIN)/tracker demo $(ARGS)

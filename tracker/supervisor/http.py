@@ -48,8 +48,9 @@ class Endpoint:
         except OSError as error:
             raise TrackerError(_refusal(host, port, error)) from error
         self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, name="http", daemon=True)
-        self._thread.start()
+        # The interval is what closing may take.
+        serve = threading.Thread(target=self._server.serve_forever, args=[0.1], name="http", daemon=True)
+        serve.start()
 
     def close(self) -> None:
         """Stop listening; requests that are being answered may be cut off."""
@@ -94,7 +95,7 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def service_actions(self) -> None:
-        """Cut off those that take too long; called by the listening thread, every half a second or so."""
+        """Cut off those that take too long; called by the listening thread, several times a second."""
         now_s = time.monotonic()
         for request, since_s in list(self._open.items()):
             if now_s - since_s > REQUEST_LIMIT_S:

@@ -8,7 +8,8 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -28,6 +29,8 @@ PROBLEMS_SHOWN = 10
 _LABEL_KEY = re.compile(r"[A-Za-z0-9_:-]{1,255}")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _PRE_CREATED = ",pc"
+_COMPACT = msgspec.json.Encoder()
+_CANONICAL = msgspec.json.Encoder(order="sorted")
 
 Describe = Callable[[int], str]
 """What to call the job at an index of the call in an error message."""
@@ -118,10 +121,13 @@ def _check(job: NewJob) -> AcceptedJob:
             raise _Refused(f"{field} is not a string")
         if len(value) > most:
             raise _Refused(f"{field} has {len(value):,} characters, at most {most:,} are allowed")
-    _check_numbers(job)
-    _check_topics(job.task)
-    _check_labels(job.labels)
-    prerequisites = _read_prerequisites(job.prerequisite_job_ids)
+    _check_number("delay", job.delay, MAX_DELAY_S)
+    _check_number("taskApiVersion", job.task.task_api_version, MAX_API_VERSION)
+    _check_topic("taskPipe", job.task.task_pipe)
+    _check_topic("targetPipe", job.task.target_pipe)
+    if job.labels:
+        _check_labels(job.labels)
+    prerequisites = _read_prerequisites(job.prerequisite_job_ids) if job.prerequisite_job_ids else {}
     try:
         task_data, content_hash = _encode(job, prerequisites)
     except UnicodeEncodeError:
@@ -134,34 +140,34 @@ def plain(error: Exception) -> str:
     return re.sub(r" - at `\$\.?(.*)`$", r" in \1", str(error)).removesuffix(" in ").replace("`", "")
 
 
-def _texts(job: NewJob) -> Iterator[tuple[str, object, int]]:
-    yield "name", job.name, MAX_NAME_CHARS
-    yield "description", job.description, MAX_TEXT_CHARS
-    yield "externalData", job.external_data, MAX_TEXT_CHARS
-    yield "taskClassifier", job.task.task_classifier, MAX_NAME_CHARS
-    yield "taskPipe", job.task.task_pipe, MAX_NAME_CHARS
-    if job.task.target_pipe is not None:
-        yield "targetPipe", job.task.target_pipe, MAX_NAME_CHARS
-    yield from (("a prerequisite job ID", text, MAX_NAME_CHARS) for text in job.prerequisite_job_ids)
+def _texts(job: NewJob) -> Iterable[tuple[str, object, int]]:
+    task = job.task
+    texts = (
+        ("name", job.name, MAX_NAME_CHARS),
+        ("description", job.description, MAX_TEXT_CHARS),
+        ("externalData", job.external_data, MAX_TEXT_CHARS),
+        ("taskClassifier", task.task_classifier, MAX_NAME_CHARS),
+        ("taskPipe", task.task_pipe, MAX_NAME_CHARS),
+        ("targetPipe", task.target_pipe or "", MAX_NAME_CHARS),
+    )
+    if not job.prerequisite_job_ids:
+        return texts
+    return (*texts, *(("a prerequisite job ID", text, MAX_NAME_CHARS) for text in job.prerequisite_job_ids))
 
 
-def _check_numbers(job: NewJob) -> None:
-    for field, value, most in (
-        ("delay", job.delay, MAX_DELAY_S),
-        ("taskApiVersion", job.task.task_api_version, MAX_API_VERSION),
-    ):
-        if type(value) is not int or not 0 <= value <= most:
-            raise _Refused(f"{field} is not a whole number from 0 to {most:,}")
+def _check_number(field: str, value: int, most: int) -> None:
+    if type(value) is not int or not 0 <= value <= most:
+        raise _Refused(f"{field} is not a whole number from 0 to {most:,}")
 
 
-def _check_topics(task: NewTask) -> None:
-    for field, topic in (("taskPipe", task.task_pipe), ("targetPipe", task.target_pipe)):
-        if topic is None:
-            continue
-        if not _TOPIC.fullmatch(topic) or topic in (".", ".."):
-            raise _Refused(f"{field} is not a legal topic name: {topic[:100]!r}")
-        if topic.startswith("__"):
-            raise _Refused(f"{field} is an internal topic of Kafka: {topic[:100]!r}")
+@lru_cache(1024)  # the jobs of a call go to few topics; a refusal is not kept
+def _check_topic(field: str, topic: str | None) -> None:
+    if topic is None:
+        return
+    if not _TOPIC.fullmatch(topic) or topic in (".", ".."):
+        raise _Refused(f"{field} is not a legal topic name: {topic[:100]!r}")
+    if topic.startswith("__"):
+        raise _Refused(f"{field} is an internal topic of Kafka: {topic[:100]!r}")
 
 
 def _check_labels(labels: Mapping[str, object]) -> None:
@@ -197,7 +203,7 @@ def _encode(job: NewJob, prerequisites: dict[str, bool]) -> tuple[bytes, bytes]:
             f"taskData has {len(task_data):,} bytes, at most {MAX_TASK_DATA_BYTES:,} fit in a message"
         )
     canonical = msgspec.structs.replace(job, prerequisite_job_ids=()) if prerequisites else job
-    content = msgspec.json.encode((canonical, sorted(prerequisites.items())), order="sorted")
+    content = _CANONICAL.encode((canonical, sorted(prerequisites.items())))
     # An escaped NUL is in the JSON of every text that has one, and of few that have not.
     if b"\\u0000" in content and (flaw := _find_flaw(job)):
         raise _Refused(flaw)
@@ -209,7 +215,7 @@ def _read_task_data(task: NewTask) -> bytes:
     if task.task_data_encoding not in ("utf8", "base64"):
         raise _Refused(f"taskDataEncoding is {task.task_data_encoding[:100]!r}, neither utf8 nor base64")
     if isinstance(data, dict):
-        return msgspec.json.encode(data)
+        return _COMPACT.encode(data)
     if not isinstance(data, str):
         raise _Refused("taskData is neither an object nor a string")
     if task.task_data_encoding == "utf8":

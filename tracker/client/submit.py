@@ -150,9 +150,8 @@ def _store(new: Sequence[AcceptedJob], edges: Edges, tenant_keys: TenantKeys) ->
 
     Two submits with the same new jobs then wait for each other, and do not deadlock.
     """
-    taken = yield from ask("take_job_keys", count=len(new))
-    now = taken[0][1]
-    keyed = [(tenant_keys[job.name.partition_id], row[0], job) for job, row in zip(new, taken, strict=True)]
+    ((keys, now),) = yield from ask("take_job_keys", count=len(new))
+    keyed = [(tenant_keys[job.name.partition_id], key, job) for job, key in zip(new, keys, strict=True)]
     keyed.sort(key=lambda item: (item[0], item[2].name.job_id.encode()))
     yield from copy(
         "copy_jobs",

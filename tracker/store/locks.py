@@ -11,8 +11,9 @@ MIGRATION = 0x7472_0001
 
 PREREQUISITES = 0x7472_0002
 """Key: `prerequisites_key` of the tenant, for a transaction. A submit with prerequisites takes it alone, one
-without takes it shared, in ascending order and before any row. So two submits at once cannot close a circle that
-neither sees, and a job cannot slip in, and complete, between the look for it and the edge that waits for it."""
+without takes it shared, in ascending order and before any job. So two submits at once cannot close a circle
+that neither sees, and a job cannot slip in, and complete, between the look for it and the edge that waits for
+it."""
 
 SLOT = 0x7472_0003
 """Key: `text_key` of group, instance and slot, for a session. A supervisor holds it for as long as its worker

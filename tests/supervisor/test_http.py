@@ -33,7 +33,7 @@ def test_it_is_ready_when_every_child_is() -> None:
 
 
 def test_it_is_not_ready_while_it_stops() -> None:
-    with Program(worker_0="deaf") as program:
+    with Program(worker_0="deaf", shutdown_timeout_s=3.0) as program:
         program.next("ready")
         program.signal(signal.SIGTERM)
         assert program.get_until("/readyz", 503)["missing"] == {"supervisor": "stopping"}

@@ -1,0 +1,108 @@
+"""Log lines, as a program of its own writes them."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from tracker.logs import MAX_TEXT_CHARS
+
+PROGRAM = """
+import logging, threading, warnings
+from tracker import logs
+logs.configure("worker-3", logs.LogOptions({log_format!r}, {level!r}))
+log = logs.get_logger()
+"""
+
+
+def run(body: str, *, log_format: str = "auto", level: str = "info") -> tuple[int, str]:
+    program = PROGRAM.format(log_format=log_format, level=level) + body
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, encoding="utf-8"
+    )
+    assert done.stdout == ""
+    return done.returncode, done.stderr
+
+
+def lines(body: str, *, level: str = "info") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in run(body, level=level)[1].splitlines()]
+
+
+def test_a_line_says_when_who_and_what() -> None:
+    (line,) = lines("log.info('batch', records=10, drops={'cancelled': 2})")
+    assert line.pop("time").endswith("Z")
+    assert line == {
+        "level": "info",
+        "process": "worker-3",
+        "event": "batch",
+        "records": 10,
+        "drops": {"cancelled": 2},
+    }
+
+
+def test_console_lines_are_plain_where_there_is_no_terminal() -> None:
+    _, text = run("log.warning('waiting', reason='down')", log_format="console")
+    assert text.count("\n") == 1
+    assert "waiting" in text
+    assert "reason=down" in text
+    assert "process=worker-3" in text
+    assert "\x1b" not in text
+
+
+def test_lines_below_the_level_are_left_out() -> None:
+    assert [line["event"] for line in lines("log.info('a'); log.warning('b')", level="warning")] == ["b"]
+
+
+def test_nothing_from_outside_can_forge_a_line_or_steer_a_terminal() -> None:
+    for log_format in ("json", "console"):
+        _, text = run(
+            r"log.info('x\ny\x1b[2J', key='\x9b\u2028\ud800\r', nested=[{'a\nb': '\x00'}], e=ValueError('\x07'))",
+            log_format=log_format,
+        )
+        assert text.count("\n") == 1
+        assert text.rstrip("\n").isprintable()
+
+
+def test_numbers_of_any_size_can_be_logged() -> None:
+    (line,) = lines("log.info('x', big=10**5000 if False else 10**30, nan=float('nan'))")
+    assert line["big"] == str(10**30)
+    assert line["nan"] is None
+
+
+def test_a_long_text_is_cut() -> None:
+    (line,) = lines("log.info('x', text='y' * 1_000_000)")
+    assert line["text"].startswith("y" * MAX_TEXT_CHARS + "... (1000000 characters)")
+    assert len(line["text"]) < MAX_TEXT_CHARS + 50
+
+
+def test_uncaught_exceptions_are_one_line() -> None:
+    status, text = run("raise ValueError('oh\\nno')")
+    assert status == 1
+    (line,) = [json.loads(line) for line in text.splitlines()]
+    assert (line["event"], line["error"]) == ("unexpected error", r"ValueError: oh\nno")
+    (line,) = lines("t = threading.Thread(target=lambda: 1 / 0, name='out'); t.start(); t.join()")
+    assert (line["thread"], line["error"]) == ("out", "ZeroDivisionError: division by zero")
+
+
+def test_the_traceback_is_there_for_those_who_debug() -> None:
+    (line,) = lines("raise ValueError('oh')", level="debug")
+    assert line["traceback"][-1] == "ValueError: oh"
+
+
+def test_other_libraries_log_the_same_way() -> None:
+    found = lines(
+        "logging.getLogger('other').warning('hello %s', 'there')\n"
+        "warnings.warn('careful')\n"
+        "logs.kafka_logger().error('%s [%s] %s', 'FAIL', 'rdkafka#consumer-1', 'refused')\n"
+    )
+    assert [line["event"].partition("\\n")[0].rpartition("Warning: ")[2] for line in found] == [
+        "hello there",
+        "careful",
+        "FAIL [rdkafka#consumer-1] refused",
+    ]
+    assert [line["logger"] for line in found] == ["other", "py.warnings", "librdkafka"]
+    assert {line["process"] for line in found} == {"worker-3"}
+
+
+def test_a_closed_stderr_stops_nobody() -> None:
+    assert run("import sys, os; os.close(2); log.error('x'); os._exit(7)") == (7, "")

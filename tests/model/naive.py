@@ -15,8 +15,8 @@ Where the contract leaves a doubt, this was decided:
 3.  A last-child mark, at any level of the path, and child indexes are learnt from every report that is
     written, also from one that is otherwise ignored because the task or an ancestor has completed: down
     to and including the level of the first completed task on its path, since below it there is nothing
-    left to know. Else the order would show. The number of children is the highest index that was marked
-    last or, by contradiction, seen.
+    left to know. Else the order would show. Once any child is marked last, the number of children is the
+    highest index that was seen: the marked one, unless there is a contradiction.
 4.  Percentages are whole millionths of a percent and a parent's is rounded down, so that they are exact
     and do not depend on the order in which they are added up.
 5.  A written report makes a Waiting job Active. Paused stays Paused, unless it fails or completes.
@@ -134,10 +134,14 @@ class Outcome:
 
 @dataclass
 class Task:
-    """A task that has not completed. `done` and `open` are its children, as far as they were seen."""
+    """A task that has not completed.
+
+    `highest` is the highest index that was seen among its children, `marked` says whether any was marked last,
+    `done` and `open` are the children that were reported on, or on whose subtasks was.
+    """
 
     highest: int = 0
-    last_marked: int = 0
+    marked: bool = False
     done: set[int] = field(default_factory=set)
     open: "dict[int, Task]" = field(default_factory=dict)
     progress: int = 0
@@ -145,7 +149,7 @@ class Task:
 
     def number_of_children(self) -> int | None:
         """Return it, or None where no child was marked last."""
-        return max(self.last_marked, self.highest) if self.last_marked else None
+        return self.highest if self.marked else None
 
     def percentage(self) -> int:
         """Add it up, in millionths of a percent."""
@@ -167,8 +171,7 @@ class Task:
             return report.kind == "complete"
         index = path[0]
         self.highest = max(self.highest, index)
-        if marks[0]:
-            self.last_marked = max(self.last_marked, index)
+        self.marked = self.marked or marks[0]
         if index not in self.done:
             child = self.open.setdefault(index, Task())
             if child.tell(path[1:], marks[1:], report):
@@ -296,7 +299,7 @@ class NaiveTracker:
         return [
             (".".join([job.name, *map(str, path)]), first, last)
             for path, task in job.root.walk()
-            for first, last in gaps(task.done, max(task.highest, task.last_marked))
+            for first, last in gaps(task.done, task.highest)
         ]
 
     def unmet_prerequisites(self, partition_id: str, job_id: str) -> list[str]:

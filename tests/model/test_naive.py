@@ -392,6 +392,11 @@ def test_a_job_completes_with_the_last_of_its_known_children(tracker: NaiveTrack
     assert state(tracker) == ("Completed", 100_000_000, [], [])
 
 
+def test_a_job_that_completes_outright_misses_nothing(tracker: NaiveTracker) -> None:
+    complete(tracker, "acme:job.3*", "acme:job")
+    assert state(tracker) == ("Completed", 100_000_000, [], [])
+
+
 def test_a_job_does_not_complete_while_the_number_of_children_is_unknown(tracker: NaiveTracker) -> None:
     complete(tracker, "acme:job.1", "acme:job.2")
     assert tracker.status(*JOB) == "Active"
@@ -893,6 +898,13 @@ def test_what_is_so_already_is_a_no_op(tracker: NaiveTracker, verb: str, before:
     status = tracker.status(*JOB)
     assert getattr(tracker, verb)(*JOB) == Outcome()
     assert tracker.status(*JOB) == status
+
+
+def test_a_second_cancel_changes_nothing_though_it_cascades() -> None:
+    tracker = four_jobs(propagate_failures=False)
+    tracker.cancel("acme", "T3")
+    tracker.cancel("acme", "T3", cascade=True)
+    assert tracker.status("acme", "T4") == "Waiting"
 
 
 @pytest.mark.parametrize("verb", ["cancel", "pause", "resume"])

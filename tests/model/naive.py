@@ -136,8 +136,8 @@ class Outcome:
 class Task:
     """A task that has not completed.
 
-    `highest` is the highest index that was seen among its children, `marked` says whether any was marked last,
-    `done` and `open` are the children that were reported on, or on whose subtasks was.
+    `highest` is the highest index that was seen among its children, `marked` says whether any was marked
+    last, `done` and `open` are the children that were seen.
     """
 
     highest: int = 0

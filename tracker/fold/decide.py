@@ -20,7 +20,7 @@ class Decisions:
     def __init__(self) -> None:
         self.dropped: Counter[str] = Counter()  # records by reason
         self.ignored: Counter[str] = Counter()  # reports of events by reason
-        self.held: list[tuple[JobState, int]] = []  # (job, position), in order
+        self.held: list[tuple[JobState, str, int]] = []  # (job, destination, position), in order
         self.withheld: set[int] = set()  # positions dropped or held
 
 
@@ -41,9 +41,12 @@ def decide(batch: Sorted, jobs: Mapping[JobName, JobState]) -> Decisions:
             if work.event_reports and ended != "failed":
                 decisions.ignored[ended] += len(work.event_reports)
         elif job is not None and job.status is JobStatus.PAUSED and work.open_positions:
+            for position in work.open_positions:
+                destination = batch.destinations[position]
+                if destination is not None:
+                    decisions.held.append((job, destination, position))
             _withhold(batch, decisions, work.open_positions)
-            decisions.held += [(job, position) for position in work.open_positions]
-    decisions.held.sort(key=lambda held: held[1])
+    decisions.held.sort(key=lambda held: held[2])
     return decisions
 
 

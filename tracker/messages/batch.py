@@ -7,7 +7,7 @@ grammar of the job's name and path, the numbers of the children) waits until the
 
 from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
-from typing import Protocol
+from typing import Any, Protocol
 
 from tracker.identifiers import (
     MAX_JOB_TASK_ID_CHARS,
@@ -49,8 +49,8 @@ class Record(Protocol):
     def value(self) -> bytes | None:
         """Return the message, or None for a tombstone."""
 
-    def headers(self) -> list[tuple[str, bytes | None]] | None:
-        """Return its headers."""
+    def headers(self) -> Any:
+        """Return its headers, a list of (name, value), or None."""
 
 
 class Rules:
@@ -135,6 +135,14 @@ class Sorted:
         self.events = 0
         self.retries = 0
         self.untracked = 0  # without tracking or jobTaskId: forwarded, not reported
+
+    def fresh(self) -> "Sorted":
+        """Return one whose destinations can be changed without changing these."""
+        again = Sorted(0)
+        for name in self.__slots__:
+            setattr(again, name, getattr(self, name))
+        again.destinations = list(self.destinations)
+        return again
 
     def work_of(self, job: JobName) -> JobWork:
         """Return what there is for the job, from now on something."""

@@ -1,0 +1,1 @@
+"""Kafka: batches in (`consumer`), transactions out (`producer`), and allowed `destinations`."""

@@ -1,0 +1,61 @@
+"""A batch: what one poll has brought."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from confluent_kafka import Message
+
+TopicPartition = tuple[str, int]
+
+
+class Run:
+    """A stretch of batches that build on each other.
+
+    Once one of them is given up, all behind it are: the consumer goes back to the committed offsets, and a
+    new run begins. Whoever holds a batch of a run that was given up passes over it.
+    """
+
+    __slots__ = ("given_up",)
+
+    def __init__(self) -> None:
+        self.given_up = False
+
+
+@dataclass(slots=True)
+class Batch:
+    """Records in the order in which they were polled, so each Kafka partition's are in its order.
+
+    `ranges` has, for each Kafka partition among them, an offset that is not above its first record's, and
+    that behind its last. `first_claims` has the committed offset and its metadata for Kafka partitions that
+    this batch is the first of since they were assigned; the offset is None where none was committed.
+    """
+
+    records: Sequence[Message]
+    ranges: dict[TopicPartition, tuple[int, int]]
+    run: Run
+    group_metadata: Any
+    size_bytes: int = 0
+    first_claims: dict[TopicPartition, tuple[int | None, str]] = field(default_factory=dict)
+
+    def split(self) -> tuple["Batch", "Batch"]:
+        """Return two batches that have half of the records each."""
+        middle = len(self.records) // 2
+        return self._part(self.records[:middle]), self._part(self.records[middle:])
+
+    def _part(self, records: Sequence[Message]) -> "Batch":
+        ranges: dict[TopicPartition, tuple[int, int]] = {}
+        for record in records:
+            key, offset = coordinates(record)
+            first = ranges[key][0] if key in ranges else offset
+            ranges[key] = first, offset + 1
+        claims = {key: claim for key, claim in self.first_claims.items() if key in ranges}
+        return Batch(records, ranges, self.run, self.group_metadata, sum(map(len, records)), claims)
+
+
+def coordinates(record: Message) -> tuple[TopicPartition, int]:
+    """Return the Kafka partition and the offset of a record that was consumed."""
+    topic, kafka_partition, offset = record.topic(), record.partition(), record.offset()
+    if topic is None or kafka_partition is None or offset is None:
+        raise ValueError("the record was not consumed from Kafka")
+    return (topic, kafka_partition), offset

@@ -1,0 +1,266 @@
+"""Batches in: the consumer of a worker, and what becomes of its work when the group rebalances."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from tracker.kafka.batch import Batch, Run
+from tracker.kafka.batch import TopicPartition as Key
+from tracker.kafka.errors import OffsetsRefused, SlotShared
+from tracker.logs import get_logger, kafka_logger
+from tracker.metrics import LAG, REBALANCES, Recorder
+from tracker.settings import Settings
+
+_CHUNK = 1_000  # records taken at once; between chunks their bytes are added up
+_CALL_TIMEOUT_S = 10.0
+_FENCED = (KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED)
+
+log = get_logger()
+
+
+def consumer_properties(settings: Settings, slot: int) -> dict[str, str]:
+    """Return librdkafka's properties for a worker: the user's, and those that the promises rest on."""
+    properties = {
+        # What librdkafka holds beyond the batches: half a second of records at full speed.
+        "queued.max.messages.kbytes": "32768",
+        "fetch.wait.max.ms": "50",
+        "max.partition.fetch.bytes": "4194304",
+    }
+    given = settings.consumer_properties()
+    if given.get("group.protocol") != "consumer":
+        properties["partition.assignment.strategy"] = "cooperative-sticky"
+        properties["session.timeout.ms"] = "20000"
+    properties |= given
+    return properties | {
+        "group.id": settings.group_id,
+        "group.instance.id": f"{settings.group_id}-{settings.instance}-{slot}",
+        "enable.auto.commit": "false",
+        "enable.auto.offset.store": "false",
+        "isolation.level": "read_committed",
+        "auto.offset.reset": "error",  # where to start is said at each assignment
+        "allow.auto.create.topics": "false",
+    }
+
+
+class BatchConsumer:
+    """Polls batches. All calls come from one thread, and the callbacks of a rebalance run within `poll`.
+
+    `finish_batches(timeout_s)` is called before Kafka partitions are given up: it returns once every batch
+    polled so far is published, or that time has passed.
+    """
+
+    def __init__(
+        self, settings: Settings, slot: int, finish_batches: Callable[[float], None], recorder: Recorder
+    ) -> None:
+        self._settings = settings
+        self._finish_batches = finish_batches
+        self._recorder = recorder
+        self._consumer = Consumer(consumer_properties(settings, slot), logger=kafka_logger())
+        self._positions: dict[
+            Key, int
+        ] = {}  # of the assigned Kafka partitions: behind the last record polled
+        self._claims: dict[Key, tuple[int | None, str]] = {}  # see Batch.first_claims
+        self._gathered: list[Message] = []
+        self._paused = False
+        self.run = Run()
+        self.joined = False
+
+    def subscribe(self) -> None:
+        """Join the group; Kafka partitions are assigned within later polls."""
+        self._consumer.subscribe(
+            list(self._settings.topics),
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_lost,
+        )
+
+    def poll(self, timeout_s: float, ready: Callable[[], bool]) -> Batch | None:
+        """Wait for a record, and return it with all that is there.
+
+        More is gathered, for as long as the settings say, while `ready` says that nobody could work on the
+        batch yet. None: nothing came, or what came was given up.
+
+        :raises OffsetsRefused: the committed offset is not in the log any more.
+        :raises SlotShared: another process has this member's ID.
+        """
+        first = self._consumer.poll(timeout_s)
+        if first is None or self.run.given_up:
+            return None
+        self._gathered = records = [first]
+        size_bytes = len(first)
+        deadline = time.monotonic() + self._settings.batch_wait_ms / 1000
+        limit, limit_bytes = self._settings.batch_size, self._settings.batch_bytes
+        while len(records) < limit and size_bytes < limit_bytes and not self.run.given_up:
+            more = self._consumer.consume(min(limit - len(records), _CHUNK), 0)
+            if not more:
+                if ready() or time.monotonic() >= deadline:
+                    break
+                one = self._consumer.poll(0.002)
+                more = [one] if one is not None else []
+            records += more
+            size_bytes += sum(map(len, more))
+        return self._batch(records, size_bytes)
+
+    def _batch(self, records: list[Message], size_bytes: int) -> Batch | None:
+        self._gathered = []
+        if any(record.error() is not None for record in records):
+            for record in records:
+                self._report(record.error())
+            records = [record for record in records if record.error() is None]
+        ranges: dict[Key, tuple[int, int]] = {}
+        for position in self._consumer.position(_topic_partitions(list(self._positions))):
+            key = position.topic, position.partition
+            if position.offset > self._positions[key]:
+                ranges[key] = self._positions[key], position.offset
+                self._positions[key] = position.offset
+        if self.run.given_up or not records:
+            return None
+        claims = {key: self._claims.pop(key) for key in ranges if key in self._claims}
+        metadata = self._consumer.consumer_group_metadata()
+        return Batch(records, ranges, self.run, metadata, size_bytes, claims)
+
+    def _report(self, error: KafkaError | None) -> None:
+        if error is None:
+            return
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:
+            raise OffsetsRefused(
+                f"the group {self._settings.group_id!r} has a committed offset that its topic does not have"
+                f" (any more): {error.str()}"
+            )
+        if error.code() in _FENCED:
+            raise SlotShared(f"another process has this worker's member ID: {error.str()}")
+        log.warning("Kafka reports an error to the consumer", error=error.str(), code=error.name())
+
+    def idle(self, timeout_s: float) -> None:
+        """Stay in the group without taking records, while batches cannot go on."""
+        if not self._paused:
+            self._consumer.pause(self._consumer.assignment())
+            self._paused = True
+        record = self._consumer.poll(timeout_s)
+        if record is not None:
+            if record.error() is None:
+                self.run.given_up = True  # polled before the pause took hold: it comes again
+            else:
+                self._report(record.error())
+
+    def go_on(self) -> None:
+        """Take records again after `idle`."""
+        if self._paused:
+            self._consumer.resume(self._consumer.assignment())
+            self._paused = False
+
+    def rewind(self) -> None:
+        """Go back to the committed offsets, and begin a new run. Call it when no batch is worked on any more.
+
+        :raises KafkaException: no broker has answered; to be called again.
+        """
+        self.run = Run()
+        if not self._positions:
+            return
+        for start in self._starts(list(self._positions)):
+            self._seek(start)
+
+    def _seek(self, start: TopicPartition) -> None:
+        deadline = time.monotonic() + _CALL_TIMEOUT_S
+        while True:
+            try:
+                self._consumer.seek(start)
+                return
+            except KafkaException as error:
+                # A Kafka partition whose fetching is just being set up cannot be sought in.
+                if error.args[0].code() != KafkaError._STATE or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+
+    def commit(self, offsets: dict[Key, int], metadata: str) -> None:
+        """Commit offsets without a transaction.
+
+        :raises KafkaException: they are not committed.
+        """
+        self._consumer.commit(
+            offsets=[TopicPartition(*key, offset, metadata) for key, offset in offsets.items()],
+            asynchronous=False,
+        )
+
+    def measure_lag(self) -> None:
+        """Record how far the assigned Kafka partitions are behind."""
+        for (topic, kafka_partition), position in self._positions.items():
+            _, high = self._consumer.get_watermark_offsets(
+                TopicPartition(topic, kafka_partition), cached=True
+            )
+            if high >= 0:
+                self._recorder.set(
+                    LAG, max(0, high - position), topic=topic, kafka_partition=str(kafka_partition)
+                )
+
+    def close(self) -> None:
+        """Leave the group. A static member leaves only by unsubscribing; closing alone means "back soon"."""
+        try:
+            self._consumer.unsubscribe()
+            self._consumer.poll(0)
+        except KafkaException as error:
+            log.warning("could not leave the group in order", error=str(error))
+        self._consumer.close()
+
+    # Rebalances. A rebalance is in steps (cooperative): these are the Kafka partitions that come and go.
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        keys = [(partition.topic, partition.partition) for partition in partitions]
+        starts = self._starts(keys)
+        consumer.incremental_assign(starts)
+        if self._paused:
+            consumer.pause(starts)
+        self.joined = True
+        self._recorder.add(REBALANCES, kind="assigned")
+        log.info("Kafka partitions assigned", added=len(keys), assigned=len(self._positions))
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._finish_batches(_CALL_TIMEOUT_S)
+        self._forget(partitions)
+        if self._gathered:
+            self.run.given_up = True  # records of what is revoked may be among them
+        consumer.incremental_unassign(partitions)
+        self._recorder.add(REBALANCES, kind="revoked")
+        log.info("Kafka partitions revoked", removed=len(partitions), assigned=len(self._positions))
+
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self.run.given_up = True
+        self._forget(partitions)
+        consumer.incremental_unassign(partitions)
+        self._recorder.add(REBALANCES, kind="lost")
+        log.warning("Kafka partitions lost: the group went on without this worker", removed=len(partitions))
+
+    def _forget(self, partitions: Sequence[TopicPartition]) -> None:
+        for partition in partitions:
+            key = partition.topic, partition.partition
+            self._positions.pop(key, None)
+            self._claims.pop(key, None)
+            self._recorder.forget(LAG, topic=key[0], kafka_partition=str(key[1]))
+
+    def _starts(self, keys: list[Key]) -> list[TopicPartition]:
+        """Look up where to start, and note it: at the committed offset, or else at the beginning.
+
+        `committed` waits until an open transaction of a predecessor has ended (read_committed).
+        """
+        starts = []
+        for committed in self._consumer.committed(_topic_partitions(keys), timeout=_CALL_TIMEOUT_S):
+            key = committed.topic, committed.partition
+            offset, metadata = committed.offset, committed.metadata or ""
+            if committed.error is not None:
+                raise KafkaException(committed.error)
+            if offset < 0:
+                start, _ = self._consumer.get_watermark_offsets(
+                    TopicPartition(*key), timeout=_CALL_TIMEOUT_S, cached=False
+                )
+                self._claims[key] = None, metadata
+            else:
+                start = offset
+                self._claims[key] = offset, metadata
+            self._positions[key] = start
+            starts.append(TopicPartition(*key, start if start >= 0 else OFFSET_BEGINNING))
+        return starts
+
+
+def _topic_partitions(keys: list[Key]) -> list[TopicPartition]:
+    return [TopicPartition(topic, kafka_partition) for topic, kafka_partition in keys]

@@ -1,0 +1,58 @@
+"""The task message that starts a job."""
+
+import binascii
+from typing import NamedTuple
+from urllib.parse import quote
+
+import orjson
+
+from tracker.identifiers import JobName
+from tracker.messages.task_message import NEWEST_VERSION
+
+
+class Start(NamedTuple):
+    """What is stored of a job's task until it is sent."""
+
+    job: JobName
+    task_classifier: str
+    task_api_version: int
+    task_data: bytes
+    task_pipe: str
+    target_pipe: str | None
+    correlation_id: bytes | None  # UTF-8
+    task_id: str
+
+
+class StatusCheck(NamedTuple):
+    """What goes into the `tracking` of every task message that the tracker itself sends."""
+
+    service_url: str
+    interval_ms: int
+    tracking_pipe: str
+
+
+def start_message(start: Start, check: StatusCheck, now_ms: int) -> bytes:
+    """Return the task message that starts a job; the record's key is `str(start.job)`."""
+    partition_id, job_id = (quote(part, safe="") for part in start.job)
+    status_url = f"{check.service_url.rstrip('/')}/partitions/{partition_id}/jobs/{job_id}/status"
+    message: dict[str, object] = {
+        "version": NEWEST_VERSION,
+        "taskId": start.task_id,
+        "taskClassifier": start.task_classifier,
+        "taskApiVersion": start.task_api_version,
+        "taskData": binascii.b2a_base64(start.task_data, newline=False).decode("ascii"),
+        "taskStatus": "NEW_TASK",
+        "context": {},
+        "to": start.task_pipe,
+        "tracking": {
+            "jobTaskId": str(start.job),
+            "lastStatusCheckTime": now_ms,
+            "statusCheckIntervalMillis": check.interval_ms,
+            "statusCheckUrl": status_url,
+            "trackingPipe": check.tracking_pipe,
+            "trackTo": start.target_pipe,
+        },
+    }
+    if start.correlation_id is not None:
+        message["correlationId"] = start.correlation_id.decode("utf-8")
+    return orjson.dumps(message)

@@ -1,0 +1,26 @@
+"""What ties a database to a consumer group."""
+
+from tracker.errors import TrackerError
+from tracker.settings import Settings
+from tracker.store.connect import connect
+from tracker.store.queries import query
+
+
+def claim_deployment(settings: Settings) -> str:
+    """Bind the database to the consumer group, at the first run, and return the database's ID.
+
+    The ID goes into the metadata of every committed offset, and tells this database from a copy.
+
+    :raises TrackerError: the database serves another group.
+    :raises DatabaseUnavailable: it cannot be reached.
+    """
+    with connect(settings.database_conninfo()) as connection:
+        [(database_id, group_id)] = connection.execute(
+            query("claim_deployment"), {"group_id": settings.group_id}
+        ).fetchall()
+    if group_id != settings.group_id:
+        raise TrackerError(
+            f"the database serves the consumer group {group_id!r}, so {settings.group_id!r} needs another one"
+            " (TRACKER_GROUP_ID, TRACKER_DATABASE_URL)"
+        )
+    return str(database_id)

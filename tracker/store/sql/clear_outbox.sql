@@ -1,0 +1,25 @@
+-- Remove what the committed offsets prove to be published: the stored task messages, and the outbox rows.
+-- Only whoever sends removes outbox rows; pending tasks are locked first, in key order, as everywhere.
+WITH published AS (
+    SELECT outbox.tenant_key, outbox.job_key, outbox.held_number
+    FROM unnest(%(topics)b::text[], %(kafka_partitions)b::integer[], %(committed_offsets)b::bigint[])
+        AS committed (topic, kafka_partition, committed_offset)
+    JOIN outbox
+        ON outbox.source_topic = committed.topic AND outbox.source_partition = committed.kafka_partition
+        AND outbox.source_offset < committed.committed_offset
+),
+locked_task AS (
+    SELECT pending_task.tenant_key, pending_task.job_key
+    FROM published
+    JOIN pending_task
+        ON pending_task.tenant_key = published.tenant_key AND pending_task.job_key = published.job_key
+    ORDER BY pending_task.tenant_key, pending_task.job_key
+    FOR UPDATE OF pending_task
+),
+removed_task AS (
+    DELETE FROM pending_task USING locked_task
+    WHERE pending_task.tenant_key = locked_task.tenant_key AND pending_task.job_key = locked_task.job_key
+)
+DELETE FROM outbox USING published
+WHERE outbox.tenant_key = published.tenant_key AND outbox.job_key = published.job_key
+    AND outbox.held_number = published.held_number

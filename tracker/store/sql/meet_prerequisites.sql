@@ -1,0 +1,68 @@
+-- Release the dependents of jobs that have completed: take away their edges, count down what each
+-- dependent still waits for, and put those that wait for nothing into the outbox, under the record that
+-- completed the last prerequisite. What must wait (a delay, a pause, a suspended partition ID) becomes
+-- eligible instead, and the scheduler sends it.
+--
+-- Two prerequisites may complete at the same moment in two transactions. Each sees the other's edge, but
+-- the count in pending_task goes through the row's lock, so the second one finds 0. Locks: edges, then
+-- pending tasks, both in key order, as everywhere.
+WITH completed_job AS (
+    SELECT *
+    FROM unnest(
+        %(tenant_keys)b::integer[], %(job_ids)b::text[], %(topics)b::text[], %(kafka_partitions)b::integer[],
+        %(offsets)b::bigint[], %(correlation_ids)b::bytea[]
+    ) WITH ORDINALITY
+        AS completed (tenant_key, job_id, topic, kafka_partition, record_offset, correlation_id, place)
+),
+locked_edge AS (
+    SELECT prerequisite.tenant_key, prerequisite.prerequisite_job_id, prerequisite.job_key, completed_job.place
+    FROM completed_job
+    JOIN prerequisite
+        ON prerequisite.tenant_key = completed_job.tenant_key
+        AND prerequisite.prerequisite_job_id = completed_job.job_id
+    ORDER BY prerequisite.tenant_key, prerequisite.prerequisite_job_id, prerequisite.job_key
+    FOR UPDATE OF prerequisite
+),
+met_edge AS (
+    DELETE FROM prerequisite
+    USING locked_edge
+    WHERE prerequisite.tenant_key = locked_edge.tenant_key
+        AND prerequisite.prerequisite_job_id = locked_edge.prerequisite_job_id
+        AND prerequisite.job_key = locked_edge.job_key
+    RETURNING prerequisite.tenant_key, prerequisite.job_key, locked_edge.place
+),
+dependent AS (
+    SELECT tenant_key, job_key, count(*)::integer AS met, max(place) AS place
+    FROM met_edge
+    GROUP BY tenant_key, job_key
+),
+locked_task AS (
+    SELECT pending_task.tenant_key, pending_task.job_key, dependent.met, dependent.place
+    FROM dependent
+    JOIN pending_task
+        ON pending_task.tenant_key = dependent.tenant_key AND pending_task.job_key = dependent.job_key
+    ORDER BY pending_task.tenant_key, pending_task.job_key
+    FOR UPDATE OF pending_task
+),
+counted_task AS (
+    UPDATE pending_task
+    SET unmet = pending_task.unmet - locked_task.met,
+        correlation_id = completed_job.correlation_id,
+        eligible_time = CASE
+            WHEN pending_task.unmet = locked_task.met
+                AND (pending_task.delay_s > 0 OR pending_task.paused OR tenant.suspended
+                    OR NOT (job.status = 0 OR (job.status = 1 AND pending_task.resumed)))
+            THEN now() + make_interval(secs => pending_task.delay_s)
+        END
+    FROM locked_task
+    JOIN completed_job ON completed_job.place = locked_task.place
+    JOIN job ON job.tenant_key = locked_task.tenant_key AND job.job_key = locked_task.job_key
+    JOIN tenant ON tenant.tenant_key = locked_task.tenant_key
+    WHERE pending_task.tenant_key = locked_task.tenant_key AND pending_task.job_key = locked_task.job_key
+    RETURNING pending_task.tenant_key, pending_task.job_key, pending_task.unmet, pending_task.eligible_time,
+              completed_job.topic, completed_job.kafka_partition, completed_job.record_offset
+)
+INSERT INTO outbox (tenant_key, job_key, source_topic, source_partition, source_offset, task_id)
+SELECT tenant_key, job_key, topic, kafka_partition, record_offset, gen_random_uuid()::text
+FROM counted_task
+WHERE unmet = 0 AND eligible_time IS NULL

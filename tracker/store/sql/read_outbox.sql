@@ -1,0 +1,17 @@
+-- The task messages to be published with a batch: those that its records have caused, now or in an
+-- attempt whose Kafka transaction did not commit.
+SELECT tenant.partition_id, job.job_id, pending_task.task_classifier, pending_task.task_api_version,
+       pending_task.task_data, pending_task.task_pipe, pending_task.target_pipe, pending_task.correlation_id,
+       outbox.task_id
+FROM unnest(
+    %(topics)b::text[], %(kafka_partitions)b::integer[], %(first_offsets)b::bigint[], %(next_offsets)b::bigint[]
+) AS batch (topic, kafka_partition, first_offset, next_offset)
+JOIN outbox
+    ON outbox.source_topic = batch.topic AND outbox.source_partition = batch.kafka_partition
+    AND outbox.source_offset >= batch.first_offset AND outbox.source_offset < batch.next_offset
+JOIN pending_task
+    ON pending_task.tenant_key = outbox.tenant_key AND pending_task.job_key = outbox.job_key
+JOIN job ON job.tenant_key = outbox.tenant_key AND job.job_key = outbox.job_key
+JOIN tenant ON tenant.tenant_key = outbox.tenant_key
+WHERE outbox.held_number = 0
+ORDER BY outbox.source_topic, outbox.source_partition, outbox.source_offset, outbox.tenant_key, outbox.job_key

@@ -1,0 +1,14 @@
+-- Remove what is stored of the tasks of jobs that have completed: nothing can change them any more.
+WITH completed_job AS (
+    SELECT * FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS completed (tenant_key, job_key)
+),
+removed_task AS (
+    DELETE FROM task USING completed_job
+    WHERE task.tenant_key = completed_job.tenant_key AND task.job_key = completed_job.job_key
+),
+removed_block AS (
+    DELETE FROM task_block USING completed_job
+    WHERE task_block.tenant_key = completed_job.tenant_key AND task_block.job_key = completed_job.job_key
+)
+DELETE FROM task_failure USING completed_job
+WHERE task_failure.tenant_key = completed_job.tenant_key AND task_failure.job_key = completed_job.job_key

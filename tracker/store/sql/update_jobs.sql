@@ -1,0 +1,10 @@
+-- Write the status and percentage that a batch has made of its jobs. A completed job has no failed tasks.
+UPDATE job
+SET status = new.status,
+    percentage = new.percentage,
+    last_update_time = now(),
+    failure_summary = CASE WHEN new.status < 5 THEN job.failure_summary END
+FROM unnest(
+    %(tenant_keys)b::integer[], %(job_keys)b::bigint[], %(statuses)b::smallint[], %(percentages)b::integer[]
+) AS new (tenant_key, job_key, status, percentage)
+WHERE job.tenant_key = new.tenant_key AND job.job_key = new.job_key

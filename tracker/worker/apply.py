@@ -1,0 +1,327 @@
+"""Applies a batch to the database: load, fold, write, in one transaction."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+from confluent_kafka import Message
+
+from tracker.fold.decide import Decisions, decide, decide_again
+from tracker.fold.job_fold import JobFold
+from tracker.fold.state import JobState, JobStatus
+from tracker.identifiers import JobName
+from tracker.kafka.batch import Batch, TopicPartition, coordinates
+from tracker.kafka.errors import OffsetsRefused
+from tracker.messages.batch import Rules, Sorted, sort_batch
+from tracker.messages.event import Failed
+from tracker.messages.refusal import Reason, Refused
+from tracker.messages.release import Start
+from tracker.messages.task_message import decode_message
+from tracker.metrics import STAGE_DURATION, Recorder
+from tracker.settings import Settings
+from tracker.store.batch_store import BatchStore, CompletedJob, HeldMessage, Progress
+
+
+@dataclass
+class Applied:
+    """A batch that the database has, and what is to be published with it.
+
+    `records`, `destinations` and `values` go together; None as destination: nothing is sent. Records that
+    had been applied before come first.
+    """
+
+    batch: Batch
+    records: Sequence[Message]
+    destinations: list[str | None]
+    values: list[bytes | None]
+    refused: list[tuple[Message, Refused]]
+    starts: list[Start]
+    # For the account:
+    sorted: Sorted  # the new records
+    decided: Decisions  # of them
+    redelivered: int
+    folds: list[JobFold]
+
+
+@dataclass
+class _Part:
+    """Records that are new, or that were applied before."""
+
+    records: list[Message]
+    sorted: Sorted
+
+
+class Applier:
+    """Applies batches, one at a time.
+
+    `published` has the offsets that are known to be committed to Kafka; another thread moves them on.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: BatchStore,
+        rules: Rules,
+        recorder: Recorder,
+        published: Mapping[TopicPartition, int],
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._rules = rules
+        self._recorder = recorder
+        self._published = published
+        self.database_id = ""
+
+    def apply(self, batch: Batch, batch_sorted: Sorted, rejected: "Refused | None" = None) -> Applied:
+        """Apply the batch; `batch_sorted` is its records, sorted as if none had been applied before.
+
+        With `rejected`, the batch is a single record that the database has refused: it becomes a dead letter.
+
+        :raises psycopg.Error: nothing is stored, or, if the connection was lost, perhaps all of it is; in
+            either case the batch is to be applied again from the start.
+        :raises OffsetsRefused: Kafka's offsets and this database do not belong together.
+        """
+        clock = _Clock(self._recorder)
+        with self._store.transaction():
+            progress = self._lock_progress(batch)
+            old, new = self._told_apart(batch, batch_sorted, progress)
+            if rejected is not None and new.records:
+                _reject(new, rejected)
+            jobs = self._look_up(old.sorted, new.sorted)
+            decided = [
+                decide_again(old.sorted, jobs, _positions(old.records, progress)),
+                decide(new.sorted, jobs),
+            ]
+            folds = _folds(new.sorted, jobs)
+            self._store.load(folds)
+            clock.lap("load")
+            for fold in folds:
+                fold.fold()
+            clock.lap("fold")
+            self._store.store(folds)
+            self._store.hold(_held(new, decided[1]))
+            completed = _completed(folds, new.records)
+            self._store.meet_prerequisites(completed)
+            if self._settings.propagate_failures:
+                self._store.fail_dependents(
+                    [f.job for f in folds if f.failures and f.status is JobStatus.FAILED]
+                )
+            starts = self._store.read_outbox(batch.ranges) if completed or old.records else []
+            self._store.advance_progress(self._advanced(batch, progress, new, decided[1]))
+            clock.lap("write")
+        clock.lap("commit")
+        return Applied(
+            batch=batch,
+            records=old.records + new.records,
+            destinations=old.sorted.destinations + new.sorted.destinations,
+            values=old.sorted.values + new.sorted.values,
+            refused=[(part.records[place], why) for part in (old, new) for place, why in part.sorted.refused],
+            starts=starts,
+            sorted=new.sorted,
+            decided=decided[1],
+            redelivered=len(old.records),
+            folds=folds,
+        )
+
+    def clear_outbox(self, committed: Mapping[TopicPartition, int]) -> None:
+        """Remove what these committed offsets prove to be published.
+
+        :raises psycopg.Error: nothing is removed; it can be done later.
+        """
+        with self._store.transaction():
+            self._store.clear_outbox(committed)
+
+    # What was applied before
+
+    def _lock_progress(self, batch: Batch) -> dict[TopicPartition, Progress]:
+        progress = self._store.lock_progress(list(batch.ranges))
+        missing = {key: first for key, (first, _) in batch.ranges.items() if key not in progress}
+        if missing:
+            for key in missing:
+                _require_no_commit(key, batch)
+            self._store.start_progress(missing)
+            progress = self._store.lock_progress(list(batch.ranges))
+        for key, claim in batch.first_claims.items():
+            self._check_claim(key, claim, progress[key], batch.ranges[key][0])
+        for key, each in progress.items():
+            each.publish_up_to(self._published.get(key, 0))
+        return progress
+
+    def _check_claim(
+        self, key: TopicPartition, claim: tuple[int | None, str], progress: Progress, first: int
+    ) -> None:
+        """Compare Kafka's committed offset with the database's: the first is never ahead, nor far behind."""
+        committed, metadata = claim
+        where = f"Kafka partition {key[1]} of topic {key[0]!r}"
+        if committed is None:
+            if progress.published_offset > first:
+                raise OffsetsRefused(
+                    f"the group has no committed offset for {where}, but the database has applied it up to"
+                    f" {progress.next_offset}: the group's offsets were deleted, or the topic was made anew"
+                )
+            return
+        if metadata and metadata != self.database_id:
+            raise OffsetsRefused(
+                f"the group's offset for {where} was committed with another database"
+                f" ({metadata[:100]!r}, not {self.database_id!r})"
+            )
+        if committed > progress.next_offset:
+            raise OffsetsRefused(
+                f"the group's offset for {where} is {committed}, but the database has applied it only up to"
+                f" {progress.next_offset}: the database is an earlier copy, or the offset was moved"
+            )
+        if committed < progress.published_offset:
+            raise OffsetsRefused(
+                f"the group's offset for {where} is {committed}, but everything up to"
+                f" {progress.published_offset} is known to be published: the offset was moved back"
+            )
+
+    def _told_apart(
+        self, batch: Batch, batch_sorted: Sorted, progress: Mapping[TopicPartition, Progress]
+    ) -> tuple[_Part, _Part]:
+        """Return the records that were applied before, and the new ones."""
+        records = list(batch.records)
+        if all(progress[key].next_offset <= first for key, (first, _) in batch.ranges.items()):
+            return _Part([], Sorted(0)), _Part(records, batch_sorted.fresh())
+        old: list[Message] = []
+        new: list[Message] = []
+        for record in records:
+            key, offset = coordinates(record)
+            (old if offset < progress[key].next_offset else new).append(record)
+        old_sorted = self._sort(old)
+        _refuse_again(old, old_sorted, progress)
+        return _Part(old, old_sorted), _Part(new, self._sort(new))
+
+    def _sort(self, records: list[Message]) -> Sorted:
+        return sort_batch(records, self._rules, time.time_ns() // 1_000_000)
+
+    def _advanced(
+        self, batch: Batch, progress: dict[TopicPartition, Progress], new: _Part, decided: Decisions
+    ) -> dict[TopicPartition, Progress]:
+        for place in decided.withheld:
+            key, offset = coordinates(new.records[place])
+            progress[key].withheld.add(offset)
+        for place, why in new.sorted.refused:
+            if why.reason in (
+                Reason.DESTINATION_UNKNOWN,
+                Reason.DESTINATION_NOT_ALLOWED,
+                Reason.DATABASE_REJECTED,
+            ):
+                key, offset = coordinates(new.records[place])
+                progress[key].refused[offset] = why.reason.value, why.detail
+        for key, (_, behind) in batch.ranges.items():
+            progress[key].next_offset = max(progress[key].next_offset, behind)
+        return progress
+
+    # Jobs
+
+    def _look_up(self, old: Sorted, new: Sorted) -> dict[JobName, JobState]:
+        names = list({**old.jobs, **new.jobs})
+        if not names:
+            return {}
+        may_fail: set[JobName] = set()
+        if self._settings.propagate_failures:
+            may_fail = {
+                name
+                for name, work in new.jobs.items()
+                if any(isinstance(report, Failed) for _, report in work.reports + work.event_reports)
+            }
+        return self._store.look_up_jobs(names, may_fail)
+
+
+class _Clock:
+    """Measures the steps of a batch."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._since = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self._recorder.observe(STAGE_DURATION, now - self._since, stage=stage)
+        self._since = now
+
+
+def _require_no_commit(key: TopicPartition, batch: Batch) -> None:
+    committed, _ = batch.first_claims.get(key, (None, ""))
+    if committed is not None:
+        raise OffsetsRefused(
+            f"the group has committed offset {committed} for Kafka partition {key[1]} of topic {key[0]!r},"
+            " but this database knows nothing of it: it is another database, or an earlier copy"
+        )
+
+
+def _reject(part: _Part, rejected: Refused) -> None:
+    """Make a dead letter of the only record of a batch."""
+    part.sorted = Sorted(len(part.records))
+    part.sorted.refused.append((0, rejected))
+
+
+def _refuse_again(
+    records: list[Message], batch_sorted: Sorted, progress: Mapping[TopicPartition, Progress]
+) -> None:
+    """What became a dead letter for a reason outside itself becomes one again."""
+    refused = dict(batch_sorted.refused)
+    for place, record in enumerate(records):
+        key, offset = coordinates(record)
+        if offset in progress[key].refused:
+            reason, detail = progress[key].refused[offset]
+            refused[place] = Refused(Reason(reason), detail)
+            batch_sorted.destinations[place] = None
+    batch_sorted.refused = sorted(refused.items())
+
+
+def _positions(records: list[Message], progress: Mapping[TopicPartition, Progress]) -> set[int]:
+    """Return the positions of records that were dropped or held when they were applied."""
+    found = set()
+    for place, record in enumerate(records):
+        key, offset = coordinates(record)
+        if offset in progress[key].withheld:
+            found.add(place)
+    return found
+
+
+def _folds(batch: Sorted, jobs: Mapping[JobName, JobState]) -> list[JobFold]:
+    folds = []
+    for name, work in batch.jobs.items():
+        job = jobs.get(name)
+        if job is None or job.status > JobStatus.FAILED:
+            continue
+        if (
+            work.reports
+            or work.event_reports
+            or work.job_completed_positions
+            or any(siblings.completed for siblings in work.siblings)
+        ):
+            folds.append(JobFold(job, work))
+    return folds
+
+
+def _held(part: _Part, decided: Decisions) -> list[HeldMessage]:
+    held = []
+    for job, destination, place in decided.held:
+        record = part.records[place]
+        headers = record.headers()
+        held.append(
+            HeldMessage(
+                job,
+                destination,
+                record.key(),
+                part.sorted.values[place] or b"",
+                msgspec.msgpack.encode(headers) if headers else None,
+            )
+        )
+    return held
+
+
+def _completed(folds: list[JobFold], records: list[Message]) -> list[CompletedJob]:
+    completed = []
+    for fold in folds:
+        if fold.status is JobStatus.COMPLETED:
+            record = records[fold.completing_position()]
+            (topic, kafka_partition), offset = coordinates(record)
+            correlation_id = decode_message(record.value() or b"")[0].correlationId
+            encoded = correlation_id.encode() if correlation_id is not None else None
+            completed.append(CompletedJob(fold.job, topic, kafka_partition, offset, encoded))
+    return completed

@@ -1,0 +1,347 @@
+"""The hot path: poll, decode, load, fold, write, publish, commit."""
+
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable
+
+import psycopg
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from tracker.errors import DatabaseUnavailable, TrackerError
+from tracker.kafka.batch import Batch, Run, TopicPartition
+from tracker.kafka.consumer import BatchConsumer
+from tracker.kafka.destinations import Destinations
+from tracker.kafka.errors import BatchGivenUp, OffsetsRefused, SlotShared, Stopping
+from tracker.kafka.producer import BatchProducer
+from tracker.kafka.topics import max_message_bytes
+from tracker.lifeline import ChildStatus, ExitStatus, Lifeline
+from tracker.logs import get_logger
+from tracker.messages.batch import Rules, Sorted, sort_batch
+from tracker.messages.refusal import Reason, Refused
+from tracker.metrics import DATABASE_RETRIES, STAGE_DURATION
+from tracker.settings import Settings
+from tracker.store.batch_store import BatchStore
+from tracker.store.deployment import claim_deployment
+from tracker.worker.account import account_for
+from tracker.worker.apply import Applied, Applier
+from tracker.worker.flow import InFlight, Patience
+from tracker.worker.publish import Publisher
+
+_POLL_S = 0.1
+_FIRST_RETRY_S = 0.05
+_LONGEST_RETRY_S = 5.0
+_REJECTIONS = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded)
+
+log = get_logger()
+
+
+class Worker:
+    """One worker process. `run` is the main thread, which polls and decodes; two more apply and publish."""
+
+    def __init__(self, settings: Settings, slot: int, lifeline: Lifeline) -> None:
+        self._settings = settings
+        self._lifeline = lifeline
+        recorder = self._recorder = lifeline.recorder
+        self._patience = Patience(lifeline.stopping, settings.shutdown_timeout_s * 0.6)
+        self._in_flight = InFlight()
+        self._to_apply: queue.Queue[tuple[Batch, Sorted] | None] = queue.Queue(1)
+        self._to_publish: queue.Queue[Applied | None] = queue.Queue(1)
+        self._failure: BaseException | None = None
+        self._published: dict[TopicPartition, int] = {}  # offsets known to be committed
+        self._to_commit: dict[TopicPartition, int] = {}  # at least once: delivered, not committed yet
+        self._uncleared: set[TopicPartition] = set()  # whose outbox rows may be published by now
+
+        self._destinations = Destinations(
+            settings.kafka_client_properties(),
+            [*settings.topics, settings.dead_letter_topic],
+            settings.destinations,
+            self._wait_for_broker,
+        )
+        self._rules = Rules(
+            settings.topics, self._destinations.refuse, settings.max_message_bytes, settings.max_failure_chars
+        )
+        self._store = BatchStore(settings.database_conninfo())
+        self._applier = Applier(settings, self._store, self._rules, recorder, self._published)
+        transactional_id = f"{settings.group_id}-{settings.instance}-{slot}"
+        self._producer = BatchProducer(
+            settings, transactional_id, recorder, self._patience.check, self._on_refused
+        )
+        self._consumer = BatchConsumer(settings, slot, self._finish_batches, recorder)
+        self._threads: list[threading.Thread] = []
+
+    def run(self) -> int:
+        """Work until asked to stop; return the exit status."""
+        self._lifeline.report(self._status)
+        try:
+            self._start()
+            while not self._lifeline.stopping.is_set():
+                self._turn()
+        except Stopping:
+            pass
+        except OffsetsRefused as refused:
+            log.error("the worker refuses to go on", reason=str(refused))
+            return ExitStatus.REFUSED
+        except SlotShared as shared:
+            log.error("the worker's slot is used twice", reason=str(shared))
+            return ExitStatus.SLOT_SHARED
+        finally:
+            self._stop()
+        return ExitStatus.DONE
+
+    def _start(self) -> None:
+        self._reach_database(self._store.connect)
+        self._applier.database_id = claim_deployment(self._settings)
+        admin = AdminClient(dict(self._settings.kafka_client_properties()))
+        limit = max_message_bytes(admin, self._settings.dead_letter_topic)
+        self._publisher = Publisher(self._settings, self._producer, limit, self._applier.database_id)
+        self._reach_kafka(self._producer.start)
+        self._consumer.subscribe()
+        for name, work in (("apply", self._apply_batches), ("publish", self._publish_batches)):
+            thread = threading.Thread(target=self._guarded, args=[work], name=name)
+            thread.start()
+            self._threads.append(thread)
+
+    # The main thread: poll and decode
+
+    def _turn(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if self._consumer.run.given_up:
+            self._rewind()
+        self._patience.waiting_for = ""
+        batch = self._consumer.poll(_POLL_S, lambda: not self._to_apply.full())
+        self._commit_delivered()
+        if batch is None:
+            return
+        began = time.perf_counter()
+        batch_sorted = sort_batch(batch.records, self._rules, time.time_ns() // 1_000_000)
+        self._recorder.observe(STAGE_DURATION, time.perf_counter() - began, stage="decode")
+        self._consumer.measure_lag()
+        self._hand_over(batch, batch_sorted)
+
+    def _hand_over(self, batch: Batch, batch_sorted: Sorted) -> None:
+        """Give the batch to the next thread; while that is busy for long, stay in the group."""
+        self._in_flight.begin()
+        patience_s = 1.0  # to pause costs what librdkafka has fetched, so a busy second is waited out
+        while self._failure is None and not batch.run.given_up:
+            try:
+                self._to_apply.put((batch, batch_sorted), timeout=patience_s)
+                self._consumer.go_on()
+                return
+            except queue.Full:
+                patience_s = _POLL_S
+                self._patience.check()
+                self._consumer.idle(0)
+                self._commit_delivered()
+        self._in_flight.end()
+
+    def _rewind(self) -> None:
+        """Begin again at the committed offsets, once no batch is worked on."""
+        while not self._in_flight.wait_for_none(_POLL_S):
+            self._patience.check()
+            self._consumer.idle(0)
+        self._to_commit.clear()
+        while True:
+            try:
+                self._consumer.rewind()
+                break
+            except KafkaException as error:
+                log.warning("cannot go back to the committed offsets yet", error=error.args[0].str())
+                self._patience.pause(1.0, "Kafka")
+                self._consumer.idle(0)
+        self._consumer.go_on()
+
+    def _commit_delivered(self) -> None:
+        """Commit what was delivered without a transaction (at least once)."""
+        delivered = dict(self._to_commit)
+        if not delivered:
+            return
+        try:
+            self._consumer.commit(delivered, self._applier.database_id)
+        except KafkaException as error:
+            log.warning("offsets not committed yet", error=error.args[0].str())
+            return
+        self._published.update(delivered)
+        for key, offset in delivered.items():
+            if self._to_commit.get(key) == offset:
+                del self._to_commit[key]
+
+    def _finish_batches(self, timeout_s: float) -> None:
+        """Before Kafka partitions are given up: finish what was polled, or give it up."""
+        if not self._in_flight.wait_for_none(timeout_s):
+            self._consumer.run.given_up = True
+            self._in_flight.wait_for_none(timeout_s)
+        self._commit_delivered()
+
+    # The second thread: load, fold, write
+
+    def _apply_batches(self) -> None:
+        while True:
+            try:
+                work = self._to_apply.get(timeout=1.0)
+            except queue.Empty:
+                self._clear_outbox()
+                continue
+            if work is None:
+                return
+            self._apply(*work)
+            self._clear_outbox()
+
+    def _apply(self, batch: Batch, batch_sorted: Sorted, rejected: Refused | None = None) -> None:
+        """Apply a batch, again and again until the database takes it, and pass it on.
+
+        What passed the validation and is refused by the database all the same is found by halving.
+        """
+        retry_s = _FIRST_RETRY_S
+        while not batch.run.given_up:
+            try:
+                self._store.connect()
+                applied = self._applier.apply(batch, batch_sorted, rejected)
+            except _REJECTIONS as error:
+                self._halve(batch, error)
+                return
+            except (
+                psycopg.OperationalError,
+                DatabaseUnavailable,
+                psycopg.errors.ReadOnlySqlTransaction,
+            ) as error:
+                self._recorder.add(DATABASE_RETRIES, cause=_cause(error))
+                log.warning("the database did not take a batch; trying again", error=_one_line(error))
+                self._pause(retry_s, batch.run)
+                retry_s = min(2 * retry_s, _LONGEST_RETRY_S)
+                continue
+            self._patience.waiting_for = ""
+            if applied.starts:
+                self._uncleared.update(batch.ranges)
+            self._to_publish.put(applied)
+            return
+        self._in_flight.end()
+
+    def _halve(self, batch: Batch, error: psycopg.Error) -> None:
+        if len(batch.records) == 1:
+            detail = f"PostgreSQL refuses what the record says: {_one_line(error)}"
+            self._apply(batch, Sorted(1), Refused(Reason.DATABASE_REJECTED, detail))
+            return
+        self._in_flight.begin()  # one becomes two
+        for half in batch.split():
+            now_ms = time.time_ns() // 1_000_000
+            self._apply(half, sort_batch(half.records, self._rules, now_ms))
+
+    def _clear_outbox(self) -> None:
+        """Remove what is published by now; if the database is away, later."""
+        committed = {key: self._published[key] for key in self._uncleared if key in self._published}
+        if not committed:
+            return
+        try:
+            self._store.connect()
+            self._applier.clear_outbox(committed)
+        except (psycopg.Error, DatabaseUnavailable) as error:
+            log.warning("the outbox is cleared later", error=_one_line(error))
+            return
+        if not self._in_flight.any:
+            self._uncleared.difference_update(committed)
+
+    # The third thread: publish, commit
+
+    def _publish_batches(self) -> None:
+        while (applied := self._to_publish.get()) is not None:
+            began = time.perf_counter()
+            run = applied.batch.run
+            try:
+                if not run.given_up:
+                    self._publisher.publish(applied)
+                    offsets = {key: behind for key, (_, behind) in applied.batch.ranges.items()}
+                    (self._to_commit if self._at_least_once else self._published).update(offsets)
+                    self._recorder.observe(STAGE_DURATION, time.perf_counter() - began, stage="publish")
+                    account_for(applied, self._recorder)
+            except BatchGivenUp:
+                run.given_up = True
+            finally:
+                self._in_flight.end()
+
+    @property
+    def _at_least_once(self) -> bool:
+        return self._settings.delivery == "at_least_once"
+
+    # Trouble
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """Run a thread's work; what ends it ends the worker."""
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - handed to the main thread, which raises it
+            self._failure = error
+            self._consumer.run.given_up = True
+            self._in_flight.end()
+
+    def _pause(self, seconds: float, run: Run) -> None:
+        jitter = random.uniform(0.7, 1.3)
+        self._patience.pause(seconds * jitter, "PostgreSQL", lambda: run.given_up)
+
+    def _reach_database(self, call: Callable[[], None]) -> None:
+        while True:
+            try:
+                call()
+                return
+            except DatabaseUnavailable as error:
+                log.warning("waiting for PostgreSQL", error=str(error))
+                self._patience.pause(1.0, "PostgreSQL", self._lifeline.stopping.is_set)
+                if self._lifeline.stopping.is_set():
+                    raise Stopping from None
+
+    def _reach_kafka(self, call: Callable[[], None]) -> None:
+        while True:
+            try:
+                call()
+                return
+            except KafkaException as error:
+                self._wait_for_broker(error)
+
+    def _wait_for_broker(self, error: KafkaException) -> None:
+        log.warning("waiting for Kafka", error=error.args[0].str())
+        self._patience.pause(1.0, "Kafka")
+
+    def _on_refused(self, topic: str, error: KafkaError) -> None:
+        log.warning("a destination did not take a message", topic=topic, error=error.str())
+        self._destinations.forget(topic)
+
+    def _status(self) -> ChildStatus:
+        waiting_for = self._patience.waiting_for
+        return ChildStatus(
+            ready=self._consumer.joined,
+            has_work=self._in_flight.any and not waiting_for,
+            last_progress_monotonic_s=self._in_flight.last_progress_monotonic_s,
+            detail=f"waiting for {waiting_for}" if waiting_for else "",
+        )
+
+    def _stop(self) -> None:
+        """Finish what was polled, leave the group, and let the threads end."""
+        if self._threads and self._failure is None:
+            self._in_flight.wait_for_none(self._settings.shutdown_timeout_s * 0.6)
+        self._consumer.run.given_up = True
+        try:
+            self._consumer.close()
+        except (KafkaException, RuntimeError, TrackerError) as error:
+            log.warning("left the group in disorder", error=str(error))
+        if self._threads:
+            self._to_apply.put(None, timeout=10)
+            self._threads[0].join(10)
+            self._to_publish.put(None, timeout=10)
+            self._threads[1].join(10)
+        self._producer.close()
+        self._store.close()
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, psycopg.errors.DeadlockDetected):
+        return "deadlock"
+    if isinstance(error, psycopg.errors.SerializationFailure):
+        return "serialization"
+    return "unavailable"
+
+
+def _one_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

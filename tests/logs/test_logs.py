@@ -54,17 +54,15 @@ def test_lines_below_the_level_are_left_out() -> None:
 
 
 def test_nothing_from_outside_can_forge_a_line_or_steer_a_terminal() -> None:
+    body = r"log.info('x\ny\x1b[2J', key='\x9b\u2028\ud800\r', nested=[{'a\nb': '\x00'}], e=OSError('\x07'))"
     for log_format in ("json", "console"):
-        _, text = run(
-            r"log.info('x\ny\x1b[2J', key='\x9b\u2028\ud800\r', nested=[{'a\nb': '\x00'}], e=ValueError('\x07'))",
-            log_format=log_format,
-        )
+        _, text = run(body, log_format=log_format)
         assert text.count("\n") == 1
         assert text.rstrip("\n").isprintable()
 
 
 def test_numbers_of_any_size_can_be_logged() -> None:
-    (line,) = lines("log.info('x', big=10**5000 if False else 10**30, nan=float('nan'))")
+    (line,) = lines("log.info('x', big=10**30, nan=float('nan'))")
     assert line["big"] == str(10**30)
     assert line["nan"] is None
 

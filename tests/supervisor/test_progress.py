@@ -13,7 +13,8 @@ from tracker.supervisor.totals import Totals
 @pytest.fixture
 def child(monkeypatch: pytest.MonkeyPatch) -> Child:
     """A child as it is just after its start; its process is not needed to judge it."""
-    made = Child(ChildSpec("worker-0", "x:y"), Totals(), Patience(), logs.LogOptions(), lambda: None)
+    patience = Patience(stuck_after_s=300)
+    made = Child(ChildSpec("worker-0", "x:y"), Totals(), patience, logs.LogOptions(), lambda: None)
     monkeypatch.setattr(made, "process", object())
     made._heard_s = made._work_since_s = time.monotonic()
     return made

@@ -47,7 +47,7 @@ class Patience:
 
     A child is stuck, and killed, when it has work and has finished nothing for `stuck_after_s`, or has not
     reported at all for that long. The slowest thing that a worker does in one go is a statement, which
-    PostgreSQL ends after as long.
+    PostgreSQL ends after 300 s.
 
     `live_for_s`: how long a child may keep dying before ``/livez`` says that something is wrong.
     """
@@ -55,7 +55,7 @@ class Patience:
     backoff_s: float = 0.5
     backoff_limit_s: float = 30.0
     healthy_after_s: float = 60.0
-    stuck_after_s: float = 300.0
+    stuck_after_s: float = 360.0
     live_for_s: float = 120.0
 
     def delay_s(self, failures: int) -> float:

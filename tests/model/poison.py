@@ -164,7 +164,8 @@ def too_deep() -> Iterator[tuple[str, bytes]]:
     brackets = changed("context", {"a": "]}" * 300, "b": "DEEP"})
     yield "201 levels behind brackets in a string", brackets.replace(b'"DEEP"', deep(199))
     for levels in (201, 100_000):
-        yield f"{levels} levels in an event's task data", event("JobTrackingWorker", deep(levels))
+        data = b'{"jobTaskId":"acme:job.1","estimatedPercentageCompleted":5,"x":' + deep(levels - 1) + b"}"
+        yield f"{levels} levels in an event's task data", event("JobTrackingWorker", data)
 
 
 # --- fields
@@ -237,7 +238,7 @@ def wrong_type() -> Iterator[tuple[str, bytes]]:
         for value in values:
             yield f"{name} is {value!r}", changed(name, value)
     for name in INTEGER_FIELDS:
-        for digits in (huge_digits(), "-" + huge_digits(), str(2**63), str(-(2**63) - 1), "1e400"):
+        for digits in (huge_digits(), "-" + huge_digits(), "1e400"):
             if digits == "1e400" and name == "tracking.lastStatusCheckTime":
                 continue
             shown = digits if len(digits) < 30 else f"{digits[:2]}... of 5,000 digits"
@@ -289,8 +290,9 @@ def wrong_type_in_events() -> Iterator[tuple[str, bytes]]:
 
 
 def bad_json_in_events() -> Iterator[tuple[str, bytes]]:
-    sound = dump({"jobTaskId": TASK, "estimatedPercentageCompleted": 5})
-    for classifier in ("TrackingReportTask", "JobTrackingWorker"):
+    progress = dump({"jobTaskId": TASK, "estimatedPercentageCompleted": 5})
+    reports = dump({"trackingReports": [report(TASK, "Complete")]})
+    for classifier, sound in {"TrackingReportTask": reports, "JobTrackingWorker": progress}.items():
         yield f"{classifier} with empty task data", event(classifier, b"")
         yield f"{classifier} with words as task data", event(classifier, b"hello")
         yield f"{classifier} with truncated task data", event(classifier, sound[:-1])
@@ -300,7 +302,7 @@ def bad_json_in_events() -> Iterator[tuple[str, bytes]]:
         yield f"{classifier} with invalid UTF-8", event(classifier, sound[:-1] + b',"x":"\xff"}')
         yield f"{classifier} with a lone surrogate", event(classifier, sound[:-1] + rb',"x":"\ud800 "}')
         yield f"{classifier} with NaN", event(classifier, sound[:-1] + b',"x":NaN}')
-    nan = sound.replace(b":5", b":NaN")
+    nan = progress.replace(b":5", b":NaN")
     yield "percentage NaN", event("JobTrackingWorker", nan)
     lone = rb'{"jobTaskId":"acme:job.1","status":"Failed","failure":{"failureMessage":"a\udc00b"}}'
     yield (

@@ -9,8 +9,9 @@ say which of two reasons wins, or what a thing means, this is what was chosen:
     document is `too-deep`.
 2.  An escaped lone surrogate, anywhere in the document, is `not-json`: no UTF-8 text can say it.
 3.  A whole number outside 64 bits is `wrong-type` in a whole-number field, `version` among them; as a
-    percentage it is a number like any other, hence out of range; as an index it makes a `bad-job-task-
-    id`.
+    percentage it is a number like any other, hence out of range; as an index it makes a
+    `bad-job-task-id`. Where between 64 bits and 5,000 digits the line is drawn matters to nobody, so the
+    list of bad input stays away from it.
 4.  null is the same as absent, in every field.
 5.  An empty `taskId` is present and is a string, hence accepted. An empty `jobTaskId` is present and
     malformed.

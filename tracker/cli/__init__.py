@@ -6,8 +6,9 @@ import sys
 import typer
 
 from tracker import __version__
-from tracker.cli import config, run, stack
-from tracker.errors import SettingsError, TrackerError
+from tracker.cli import config, job, migrate, partition, run, stack, topics
+from tracker.cli.output import sentence
+from tracker.errors import SettingsError, TrackerError, WaitTimedOut
 
 app = typer.Typer(
     name="tracker",
@@ -18,14 +19,19 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.add_typer(job.app, name="job")
+app.add_typer(partition.app, name="partition")
 app.add_typer(stack.app, name="stack")
+app.command("migrate")(migrate.migrate)
+app.command("topics")(topics.topics)
 app.command("config")(config.config)
 app.command("run")(run.run)
 
 
 def main() -> int:
-    """Run the command line; return its exit status: 0 done, 1 refused or failed, 2 wrong usage or settings.
+    """Run the command line and return its exit status.
 
+    0: done; 1: refused or failed; 2: wrong usage or settings; 3: timed out; 130: Ctrl-C.
     Whatever goes wrong is a plain sentence on stderr, or one for each wrong setting, and never a traceback.
     """
     try:
@@ -56,7 +62,7 @@ def _explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, SettingsError):
         return str(error), 2
     if isinstance(error, TrackerError):
-        return str(error), 1
+        return sentence(str(error)), 3 if isinstance(error, WaitTimedOut) else 1
     if isinstance(error, typer.TyperException):
         text = error.format_message()
         # When a command is missing, the message is the help; else it is a sentence.

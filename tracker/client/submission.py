@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -36,7 +36,7 @@ Describe = Callable[[int], str]
 """What to call the job at an index of the call in an error message."""
 
 
-class AcceptedJob(NamedTuple):
+class AcceptedJob(msgspec.Struct, frozen=True, gc=False):
     """A job that can be stored as it is."""
 
     name: JobName

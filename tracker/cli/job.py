@@ -1,0 +1,249 @@
+"""`tracker job`: submit jobs, look at them, wait for them, change them."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tracker.cli.database import JobName, JobNames, checked, open_client
+from tracker.cli.output import Json, counted, print_fields, print_json, print_rows, time_text
+
+if TYPE_CHECKING:
+    from tracker import ChangedJob, Job, RootFailure, SubmittedJob, TaskFailure
+
+app = typer.Typer(help="Submit jobs, look at them, wait for them, change them.", no_args_is_help=True)
+
+
+def _read_status(text: str) -> object:
+    from tracker.client.matching import read_status
+
+    return read_status(text)
+
+
+def _read_sort(text: str) -> object:
+    from tracker.client.matching import read_sort
+
+    return read_sort(text)
+
+
+def _read_partition(text: str) -> object:
+    from tracker.client.submission import read_partition_id
+
+    return read_partition_id(text)
+
+
+Timeout = Annotated[float | None, typer.Option(min=0, metavar="SECONDS", help="How long to wait at most.")]
+Partition = Annotated[
+    str | None, typer.Option(metavar="ID", help="Of this partition ID.", callback=checked(_read_partition))
+]
+Prefix = Annotated[str | None, typer.Option(metavar="TEXT", help="Whose job ID begins with this.")]
+Status = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="STATUS", help="With this status; several: any of them.", callback=checked(_read_status)
+    ),
+]
+Label = Annotated[
+    list[str] | None, typer.Option(metavar="KEY[=VALUE]", help="With this label; several: all of them.")
+]
+
+
+@app.command()
+def submit(
+    file: Annotated[
+        str, typer.Argument(metavar="[FILE]", help="One JSON object, or one a line; - is stdin.")
+    ] = "-",
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until all have ended.")] = False,
+    timeout: Timeout = None,
+    json: Json = False,
+) -> int:
+    """Store jobs, all or none. Those that are stored already, with the same content, stay as they are."""
+    from tracker.cli.jobs_file import read_jobs
+
+    if timeout is not None and not wait:
+        raise typer.BadParameter("--timeout is for --wait")
+    jobs, describe = read_jobs(file)
+    with open_client() as client:
+        submitted = client.submit(jobs, describe=describe)
+        if not wait:
+            _print_submitted(submitted, json=json)
+            return 0
+        return _print_ended(client.wait(submitted, timeout), json=json)
+
+
+@app.command()
+def show(job: JobName, json: Json = False) -> None:
+    """Show a job."""
+    with open_client() as client:
+        found = client.get(job)
+    if json:
+        print_json([found])
+    else:
+        print_fields(_fields(found))
+
+
+@app.command("list")
+def list_jobs(
+    partition: Partition = None,
+    prefix: Prefix = None,
+    status: Status = None,
+    label: Label = None,
+    limit: Annotated[int, typer.Option(min=0, metavar="N", help="How many at most; 0: all.")] = 100,
+    sort: Annotated[
+        str,
+        typer.Option(
+            metavar="FIELD",
+            help="createTime, lastUpdateTime or id; - before it for descending.",
+            callback=checked(_read_sort),
+        ),
+    ] = "-createTime",
+    json: Json = False,
+) -> None:
+    """List jobs, the newest first."""
+    with open_client() as client:
+        jobs = client.iterate(
+            partition_id=partition,
+            prefix=prefix,
+            status=status or (),
+            label=label or (),
+            limit=limit,
+            sort=sort,
+        )
+        if json:
+            print_json(jobs)
+        else:
+            print_rows(("JOB", "STATUS", "%", "NAME", "CREATED"), map(_row, jobs))
+
+
+@app.command()
+def count(
+    partition: Partition = None,
+    prefix: Prefix = None,
+    status: Status = None,
+    label: Label = None,
+    json: Json = False,
+) -> None:
+    """Count jobs."""
+    with open_client() as client:
+        number = client.count(partition_id=partition, prefix=prefix, status=status or (), label=label or ())
+    print_json([{"count": number}])
+
+
+@app.command()
+def wait(jobs: JobNames, timeout: Timeout = None, json: Json = False) -> int:
+    """Wait until jobs have ended. The exit status is 0 if all have completed, 3 if time was up."""
+    with open_client() as client:
+        return _print_ended(client.wait(jobs, timeout), json=json)
+
+
+@app.command()
+def failures(job: JobName, json: Json = False) -> None:
+    """List the failed tasks of a job, and why they failed."""
+    with open_client() as client:
+        found = client.failures(job)
+        if json:
+            print_json(found)
+        else:
+            print_rows(("TASK", "FAILURE", "TIME", "SOURCE", "MESSAGE"), map(_failure_row, found))
+
+
+@app.command()
+def cancel(jobs: JobNames, json: Json = False) -> None:
+    """Cancel jobs, all or none. Jobs that wait for them go on waiting."""
+    with open_client() as client:
+        _print_changed(client.cancel(jobs), "cancelled", "was cancelled already", json=json)
+
+
+@app.command()
+def pause(jobs: JobNames, json: Json = False) -> None:
+    """Pause jobs, all or none: what would make more work is held."""
+    with open_client() as client:
+        _print_changed(client.pause(jobs), "paused", "was paused already", json=json)
+
+
+@app.command()
+def resume(jobs: JobNames, json: Json = False) -> None:
+    """Resume paused jobs, all or none: what was held is sent."""
+    with open_client() as client:
+        _print_changed(client.resume(jobs), "resumed", "was not paused", json=json)
+
+
+@app.command()
+def delete(jobs: JobNames, json: Json = False) -> None:
+    """Delete jobs, all or none, whatever their status. Jobs that wait for them go on waiting."""
+    with open_client() as client:
+        _print_changed(client.delete(jobs), "deleted", "", json=json)
+
+
+def _print_submitted(jobs: "list[SubmittedJob]", *, json: bool) -> None:
+    if json:
+        print_json(jobs)
+        return
+    created = sum(job.created for job in jobs)
+    there = len(jobs) - created
+    print(f"Stored {counted(created, 'job')}{f'; {there:,} stored already' if there else ''}.")
+
+
+def _print_ended(jobs: "list[Job]", *, json: bool) -> int:
+    """Print jobs that have ended; return the exit status."""
+    from tracker import JobStatus
+
+    if json:
+        print_json(jobs)
+    else:
+        print_rows(("JOB", "STATUS", "%"), ((job, job.status, _percentage(job)) for job in jobs))
+    return 0 if all(job.status is JobStatus.COMPLETED for job in jobs) else 1
+
+
+def _print_changed(jobs: "list[ChangedJob]", done: str, already: str, *, json: bool) -> None:
+    if json:
+        print_json(jobs)
+        return
+    for job in jobs:
+        text = done if job.changed else already
+        if job.dropped_messages:
+            text += f", {counted(job.dropped_messages, 'held message')} dropped"
+        print(f"{job}: {text}")
+
+
+def _row(job: "Job") -> tuple[object, ...]:
+    return job, job.status, _percentage(job), job.name, time_text(job.create_time_ms)
+
+
+def _fields(job: "Job") -> Iterable[tuple[str, object]]:
+    yield "job", job
+    yield "status", job.status
+    yield "percentage", _percentage(job)
+    yield "created", time_text(job.create_time_ms)
+    yield "updated", time_text(job.last_update_time_ms)
+    for name, value in (
+        ("name", job.name),
+        ("description", job.description),
+        ("external data", job.external_data),
+    ):
+        if value:
+            yield name, value
+    for key, value in sorted(job.labels.items()):
+        yield "label", f"{key}={value}"
+    for job_id in job.prerequisite_job_ids:
+        yield "waits for", f"{job.partition_id}:{job_id}"
+    for failure in job.failures:
+        yield "failure", "  ".join(str(cell) for cell in _failure_row(failure) if cell)
+
+
+def _percentage(job: "Job") -> str:
+    return f"{job.percentage_complete:.2f}"
+
+
+def _failure_row(failure: "TaskFailure | RootFailure") -> tuple[Any, ...]:
+    from tracker import RootFailure
+
+    if isinstance(failure, RootFailure):
+        return failure.root_failure, "failed before it", "", "", ""
+    return (
+        failure.job_task_id,
+        failure.failure_id,
+        time_text(failure.failure_time_ms),
+        failure.failure_source,
+        failure.failure_message,
+    )

@@ -1,0 +1,103 @@
+"""How commands show what they found: JSON, a table on a terminal, aligned text elsewhere."""
+
+import json as encoder
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from typing import IO, TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import msgspec
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
+
+_ROWS_ALIGNED = 1_000  # at a time, so that a million rows come out as they come in
+
+Row = Sequence[object]
+
+
+def print_json(items: "Iterable[msgspec.Struct | dict[str, Any]]") -> None:
+    """Print one JSON object a line."""
+    import msgspec
+
+    encode = msgspec.json.Encoder().encode
+    for item in items:
+        sys.stdout.write(encode(item).decode() + "\n")
+
+
+def print_rows(columns: Sequence[str], rows: Iterable[Row]) -> None:
+    """Print rows below the names of their columns; nothing, where there are none."""
+    is_terminal = sys.stdout.isatty()
+    rows = iter(rows)
+    header: Sequence[str] | None = columns
+    while batch := [[in_one_line(cell) for cell in row] for row in islice(rows, _ROWS_ALIGNED)]:
+        if is_terminal:
+            _draw(columns, batch, show_header=header is not None)
+        else:
+            _align(sys.stdout, [header, *batch] if header else batch)
+        header = None
+
+
+def print_fields(fields: Iterable[tuple[str, object]]) -> None:
+    """Print what is known of one thing, a line for each name and value."""
+    _align(sys.stdout, [(name, in_one_line(value)) for name, value in fields])
+
+
+def in_one_line(value: object) -> str:
+    """Return a value as text in one line, without anything that a terminal would act on."""
+    text = "" if value is None else str(value)
+    return text if text.isprintable() else encoder.dumps(text)
+
+
+def time_text(time_ms: int) -> str:
+    """Return a time in milliseconds since 1970 as people read it, in UTC."""
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def counted(number: int, noun: str) -> str:
+    """Return ``1 job``, ``2 jobs``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def sentence(text: str) -> str:
+    """Return a text as a sentence: with a capital, and a full stop."""
+    return text[:1].upper() + text[1:].rstrip(".") + "."
+
+
+def _align(file: IO[str], rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        file.write(line.rstrip() + "\n")
+
+
+def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]], *, show_header: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", show_header=show_header)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*map(_styled, row))
+    Console().print(table)
+
+
+def _styled(cell: str) -> Any:
+    from rich.text import Text
+
+    return Text(cell, style=_STYLES.get(cell, ""))
+
+
+_STYLES = {
+    "Active": "cyan",
+    "Paused": "yellow",
+    "Failed": "red",
+    "Cancelled": "magenta",
+    "Completed": "green",
+    "suspended": "yellow",
+    "missing": "red",
+}

@@ -17,7 +17,7 @@ import psycopg
 from tracker.errors import StackError
 from tracker.stack.lifetime import ProcessIdentity, Watchdog
 from tracker.stack.ports import free_ports
-from tracker.stack.server import Account, PortTaken, ServerProcess, clean_environment, run_to_end
+from tracker.stack.server import Account, PortTaken, ServerProcess, clean_environment, run_as, run_to_end
 
 OLDEST_POSTGRES = 15
 PORT_ATTEMPTS = 5
@@ -146,7 +146,7 @@ class PostgresServer:
         if self._account is not None:
             for path in (self.directory, password):
                 os.chown(path, self._account.uid, self._account.gid)
-            _check_reach(self.directory, self._account)
+            self._see_to_reach(self._account)
         self.directory.chmod(0o700)
         # Without waiting for the disk: until the first start is done, there is nothing to lose.
         options = [
@@ -172,6 +172,15 @@ class PostgresServer:
         password.unlink()
         with (self._data / "postgresql.conf").open("a") as configuration:
             configuration.writelines(f"{name} = '{value}'\n" for name, value in self._settings.items())
+
+    def _see_to_reach(self, account: Account) -> None:
+        for access, path in (("-x", self._programs / "initdb"), ("-w", self.directory)):
+            command: list[str | Path] = ["test", access, path]
+            if subprocess.run(command, **run_as(account), check=False).returncode != 0:
+                raise StackError(
+                    f"PostgreSQL does not run as root, and the user {account.name}, as whom it is to run, "
+                    f"cannot reach {path}: it has to be in a folder that other users can enter."
+                )
 
     def _run_on_some_port(self, deadline: float) -> None:
         for attempt in range(PORT_ATTEMPTS):
@@ -224,14 +233,3 @@ def _account_to_use() -> Account | None:
             continue
         return Account(name, entry.pw_uid, entry.pw_gid)
     raise StackError("PostgreSQL does not run as root, and there is no user postgres or nobody to run it as.")
-
-
-def _check_reach(directory: Path, account: Account) -> None:
-    done = subprocess.run(
-        ["test", "-w", directory], user=account.uid, group=account.gid, extra_groups=[], check=False
-    )
-    if done.returncode != 0:
-        raise StackError(
-            f"PostgreSQL does not run as root, and the user {account.name}, as whom it is to run, "
-            f"cannot reach {directory}: choose a folder that other users can enter."
-        )

@@ -76,7 +76,7 @@ class ServerProcess:
                 cwd=directory,
                 env=environment,
                 start_new_session=True,
-                **_as(self._account),
+                **run_as(self._account),
             )
         self._identity = ProcessIdentity.of(self._child.pid)
         if self._watchdog is not None:
@@ -159,7 +159,7 @@ def run_to_end(
             check=False,
             text=True,
             errors="replace",
-            **_as(account),
+            **run_as(account),
         )
     if done.returncode != 0:
         lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
@@ -179,13 +179,14 @@ def clean_environment(**additional: str) -> dict[str, str]:
     return kept | {"LC_ALL": "C"} | additional
 
 
+def run_as(account: Account | None) -> dict[str, Any]:
+    """Return the arguments of `subprocess` that make a process run as this user."""
+    return {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}
+
+
 @contextlib.contextmanager
 def _runnable(command: Sequence[str | Path]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise StackError(f"{command[0]} cannot be run: {error.strerror}.") from error
-
-
-def _as(account: Account | None) -> dict[str, Any]:
-    return {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}

@@ -1,0 +1,122 @@
+"""Migrations: each applied once, in one piece, and a database of another version refused."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from tracker.errors import DatabaseUnavailable, SchemaMismatch
+from tracker.store import migrate
+from tracker.store.connect import connect
+from tracker.store.migrate import Migration, check_schema, checksum, known_migrations
+
+ALL = [f"{migration.version:04d}_{migration.name}" for migration in known_migrations()]
+
+
+def follow(monkeypatch: pytest.MonkeyPatch, *texts: str) -> None:
+    """Make these the migrations that the program knows after its real ones."""
+    more = [
+        Migration(len(ALL) + number, f"more_{number}", text, checksum(text))
+        for number, text in enumerate(texts, 1)
+    ]
+    migrations = (*known_migrations(), *more)
+    monkeypatch.setattr(migrate, "known_migrations", lambda: migrations)
+
+
+def check(url: str) -> None:
+    with closing(connect(url)) as connection:
+        check_schema(connection)
+
+
+def test_a_new_database_gets_all_migrations_and_a_second_run_does_nothing(empty_database_url: str) -> None:
+    assert migrate.migrate(empty_database_url) == ALL
+    assert migrate.migrate(empty_database_url) == []
+    check(empty_database_url)
+
+
+def test_of_several_runs_at_once_one_applies_each_migration(empty_database_url: str) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        applied = list(threads.map(migrate.migrate, [empty_database_url] * 4))
+    assert sorted(name for names in applied for name in names) == ALL
+    check(empty_database_url)
+
+
+def test_status_tells_what_is_missing(empty_database_url: str) -> None:
+    assert [state.applied_time for state in migrate.status(empty_database_url)] == [None] * len(ALL)
+    migrate.migrate(empty_database_url)
+    states = migrate.status(empty_database_url)
+    assert [f"{state.version:04d}_{state.name}" for state in states] == ALL
+    assert all(state.applied_time is not None for state in states)
+
+
+def test_a_database_without_schema_is_refused(empty_database_url: str) -> None:
+    with pytest.raises(SchemaMismatch, match="run 'tracker migrate'"):
+        check(empty_database_url)
+
+
+def test_an_older_schema_is_refused_and_says_how_to_upgrade(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follow(monkeypatch, "SELECT 1")
+    with pytest.raises(SchemaMismatch, match=r"older than this program.*run 'tracker migrate'"):
+        check(database_url)
+
+
+def test_a_newer_schema_is_refused_by_run_and_migrate(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as newer:
+        follow(newer, "CREATE TABLE newer ()")
+        assert migrate.migrate(database_url) == [f"{len(ALL) + 1:04d}_more_1"]
+    for refusing in (check, migrate.migrate):
+        with pytest.raises(SchemaMismatch, match=r"newer than this program.*upgrade the program"):
+            refusing(database_url)
+
+
+def test_a_changed_migration_is_refused(database_url: str) -> None:
+    with closing(connect(database_url, autocommit=True)) as connection:
+        connection.execute("UPDATE schema_migration SET checksum = 'other'")
+    for refusing in (check, migrate.migrate):
+        with pytest.raises(SchemaMismatch, match="0001_schema is not the one"):
+            refusing(database_url)
+
+
+def test_line_endings_do_not_change_the_checksum() -> None:
+    assert checksum("SELECT 1;\r\nSELECT 2;\r\n") == checksum("SELECT 1;\nSELECT 2;\n")
+    assert checksum("SELECT 1") != checksum("SELECT 2")
+
+
+def test_a_migration_that_fails_leaves_nothing_and_those_before_it_stay(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follow(monkeypatch, "CREATE TABLE good ()", "CREATE TABLE half (); SELECT 1 / 0")
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        migrate.migrate(database_url)
+    with closing(connect(database_url)) as connection:
+        rows = connection.execute(
+            "SELECT to_regclass('good') IS NULL, to_regclass('half') IS NULL"
+        ).fetchall()
+    assert rows == [(False, True)]
+
+
+def test_a_database_in_another_encoding_is_refused(database_url: str) -> None:
+    name = "test_latin1"
+    with closing(psycopg.connect(database_url, autocommit=True)) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'").format(
+                sql.Identifier(name)
+            )
+        )
+        try:
+            with pytest.raises(SchemaMismatch, match=r"LATIN1.*UTF8"):
+                migrate.migrate(make_conninfo(database_url, dbname=name))
+        finally:
+            connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
+
+
+def test_a_server_that_is_not_there_is_a_sentence() -> None:
+    with pytest.raises(DatabaseUnavailable, match="Connection refused"):
+        migrate.migrate("postgresql://127.0.0.1:1/any")

@@ -20,8 +20,8 @@ class JobRefused(TrackerError):
 class SettingsError(TrackerError):
     """The configuration is wrong.
 
-    Each of `problems` is a sentence that names a variable, its value (secrets masked) and what is allowed; the
-    text is all of them, one a line.
+    Each of `problems` is a sentence that names a variable, its value (secrets masked) and what is allowed;
+    the text is all of them, one a line.
     """
 
     def __init__(self, *problems: str) -> None:

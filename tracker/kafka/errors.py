@@ -13,7 +13,3 @@ class SlotShared(TrackerError):
 
 class BatchGivenUp(Exception):
     """The batch was not published, and comes again: its Kafka transaction was aborted, or never begun."""
-
-
-class Stopping(Exception):
-    """The process is to stop, and no longer waits for what it was waiting for."""

@@ -13,6 +13,8 @@ from tracker.messages.task_message import NEWEST_VERSION
 class Start(NamedTuple):
     """What is stored of a job's task until it is sent."""
 
+    tenant_key: int
+    job_key: int
     job: JobName
     task_classifier: str
     task_api_version: int

@@ -20,6 +20,7 @@ from tracker.store.connect import connect
 from tracker.store.queries import query
 
 TopicPartition = tuple[str, int]
+POSTPONED_S = 10  # a job whose topic does not exist is tried again after this long
 
 
 @dataclass
@@ -307,7 +308,16 @@ class BatchStore:
             first_offsets=[first for first, _ in ranges.values()],
             next_offsets=[behind for _, behind in ranges.values()],
         ).fetchall()
-        return [Start(JobName(partition_id, job_id), *rest) for partition_id, job_id, *rest in rows]
+        return [
+            Start(tenant_key, job_key, JobName(partition_id, job_id), *rest)
+            for tenant_key, job_key, partition_id, job_id, *rest in rows
+        ]
+
+    def postpone(self, starts: Sequence[Start]) -> None:
+        """Leave jobs to the scheduler that cannot be sent now."""
+        if starts:
+            rows = [(start.tenant_key, start.job_key) for start in starts]
+            self._execute("postpone_starts", **_columns(rows, "tenant_keys", "job_keys"), delay_s=POSTPONED_S)
 
     # The end of the batch
 

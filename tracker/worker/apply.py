@@ -13,6 +13,7 @@ from tracker.fold.state import JobState, JobStatus
 from tracker.identifiers import JobName
 from tracker.kafka.batch import Batch, TopicPartition, coordinates
 from tracker.kafka.errors import OffsetsRefused
+from tracker.logs import get_logger
 from tracker.messages.batch import Rules, Sorted, sort_batch
 from tracker.messages.event import Failed
 from tracker.messages.refusal import Reason, Refused
@@ -21,6 +22,8 @@ from tracker.messages.task_message import decode_message
 from tracker.metrics import STAGE_DURATION, Recorder
 from tracker.settings import Settings
 from tracker.store.batch_store import BatchStore, CompletedJob, HeldMessage, Progress
+
+log = get_logger()
 
 
 @dataclass
@@ -107,7 +110,7 @@ class Applier:
                 self._store.fail_dependents(
                     [f.job for f in folds if f.failures and f.status is JobStatus.FAILED]
                 )
-            starts = self._store.read_outbox(batch.ranges) if completed or old.records else []
+            starts = self._starts(batch) if completed or old.records else []
             self._store.advance_progress(self._advanced(batch, progress, new, decided[1]))
             clock.lap("write")
         clock.lap("commit")
@@ -215,6 +218,20 @@ class Applier:
         return progress
 
     # Jobs
+
+    def _starts(self, batch: Batch) -> list[Start]:
+        """Return the jobs that start with the batch; one whose topic is refused is left to the scheduler."""
+        starts = self._store.read_outbox(batch.ranges)
+        refused = {
+            topic: self._rules.refuse_destination(topic) for topic in {start.task_pipe for start in starts}
+        }
+        postponed = [start for start in starts if refused[start.task_pipe]]
+        if not postponed:
+            return starts
+        for why in filter(None, refused.values()):
+            log.warning("released jobs cannot be sent, and are tried again", reason=why.detail)
+        self._store.postpone(postponed)
+        return [start for start in starts if not refused[start.task_pipe]]
 
     def _look_up(self, old: Sorted, new: Sorted) -> dict[JobName, JobState]:
         names = list({**old.jobs, **new.jobs})

@@ -26,7 +26,9 @@ class Publisher:
         self._dead_letter_topic = settings.dead_letter_topic
         self._dead_letter_limit_bytes = dead_letter_limit_bytes
         self._database_id = database_id
-        self._check = status_check(settings)
+        self._check = StatusCheck(
+            settings.service_url, settings.status_check_interval_seconds * 1000, settings.topics[0]
+        )
 
     def publish(self, applied: Applied) -> None:
         """Publish the batch; its offsets are committed with it (exactly once), or are the caller's to commit.
@@ -67,9 +69,3 @@ class Publisher:
             headers.append(truncated_header(len(value)))
             value = value[:room]
         return OutgoingMessage(self._dead_letter_topic, key, value, headers)
-
-
-def status_check(settings: Settings) -> StatusCheck:
-    """Return what the settings say of the task messages that the tracker itself sends."""
-    interval_ms = settings.status_check_interval_seconds * 1000
-    return StatusCheck(settings.service_url, interval_ms, settings.topics[0])

@@ -14,9 +14,9 @@ from tracker.errors import DatabaseUnavailable, TrackerError
 from tracker.kafka.batch import Batch, Run, TopicPartition
 from tracker.kafka.consumer import BatchConsumer
 from tracker.kafka.destinations import Destinations
-from tracker.kafka.errors import BatchGivenUp, OffsetsRefused, SlotShared, Stopping
+from tracker.kafka.errors import BatchGivenUp, OffsetsRefused, SlotShared
 from tracker.kafka.producer import BatchProducer
-from tracker.kafka.topics import max_message_bytes
+from tracker.kafka.topics import max_message_bytes, missing_topics
 from tracker.lifeline import ChildStatus, ExitStatus, Lifeline
 from tracker.logs import get_logger
 from tracker.messages.batch import Rules, Sorted, sort_batch
@@ -25,9 +25,10 @@ from tracker.metrics import DATABASE_RETRIES, STAGE_DURATION
 from tracker.settings import Settings
 from tracker.store.batch_store import BatchStore
 from tracker.store.deployment import claim_deployment
+from tracker.waiting import Patience, Stopping
 from tracker.worker.account import account_for
 from tracker.worker.apply import Applied, Applier
-from tracker.worker.flow import InFlight, Patience
+from tracker.worker.in_flight import InFlight
 from tracker.worker.publish import Publisher
 
 _POLL_S = 0.1
@@ -95,6 +96,7 @@ class Worker:
         self._reach_database(self._store.connect)
         self._applier.database_id = claim_deployment(self._settings)
         admin = AdminClient(dict(self._settings.kafka_client_properties()))
+        self._wait_for_topics(admin)
         limit = max_message_bytes(admin, self._settings.dead_letter_topic)
         self._publisher = Publisher(self._settings, self._producer, limit, self._applier.database_id)
         self._reach_kafka(self._producer.start)
@@ -103,6 +105,21 @@ class Worker:
             thread = threading.Thread(target=self._guarded, args=[work], name=name)
             thread.start()
             self._threads.append(thread)
+
+    def _wait_for_topics(self, admin: AdminClient) -> None:
+        topics = [*self._settings.topics, self._settings.dead_letter_topic]
+        while True:
+            try:
+                missing = missing_topics(admin, topics)
+            except KafkaException as error:
+                self._wait_for_broker(error)
+                continue
+            if not missing:
+                return
+            log.warning("topics are missing: create them, with 'tracker topics --create'", topics=missing)
+            self._patience.pause(2.0, "topics " + ", ".join(missing), self._lifeline.stopping.is_set)
+            if self._lifeline.stopping.is_set():
+                raise Stopping
 
     # The main thread: poll and decode
 
@@ -214,8 +231,8 @@ class Worker:
                 retry_s = min(2 * retry_s, _LONGEST_RETRY_S)
                 continue
             self._patience.waiting_for = ""
-            if applied.starts:
-                self._uncleared.update(batch.ranges)
+            # A predecessor may have left rows; of those, the first batch after an assignment reminds.
+            self._uncleared.update(batch.ranges if applied.starts else batch.first_claims)
             self._to_publish.put(applied)
             return
         self._in_flight.end()

@@ -19,7 +19,8 @@ CREATE TABLE deployment (
     only_row    boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     database_id uuid NOT NULL DEFAULT gen_random_uuid(),  -- goes into the metadata of committed offsets
     group_id    text,                                     -- set by the first run
-    last_send_number bigint NOT NULL DEFAULT 0            -- the scheduler's: the highest number given to an outbox row
+    last_send_number bigint NOT NULL DEFAULT 0,           -- the scheduler's: the highest number given to an outbox row
+    sent_number bigint NOT NULL DEFAULT 0                 -- up to here they are known to be published
 );
 INSERT INTO deployment DEFAULT VALUES;
 

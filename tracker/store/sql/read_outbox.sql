@@ -1,6 +1,6 @@
 -- The task messages to be published with a batch: those that its records have caused, now or in an
 -- attempt whose Kafka transaction did not commit.
-SELECT tenant.partition_id, job.job_id, pending_task.task_classifier, pending_task.task_api_version,
+SELECT outbox.tenant_key, outbox.job_key, tenant.partition_id, job.job_id, pending_task.task_classifier, pending_task.task_api_version,
        pending_task.task_data, pending_task.task_pipe, pending_task.target_pipe, pending_task.correlation_id,
        outbox.task_id
 FROM unnest(

@@ -1,43 +1,12 @@
-"""What goes on between a worker's threads."""
+"""How long a process waits for what is away."""
 
 import threading
 import time
 from collections.abc import Callable
 
-from tracker.kafka.errors import Stopping
 
-
-class InFlight:
-    """Counts the batches that were polled and are neither published nor given up."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._changed = threading.Condition()
-        self.last_progress_monotonic_s = time.monotonic()
-
-    def begin(self) -> None:
-        """Count one more."""
-        with self._changed:
-            self._count += 1
-            if self._count == 1:
-                self.last_progress_monotonic_s = time.monotonic()
-
-    def end(self) -> None:
-        """Count one less."""
-        with self._changed:
-            self._count -= 1
-            self.last_progress_monotonic_s = time.monotonic()
-            self._changed.notify_all()
-
-    def wait_for_none(self, timeout_s: float) -> bool:
-        """Return whether none is left, waiting for that as long as it takes, up to `timeout_s`."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self._count == 0, timeout_s)
-
-    @property
-    def any(self) -> bool:
-        """Whether there is one."""
-        return self._count > 0
+class Stopping(Exception):
+    """The process is to stop, and no longer waits for what it was waiting for."""
 
 
 class Patience:

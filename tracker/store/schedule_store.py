@@ -1,0 +1,137 @@
+"""What the scheduler reads and writes: one method a step."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from tracker.identifiers import JobName
+from tracker.messages.release import Start
+from tracker.store import locks
+from tracker.store.batch_store import POSTPONED_S
+from tracker.store.connect import connect
+from tracker.store.queries import query
+
+CHANNEL = "tracker_scheduler"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldSend:
+    """A message that was held while its job was paused, as it is to be sent."""
+
+    destination: str
+    key: bytes | None
+    value: bytes
+    headers: bytes | None  # msgpack
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """One row of the outbox: a job to be started, a held message, or, when its payload is gone, neither."""
+
+    number: int
+    start: Start | None
+    delayed: bool
+    held: HeldSend | None
+
+
+class ScheduleStore:
+    """The scheduler's connection to the job store. Not for several threads at once.
+
+    Every method may raise `psycopg.Error`; the round is then to be begun again.
+    """
+
+    def __init__(self, conninfo: str) -> None:
+        self._conninfo = conninfo
+        self._connection: psycopg.Connection[Any] | None = None
+
+    def connect(self) -> bool:
+        """Connect where there is no sound connection, and return whether that was so: its locks are gone.
+
+        :raises DatabaseUnavailable: it cannot be had.
+        """
+        if self._connection is not None and not self._connection.broken and not self._connection.closed:
+            return False
+        self.close()
+        self._connection = connect(self._conninfo, application_name="tracker-scheduler", autocommit=True)
+        self._connection.execute(f"LISTEN {CHANNEL}")
+        return True
+
+    def close(self) -> None:
+        """Close the connection, and let go of the lock."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def try_lock(self) -> bool:
+        """Become the one scheduler of this database, if there is none. Never waits."""
+        [(locked,)] = self._execute("try_scheduler_lock", **{"class": locks.SCHEDULER}).fetchall()
+        return bool(locked)
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until there may be something to send, or that time has passed."""
+        for _ in self._open.notifies(timeout=timeout_s, stop_after=1):
+            pass
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Store everything within as a whole, or nothing."""
+        with self._open.transaction():
+            yield
+
+    def numbers(self) -> tuple[int, int]:
+        """Lock the numbering; return the last number given, and that up to which all are known to be sent."""
+        [(_, last, sent)] = self._execute("lock_deployment").fetchall()
+        return last, sent
+
+    def clear(self, ledger: int) -> None:
+        """Remove what is published: everything with a number up to `ledger`."""
+        self._execute("clear_sends", ledger=ledger)
+
+    def queue(self, limit: int) -> int:
+        """Give numbers to what is due, up to `limit` of each kind; return how many messages were dropped."""
+        self._execute("queue_eligible_tasks", limit=limit)
+        self._execute("queue_held_messages", limit=limit)
+        [(dropped,)] = self._execute("forget_resumed_jobs").fetchall()
+        return int(dropped)
+
+    def sends(self, ledger: int, limit: int, limit_bytes: int) -> list[Send]:
+        """Return what has a number above `ledger`, in order."""
+        rows = self._execute("read_sends", ledger=ledger, limit=limit, limit_bytes=limit_bytes).fetchall()
+        return [_send(row) for row in rows]
+
+    def postpone(self, starts: list[Start]) -> None:
+        """Put jobs back that cannot be sent now; they are tried again after `POSTPONED_S`."""
+        if starts:
+            self._execute(
+                "postpone_starts",
+                tenant_keys=[start.tenant_key for start in starts],
+                job_keys=[start.job_key for start in starts],
+                delay_s=POSTPONED_S,
+            )
+
+    @property
+    def _open(self) -> "psycopg.Connection[Any]":
+        if self._connection is None:
+            raise psycopg.OperationalError("not connected")
+        return self._connection
+
+    def _execute(self, name: str, **parameters: object) -> "psycopg.Cursor[Any]":
+        return self._open.execute(query(name), parameters, prepare=True, binary=True)
+
+
+def _send(row: tuple[Any, ...]) -> Send:
+    number, tenant_key, job_key, partition_id, job_id = row[:5]
+    classifier, api_version, data, pipe, target, correlation_id, task_id, delayed = row[5:13]
+    destination, key, value, headers = row[13:]
+    start = held = None
+    if pipe is not None and job_id is not None:
+        job = JobName(partition_id, job_id)
+        start = Start(
+            tenant_key, job_key, job, classifier, api_version, data, pipe, target, correlation_id, task_id
+        )
+    elif destination is not None:
+        held = HeldSend(destination, key, value, headers)
+    return Send(number, start, bool(delayed), held)

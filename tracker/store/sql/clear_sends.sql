@@ -1,0 +1,29 @@
+-- Remove what the scheduler's committed offset proves to be published: pending tasks, held messages, and
+-- the outbox rows. Pending tasks are locked first, in key order, as everywhere.
+WITH published AS (
+    SELECT tenant_key, job_key, held_number FROM outbox WHERE send_number <= %(ledger)b::bigint
+),
+locked_task AS (
+    SELECT pending_task.tenant_key, pending_task.job_key
+    FROM published
+    JOIN pending_task
+        ON pending_task.tenant_key = published.tenant_key AND pending_task.job_key = published.job_key
+    WHERE published.held_number = 0
+    ORDER BY pending_task.tenant_key, pending_task.job_key
+    FOR UPDATE OF pending_task
+),
+removed_task AS (
+    DELETE FROM pending_task USING locked_task
+    WHERE pending_task.tenant_key = locked_task.tenant_key AND pending_task.job_key = locked_task.job_key
+),
+removed_message AS (
+    DELETE FROM held_message USING published
+    WHERE held_message.tenant_key = published.tenant_key AND held_message.job_key = published.job_key
+        AND held_message.held_number = published.held_number
+),
+known AS (
+    UPDATE deployment SET sent_number = greatest(sent_number, %(ledger)b::bigint)
+)
+DELETE FROM outbox USING published
+WHERE outbox.tenant_key = published.tenant_key AND outbox.job_key = published.job_key
+    AND outbox.held_number = published.held_number

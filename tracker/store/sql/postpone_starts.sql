@@ -1,0 +1,19 @@
+-- Take jobs out of the outbox that cannot be sent, since their topic does not exist or is not allowed. They
+-- become eligible again after a while, and the scheduler tries once more.
+WITH locked_task AS (
+    SELECT pending_task.tenant_key, pending_task.job_key
+    FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS postponed (tenant_key, job_key)
+    JOIN pending_task
+        ON pending_task.tenant_key = postponed.tenant_key AND pending_task.job_key = postponed.job_key
+    ORDER BY pending_task.tenant_key, pending_task.job_key
+    FOR UPDATE OF pending_task
+),
+postponed_task AS (
+    UPDATE pending_task
+    SET eligible_time = now() + make_interval(secs => %(delay_s)b::integer)
+    FROM locked_task
+    WHERE pending_task.tenant_key = locked_task.tenant_key AND pending_task.job_key = locked_task.job_key
+)
+DELETE FROM outbox USING locked_task
+WHERE outbox.tenant_key = locked_task.tenant_key AND outbox.job_key = locked_task.job_key
+    AND outbox.held_number = 0

@@ -170,7 +170,7 @@ class Scheduler:
         if committed.offset < 0:
             if sent > 0 and last > sent:
                 raise OffsetsRefused(
-                    f"the offset of group {self._group_id!r}, which says what the scheduler has sent, is gone:"
+                    f"the offset of group {self._group_id!r}, by which one knows what was sent, is gone:"
                     f" numbers {sent + 1} to {last} may or may not have been sent"
                 )
             return sent
@@ -182,7 +182,7 @@ class Scheduler:
         if not sent <= committed.offset <= last:
             raise OffsetsRefused(
                 f"the offset of group {self._group_id!r} says that the scheduler has sent number"
-                f" {committed.offset}, but the database's are from {sent} to {last}: it is an earlier copy, or"
+                f" {committed.offset}, but the database has {sent} to {last}: it is an earlier copy, or"
                 " the offset was moved"
             )
         return committed.offset

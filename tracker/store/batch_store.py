@@ -1,7 +1,7 @@
 """What a batch reads and writes: one method a step, one statement a kind of change.
 
 The methods are called within `transaction`, in the order in which they stand here; that order is the order
-of locks (Kafka partitions' progress, jobs, edges, pending tasks), the same in every transaction.
+of locks (Kafka partitions' progress, jobs, edges, outbox, pending tasks), the same in every transaction.
 """
 
 import json

@@ -1,5 +1,5 @@
 -- Remove what the committed offsets prove to be published: the stored task messages, and the outbox rows.
--- Only whoever sends removes outbox rows; pending tasks are locked first, in key order, as everywhere.
+-- Outbox rows are locked first, then pending tasks, both in key order, as everywhere.
 WITH published AS (
     SELECT outbox.tenant_key, outbox.job_key, outbox.held_number
     FROM unnest(%(topics)b::text[], %(kafka_partitions)b::integer[], %(committed_offsets)b::bigint[])
@@ -7,6 +7,8 @@ WITH published AS (
     JOIN outbox
         ON outbox.source_topic = committed.topic AND outbox.source_partition = committed.kafka_partition
         AND outbox.source_offset < committed.committed_offset
+    ORDER BY outbox.tenant_key, outbox.job_key, outbox.held_number
+    FOR UPDATE OF outbox
 ),
 locked_task AS (
     SELECT pending_task.tenant_key, pending_task.job_key

@@ -1,7 +1,11 @@
 -- Remove what the scheduler's committed offset proves to be published: pending tasks, held messages, and
--- the outbox rows. Pending tasks are locked first, in key order, as everywhere.
+-- the outbox rows. Outbox rows are locked first, then pending tasks, both in key order, as everywhere.
 WITH published AS (
-    SELECT tenant_key, job_key, held_number FROM outbox WHERE send_number <= %(ledger)b::bigint
+    SELECT tenant_key, job_key, held_number
+    FROM outbox
+    WHERE send_number <= %(ledger)b::bigint
+    ORDER BY tenant_key, job_key, held_number
+    FOR UPDATE
 ),
 locked_task AS (
     SELECT pending_task.tenant_key, pending_task.job_key

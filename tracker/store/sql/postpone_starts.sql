@@ -1,10 +1,19 @@
 -- Take jobs out of the outbox that cannot be sent, since their topic does not exist or is not allowed. They
 -- become eligible again after a while, and the scheduler tries once more.
-WITH locked_task AS (
-    SELECT pending_task.tenant_key, pending_task.job_key
+WITH locked_outbox AS (
+    SELECT outbox.tenant_key, outbox.job_key
     FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS postponed (tenant_key, job_key)
+    JOIN outbox
+        ON outbox.tenant_key = postponed.tenant_key AND outbox.job_key = postponed.job_key
+        AND outbox.held_number = 0
+    ORDER BY outbox.tenant_key, outbox.job_key
+    FOR UPDATE OF outbox
+),
+locked_task AS (
+    SELECT pending_task.tenant_key, pending_task.job_key
+    FROM locked_outbox
     JOIN pending_task
-        ON pending_task.tenant_key = postponed.tenant_key AND pending_task.job_key = postponed.job_key
+        ON pending_task.tenant_key = locked_outbox.tenant_key AND pending_task.job_key = locked_outbox.job_key
     ORDER BY pending_task.tenant_key, pending_task.job_key
     FOR UPDATE OF pending_task
 ),
@@ -14,6 +23,6 @@ postponed_task AS (
     FROM locked_task
     WHERE pending_task.tenant_key = locked_task.tenant_key AND pending_task.job_key = locked_task.job_key
 )
-DELETE FROM outbox USING locked_task
-WHERE outbox.tenant_key = locked_task.tenant_key AND outbox.job_key = locked_task.job_key
+DELETE FROM outbox USING locked_outbox
+WHERE outbox.tenant_key = locked_outbox.tenant_key AND outbox.job_key = locked_outbox.job_key
     AND outbox.held_number = 0

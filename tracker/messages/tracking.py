@@ -16,15 +16,16 @@ def without_tracking(value: bytes, message: TaskMessage) -> bytes:
 
     `message` is `value` decoded.
 
-    A string in JSON cannot hold ``"tracking"``, its quotes are escaped there, so a key that is found only
-    once is the right one: 0.3 µs. Otherwise (a `tracking` in the context, say, or a key written with
-    escapes) the top level is walked through.
+    Within a string its quotes would be escaped, so ``"tracking"`` is a whole string: a value, if a colon
+    stands before it (the topic's name, say), else a key. If there is only one such key, and none is written
+    with escapes, it is the right one: 0.5 µs. Otherwise (a `tracking` in the context, say) the top level is
+    walked through, which takes a hundred times as long.
     """
-    key = value.find(_KEY)
-    if key >= 0 and value.find(_KEY, key + 10) < 0:
+    key = value.find(b'"tracking":')
+    if key >= 0 and value.count(_KEY) - value.count(b':"tracking"') == 1 and b"\\u" not in value:
         start = key + 11
         old = bytes(message.tracking)
-        if value[start - 1] == 0x3A and value.startswith(old, start):
+        if value.startswith(old, start):
             return value[:start] + b"null" + value[start + len(old) :]
     kept = []
     kept_up_to = 0

@@ -1,0 +1,72 @@
+"""The ceiling: what this machine can do at all.
+
+As many processes as the tracker has workers, which consume, produce and commit exactly once, in batches of
+the same size, and do nothing else. One batch after the other: their stages do not overlap as the tracker's
+do, so that with a core for each process to spare the tracker can come close to the ceiling, or pass it.
+"""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from bench.contenders import Contender
+from bench.errors import BenchError
+from bench.workload import Topics
+from tracker.stack.lifetime import ProcessIdentity, Watchdog
+from tracker.stack.server import clean_environment
+
+_END_TIMEOUT_S = 5.0
+
+
+@contextmanager
+def ceiling(
+    bootstrap_servers: str, topics: Topics, *, processes: int, batch_size: int, watchdog: Watchdog
+) -> Iterator[Contender]:
+    """Run the ceiling's processes; when this yields, they wait for messages."""
+    group_id = f"{topics.tracking}-ceiling"
+    settings = {
+        "bootstrap_servers": bootstrap_servers,
+        "group_id": group_id,
+        "topic": topics.tracking,
+        "destination": topics.destination,
+        "processes": processes,
+        "batch_size": batch_size,
+    }
+    with ExitStack() as stack:
+        children = [
+            stack.enter_context(_process(settings | {"slot": slot}, watchdog)) for slot in range(processes)
+        ]
+        for child in children:
+            assert child.stdout is not None
+            if child.stdout.readline() != b"ready\n":
+                raise BenchError("a process of the ceiling did not start; what it said is above")
+
+        def check() -> None:
+            if any(child.poll() is not None for child in children):
+                raise BenchError("a process of the ceiling has ended; what it said is above")
+
+        yield Contender("ceiling", group_id, [child.pid for child in children], check)
+
+
+@contextmanager
+def _process(settings: dict[str, Any], watchdog: Watchdog) -> Iterator[subprocess.Popen[bytes]]:
+    child = subprocess.Popen(
+        [sys.executable, "-m", "bench.ceiling_process", json.dumps(settings)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=clean_environment(),
+        start_new_session=True,
+    )
+    identity = ProcessIdentity.of(child.pid)
+    watchdog.watch(identity, signal.SIGKILL)
+    with child:
+        try:
+            yield child
+        finally:
+            child.kill()
+            child.wait(_END_TIMEOUT_S)
+            watchdog.forget(identity)

@@ -1,0 +1,80 @@
+"""A process of the ceiling: consumes, produces and commits, exactly once, and nothing else.
+
+Run as ``python -m bench.ceiling_process`` with its settings as JSON; says "ready" on stdout, and ends when
+its stdin does.
+"""
+
+import gc
+import json
+import os
+import sys
+import threading
+from typing import Any
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from bench.workload import KAFKA_PARTITIONS
+
+_CALL_TIMEOUT_S = 30.0
+
+
+def main(settings: dict[str, Any]) -> None:
+    """Move batches until told to end."""
+    gc.disable()  # as fast as it can be: nothing here makes circles
+    consumer = Consumer(
+        {
+            "bootstrap.servers": settings["bootstrap_servers"],
+            "log_level": 2,
+            "group.id": settings["group_id"],
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "earliest",
+            "fetch.wait.max.ms": 50,
+            "queued.max.messages.kbytes": 131_072,
+            "max.partition.fetch.bytes": 4_194_304,
+        }
+    )
+    producer = Producer(
+        {
+            "bootstrap.servers": settings["bootstrap_servers"],
+            "log_level": 2,
+            "transactional.id": f"{settings['group_id']}-{settings['slot']}",
+            "linger.ms": 20,
+            "batch.size": 1_000_000,
+            "queue.buffering.max.messages": 1_000_000,
+            "queue.buffering.max.kbytes": 1_048_576,
+            "retry.backoff.ms": 5,
+            "delivery.report.only.error": True,
+            "partitioner": "murmur2_random",
+        }
+    )
+    producer.init_transactions(_CALL_TIMEOUT_S)
+    # Its share of the Kafka partitions is fixed: a ceiling needs no rebalances.
+    share = [
+        TopicPartition(settings["topic"], number, 0)
+        for number in range(settings["slot"], KAFKA_PARTITIONS, settings["processes"])
+    ]
+    consumer.assign(share)
+    print("ready", flush=True)
+    while True:
+        records = consumer.consume(settings["batch_size"], 0.1)
+        if not records:
+            continue
+        producer.begin_transaction()
+        produce, destination = producer.produce, settings["destination"]
+        for record in records:
+            produce(destination, record.value(), record.key())
+        producer.send_offsets_to_transaction(
+            consumer.position(share), consumer.consumer_group_metadata(), _CALL_TIMEOUT_S
+        )
+        producer.commit_transaction(_CALL_TIMEOUT_S)
+
+
+def _end_with_stdin() -> None:
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    threading.Thread(target=_end_with_stdin, daemon=True).start()
+    main(json.loads(sys.argv[1]))

@@ -1,0 +1,196 @@
+"""The Kafka and the PostgreSQL that are measured with, started for the benchmark alone."""
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import psycopg
+from confluent_kafka import IsolationLevel, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from bench.workload import KAFKA_PARTITIONS
+from tracker.stack import LocalStack
+from tracker.stack.kafka_software import Say
+from tracker.store.migrate import migrate
+
+_CALL_TIMEOUT_S = 30.0
+_MOST_STATEMENTS = 15  # of those that took the longest
+
+
+class Servers:
+    """A broker and a PostgreSQL with new data and durable settings, as `tracker stack up` starts them."""
+
+    def __init__(self, say: Say) -> None:
+        self._stack = LocalStack(say=say)
+        self._statements_counted = False
+        self.admin: AdminClient
+
+    def __enter__(self) -> Self:
+        self._stack.start()
+        try:
+            self.admin = AdminClient(connection(self.bootstrap_servers))
+            self._count_statements()
+        except BaseException:
+            self._stack.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.stop()
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """What to give to Kafka clients."""
+        return self._stack.bootstrap_servers
+
+    @property
+    def broker_pids(self) -> list[int]:
+        """The process of the broker."""
+        return [broker.pid for broker in self._stack.brokers]
+
+    @property
+    def postgres_pids(self) -> list[int]:
+        """The first process of PostgreSQL, whose children the others are."""
+        return [] if self._stack.postgres is None else [self._stack.postgres.pid]
+
+    @contextmanager
+    def topics(self, many_partitions: Sequence[str], one_partition: Sequence[str] = ()) -> Iterator[None]:
+        """Create topics, and delete them with all their data."""
+        config = {"file.delete.delay.ms": "100"}  # a minute's wait for space is too long here
+        counts = dict.fromkeys(many_partitions, KAFKA_PARTITIONS) | dict.fromkeys(one_partition, 1)
+        new = [NewTopic(name, num_partitions=count, config=config) for name, count in counts.items()]
+        for created in self.admin.create_topics(new).values():
+            created.result(_CALL_TIMEOUT_S)
+        try:
+            yield
+        finally:
+            for deleted in self.admin.delete_topics(list(counts)).values():
+                deleted.result(_CALL_TIMEOUT_S)
+
+    @contextmanager
+    def database(self, name: str) -> Iterator[str]:
+        """Create a database with the tracker's schema, yield its URL, and drop it."""
+        identifier = sql.Identifier(name)
+        with self._connection() as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(identifier))
+            url = make_conninfo(self._stack.database_url, dbname=name)
+            try:
+                migrate(url)
+                yield url
+            finally:
+                connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
+
+    def wal_bytes(self) -> int:
+        """Return how much WAL has been written since the server was made."""
+        with self._connection() as connection:
+            (position,) = _row(connection, "SELECT pg_current_wal_insert_lsn() - '0/0'")
+        return int(position)
+
+    def forget_statements(self) -> None:
+        """Count statements from zero."""
+        if self._statements_counted:
+            with self._connection() as connection:
+                connection.execute("SELECT pg_stat_statements_reset()")
+
+    def statements(self, database: str) -> tuple[int, list[dict[str, Any]]] | None:
+        """Return how many statements this database has had, and those that took the longest.
+
+        None: this PostgreSQL has no means of counting them.
+        """
+        if not self._statements_counted:
+            return None
+        with self._connection() as connection:
+            of = {"database": database, "most": _MOST_STATEMENTS}
+            (calls,) = _row(connection, f"SELECT coalesce(sum(calls), 0)::bigint {_STATEMENTS}", of)
+            most = connection.execute(
+                f"SELECT query, calls, total_exec_time, rows, wal_bytes {_STATEMENTS}"
+                " ORDER BY total_exec_time DESC LIMIT %(most)s",
+                of,
+            ).fetchall()
+        names = ("query", "calls", "milliseconds", "rows", "wal_bytes")
+        return int(calls), [
+            dict(zip(names, (_one_line(query), calls, round(ms, 1), rows, int(wal)), strict=True))
+            for query, calls, ms, rows, wal in most
+        ]
+
+    def versions(self) -> dict[str, str]:
+        """Return the versions of both."""
+        with self._connection() as connection:
+            (postgres,) = _row(connection, "SHOW server_version")
+        return {"postgresql": str(postgres), "kafka": _kafka_version(self.broker_pids)}
+
+    def _connection(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(self._stack.database_url, autocommit=True)
+
+    def _count_statements(self) -> None:
+        """Load what counts statements, where this PostgreSQL has it; it must be there from its start on."""
+        assert self._stack.postgres is not None
+        with self._connection() as connection:
+            available = connection.execute(
+                "SELECT FROM pg_available_extensions WHERE name = 'pg_stat_statements'"
+            ).fetchone()
+            if available is None:
+                return
+            connection.execute("ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'")
+        self._stack.postgres.stop()
+        self._stack.postgres.start()
+        with self._connection() as connection:
+            connection.execute("CREATE EXTENSION pg_stat_statements")
+        self._statements_counted = True
+
+
+_STATEMENTS = """
+FROM pg_stat_statements JOIN pg_database ON pg_database.oid = dbid WHERE datname = %(database)s
+"""
+
+
+def connection(bootstrap_servers: str) -> dict[str, Any]:
+    """Return the properties of a client: it logs only what is critical, the rest comes as errors."""
+    return {"bootstrap.servers": bootstrap_servers, "log_level": 2}
+
+
+def ends(
+    admin: AdminClient, topic: str, *, committed: bool, partitions: int = KAFKA_PARTITIONS
+) -> dict[int, int]:
+    """Return the offset behind the last record of each Kafka partition, or behind the last committed one."""
+    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    places = {TopicPartition(topic, number): latest for number in range(partitions)}
+    level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
+    asked = admin.list_offsets(places, isolation_level=level, request_timeout=_CALL_TIMEOUT_S)
+    return {place.partition: answer.result(_CALL_TIMEOUT_S).offset for place, answer in asked.items()}
+
+
+def wait_until_visible(admin: AdminClient, topic: str) -> float:
+    """Wait until all records of a topic are committed; return when that was (`time.monotonic`)."""
+    while ends(admin, topic, committed=True) != ends(admin, topic, committed=False):
+        time.sleep(0.005)
+    return time.monotonic()
+
+
+def _kafka_version(pids: list[int]) -> str:
+    for pid in pids:
+        command = Path(f"/proc/{pid}/cmdline").read_text()
+        found = re.search(r"/kafka_[\d.]+-([\d.]+\w*)\.jar", command)
+        if found:
+            return found[1]
+    return "unknown"
+
+
+def _row(
+    connection: psycopg.Connection[Any], query: str, parameters: dict[str, Any] | None = None
+) -> tuple[Any, ...]:
+    row: tuple[Any, ...] | None = connection.execute(query, parameters).fetchone()
+    assert row is not None
+    return row
+
+
+def _one_line(query: str) -> str:
+    return " ".join(query.split())[:300]

@@ -47,14 +47,21 @@ class BatchConsumer:
     """Polls batches. All calls come from one thread, and the callbacks of a rebalance run within `poll`.
 
     `finish_batches(timeout_s)` is called before Kafka partitions are given up: it returns once every batch
-    polled so far is published, or that time has passed.
+    polled so far is published, or that time has passed. `wait_for_broker(error)` waits a moment before
+    a call is made again that needs a broker and found none; it raises where the process is to stop.
     """
 
     def __init__(
-        self, settings: Settings, slot: int, finish_batches: Callable[[float], None], recorder: Recorder
+        self,
+        settings: Settings,
+        slot: int,
+        finish_batches: Callable[[float], None],
+        wait_for_broker: Callable[[KafkaException], None],
+        recorder: Recorder,
     ) -> None:
         self._settings = settings
         self._finish_batches = finish_batches
+        self._wait_for_broker = wait_for_broker
         self._recorder = recorder
         self._consumer = Consumer(consumer_properties(settings, slot), logger=kafka_logger())
         self._positions: dict[
@@ -207,7 +214,12 @@ class BatchConsumer:
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         keys = [(partition.topic, partition.partition) for partition in partitions]
-        starts = self._starts(keys)
+        while True:
+            try:
+                starts = self._starts(keys)
+                break
+            except KafkaException as error:
+                self._wait_for_broker(error)
         consumer.incremental_assign(starts)
         if self._paused:
             consumer.pause(starts)

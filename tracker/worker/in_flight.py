@@ -29,7 +29,7 @@ class InFlight:
     def wait_for_none(self, timeout_s: float) -> bool:
         """Return whether none is left, waiting for that as long as it takes, up to `timeout_s`."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._count == 0, timeout_s)
+            return self._changed.wait_for(lambda: self._count <= 0, timeout_s)
 
     @property
     def any(self) -> bool:

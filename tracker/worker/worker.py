@@ -5,6 +5,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import psycopg
 from confluent_kafka import KafkaError, KafkaException
@@ -53,7 +54,7 @@ class Worker:
         self._failure: BaseException | None = None
         self._published: dict[TopicPartition, int] = {}  # offsets known to be committed
         self._to_commit: dict[TopicPartition, int] = {}  # at least once: delivered, not committed yet
-        self._uncleared: set[TopicPartition] = set()  # whose outbox rows may be published by now
+        self._uncleared: dict[TopicPartition, int] = {}  # outbox rows below these offsets are to be removed
 
         self._destinations = Destinations(
             settings.kafka_client_properties(),
@@ -70,7 +71,7 @@ class Worker:
         self._producer = BatchProducer(
             settings, transactional_id, recorder, self._patience.check, self._on_refused
         )
-        self._consumer = BatchConsumer(settings, slot, self._finish_batches, recorder)
+        self._consumer = BatchConsumer(settings, slot, self._finish_batches, self._wait_for_broker, recorder)
         self._threads: list[threading.Thread] = []
 
     def run(self) -> int:
@@ -188,7 +189,7 @@ class Worker:
 
     def _finish_batches(self, timeout_s: float) -> None:
         """Before Kafka partitions are given up: finish what was polled, or give it up."""
-        if not self._in_flight.wait_for_none(timeout_s):
+        if self._failure is None and not self._in_flight.wait_for_none(timeout_s):
             self._consumer.run.given_up = True
             self._in_flight.wait_for_none(timeout_s)
         self._commit_delivered()
@@ -231,8 +232,9 @@ class Worker:
                 retry_s = min(2 * retry_s, _LONGEST_RETRY_S)
                 continue
             self._patience.waiting_for = ""
-            # A predecessor may have left rows; of those, the first batch after an assignment reminds.
-            self._uncleared.update(batch.ranges if applied.starts else batch.first_claims)
+            # A predecessor may have left rows too, which the first batch after an assignment removes.
+            to_clear = batch.ranges if applied.starts else batch.first_claims
+            self._uncleared.update({key: batch.ranges[key][1] for key in to_clear})
             self._to_publish.put(applied)
             return
         self._in_flight.end()
@@ -249,17 +251,19 @@ class Worker:
 
     def _clear_outbox(self) -> None:
         """Remove what is published by now; if the database is away, later."""
-        committed = {key: self._published[key] for key in self._uncleared if key in self._published}
-        if not committed:
+        due = {
+            key: offset for key, offset in self._uncleared.items() if self._published.get(key, 0) >= offset
+        }
+        if not due:
             return
         try:
             self._store.connect()
-            self._applier.clear_outbox(committed)
+            self._applier.clear_outbox(due)
         except (psycopg.Error, DatabaseUnavailable) as error:
             log.warning("the outbox is cleared later", error=_one_line(error))
             return
-        if not self._in_flight.any:
-            self._uncleared.difference_update(committed)
+        for key in due:
+            del self._uncleared[key]
 
     # The third thread: publish, commit
 
@@ -343,11 +347,10 @@ class Worker:
             self._consumer.close()
         except (KafkaException, RuntimeError, TrackerError) as error:
             log.warning("left the group in disorder", error=str(error))
-        if self._threads:
-            self._to_apply.put(None, timeout=10)
-            self._threads[0].join(10)
-            self._to_publish.put(None, timeout=10)
-            self._threads[1].join(10)
+        with suppress(queue.Full):  # a thread that hangs ends with the process
+            for inbox, thread in zip((self._to_apply, self._to_publish), self._threads, strict=False):
+                inbox.put(None, timeout=2)  # type: ignore[attr-defined]
+                thread.join(2)
         self._producer.close()
         self._store.close()
 

@@ -148,8 +148,9 @@ class KafkaBroker:
         plan = self._plan
         options = [
             f"-Xmx{plan.heap}",
-            # The quick compiler only. On 2 cores a broker then takes 1.6 s of CPU to start instead of 2.5, and 3.8 s
-            # instead of 6 for the first 2 million messages of 800 bytes; after 6 million it is still no slower.
+            # The quick compiler only. On 2 cores a broker then takes 1.6 s of CPU to start instead of 2.5,
+            # and 3.8 s instead of 6 for the first 2 million messages of 800 bytes; after 6 million it is
+            # still no slower.
             "-XX:TieredStopAtLevel=1",
             # Both leave files in the system's temporary folder behind when a broker is killed.
             "-XX:-UsePerfData",

@@ -25,7 +25,7 @@ check: .venv ## Check lint, format, types and layers; change nothing
 	@$(BIN)/ruff check --quiet $(SOURCES)
 	@$(BIN)/ruff format --check --quiet $(SOURCES)
 	@$(BIN)/mypy --no-error-summary $(SOURCES)
-	@$(BIN)/lint-imports --no-logo --no-timing
+	@found=$$($(BIN)/lint-imports --no-logo) || { echo "$$found"; exit 1; }
 
 bench: prerequisites .venv ## Measure the speed on this machine; ARGS="complete" for one scenario
 	@$(BIN)/python -m bench $(ARGS)

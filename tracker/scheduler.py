@@ -19,6 +19,7 @@ import msgspec
 import psycopg
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from tracker import failpoints
 from tracker.errors import DatabaseUnavailable
 from tracker.kafka.destinations import Destinations
 from tracker.kafka.errors import BatchGivenUp, OffsetsRefused, SlotShared
@@ -46,6 +47,7 @@ log = get_logger()
 
 def run(settings: Settings, lifeline: Lifeline) -> int:
     """Schedule until `lifeline.stopping` is set; return the exit status (`tracker.lifeline.ExitStatus`)."""
+    failpoints.load()
     return Scheduler(settings, lifeline).run()
 
 
@@ -197,8 +199,10 @@ class Scheduler:
             sends = self._sendable(self._store.sends(self._ledger, 2 * _ROUND, _ROUND_BYTES))
         if dropped:
             self._recorder.add(HELD_DROPPED, dropped)
+        failpoints.reach("scheduler-after-database-commit")
         if sends:
             self._publish(sends)
+            failpoints.reach("scheduler-after-kafka-commit")
         elif self._ledger and time.monotonic() > self._ledger_kept_monotonic_s + _KEEP_LEDGER_S:
             self._commit([], self._ledger)
         return len(sends)

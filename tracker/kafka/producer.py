@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
+from tracker.failpoints import reach
 from tracker.kafka.batch import TopicPartition as Key
 from tracker.kafka.errors import BatchGivenUp, SlotShared
 from tracker.logs import get_logger, kafka_logger
@@ -106,9 +107,12 @@ class BatchProducer:
             producer = self._started()
             if self._transactional:
                 producer.begin_transaction()
+            reach("after-begin")
             self._produce(producer, records, destinations, values, others)
+            reach("after-produce")
             if self._transactional:
                 self._retry(producer.send_offsets_to_transaction, offsets, group_metadata, _CALL_TIMEOUT_S)
+                reach("after-offsets")
                 self._retry(producer.commit_transaction, _CALL_TIMEOUT_S)
             else:
                 self._flush(producer)

@@ -5,6 +5,7 @@ it into the database, `publish` sends what comes of it. Three threads, so that w
 next is in the database and the one after is being decoded.
 """
 
+from tracker import failpoints
 from tracker.lifeline import Lifeline
 from tracker.settings import Settings
 
@@ -13,4 +14,5 @@ def run(settings: Settings, slot: int, lifeline: Lifeline) -> int:
     """Work until `lifeline.stopping` is set; return the exit status (`tracker.lifeline.ExitStatus`)."""
     from tracker.worker.worker import Worker
 
+    failpoints.load()
     return Worker(settings, slot, lifeline).run()

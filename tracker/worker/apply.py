@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import msgspec
 from confluent_kafka import Message
 
+from tracker.failpoints import reach
 from tracker.fold.decide import Decisions, decide, decide_again
 from tracker.fold.job_fold import JobFold
 from tracker.fold.state import JobState, JobStatus
@@ -102,6 +103,7 @@ class Applier:
             for fold in folds:
                 fold.fold()
             clock.lap("fold")
+            reach("inside-database-transaction")
             self._store.store(folds)
             self._store.hold(_held(new, decided[1]))
             completed = _completed(folds, new.records)
@@ -112,7 +114,9 @@ class Applier:
                 )
             starts = self._starts(batch) if completed or old.records else []
             self._store.advance_progress(self._advanced(batch, progress, new, decided[1]))
+            reach("before-database-commit")
             clock.lap("write")
+        reach("after-database-commit")
         clock.lap("commit")
         return Applied(
             batch=batch,

@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from tracker.errors import DatabaseUnavailable, TrackerError
+from tracker.failpoints import reach
 from tracker.kafka.batch import Batch, Run, TopicPartition
 from tracker.kafka.consumer import BatchConsumer
 from tracker.kafka.destinations import Destinations
@@ -73,6 +74,7 @@ class Worker:
         )
         self._consumer = BatchConsumer(settings, slot, self._finish_batches, self._wait_for_broker, recorder)
         self._threads: list[threading.Thread] = []
+        self._next_lag_monotonic_s = 0.0
 
     def run(self) -> int:
         """Work until asked to stop; return the exit status."""
@@ -132,13 +134,20 @@ class Worker:
         self._patience.waiting_for = ""
         batch = self._consumer.poll(_POLL_S, lambda: not self._to_apply.full())
         self._commit_delivered()
+        self._measure_lag()
         if batch is None:
             return
+        reach("after-poll")
         began = time.perf_counter()
         batch_sorted = sort_batch(batch.records, self._rules, time.time_ns() // 1_000_000)
         self._recorder.observe(STAGE_DURATION, time.perf_counter() - began, stage="decode")
-        self._consumer.measure_lag()
         self._hand_over(batch, batch_sorted)
+
+    def _measure_lag(self) -> None:
+        now = time.monotonic()
+        if now >= self._next_lag_monotonic_s:
+            self._next_lag_monotonic_s = now + 1.0
+            self._consumer.measure_lag()
 
     def _hand_over(self, batch: Batch, batch_sorted: Sorted) -> None:
         """Give the batch to the next thread; while that is busy for long, stay in the group."""
@@ -256,6 +265,7 @@ class Worker:
         }
         if not due:
             return
+        reach("before-outbox-cleared")
         try:
             self._store.connect()
             self._applier.clear_outbox(due)
@@ -274,6 +284,7 @@ class Worker:
             try:
                 if not run.given_up:
                     self._publisher.publish(applied)
+                    reach("after-kafka-commit")
                     offsets = {key: behind for key, (_, behind) in applied.batch.ranges.items()}
                     (self._to_commit if self._at_least_once else self._published).update(offsets)
                     self._recorder.observe(STAGE_DURATION, time.perf_counter() - began, stage="publish")

@@ -125,8 +125,7 @@ def _check(job: NewJob) -> AcceptedJob:
     _check_number("taskApiVersion", job.task.task_api_version, MAX_API_VERSION)
     _check_topic("taskPipe", job.task.task_pipe)
     _check_topic("targetPipe", job.task.target_pipe)
-    if job.labels:
-        _check_labels(job.labels)
+    _check_labels(job.labels)
     prerequisites = _read_prerequisites(job.prerequisite_job_ids) if job.prerequisite_job_ids else {}
     try:
         task_data, content_hash = _encode(job, prerequisites)
@@ -180,6 +179,8 @@ def _check_labels(labels: Mapping[str, object]) -> None:
 
 def _read_prerequisites(job_ids: Sequence[str]) -> dict[str, bool]:
     """Return each prerequisite once, and whether it may be gone already."""
+    if isinstance(job_ids, str):
+        raise _Refused("prerequisiteJobIds is a string, not a list of them")
     prerequisites: dict[str, bool] = {}
     for text in job_ids:
         job_id = text.removesuffix(_PRE_CREATED)

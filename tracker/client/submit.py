@@ -16,7 +16,7 @@ from typing import Any
 from tracker.client.circles import find_circle
 from tracker.client.job import STATUSES, JobStatus, NewJob, SubmittedJob
 from tracker.client.steps import Verb, ask, copy
-from tracker.client.submission import AcceptedJob, Describe, accept, some_of
+from tracker.client.submission import PROBLEMS_SHOWN, AcceptedJob, Describe, accept, some_of
 from tracker.errors import JobConflict, JobRefused
 from tracker.identifiers import JobName
 from tracker.store import locks
@@ -141,8 +141,17 @@ def _refuse_circle(edges: Edges, new: Sequence[AcceptedJob], tenant_keys: Tenant
             graph.setdefault(JobName(partition_id, dependent), []).append(JobName(partition_id, prerequisite))
     circle = find_circle(graph)
     if circle:
-        text = " -> ".join(name.job_id for name in circle)
-        raise JobRefused(f"prerequisites in a circle, in partition ID {circle[0].partition_id}: {text}")
+        where = f"in partition ID {circle[0].partition_id}"
+        raise JobRefused(f"prerequisites in a circle, {where}: {_circle_text(circle)}")
+
+
+def _circle_text(circle: Sequence[JobName]) -> str:
+    """Return ``a -> b -> a``, a long one without its middle."""
+    job_ids = [name.job_id for name in circle]
+    if len(job_ids) > 2 * PROBLEMS_SHOWN:
+        half = PROBLEMS_SHOWN // 2
+        job_ids[half:-half] = [f"and {len(job_ids) - 2 * half:,} more"]
+    return " -> ".join(job_ids)
 
 
 def _store(new: Sequence[AcceptedJob], edges: Edges, tenant_keys: TenantKeys) -> Verb[None]:

@@ -11,10 +11,23 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from tracker.errors import StackError
 from tracker.stack import LocalStack
+from tracker.stack.kafka_software import find_kafka
+from tracker.stack.local import KAFKA_VARIABLE
 from tracker.store.migrate import migrate
 
 MakeTopic = Callable[..., str]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fetch Kafka, if that is still to be done, before the time of the first test runs, and say so."""
+    needed = any("stack" in item.fixturenames for item in session.items if isinstance(item, pytest.Function))
+    if needed and not session.config.option.collectonly and not os.environ.get(KAFKA_VARIABLE):
+        try:
+            find_kafka(session.config.get_terminal_writer().line)
+        except StackError as error:
+            pytest.exit(str(error), returncode=1)
 
 
 @pytest.fixture(scope="session")

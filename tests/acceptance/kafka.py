@@ -1,0 +1,183 @@
+"""What the tests do with Kafka themselves: lay records ready, and read what came of them."""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from confluent_kafka import (
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+
+from tests.model.reading import Headers, Record
+
+DEADLINE_S = 60.0
+"""How long anything may take on a busy machine."""
+
+TopicPartitions = dict[tuple[str, int], int]
+
+
+class Received(NamedTuple):
+    """A record that a reader of committed records was given."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    kafka_partition: int
+    offset: int
+
+    @property
+    def json(self) -> Any:
+        """The value as JSON."""
+        return json.loads(self.value or b"")
+
+    @property
+    def task(self) -> Any:
+        """The `jobTaskId`."""
+        return self.json["tracking"]["jobTaskId"]
+
+    def header(self, name: str) -> str | None:
+        """Return the last header of that name, as text."""
+        found = [value for key, value in self.headers if key == name]
+        return None if not found else (found[-1] or b"").decode()
+
+
+def wait_until(condition: Callable[[], object], what: str, timeout_s: float = DEADLINE_S) -> None:
+    """Return once the condition holds; fail, with `what` was waited for, if it never does."""
+    deadline = time.monotonic() + timeout_s
+    pause_s = 0.01
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain: {what}"
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, 0.1)
+
+
+class Kafka:
+    """A client of one cluster."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self.bootstrap_servers = bootstrap_servers
+        self.admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+        self._producer = Producer(
+            {"bootstrap.servers": bootstrap_servers, "message.max.bytes": 20_000_000, "linger.ms": 5}
+        )
+        self._refused: list[KafkaError] = []
+
+    def create(self, partitions: Mapping[str, int], **config: str) -> None:
+        """Make topics, with so many Kafka partitions each."""
+        new = [NewTopic(name, num_partitions=count, config=config) for name, count in partitions.items()]
+        for created in self.admin.create_topics(new).values():
+            created.result(timeout=DEADLINE_S)
+
+    def send(self, records: Iterable[Record], topic: str, kafka_partition: int = -1) -> None:
+        """Lay records ready, in their order, by their keys unless told where; return once they are stored."""
+        for record in records:
+            while True:
+                try:
+                    self._producer.produce(
+                        topic,
+                        record.value,
+                        record.key,
+                        kafka_partition,
+                        self._on_delivery,
+                        headers=list(record.headers),
+                    )
+                    break
+                except BufferError:
+                    self._producer.poll(0.1)
+        assert self._producer.flush(DEADLINE_S) == 0
+        assert not self._refused, self._refused
+
+    def read(self, *topics: str) -> list[Received]:
+        """Return all that readers of committed records find now; each Kafka partition's is in its order."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.bootstrap_servers,
+                "group.id": "reader",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "earliest",
+                "fetch.wait.max.ms": 50,
+            }
+        )
+        try:
+            # A consumer that has not heard of a topic yet waits half a second before it asks.
+            numbers = {
+                topic: consumer.list_topics(topic, timeout=DEADLINE_S).topics[topic].partitions
+                for topic in topics
+            }
+            to_read = {(topic, number) for topic in topics for number in numbers[topic]}
+            consumer.assign([TopicPartition(*place, 0) for place in sorted(to_read)])
+            return _read_to_end(consumer, to_read)
+        finally:
+            consumer.close()
+
+    def partitions(self, topic: str) -> list[int]:
+        """Return the numbers of a topic's Kafka partitions."""
+        return sorted(self.admin.list_topics(topic, timeout=DEADLINE_S).topics[topic].partitions)
+
+    def ends(self, *topics: str, committed: bool = False) -> TopicPartitions:
+        """Return the offset behind the last record; or behind the last that is decided."""
+        level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
+        places = [TopicPartition(topic, number) for topic in topics for number in self.partitions(topic)]
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        answers = self.admin.list_offsets(dict.fromkeys(places, latest), isolation_level=level)
+        return {
+            (place.topic, place.partition): future.result(timeout=DEADLINE_S).offset
+            for place, future in answers.items()
+        }
+
+    def committed(self, group_id: str, *topics: str) -> TopicPartitions:
+        """Return the group's committed offsets; -1001 where there is none."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.bootstrap_servers,
+                "group.id": group_id,
+                "isolation.level": "read_uncommitted",
+            }
+        )
+        try:
+            places = [TopicPartition(topic, number) for topic in topics for number in self.partitions(topic)]
+            found = consumer.committed(places, timeout=DEADLINE_S)
+            return {(each.topic, each.partition): each.offset for each in found}
+        finally:
+            consumer.close()
+
+    def _on_delivery(self, error: KafkaError | None, _message: object) -> None:
+        if error is not None:
+            self._refused.append(error)
+
+
+def _read_to_end(consumer: Consumer, to_read: set[tuple[str, int]]) -> list[Received]:
+    found = []
+    deadline = time.monotonic() + DEADLINE_S
+    while to_read:
+        first = consumer.poll(0.1)
+        for message in [] if first is None else [first, *consumer.consume(10_000, 0)]:
+            topic, number, error = message.topic() or "", message.partition() or 0, message.error()
+            if error is None:
+                headers: Any = message.headers()
+                found.append(
+                    Received(
+                        topic,
+                        message.key(),
+                        message.value(),
+                        tuple(headers or ()),
+                        number,
+                        message.offset() or 0,
+                    )
+                )
+            elif error.code() == KafkaError._PARTITION_EOF:
+                to_read.discard((topic, number))
+            else:
+                raise KafkaException(error)
+        assert time.monotonic() < deadline, f"no end of {to_read}"
+    return found

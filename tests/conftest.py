@@ -14,6 +14,7 @@ from psycopg.conninfo import make_conninfo
 from tracker.errors import StackError
 from tracker.stack import LocalStack
 from tracker.stack.kafka_software import find_kafka
+from tracker.stack.lifetime import wait_until
 from tracker.stack.local import KAFKA_VARIABLE
 from tracker.store.migrate import migrate
 
@@ -57,6 +58,11 @@ def topic(admin: AdminClient) -> MakeTopic:
         full_name = f"{name}-{uuid.uuid4().hex[:12]}"
         new_topic = NewTopic(full_name, num_partitions=partitions, config=config)
         admin.create_topics([new_topic])[full_name].result(timeout=30)
+        # The controller has made it; the brokers hear of it a moment later.
+        assert wait_until(
+            lambda: len(admin.list_topics(full_name, timeout=10).topics[full_name].partitions) == partitions,
+            timeout_s=30,
+        )
         return full_name
 
     return make

@@ -79,6 +79,22 @@ def test_stopping_twice_does_nothing_and_starting_twice_is_refused(own: LocalSta
         server.start()
 
 
+def test_three_brokers_keep_three_replicas_and_serve_without_one_of_them() -> None:
+    with LocalStack(brokers=3, kafka_heap="256m", database_url="postgresql://not-used") as stack:
+        admin = AdminClient({"bootstrap.servers": stack.bootstrap_servers})
+        admin.create_topics([NewTopic("kept")])["kept"].result(timeout=10)
+        # The controller has made it; the brokers hear of it a moment later.
+        assert wait_until(lambda: 0 in admin.list_topics("kept", timeout=10).topics["kept"].partitions, 10)
+        assert len(admin.list_topics("kept", timeout=10).topics["kept"].partitions[0].replicas) == 3
+
+        stack.brokers[0].kill()
+        others = ",".join(broker.address for broker in stack.brokers[1:])
+        producer = Producer({"bootstrap.servers": others, "acks": "all"})
+        producer.produce("kept", b"by two")
+        assert producer.flush(30) == 0
+        assert _first_message(others, "kept") == b"by two"
+
+
 def test_two_stacks_that_start_at_once_have_nothing_in_common() -> None:
     stacks = [LocalStack(kafka_heap="256m") for _ in range(2)]
     threads = [threading.Thread(target=stack.start) for stack in stacks]

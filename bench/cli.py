@@ -80,6 +80,7 @@ def _bench(parsed: argparse.Namespace) -> int:
     from bench.summary import summarize
     from bench.tracked import own_settings
     from tracker.settings.model import available_cpus
+    from tracker.stack import LocalStack
     from tracker.stack.lifetime import Watchdog
 
     if not Path("/proc/self/stat").exists():
@@ -96,7 +97,9 @@ def _bench(parsed: argparse.Namespace) -> int:
     measured = {}
     watchdog = Watchdog()
     try:
-        with Servers(_say) as servers:
+        with LocalStack(say=_say) as stack:
+            servers = Servers(stack)
+            servers.count_statements()
             rounds = Rounds(servers, watchdog, options, _say)
             _say("warming up")
             rounds.warm_up(scenarios[0])

@@ -1,12 +1,11 @@
-"""The Kafka and the PostgreSQL that are measured with, started for the benchmark alone."""
+"""The Kafka and the PostgreSQL that are measured with: what is made in them, and what they count."""
 
 import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import psycopg
 from confluent_kafka import IsolationLevel, TopicPartition
@@ -16,7 +15,6 @@ from psycopg.conninfo import make_conninfo
 
 from bench.workload import KAFKA_PARTITIONS
 from tracker.stack import LocalStack
-from tracker.stack.kafka_software import Say
 from tracker.store.migrate import migrate
 
 _CALL_TIMEOUT_S = 30.0
@@ -24,27 +22,12 @@ _MOST_STATEMENTS = 15  # of those that took the longest
 
 
 class Servers:
-    """A broker and a PostgreSQL with new data and durable settings, as `tracker stack up` starts them."""
+    """A stack that has been started; `count_statements` may be called before anything else."""
 
-    def __init__(self, say: Say) -> None:
-        self._stack = LocalStack(say=say)
+    def __init__(self, stack: LocalStack) -> None:
+        self._stack = stack
         self._statements_counted = False
-        self.admin: AdminClient
-
-    def __enter__(self) -> Self:
-        self._stack.start()
-        try:
-            self.admin = AdminClient(connection(self.bootstrap_servers))
-            self._count_statements()
-        except BaseException:
-            self._stack.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.stop()
+        self.admin = AdminClient(connection(stack.bootstrap_servers))
 
     @property
     def bootstrap_servers(self) -> str:
@@ -53,12 +36,12 @@ class Servers:
 
     @property
     def broker_pids(self) -> list[int]:
-        """The process of the broker."""
+        """The processes of the brokers that the stack has started."""
         return [broker.pid for broker in self._stack.brokers]
 
     @property
     def postgres_pids(self) -> list[int]:
-        """The first process of PostgreSQL, whose children the others are."""
+        """The first process of PostgreSQL, whose children the others are, where the stack has started it."""
         return [] if self._stack.postgres is None else [self._stack.postgres.pid]
 
     @contextmanager
@@ -127,12 +110,11 @@ class Servers:
             (postgres,) = _row(connection, "SHOW server_version")
         return {"postgresql": str(postgres), "kafka": _kafka_version(self.broker_pids)}
 
-    def _connection(self) -> psycopg.Connection[Any]:
-        return psycopg.connect(self._stack.database_url, autocommit=True)
-
-    def _count_statements(self) -> None:
-        """Load what counts statements, where this PostgreSQL has it; it must be there from its start on."""
-        assert self._stack.postgres is not None
+    def count_statements(self) -> None:
+        """Have PostgreSQL count statements, for which it is restarted; only where it is ours, and able to."""
+        server = self._stack.postgres
+        if server is None:
+            return
         with self._connection() as connection:
             available = connection.execute(
                 "SELECT FROM pg_available_extensions WHERE name = 'pg_stat_statements'"
@@ -140,11 +122,14 @@ class Servers:
             if available is None:
                 return
             connection.execute("ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'")
-        self._stack.postgres.stop()
-        self._stack.postgres.start()
+        server.stop()
+        server.start()
         with self._connection() as connection:
             connection.execute("CREATE EXTENSION pg_stat_statements")
         self._statements_counted = True
+
+    def _connection(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(self._stack.database_url, autocommit=True)
 
 
 _STATEMENTS = """

@@ -31,7 +31,7 @@ def verify_messages(
         except (ValueError, IndexError):
             sound = False
         if not sound:
-            raise WrongResult(f"topic {topic} has a message that it should not have: {value[:300]!r}")
+            raise WrongResult(f"topic {topic} has a message that it should not have: {value[:1_000]!r}")
     missing, repeated = times_seen.count(0), times_seen.count(2)
     if missing or repeated:
         raise WrongResult(

@@ -1,0 +1,92 @@
+"""Wrong results are seen: what is missing, repeated or foreign at the destination."""
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+
+from bench.errors import WrongResult
+from bench.servers import ends
+from bench.verify import verify_count, verify_messages
+from bench.workload import KAFKA_PARTITIONS, Topics, Workload
+from tests.conftest import MakeTopic
+
+SIZE = 40
+
+
+@pytest.fixture
+def workload() -> Workload:
+    return Workload(Topics.of("bench"), jobs=4, tasks=10, completes=True, seed=1)
+
+
+class Destination:
+    """A topic to which messages of a workload have been forwarded."""
+
+    def __init__(self, bootstrap_servers: str, topic: str, admin: AdminClient, workload: Workload) -> None:
+        self._servers = bootstrap_servers
+        self._topic = topic
+        self._workload = workload
+        self._producer = Producer(
+            {"bootstrap.servers": bootstrap_servers, "transactional.id": topic, "log_level": 2}
+        )
+        self._producer.init_transactions(30)
+        self.first = ends(admin, topic, committed=True)
+
+    def forward(self, numbers: list[int], *, commit: bool = True) -> None:
+        self.send([self._workload.forwarded(number) for number in numbers], commit=commit)
+
+    def send(self, records: list[tuple[bytes, bytes]], *, commit: bool = True) -> None:
+        self._producer.begin_transaction()
+        for key, value in records:
+            self._producer.produce(self._topic, value, key)
+        self._producer.flush()
+        (self._producer.commit_transaction if commit else self._producer.abort_transaction)(30)
+
+    def verify(self) -> None:
+        verify_messages(self._servers, self._topic, self.first, SIZE, self._workload.forwarded)
+
+
+@pytest.fixture
+def destination(
+    bootstrap_servers: str, topic: MakeTopic, admin: AdminClient, workload: Workload
+) -> Destination:
+    return Destination(bootstrap_servers, topic("work", KAFKA_PARTITIONS), admin, workload)
+
+
+def test_each_message_once_is_right_whatever_was_aborted(destination: Destination) -> None:
+    destination.forward([3, 4], commit=False)
+    destination.forward(list(range(SIZE)))
+
+    destination.verify()
+
+
+def test_missing_and_repeated_messages_are_counted(destination: Destination) -> None:
+    destination.forward([0, *range(SIZE - 2)])
+
+    with pytest.raises(WrongResult, match=r"of 40 messages 2 are missing .* 1 are repeated"):
+        destination.verify()
+
+
+def test_a_message_that_is_not_as_it_should_be_is_shown(destination: Destination, workload: Workload) -> None:
+    destination.forward(list(range(1, SIZE)))
+    destination.send([workload.sent(0)])  # its tracking was not taken out
+
+    with pytest.raises(WrongResult, match=r"should not have: .*job-000000\.1"):
+        destination.verify()
+
+
+def test_a_foreign_message_is_shown(destination: Destination) -> None:
+    destination.forward(list(range(SIZE)))
+    destination.send([(b"key", b"something else")])
+
+    with pytest.raises(WrongResult, match="should not have: b'something else'"):
+        destination.verify()
+
+
+def test_records_are_counted(
+    bootstrap_servers: str, topic: MakeTopic, admin: AdminClient, workload: Workload
+) -> None:
+    name = topic("dead", 1)
+
+    verify_count(bootstrap_servers, name, 0)
+    with pytest.raises(WrongResult, match="has 0 records, where 4 are right"):
+        verify_count(bootstrap_servers, name, 4)

@@ -16,6 +16,7 @@ from tracker.fold.job_fold import JobFold
 from tracker.fold.state import Block, JobState, JobStatus, TaskState
 from tracker.identifiers import JobName
 from tracker.messages.release import Start
+from tracker.store.arrays import encode
 from tracker.store.connect import connect
 from tracker.store.queries import query
 
@@ -108,7 +109,7 @@ class BatchStore:
         return self._connection
 
     def _execute(self, name: str, **parameters: object) -> "psycopg.Cursor[Any]":
-        return self._open.execute(query(name), parameters, prepare=True, binary=True)
+        return self._open.execute(query(name), encode(name, parameters), prepare=True, binary=True)
 
     # Progress
 

@@ -10,6 +10,7 @@ import psycopg
 from tracker.identifiers import JobName
 from tracker.messages.release import Start
 from tracker.store import locks
+from tracker.store.arrays import encode
 from tracker.store.batch_store import POSTPONED_S
 from tracker.store.connect import connect
 from tracker.store.queries import query
@@ -119,7 +120,7 @@ class ScheduleStore:
         return self._connection
 
     def _execute(self, name: str, **parameters: object) -> "psycopg.Cursor[Any]":
-        return self._open.execute(query(name), parameters, prepare=True, binary=True)
+        return self._open.execute(query(name), encode(name, parameters), prepare=True, binary=True)
 
 
 def _send(row: tuple[Any, ...]) -> Send:

@@ -1,0 +1,119 @@
+"""Arrays as parameters, in PostgreSQL's binary form, of the types that the statements cast them to.
+
+psycopg's own way takes 0.2 µs a value, five times as long, and chooses smallint, integer or bigint by the
+largest value, so that one statement would be prepared and planned once for each mixture of them.
+"""
+
+import re
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any, ClassVar
+
+import psycopg
+from psycopg import pq
+from psycopg.abc import Buffer
+from psycopg.adapt import Dumper
+
+from tracker.store.queries import query
+
+_CAST = re.compile(r"%\((\w+)\)b::(\w+)\[\]")
+_length = struct.Struct(">i").pack
+
+
+class EncodedArray(bytes):
+    """An array as it is sent."""
+
+
+class _ArrayDumper(Dumper):
+    """Sends an `EncodedArray` as it is. One class an array type, which `oid` is."""
+
+    format = pq.Format.BINARY
+    oid: ClassVar[int]  # type: ignore[misc]
+
+    def dump(self, obj: EncodedArray) -> Buffer:
+        return obj
+
+
+def encode(name: str, parameters: Mapping[str, object]) -> dict[str, object]:
+    """Return the parameters of the named statement, with the lists that it casts to arrays encoded.
+
+    :raises psycopg.DataError: a value is not of the type.
+    """
+    casts = _casts(name)
+    try:
+        return {
+            key: _ENCODERS[casts[key]](value) if key in casts and isinstance(value, list) else value
+            for key, value in parameters.items()
+        }
+    except (struct.error, UnicodeEncodeError) as error:
+        raise psycopg.DataError(f"a parameter of {name} cannot be sent: {error}") from error
+
+
+@cache
+def _casts(name: str) -> dict[str, str]:
+    """Return the parameters of the named statement that are arrays, and the types of their elements."""
+    return dict(_CAST.findall(query(name).as_string(None)))
+
+
+def _register(element_oid: int, array_oid: int) -> type[EncodedArray]:
+    """Make a class of arrays that psycopg sends with this type."""
+    array = type(f"Array{array_oid}", (EncodedArray,), {"element_oid": element_oid})
+    dumper = type(f"Array{array_oid}Dumper", (_ArrayDumper,), {"oid": array_oid})
+    psycopg.adapters.register_dumper(array, dumper)
+    return array
+
+
+def _fixed_size(code: str, element_oid: int, array_oid: int) -> Callable[[Sequence[Any]], EncodedArray]:
+    """Return an encoder for values of one size, none of them null."""
+    array = _register(element_oid, array_oid)
+    size = struct.calcsize(f">{code}")
+
+    def encode_values(values: Sequence[Any]) -> EncodedArray:
+        count = len(values)
+        if not count:
+            return array(struct.pack(">iiI", 0, 0, element_oid))
+        flat = [size] * (2 * count)
+        flat[1::2] = values
+        return array(struct.pack(f">iiIii{f'i{code}' * count}", 1, 0, element_oid, count, 1, *flat))
+
+    return encode_values
+
+
+def _any_size(
+    to_bytes: Callable[[Any], bytes], element_oid: int, array_oid: int
+) -> Callable[[Sequence[Any]], EncodedArray]:
+    """Return an encoder for values of any size, or null."""
+    array = _register(element_oid, array_oid)
+
+    def encode_values(values: Sequence[Any]) -> EncodedArray:
+        count = len(values)
+        if not count:
+            return array(struct.pack(">iiI", 0, 0, element_oid))
+        has_null = None in values
+        parts = [b""] * (2 * count)
+        if has_null:
+            encoded = [b"" if value is None else to_bytes(value) for value in values]
+            parts[::2] = [
+                _length(-1 if value is None else len(data))
+                for value, data in zip(values, encoded, strict=True)
+            ]
+        else:
+            encoded = list(map(to_bytes, values))
+            parts[::2] = map(_length, map(len, encoded))
+        parts[1::2] = encoded
+        head = struct.pack(">iiIii", 1, int(has_null), element_oid, count, 1)
+        return array(head + b"".join(parts))
+
+    return encode_values
+
+
+# By the names that the statements use.
+_ENCODERS: dict[str, Callable[[Sequence[Any]], EncodedArray]] = {
+    "smallint": _fixed_size("h", 21, 1005),
+    "integer": _fixed_size("i", 23, 1007),
+    "bigint": _fixed_size("q", 20, 1016),
+    "boolean": _fixed_size("?", 16, 1000),
+    "text": _any_size(str.encode, 25, 1009),
+    "bytea": _any_size(bytes, 17, 1001),
+}

@@ -180,6 +180,8 @@ def missing_field() -> Iterator[tuple[str, bytes]]:
         yield f"{classifier} without task data", event(classifier, {}, taskData=OMIT)
         yield f"{classifier} with task data null", event(classifier, None)
         yield f"{classifier} with task data {{}}", event(classifier, {})
+    yield "an event without classifier", event(None, {}, taskClassifier=OMIT)
+    yield "an event with classifier null", event(None, {})
     yield "trackingReports null", event("TrackingReportTask", {"trackingReports": None})
     for absent in (OMIT, None):
         what = "no" if absent is OMIT else "null"
@@ -397,9 +399,8 @@ def percentage_out_of_range() -> Iterator[tuple[str, bytes]]:
 
 def unknown_classifier() -> Iterator[tuple[str, bytes]]:
     data = {"jobTaskId": TASK, "estimatedPercentageCompleted": 5}
-    for classifier in ("DocumentWorker", "", "trackingreporttask", "TrackingReportTask ", "Tracking", None):
+    for classifier in ("DocumentWorker", "", "trackingreporttask", "TrackingReportTask ", "Tracking"):
         yield f"classifier {classifier!r}", event(classifier, data)
-    yield "no classifier", event("JobTrackingWorker", data, taskClassifier=OMIT)
     yield "another classifier, to the topic in capitals", event("DocumentWorker", data, to="TRACKING")
 
 

@@ -15,10 +15,9 @@ say which of two reasons wins, or what a thing means, this is what was chosen:
 4.  null is the same as absent, in every field.
 5.  An empty `taskId` is present and is a string, hence accepted. An empty `jobTaskId` is present and
     malformed.
-6.  An event without a classifier has another classifier than the two known: `unknown-classifier`. An
-    event without `taskData`, or whose data has no `trackingReports`, lacks a required field; an empty
-    list of reports is "no reports". `Progress` requires a percentage; the others may have one, which must
-    be in range.
+6.  An event without a classifier or `taskData`, or whose data has no `trackingReports`, lacks a required
+    field; an empty list of reports is "no reports". `Progress` requires a percentage; the others may have
+    one, which must be in range.
 7.  100 levels means 100 indexes. A `jobTaskId` with NUL, otherwise well formed, is `nul-in-text`.
 8.  A destination that differs from another tracking topic, or from the dead-letter topic, only by case is
     not allowed.
@@ -415,7 +414,7 @@ def skip_space(text: str, at: int) -> int:
 
 def read_event(message: dict[str, Any], rules: Rules) -> tuple[Report, ...]:
     """Read a message that is meant for the tracker."""
-    classifier = message.get("taskClassifier")
+    classifier = require(message, "taskClassifier")
     if classifier not in {"TrackingReportTask", "JobTrackingWorker"}:
         raise Bad("unknown-classifier", str(classifier))
     if (message.get("taskApiVersion") or 0) > 1:

@@ -186,8 +186,8 @@ class _Sorter:
                 Reason.TOO_LARGE,
                 f"the value has {len(value):,} bytes; at most {self.rules.max_message_bytes:,} are accepted",
             )
-        message, tracking = decode_message(value)
-        to = message.to
+        message = decode_message(value)
+        to, tracking = message.to, message.tracking
         if to is not None:
             refused = self._refused_destination(to, record)
             if refused is _EVENT:
@@ -198,18 +198,16 @@ class _Sorter:
         if tracking is None or tracking.jobTaskId is None:
             self.sorted.untracked += 1
         elif self._place_proxied(position, record, message, tracking):
-            value = without_tracking(value, message)
+            value = without_tracking(value)
         self.sorted.destinations[position] = to
         self.sorted.values[position] = value
 
     def _refused_destination(self, to: str, record: Record) -> "Refused | None":
-        try:
+        if to in self.refused_destinations:
             refused = self.refused_destinations[to]
-        except KeyError:
-            lowered = to.lower()
-            refused = (
-                _OUR_TOPIC if lowered in self.rules.tracking_topics else self.rules.refuse_destination(to)
-            )
+        else:
+            ours = to.lower() in self.rules.tracking_topics
+            refused = _OUR_TOPIC if ours else self.rules.refuse_destination(to)
             self.refused_destinations[to] = refused
         if refused is _OUR_TOPIC and to.lower() == (record.topic() or "").lower():
             return _EVENT
@@ -274,9 +272,8 @@ class _Sorter:
             return None
         reason = (headers[REJECTED_HEADER] or b"").decode("utf-8", "replace")
         retries = (headers.get(RETRY_HEADER) or b"0").decode("utf-8", "replace")
-        if not (retries.isdecimal() and retries.isascii()):
-            retries = "0"
-        return REJECTED_HEADER, f"{reason}. Execution of this job task was retried {int(retries[:18])} times."
+        times = int(retries) if retries.isascii() and retries.isdecimal() and len(retries) < 19 else 0
+        return REJECTED_HEADER, f"{reason}. Execution of this job task was retried {times} times."
 
     def _finish(self, siblings: Siblings) -> None:
         """Read the indexes of a whole group, and hand it to its job."""

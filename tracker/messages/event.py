@@ -1,15 +1,14 @@
 """Events: messages meant for the tracker itself, which carry reports on tasks."""
 
 import binascii
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from tracker.identifiers import BadIdentifier, TaskName, parse_task_name
 from tracker.messages.refusal import Reason, Refused
-from tracker.messages.task_message import TaskMessage, refusal_of
+from tracker.messages.task_message import TaskMessage, decode_json
 
 NEWEST_API_VERSION = 1
 FULL = 100_000_000  # 100 % in millionths of a percent, the unit of every percentage inside the tracker
@@ -53,7 +52,6 @@ class Retry(NamedTuple):
     task: TaskName
 
 
-T = TypeVar("T")
 Report = Complete | Failed | Progress | Retry
 
 
@@ -106,9 +104,9 @@ def decode_event(message: TaskMessage, now_ms: int, max_failure_chars: int) -> l
         raise Refused(Reason.MISSING_FIELD, "the event has no taskData")
     data = task_data_bytes(message.taskData)
     if classifier == "JobTrackingWorker":
-        task = _decoded(_decode_progress_task, data)
+        task = decode_json(_decode_progress_task, data, "taskData")
         return [_progress(task_name(task.jobTaskId), task.estimatedPercentageCompleted)]
-    reports = _decoded(_decode_tracking_report_task, data).trackingReports
+    reports = decode_json(_decode_tracking_report_task, data, "taskData").trackingReports
     return [_report(report, now_ms, max_failure_chars) for report in reports]
 
 
@@ -130,6 +128,8 @@ def task_data_bytes(task_data: str) -> bytes:
 
     :raises Refused: it is not base64.
     """
+    if task_data.endswith("==="):  # binascii lets surplus padding pass
+        raise Refused(Reason.WRONG_TYPE, "taskData is not base64: too much padding")
     try:
         return binascii.a2b_base64(task_data, strict_mode=True)
     except ValueError as error:  # binascii.Error among them, and characters beyond ASCII
@@ -155,13 +155,6 @@ def _cut(text: str, max_chars: int) -> str:
         return text
     note = f"… (cut: {len(text):,} characters)"
     return text[: max(0, max_chars - len(note))] + note
-
-
-def _decoded(decode: Callable[[bytes], T], data: bytes) -> T:
-    try:
-        return decode(data)
-    except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
-        raise refusal_of(error, "taskData") from None
 
 
 def _report(report: _TrackingReport, now_ms: int, max_failure_chars: int) -> Report:

@@ -5,28 +5,24 @@ from collections.abc import Iterator
 
 import msgspec
 
-from tracker.messages.task_message import TaskMessage
+from tracker.messages.task_message import OpaqueObject
 
 _KEY = b'"tracking"'
+_COLON = 0x3A
+_ESCAPED_LETTER_OR_QUOTE = re.compile(rb'\\u00[67]|\\"tracking"')
 _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]:,]', re.DOTALL)
+_read_object = msgspec.json.Decoder(OpaqueObject).decode
 
 
-def without_tracking(value: bytes, message: TaskMessage) -> bytes:
-    """Return the message with ``null`` for its `tracking`, the rest byte for byte.
+def without_tracking(value: bytes) -> bytes:
+    """Return the task message with ``null`` for its `tracking`, the rest byte for byte.
 
-    `message` is `value` decoded.
-
-    Within a string its quotes would be escaped, so ``"tracking"`` is a whole string: a value, if a colon
-    stands before it (the topic's name, say), else a key. If there is only one such key, and none is written
-    with escapes, it is the right one: 0.5 µs. Otherwise (a `tracking` in the context, say) the top level is
-    walked through, which takes a hundred times as long.
+    `value` is known to be a JSON object.
     """
-    key = value.find(b'"tracking":')
-    if key >= 0 and value.count(_KEY) - value.count(b':"tracking"') == 1 and b"\\u" not in value:
-        start = key + 11
-        old = bytes(message.tracking)
-        if value.startswith(old, start):
-            return value[:start] + b"null" + value[start + len(old) :]
+    found = _only_tracking(value)
+    if found is not None:
+        start, end = found
+        return value[:start] + b"null" + value[end:]
     kept = []
     kept_up_to = 0
     for name, start, end in _top_level_members(value):
@@ -34,6 +30,38 @@ def without_tracking(value: bytes, message: TaskMessage) -> bytes:
             kept += [value[kept_up_to:start], b"null"]
             kept_up_to = end
     return b"".join(kept) + value[kept_up_to:]
+
+
+def _only_tracking(value: bytes) -> tuple[int, int] | None:
+    """Return where the object behind the only key ``"tracking"`` starts and ends; None: it is not so simple.
+
+    0.6 µs, against 15 for a walk through the top level. ``"tracking"`` is a whole string, unless its first
+    quote is escaped; and no other key means the same, unless it has an escaped letter. What ends at the
+    first brace is the whole object if it is an object at all, since none is the beginning of another.
+    """
+    if b"\\" in value and _ESCAPED_LETTER_OR_QUOTE.search(value):
+        return None
+    found = -1
+    at = value.find(_KEY)
+    while at >= 0:
+        behind = at + len(_KEY)
+        if value[behind] == _COLON:
+            if found >= 0:
+                return None
+            found = behind + 1
+        elif value[behind] not in b",}]":
+            return None
+        at = value.find(_KEY, behind)
+    if found < 0:
+        return None
+    while value[found] in b" \t\r\n":
+        found += 1
+    end = value.find(b"}", found) + 1
+    try:
+        _read_object(value[found:end])
+    except msgspec.MsgspecError:
+        return None
+    return found, end
 
 
 def _top_level_members(value: bytes) -> Iterator[tuple[bytes, int, int]]:

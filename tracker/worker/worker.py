@@ -102,7 +102,6 @@ class Worker:
         self._wait_for_topics(admin)
         limit = max_message_bytes(admin, self._settings.dead_letter_topic)
         self._publisher = Publisher(self._settings, self._producer, limit, self._applier.database_id)
-        self._reach_kafka(self._producer.start)
         self._consumer.subscribe()
         for name, work in (("apply", self._apply_batches), ("publish", self._publish_batches)):
             thread = threading.Thread(target=self._guarded, args=[work], name=name)
@@ -278,6 +277,7 @@ class Worker:
     # The third thread: publish, commit
 
     def _publish_batches(self) -> None:
+        self._reach_kafka(self._producer.start)  # which takes as long as to join the group: both at once
         while (applied := self._to_publish.get()) is not None:
             began = time.perf_counter()
             run = applied.batch.run

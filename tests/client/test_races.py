@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.client.conftest import Connection
-from tests.client.jobs import job, rows, set_status, unmet
-from tracker import Client, JobConflict, JobRefused, JobStatus
+from tests.client.jobs import job, rows, unmet
+from tracker import Client, JobConflict, JobRefused
 from tracker.store.connect import connect
 
 
@@ -61,16 +61,14 @@ def commit_once_blocked(connection: Connection, other: Connection, count: int = 
 
 
 def release(other: Connection, job_id: str) -> None:
-    """Complete a job and take its edges away, as a batch does: it locks the job first."""
+    """Complete a job and take away its edges, as a batch does: it locks the job first."""
     other.execute("SELECT FROM job WHERE job_id = %s FOR NO KEY UPDATE", [job_id])
     other.execute("UPDATE job SET status = 5 WHERE job_id = %s", [job_id])
-    other.execute(
-        """
-        WITH met AS (DELETE FROM prerequisite WHERE prerequisite_job_id = %s RETURNING job_key)
-        UPDATE pending_task SET unmet = unmet - 1 FROM met WHERE pending_task.job_key = met.job_key
-        """,
-        [job_id],
+    edges = other.execute(
+        "DELETE FROM prerequisite WHERE prerequisite_job_id = %s RETURNING job_key", [job_id]
     )
+    for edge in edges.fetchall():
+        other.execute("UPDATE pending_task SET unmet = unmet - 1 WHERE job_key = %s", edge)
 
 
 def run_together(acts: list[Callable[[], Any]], threads: ThreadPoolExecutor) -> list[Future[Any]]:
@@ -111,9 +109,9 @@ def test_a_prerequisite_that_fails_while_its_dependent_is_stored_is_refused(
 def test_a_prerequisite_cannot_complete_between_the_look_at_it_and_the_edge(
     client: Client, connection: Connection, other: Connection, database_url: str, threads: ThreadPoolExecutor
 ) -> None:
-    """The submit is held just before it stores its edges: by then, nobody can complete the prerequisite."""
+    """The submit is held after it has stored its edges, which nobody else can see yet."""
     client.submit([job("a")])
-    other.execute("LOCK TABLE prerequisite IN SHARE ROW EXCLUSIVE MODE")
+    other.execute("LOCK TABLE pending_task IN SHARE ROW EXCLUSIVE MODE")
     submitting = threads.submit(client.submit, [job("dependent", "a")])
     wait_until_blocked(connection)
     with closing(connect(database_url)) as worker:
@@ -245,9 +243,15 @@ def test_a_prerequisite_met_while_its_dependent_is_paused_is_counted(
 
 @pytest.mark.parametrize("name", ["cancel", "delete"])
 def test_a_dependent_ended_while_its_prerequisite_completes_does_not_deadlock(
-    client: Client, connection: Connection, other: Connection, threads: ThreadPoolExecutor, name: str
+    client: Client,
+    connection: Connection,
+    other: Connection,
+    threads: ThreadPoolExecutor,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
 ) -> None:
     """A batch locks the edge, then the pending task, of a job that it has not locked."""
+    monkeypatch.setattr("tracker.client.client._ATTEMPTS", 1)
     client.submit([job("a"), job("dependent", "a")])
     other.execute("SELECT FROM prerequisite FOR UPDATE")
     ending = threads.submit(getattr(client, name), "dependent")
@@ -282,12 +286,12 @@ def test_changes_of_the_same_jobs_in_any_order_do_not_deadlock(
 
 
 def test_a_transaction_that_was_in_the_way_is_run_again(
-    client: Client, connection: Connection, other: Connection, threads: ThreadPoolExecutor
+    client: Client, connection: Connection, other: Connection, database_url: str, threads: ThreadPoolExecutor
 ) -> None:
     """A deadlock of the test's own making: the client is the one that PostgreSQL picks, and tries again."""
     client.submit([job("a"), job("b")])
-    connection.execute(f"ALTER DATABASE {connection.info.dbname} SET deadlock_timeout = '10ms'".encode())
-    with Client(connection.info.dsn) as victim:
+    connection.execute(f"ALTER DATABASE {connection.info.dbname} SET deadlock_timeout = '500ms'".encode())
+    with Client(database_url) as victim:
         other.execute("SET LOCAL deadlock_timeout = '60s'")
         other.execute("SELECT FROM job WHERE job_id = 'b' FOR UPDATE")
         cancelling = threads.submit(victim.cancel, ["a", "b"])
@@ -295,4 +299,3 @@ def test_a_transaction_that_was_in_the_way_is_run_again(
         other.execute("SELECT FROM job WHERE job_id = 'a' FOR UPDATE")
         other.commit()
         assert [changed.changed for changed in cancelling.result(30)] == [True, True]
-    set_status(connection, "a", JobStatus.CANCELLED)

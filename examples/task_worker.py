@@ -1,0 +1,241 @@
+"""What every worker has in common: take task messages from Kafka, handle them, send what comes of them.
+
+**Exactly once.** The messages that a worker sends, and the offsets that say which messages it has handled,
+are one Kafka transaction: whatever crashes, and whenever, each message is handled with its results seen once.
+Three things make it so:
+
+1. The producer has a transactional ID. A worker that starts ends what its predecessor of the same name left
+   open, so give each worker that runs at the same time a name of its own.
+2. Offsets are committed by the producer, within the transaction, and never by the consumer.
+3. Whoever reads the results reads committed messages only, which is librdkafka's default.
+
+This holds for what goes through Kafka. What your worker does elsewhere (a file written, a mail sent) is done
+again when a batch is done again, so let doing it twice do no harm.
+
+To write your own worker: copy this file, and write a function like `handle` in `splitter.py` and
+`page_worker.py`. It gets one task message and returns the messages that come of it; `result` and `subtask`
+make them.
+"""
+
+import argparse
+import base64
+import json
+import signal
+import sys
+import uuid
+from collections.abc import Callable, Iterable
+from types import FrameType
+from typing import Any
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, Producer, TopicPartition
+
+TaskMessage = dict[str, Any]
+Handler = Callable[[TaskMessage], Iterable[TaskMessage]]
+
+MOST_RECORDS = 500  # in a transaction; one costs about 10 ms, so a few hundred keep that small
+POLL_S = 0.1  # to wait for that many
+CALL_TIMEOUT_S = 30.0
+
+
+# Task messages: what is in them, and how to make them
+
+
+def read_data(task: TaskMessage) -> Any:
+    """Return what the task is about: the JSON in its `taskData`.
+
+    Raise ValueError where it is not JSON; the worker then answers with INVALID_TASK.
+    """
+    return json.loads(base64.b64decode(task.get("taskData") or ""))
+
+
+def result(task: TaskMessage, status: str, data: bytes, worker: str, to: str | None) -> TaskMessage:
+    """Return the result of a task: the same task, with another status and other data.
+
+    Where `to` is the topic at which tracking ends (`track_to`), the task is complete when this message comes
+    by the tracker.
+    """
+    return task | {
+        "taskStatus": status,
+        "taskData": base64.b64encode(data).decode(),
+        "to": to,
+        "sourceInfo": {"name": worker, "version": "1"},
+    }
+
+
+def subtask(
+    task: TaskMessage, number: int, last: int, classifier: str, data: bytes, worker: str, to: str
+) -> TaskMessage:
+    """Return subtask `number` of `last` of a task, for the workers that read the topic `to`.
+
+    Subtasks are numbered from 1. The star behind the last one's number tells the tracker how many there are,
+    so that it knows the percentage, and when all have completed. The order in which they are sent and done
+    does not matter.
+    """
+    star = "*" if number == last else ""
+    made = result(task, "NEW_TASK", data, worker, to)
+    made["taskId"] = str(uuid.uuid4())
+    made["taskClassifier"] = classifier
+    if task.get("tracking"):
+        made["tracking"] = task["tracking"] | {"jobTaskId": f"{task['tracking']['jobTaskId']}.{number}{star}"}
+    return made
+
+
+def track_to(task: TaskMessage) -> str | None:
+    """Return the topic at which tracking of this task ends: its job's `targetPipe`."""
+    tracking = task.get("tracking") or {}
+    topic: str | None = tracking.get("trackTo")
+    return topic
+
+
+def next_topic(message: TaskMessage) -> str | None:
+    """Return the topic that a message is produced to; None: nobody wants it.
+
+    This is how the tracker learns of everything: a message for the topic `to` is not produced there, but to
+    the tracking topic, and the tracker passes it on.
+    """
+    tracking = message.get("tracking") or {}
+    topic: str | None = tracking.get("trackingPipe") or message.get("to")
+    return topic
+
+
+# The worker
+
+
+class TaskWorker:
+    """Handles the tasks of one topic. Several of the same group share the topic's Kafka partitions."""
+
+    def __init__(self, bootstrap_servers: str, group: str, name: str, topic: str, handle: Handler) -> None:
+        self._handle = handle
+        self._name = name
+        self._stopping = False
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "group.id": group,
+                "enable.auto.commit": False,  # the producer does it, in its transaction
+                "auto.offset.reset": "earliest",
+                "heartbeat.interval.ms": 500,  # at which another worker is let in; the default is 3,000
+            }
+        )
+        self._producer = Producer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "transactional.id": f"{group}-{name}",
+                "retry.backoff.ms": 5,  # with the default of 100, transactions back to back take 93 ms each
+                "linger.ms": 5,
+            }
+        )
+        self._consumer.subscribe([topic])
+
+    def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
+        """Finish what has been begun, then let `run` return. A signal may call this."""
+        self._stopping = True
+
+    def run(self) -> None:
+        """Work until stopped. Raise KafkaException where a new start is the way to go on."""
+        self._producer.init_transactions(CALL_TIMEOUT_S)
+        try:
+            while not self._stopping:
+                records = self._consumer.consume(MOST_RECORDS, POLL_S)
+                for record in records:
+                    error = record.error()
+                    if error is not None:
+                        raise KafkaException(error)
+                if records:
+                    self._do(records)
+        finally:
+            self._consumer.close()  # leave the group, so that the others need not wait for a timeout
+
+    def _do(self, records: list[Message]) -> None:
+        """Handle a batch: its results and its offsets are one transaction."""
+        # How far this worker has read, and which group that was in: so the broker can refuse a worker whose
+        # Kafka partitions have been given to another one since.
+        offsets = self._consumer.position(self._consumer.assignment())
+        group = self._consumer.consumer_group_metadata()
+        self._producer.begin_transaction()
+        try:
+            for record in records:
+                self._do_one(record)
+            self._producer.send_offsets_to_transaction(offsets, group, CALL_TIMEOUT_S)
+            self._producer.commit_transaction(CALL_TIMEOUT_S)
+        except KafkaException as error:
+            # Ordinary when workers come and go: nothing of the batch counts, and it is done again. Other
+            # errors end this worker; the next one of its name ends the transaction and begins where it began.
+            if not error.args[0].txn_requires_abort():
+                raise
+            self._producer.abort_transaction(CALL_TIMEOUT_S)
+            self._rewind()
+
+    def _do_one(self, record: Message) -> None:
+        try:
+            task = json.loads(record.value() or b"")
+        except ValueError:
+            # Only somebody who goes around the tracker can send such. Yours might go to a dead-letter topic.
+            say(self._name, f"passed over what is not JSON: {record.topic()} at offset {record.offset()}")
+            return
+        for message in answer(self._handle, task, self._name):
+            topic = next_topic(message)
+            if topic is not None:
+                # The key stays `partitionId:jobId`: so all of a job is on one Kafka partition, with one
+                # worker of the tracker, which is what makes it fast.
+                self._produce(topic, json.dumps(message).encode(), record.key())
+
+    def _produce(self, topic: str, value: bytes, key: bytes | None) -> None:
+        while True:
+            try:
+                self._producer.produce(topic, value, key)
+            except BufferError:  # the producer's queue is full: let it send some
+                self._producer.poll(0.1)
+            else:
+                return
+
+    def _rewind(self) -> None:
+        """Go back to the committed offsets."""
+        for place in self._consumer.committed(self._consumer.assignment(), CALL_TIMEOUT_S):
+            start = place.offset if place.offset >= 0 else OFFSET_BEGINNING
+            self._consumer.seek(TopicPartition(place.topic, place.partition, start))
+
+
+def answer(handle: Handler, task: TaskMessage, worker: str) -> list[TaskMessage]:
+    """Return what comes of a task. One that cannot be done has a result too, which says why.
+
+    Both kinds of failure fail the task, and with it its job, in the eyes of the tracker. They go where
+    tracking ends, for whoever reads the results.
+    """
+    try:
+        return list(handle(task))
+    except (ValueError, KeyError, TypeError) as error:  # whoever sent it made a mistake
+        status, text = "INVALID_TASK", f"{type(error).__name__}: {error}"
+    except Exception as error:  # noqa: BLE001 - one bad task must not stop the others
+        status, text = "RESULT_EXCEPTION", str(error)
+    return [result(task, status, text.encode(), worker, track_to(task))]
+
+
+def arguments(description: str, group: str) -> argparse.ArgumentParser:
+    """Return a parser of what every worker must be told."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--bootstrap-servers", required=True, help="the brokers, as host:port")
+    parser.add_argument("--input", required=True, metavar="TOPIC", help="where the tasks are read from")
+    parser.add_argument("--group", default=group, help="consumer group (default: %(default)s)")
+    parser.add_argument(
+        "--name", default="1", help="different for each worker of the group that runs (default: %(default)s)"
+    )
+    return parser
+
+
+def run(options: argparse.Namespace, handle: Handler) -> int:
+    """Work until SIGTERM or Ctrl-C; return the exit status."""
+    worker = TaskWorker(options.bootstrap_servers, options.group, options.name, options.input, handle)
+    signal.signal(signal.SIGTERM, worker.stop)
+    signal.signal(signal.SIGINT, worker.stop)
+    try:
+        worker.run()
+    except KafkaException as error:
+        say(options.group, f"ended, and has to be started again: {error.args[0].str()}")
+        return 1
+    return 0
+
+
+def say(worker: str, text: str) -> None:
+    """Log a line."""
+    print(f"{worker}: {text}", file=sys.stderr, flush=True)

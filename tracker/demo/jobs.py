@@ -1,0 +1,84 @@
+"""The jobs of the demo: documents to be split into pages, and what has to become of each."""
+
+from dataclasses import dataclass
+
+from tracker import JobStatus, NewJob, NewTask
+from tracker.demo.names import Names
+from tracker.errors import TrackerError
+
+PARTITION_ID = "demo"
+FEWEST_PAGES = 100
+
+# Cancelled when this much of it is done. Its pages take long, so that there is time to do so on any machine.
+CANCEL_AT_PERCENT = 15.0
+SCANNED_PAGES = 10_000
+MS_PER_SCANNED_PAGE = 1.5
+
+
+class DemoError(TrackerError):
+    """The demo cannot go on; the text says why."""
+
+
+@dataclass(frozen=True)
+class DemoJob:
+    """A document."""
+
+    id: str
+    shows: str  # what it is an example of
+    pages: int
+    expected: JobStatus = JobStatus.COMPLETED
+    after: tuple[str, ...] = ()  # its prerequisites
+    delay_s: int = 0
+    damaged_page: int | None = None  # makes it fail
+    cancelled: bool = False  # by the demo, while it runs
+
+    def __str__(self) -> str:
+        return f"{PARTITION_ID}:{self.id}"
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is ever started."""
+        return self.expected is not JobStatus.FAILED or self.damaged_page is not None
+
+    def to_submit(self, names: Names) -> NewJob:
+        """Return the job as the client takes it."""
+        document: dict[str, object] = {"document": self.id, "pages": self.pages}
+        if self.damaged_page is not None:
+            document["damaged"] = [self.damaged_page]
+        if self.cancelled:
+            document["scanned"] = True
+        task = NewTask(
+            task_classifier="Splitter",
+            task_api_version=1,
+            task_data=document,
+            task_pipe=names.documents,
+            target_pipe=names.results,
+        )
+        return NewJob(
+            partition_id=PARTITION_ID,
+            id=self.id,
+            name=self.shows,
+            task=task,
+            prerequisite_job_ids=self.after,
+            delay=self.delay_s,
+        )
+
+
+def demo_jobs(pages: int) -> list[DemoJob]:
+    """Return the jobs, of about this many pages in all, and those of one that is cancelled."""
+    size = max(pages, FEWEST_PAGES) // 10
+    failed = JobStatus.FAILED
+    return [
+        DemoJob("invoices-1", "a chain", size),
+        DemoJob("invoices-2", "a chain", size, after=("invoices-1",)),
+        DemoJob("invoices-3", "a chain", size, after=("invoices-2",)),
+        DemoJob("book", "a diamond", size),
+        DemoJob("book-index", "a diamond", size, after=("book",)),
+        DemoJob("book-review", "a diamond", size, after=("book",)),
+        DemoJob("book-print", "a diamond", size, after=("book-index", "book-review")),
+        DemoJob("newsletter", "delayed", 2 * size, delay_s=3),
+        DemoJob("letters", "has a damaged page", size, expected=failed, damaged_page=size * 2 // 3),
+        DemoJob("letters-index", "fails along", size, expected=failed, after=("letters",)),
+        DemoJob("letters-mail", "fails along", size, expected=failed, after=("letters-index",)),
+        DemoJob("archive", "is cancelled", SCANNED_PAGES, expected=JobStatus.CANCELLED, cancelled=True),
+    ]

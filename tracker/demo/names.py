@@ -1,0 +1,41 @@
+"""The names of the demo's topics."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Names:
+    """The demo's topics, in the order in which a message passes them, and the tracker's consumer group."""
+
+    documents: str = "documents"
+    tracking: str = "tracking"
+    pages: str = "pages"
+    scans: str = "scans"
+    results: str = "results"
+    dead_letters: str = "tracker-dead-letter"
+    group: str = "tracker"
+
+    @classmethod
+    def behind(cls, prefix: str) -> "Names":
+        """Return names that begin with `prefix`, for servers that others use too."""
+        plain = cls()
+        return cls(
+            documents=f"{prefix}-{plain.documents}",
+            tracking=f"{prefix}-{plain.tracking}",
+            pages=f"{prefix}-{plain.pages}",
+            scans=f"{prefix}-{plain.scans}",
+            results=f"{prefix}-{plain.results}",
+            dead_letters=f"{prefix}-{plain.dead_letters}",
+            group=f"{prefix}-{plain.group}",
+        )
+
+    def kafka_partitions(self) -> dict[str, int]:
+        """Return each topic, with how many Kafka partitions it is to have."""
+        return {
+            self.documents: 2,
+            self.tracking: 4,
+            self.pages: 4,
+            self.scans: 1,
+            self.results: 4,
+            self.dead_letters: 1,
+        }

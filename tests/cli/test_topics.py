@@ -1,0 +1,84 @@
+"""`tracker topics`: which are there, and those that are missing made."""
+
+import uuid
+
+import pytest
+from confluent_kafka.admin import AdminClient
+
+from tests.cli.conftest import Command
+from tests.conftest import MakeTopic
+
+
+@pytest.fixture
+def names(command: Command, monkeypatch: pytest.MonkeyPatch, bootstrap_servers: str) -> tuple[str, str, str]:
+    """Two tracking topics and a dead-letter topic that are not there, in the environment of the command."""
+    del command  # it has cleared the environment
+    first, second, dead = (f"{kind}-{uuid.uuid4().hex[:8]}" for kind in ("first", "second", "dead"))
+    monkeypatch.setenv("TRACKER_KAFKA_BOOTSTRAP_SERVERS", bootstrap_servers)
+    monkeypatch.setenv("TRACKER_TOPICS", f"{first},{second}")
+    monkeypatch.setenv("TRACKER_DEAD_LETTER_TOPIC", dead)
+    return first, second, dead
+
+
+def test_missing_topics_are_shown_and_not_created(
+    command: Command, names: tuple[str, str, str], admin: AdminClient
+) -> None:
+    done = command("topics")
+    assert done.status == 0
+    assert [text.split()[0] for text in done.lines[1:]] == list(names)
+    assert all("missing" in text for text in done.lines[1:])
+    assert not set(names) & set(admin.list_topics(timeout=10).topics)
+
+
+def test_missing_topics_are_created(
+    command: Command, names: tuple[str, str, str], admin: AdminClient
+) -> None:
+    first, second, dead = names
+    done = command("topics", "--create", "--partitions", "3", "--replication-factor", "1", "--json")
+    assert done.objects == [
+        {"topic": name, "role": role, "exists": True, "created": True, "partitions": 3}
+        for name, role in ((first, "tracking"), (second, "tracking"), (dead, "dead letters"))
+    ]
+    found = admin.list_topics(timeout=10).topics
+    assert [len(found[name].partitions) for name in names] == [3, 3, 3]
+
+
+def test_topics_that_exist_stay_as_they_are(
+    command: Command, names: tuple[str, str, str], topic: MakeTopic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    existing = topic("there", partitions=2)
+    monkeypatch.setenv("TRACKER_TOPICS", existing)
+    first, second = (command("topics", "--create", "--partitions", "5", "--json").objects for _ in range(2))
+    assert [(row["topic"], row["created"], row["partitions"]) for row in first] == [
+        (existing, False, 2),
+        (names[2], True, 5),
+    ]
+    assert [(row["exists"], row["created"]) for row in second] == [(True, False), (True, False)]
+
+
+def test_topics_that_cannot_be_created_are_a_sentence(command: Command, names: tuple[str, str, str]) -> None:
+    done = command("topics", "--create", "--replication-factor", "9")
+    assert (done.status, done.out) == (1, "")
+    assert "could not be created" in done.err
+    assert names[0] in done.err
+
+
+def test_brokers_that_do_not_answer_are_a_sentence(
+    command: Command, names: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert names
+    monkeypatch.setattr("tracker.cli.topics._TIMEOUT_S", 1.0)
+    monkeypatch.setenv("TRACKER_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    done = command("topics")
+    assert (done.status, done.out) == (1, "")
+    assert "Kafka does not answer" in done.err
+
+
+def test_without_brokers_the_variable_is_named(
+    command: Command, names: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert names
+    monkeypatch.delenv("TRACKER_KAFKA_BOOTSTRAP_SERVERS")
+    done = command("topics")
+    assert done.status == 2
+    assert "TRACKER_KAFKA_BOOTSTRAP_SERVERS" in done.err

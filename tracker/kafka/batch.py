@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from confluent_kafka import Message
 
@@ -22,13 +22,21 @@ class Run:
         self.given_up = False
 
 
+class Claim(NamedTuple):
+    """What Kafka said of a Kafka partition when it was assigned: the database must agree."""
+
+    committed: int | None  # offset; None: none was committed
+    metadata: str  # of the commit
+    topic_id: str  # tells a topic from one of the same name that was made anew; '': not known
+
+
 @dataclass(slots=True)
 class Batch:
     """Records in the order in which they were polled, so each Kafka partition's are in its order.
 
     `ranges` has, for each Kafka partition among them, an offset that is not above its first record's, and
-    that behind its last. `first_claims` has the committed offset and its metadata for Kafka partitions that
-    this batch is the first of since they were assigned; the offset is None where none was committed.
+    that behind its last. `first_claims` is for the Kafka partitions that this batch is the first of since
+    they were assigned.
     """
 
     records: Sequence[Message]
@@ -36,7 +44,7 @@ class Batch:
     run: Run
     group_metadata: Any
     size_bytes: int = 0
-    first_claims: dict[TopicPartition, tuple[int | None, str]] = field(default_factory=dict)
+    first_claims: dict[TopicPartition, Claim] = field(default_factory=dict)
 
     def split(self) -> tuple["Batch", "Batch"]:
         """Return two batches that have half of the records each."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from tracker.kafka.batch import Batch, Run
+from tracker.kafka.batch import Batch, Claim, Run
 from tracker.kafka.batch import TopicPartition as Key
 from tracker.kafka.errors import OffsetsRefused, SlotShared
 from tracker.logs import get_logger, kafka_logger
@@ -49,6 +49,7 @@ class BatchConsumer:
     `finish_batches(timeout_s)` is called before Kafka partitions are given up: it returns once every batch
     polled so far is published, or that time has passed. `wait_for_broker(error)` waits a moment before
     a call is made again that needs a broker and found none; it raises where the process is to stop.
+    `topic_ids(topics)` asks the broker for the IDs of topics.
     """
 
     def __init__(
@@ -57,17 +58,19 @@ class BatchConsumer:
         slot: int,
         finish_batches: Callable[[float], None],
         wait_for_broker: Callable[[KafkaException], None],
+        topic_ids: Callable[[list[str]], dict[str, str]],
         recorder: Recorder,
     ) -> None:
         self._settings = settings
         self._finish_batches = finish_batches
         self._wait_for_broker = wait_for_broker
+        self._topic_ids = topic_ids
         self._recorder = recorder
         self._consumer = Consumer(consumer_properties(settings, slot), logger=kafka_logger())
         self._positions: dict[
             Key, int
         ] = {}  # of the assigned Kafka partitions: behind the last record polled
-        self._claims: dict[Key, tuple[int | None, str]] = {}  # see Batch.first_claims
+        self._claims: dict[Key, Claim] = {}  # see Batch.first_claims
         self._gathered: list[Message] = []
         self._paused = False
         self.run = Run()
@@ -256,6 +259,7 @@ class BatchConsumer:
         `committed` waits until an open transaction of a predecessor has ended (read_committed).
         """
         starts = []
+        ids = self._topic_ids(sorted({topic for topic, _ in keys}))
         for committed in self._consumer.committed(_topic_partitions(keys), timeout=_CALL_TIMEOUT_S):
             key = committed.topic, committed.partition
             offset, metadata = committed.offset, committed.metadata or ""
@@ -265,10 +269,9 @@ class BatchConsumer:
                 start, _ = self._consumer.get_watermark_offsets(
                     TopicPartition(*key), timeout=_CALL_TIMEOUT_S, cached=False
                 )
-                self._claims[key] = None, metadata
             else:
                 start = offset
-                self._claims[key] = offset, metadata
+            self._claims[key] = Claim(offset if offset >= 0 else None, metadata, ids.get(key[0], ""))
             self._positions[key] = start
             starts.append(TopicPartition(*key, start if start >= 0 else OFFSET_BEGINNING))
         return starts

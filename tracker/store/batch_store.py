@@ -34,6 +34,7 @@ class Progress:
 
     next_offset: int
     published_offset: int
+    topic_id: str = ""  # '': not known
     withheld: set[int] = field(default_factory=set)
     refused: dict[int, tuple[str, str]] = field(default_factory=dict)
 
@@ -125,16 +126,22 @@ class BatchStore:
             (topic, kafka_partition): Progress(
                 next_offset,
                 published_offset,
+                topic_id,
                 _bits_to_offsets(withheld, published_offset),
                 {int(offset): (why[0], why[1]) for offset, why in refused.items()},
             )
-            for topic, kafka_partition, next_offset, published_offset, withheld, refused in rows
+            for topic, kafka_partition, next_offset, published_offset, topic_id, withheld, refused in rows
         }
 
-    def start_progress(self, first_offsets: Mapping[TopicPartition, int]) -> None:
+    def start_progress(
+        self, first_offsets: Mapping[TopicPartition, int], topic_ids: Mapping[TopicPartition, str]
+    ) -> None:
         """Begin to keep the progress of Kafka partitions."""
         self._execute(
-            "start_progress", **_topic_partitions(first_offsets), first_offsets=list(first_offsets.values())
+            "start_progress",
+            **_topic_partitions(first_offsets),
+            first_offsets=list(first_offsets.values()),
+            topic_ids=[topic_ids.get(key, "") for key in first_offsets],
         )
 
     # Jobs

@@ -12,7 +12,7 @@ from tracker.fold.decide import Decisions, decide, decide_again
 from tracker.fold.job_fold import JobFold
 from tracker.fold.state import JobState, JobStatus
 from tracker.identifiers import JobName
-from tracker.kafka.batch import Batch, TopicPartition, coordinates
+from tracker.kafka.batch import Batch, Claim, TopicPartition, coordinates
 from tracker.kafka.errors import OffsetsRefused
 from tracker.logs import get_logger
 from tracker.messages.batch import Rules, Sorted, sort_batch
@@ -147,7 +147,8 @@ class Applier:
         if missing:
             for key in missing:
                 _require_no_commit(key, batch)
-            self._store.start_progress(missing)
+            ids = {key: claim.topic_id for key, claim in batch.first_claims.items()}
+            self._store.start_progress(missing, ids)
             progress = self._store.lock_progress(list(batch.ranges))
         for key, claim in batch.first_claims.items():
             self._check_claim(key, claim, progress[key], batch.ranges[key][0])
@@ -155,12 +156,14 @@ class Applier:
             each.publish_up_to(self._published.get(key, 0))
         return progress
 
-    def _check_claim(
-        self, key: TopicPartition, claim: tuple[int | None, str], progress: Progress, first: int
-    ) -> None:
+    def _check_claim(self, key: TopicPartition, claim: Claim, progress: Progress, first: int) -> None:
         """Compare Kafka's committed offset with the database's: the first is never ahead, nor far behind."""
-        committed, metadata = claim
+        committed, metadata, topic_id = claim
         where = f"Kafka partition {key[1]} of topic {key[0]!r}"
+        if topic_id and progress.topic_id and topic_id != progress.topic_id:
+            raise OffsetsRefused(
+                f"topic {key[0]!r} was deleted and made anew: the database has applied records of the old one"
+            )
         if committed is None:
             if progress.published_offset > first:
                 raise OffsetsRefused(
@@ -265,7 +268,8 @@ class _Clock:
 
 
 def _require_no_commit(key: TopicPartition, batch: Batch) -> None:
-    committed, _ = batch.first_claims.get(key, (None, ""))
+    claim = batch.first_claims.get(key)
+    committed = claim.committed if claim is not None else None
     if committed is not None:
         raise OffsetsRefused(
             f"the group has committed offset {committed} for Kafka partition {key[1]} of topic {key[0]!r},"

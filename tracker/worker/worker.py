@@ -18,7 +18,7 @@ from tracker.kafka.consumer import BatchConsumer
 from tracker.kafka.destinations import Destinations
 from tracker.kafka.errors import BatchGivenUp, OffsetsRefused, SlotShared
 from tracker.kafka.producer import BatchProducer
-from tracker.kafka.topics import max_message_bytes, missing_topics
+from tracker.kafka.topics import max_message_bytes, missing_topics, topic_ids
 from tracker.lifeline import ChildStatus, ExitStatus, Lifeline
 from tracker.logs import get_logger
 from tracker.messages.batch import Rules, Sorted, sort_batch
@@ -57,6 +57,7 @@ class Worker:
         self._to_commit: dict[TopicPartition, int] = {}  # at least once: delivered, not committed yet
         self._uncleared: dict[TopicPartition, int] = {}  # outbox rows below these offsets are to be removed
 
+        self._admin = AdminClient(dict(settings.kafka_client_properties()))
         self._destinations = Destinations(
             settings.kafka_client_properties(),
             [*settings.topics, settings.dead_letter_topic],
@@ -72,7 +73,9 @@ class Worker:
         self._producer = BatchProducer(
             settings, transactional_id, recorder, self._patience.check, self._on_refused
         )
-        self._consumer = BatchConsumer(settings, slot, self._finish_batches, self._wait_for_broker, recorder)
+        self._consumer = BatchConsumer(
+            settings, slot, self._finish_batches, self._wait_for_broker, self._topic_ids, recorder
+        )
         self._threads: list[threading.Thread] = []
         self._next_lag_monotonic_s = 0.0
 
@@ -98,9 +101,8 @@ class Worker:
     def _start(self) -> None:
         self._reach_database(self._store.connect)
         self._applier.database_id = claim_deployment(self._settings)
-        admin = AdminClient(dict(self._settings.kafka_client_properties()))
-        self._wait_for_topics(admin)
-        limit = max_message_bytes(admin, self._settings.dead_letter_topic)
+        self._wait_for_topics()
+        limit = max_message_bytes(self._admin, self._settings.dead_letter_topic)
         self._publisher = Publisher(self._settings, self._producer, limit, self._applier.database_id)
         self._consumer.subscribe()
         for name, work in (("apply", self._apply_batches), ("publish", self._publish_batches)):
@@ -108,11 +110,11 @@ class Worker:
             thread.start()
             self._threads.append(thread)
 
-    def _wait_for_topics(self, admin: AdminClient) -> None:
+    def _wait_for_topics(self) -> None:
         topics = [*self._settings.topics, self._settings.dead_letter_topic]
         while True:
             try:
-                missing = missing_topics(admin, topics)
+                missing = missing_topics(self._admin, topics)
             except KafkaException as error:
                 self._wait_for_broker(error)
                 continue
@@ -335,6 +337,9 @@ class Worker:
     def _wait_for_broker(self, error: KafkaException) -> None:
         log.warning("waiting for Kafka", error=error.args[0].str())
         self._patience.pause(1.0, "Kafka")
+
+    def _topic_ids(self, topics: list[str]) -> dict[str, str]:
+        return topic_ids(self._admin, topics)
 
     def _on_refused(self, topic: str, error: KafkaError) -> None:
         log.warning("a destination did not take a message", topic=topic, error=error.str())

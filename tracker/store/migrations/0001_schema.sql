@@ -30,6 +30,7 @@ CREATE TABLE kafka_progress (
     kafka_partition  integer NOT NULL,
     next_offset      bigint NOT NULL,            -- records below it are applied
     published_offset bigint NOT NULL,            -- records below it are known to be published; the rest may come again
+    topic_id         text NOT NULL DEFAULT '',   -- Kafka's; '': not known. Tells a topic from one made anew under its name
     withheld         bytea NOT NULL DEFAULT '',  -- bit i: record published_offset + i was dropped or held, and so it is when it comes again
     refused          jsonb NOT NULL DEFAULT '{}',-- {"offset": ["reason", "detail"]}: dead letters that the record alone does not decide
     PRIMARY KEY (topic, kafka_partition)

@@ -1,7 +1,7 @@
 -- Lock the progress of a batch's Kafka partitions, in order and before anything else: whoever else works
 -- on them, a zombie, waits here, and then sees that the records have been applied.
 SELECT progress.topic, progress.kafka_partition, progress.next_offset, progress.published_offset,
-       progress.withheld, progress.refused
+       progress.topic_id, progress.withheld, progress.refused
 FROM kafka_progress AS progress
 JOIN unnest(%(topics)b::text[], %(kafka_partitions)b::integer[]) AS wanted (topic, kafka_partition)
     USING (topic, kafka_partition)

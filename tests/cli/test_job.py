@@ -336,8 +336,8 @@ def test_help_loads_no_driver() -> None:
     """It must come at once: PostgreSQL's and Kafka's drivers and rich take half a second."""
     program = (
         "import sys, tracker.cli; sys.argv[1:] = ['job', 'list', '--help']; tracker.cli.main();"
-        "slow = {'psycopg', 'confluent_kafka', 'tracker.settings', 'rich', 'msgspec', 'asyncio'} & set(sys.modules);"
-        "sys.exit(str(slow) if slow else 0)"
+        "slow = {'psycopg', 'confluent_kafka', 'tracker.settings', 'rich', 'msgspec', 'asyncio'};"
+        "sys.exit(str(slow & set(sys.modules)) if slow & set(sys.modules) else 0)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

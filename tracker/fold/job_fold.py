@@ -5,9 +5,11 @@ In three steps, with loading in between, since the caller does that for all the 
 of their own to load; `fold` changes the state and says what is to be written.
 """
 
+from operator import itemgetter
+
 from tracker.fold.state import FULL, Block, JobState, JobStatus, TaskState, masks, members, place
 from tracker.identifiers import Step, TaskName, child_path, parent_of
-from tracker.messages.batch import JobWork
+from tracker.messages.batch import JobWork, Siblings
 from tracker.messages.event import Complete, Failed, Failure, Progress, Report
 
 
@@ -16,17 +18,24 @@ class JobFold:
 
     def __init__(self, job: JobState, work: JobWork) -> None:
         self.job = job
-        self._work = work
-        only_events = job.status is JobStatus.FAILED  # proxied messages of a failed job are dropped
-        self._reports = work.event_reports if only_events else work.reports + work.event_reports
-        self._siblings = [] if only_events else [siblings for siblings in work.siblings if siblings.completed]
-        self._job_completed = bool(work.job_completed_positions) and not only_events
+        self._reports = work.event_reports
+        self._siblings: list[Siblings] = []
+        self._job_completed_positions: list[int] = []
+        if job.status is not JobStatus.FAILED:  # else its proxied messages are dropped
+            if work.reports:
+                self._reports = sorted(work.reports + work.event_reports, key=itemgetter(0))
+            self._siblings = [siblings for siblings in work.siblings if siblings.completed]
+            self._job_completed_positions = work.job_completed_positions
         self._masks: dict[str, dict[int, int]] = {}  # path -> block -> children reported complete by messages
         for siblings in self._siblings:
             of_path = self._masks.setdefault(siblings.path, {})
             for number, mask in masks(siblings.completed).items():
                 of_path[number] = of_path.get(number, 0) | mask
+        self._unsettled: set[str] = set()  # tasks that have changed since their parents were told
+        self._completed_outright = False
+        self._completing_position: int | None = None
         self._completed_before: dict[tuple[str, int], int] = {}
+        self._marked_before: set[str] = set()
 
         self.status = job.status
         self.percentage = job.percentage
@@ -53,7 +62,7 @@ class JobFold:
         for _, report in self._reports:
             paths.add(report.task.path)
             _add_steps(report.task.steps, paths, blocks)
-        if self._job_completed:
+        if self._job_completed_positions:
             paths.add("")
         return paths, blocks
 
@@ -72,6 +81,14 @@ class JobFold:
     def fold(self) -> None:
         """Apply the reports; the state loaded in `job` is changed in place."""
         self._completed_before = {key: block.completed for key, block in self.job.blocks.items()}
+        self._marked_before = {path for path, task in self.job.tasks.items() if task.last_child}
+        fails = any(isinstance(report, Failed) for _, report in self._reports)
+        if fails and self.job.status is not JobStatus.FAILED:
+            self._fold_one_by_one()
+        else:
+            self._fold_at_once()
+
+    def _fold_at_once(self) -> None:
         for siblings in self._siblings:
             if self._descend(siblings.steps):
                 self._learn(siblings.path, max(siblings.completed), siblings.last)
@@ -81,8 +98,37 @@ class JobFold:
                     self._complete(path, number, mask)
         for _, report in self._reports:
             self._apply(report)
+        self._completed_outright |= bool(self._job_completed_positions)
         self._settle_upwards()
         self._settle_job()
+
+    def _fold_one_by_one(self) -> None:
+        """Apply the reports in their order, so that it does not depend on batches whether the job has failed.
+
+        It has for good once a task has failed that had not completed before. Costs twenty times as much, but
+        only in the batch that fails the job: its messages are dropped from then on.
+        """
+        for position, report in self._in_order():
+            self._apply(report)
+            self._settle_upwards()
+            self._settle_job()
+            if self.status is JobStatus.COMPLETED:
+                self._completing_position = position
+                return
+
+    def _in_order(self) -> list[tuple[int, Report]]:
+        itself = TaskName(self.job.name, "", ())
+        reports: list[tuple[int, Report]] = [
+            (position, Complete(itself)) for position in self._job_completed_positions
+        ]
+        for siblings in self._siblings:
+            for text, child, position in zip(
+                siblings.completed_texts, siblings.completed, siblings.completed_positions, strict=True
+            ):
+                steps = (*siblings.steps, Step(siblings.path, child, text[-1] == "*"))
+                task = TaskName(self.job.name, child_path(siblings.path, child), steps)
+                reports.append((position, Complete(task)))
+        return sorted(reports + self._reports, key=itemgetter(0))
 
     def changed_tasks(self) -> list[tuple[str, TaskState]]:
         """Return the tasks to be stored, by path."""
@@ -93,19 +139,31 @@ class JobFold:
         return [(key, block) for key, block in self.job.blocks.items() if block.changed]
 
     def completing_position(self) -> int:
-        """Return the position of the record that completed the job: the last that reported something new."""
-        positions = [position for position, report in self._reports if isinstance(report, Complete)]
-        positions += self._work.job_completed_positions
-        for siblings in self._siblings:
-            seen: set[int] = set()
-            for child, position in zip(siblings.completed, siblings.completed_positions, strict=True):
-                number, bit = place(child)
-                if child not in seen and not self._completed_before.get((siblings.path, number), 0) & bit:
-                    seen.add(child)
-                    positions.append(position)
-        if not positions:  # only a last-child mark was new
-            positions = [position for siblings in self._siblings for position in siblings.completed_positions]
-        return max(positions or [position for position, _ in self._reports])
+        """Return the position of the record that completed the job.
+
+        It is the last that told something new, or the first that completed the job outright. Where tasks
+        below complete both outright and by their children it may be one that came a little later.
+        """
+        if self._completing_position is not None:
+            return self._completing_position
+        outright = []
+        news: dict[tuple[str, int], int] = {}  # (path of the parent, child, or 0 for a mark) -> first told
+        for position, report in self._in_order():
+            steps = report.task.steps
+            for step in steps:
+                if step.is_last and step.parent_path not in self._marked_before:
+                    news.setdefault((step.parent_path, 0), position)
+            if isinstance(report, Complete) and not steps:
+                outright.append(position)
+            elif isinstance(report, Complete) and not self._had_completed(steps[-1]):
+                news.setdefault((steps[-1].parent_path, steps[-1].child), position)
+        if outright and not (news and self._itself_is_complete()):
+            return outright[0]
+        return min([max(news.values()), *outright])
+
+    def _had_completed(self, step: Step) -> bool:
+        number, bit = place(step.child)
+        return bool(self._completed_before.get((step.parent_path, number), 0) & bit)
 
     # Steps of the fold
 
@@ -126,7 +184,7 @@ class JobFold:
 
     def _apply_to(self, report: Report, path: str) -> None:
         if isinstance(report, Complete):
-            self._job_completed = True
+            self._completed_outright = True
             return
         task = self._task(path)
         if isinstance(report, Failed):
@@ -136,7 +194,7 @@ class JobFold:
             if report.percentage <= task.reported:
                 return
             task.reported = report.percentage
-        self._change(task)
+        self._change(path, task)
 
     def _descend(self, steps: tuple[Step, ...]) -> bool:
         """Learn of each level on the way; return whether the task at the end is open.
@@ -153,14 +211,13 @@ class JobFold:
     def _learn(self, path: str, child: int, last: int) -> None:
         """Note a child of the task at `path`, and which of its children is marked as the last (0: none)."""
         task = self._task(path)
-        if (last and task.last_child and last != task.last_child) or (
-            task.last_child and child > task.last_child
-        ):
+        marked = task.last_child or last
+        if marked and (child > marked or (last and (last != marked or last < task.highest_child))):
             self.contradictions += 1
         if child > task.highest_child or last > task.last_child:
             task.highest_child = max(task.highest_child, child)
             task.last_child = max(task.last_child, last)
-            self._change(task)
+            self._change(path, task)
 
     def _complete(self, path: str, number: int, mask: int) -> None:
         """Mark children of the task at `path` as completed."""
@@ -169,7 +226,7 @@ class JobFold:
         if not new:
             return
         task = self._task(path)
-        self._change(task)
+        self._change(path, task)
         for child in members(number, new & block.tracked):
             self._remove(task, child_path(path, child))
         block.completed |= new
@@ -204,8 +261,8 @@ class JobFold:
     def _settle_upwards(self) -> None:
         """Carry what has changed to the parents, the deepest first."""
         depths: dict[int, set[str]] = {}
-        for path, task in self.job.tasks.items():
-            if path and task.changed:
+        for path in self._unsettled:
+            if path:
                 depths.setdefault(path.count("."), set()).add(path)
         for depth in range(max(depths, default=-1), -1, -1):
             for path in sorted(depths.get(depth, ())):
@@ -214,8 +271,9 @@ class JobFold:
                     continue  # removed with a completed task above it
                 parent_path, child = parent_of(path)
                 self._settle(task_or_none, parent_path, child)
-                if parent_path and depth:
+                if parent_path:
                     depths.setdefault(depth - 1, set()).add(parent_path)
+        self._unsettled.clear()
 
     def _settle(self, task: TaskState, parent_path: str, child: int) -> None:
         if task.is_complete():
@@ -227,17 +285,21 @@ class JobFold:
             parent.children_percentage += percentage - task.counted_percentage
             parent.failed_children += failed - task.counted_as_failed
             task.counted_percentage, task.counted_as_failed = percentage, failed
-            self._change(parent)
+            self._change(parent_path, parent)
 
     def _settle_job(self) -> None:
         itself = self.job.tasks.get("")
-        if self._job_completed or (itself is not None and itself.is_complete()):
+        if self._completed_outright or self._itself_is_complete():
             self.touched = True
             self.status, self.percentage = JobStatus.COMPLETED, FULL
         elif itself is not None and self.touched:
             self.percentage = itself.percentage()
             reached = JobStatus.FAILED if itself.counts_as_failed() else JobStatus.ACTIVE
             self.status = max(self.status, reached)
+
+    def _itself_is_complete(self) -> bool:
+        itself = self.job.tasks.get("")
+        return itself is not None and itself.is_complete()
 
     # State, made when it is first needed
 
@@ -259,7 +321,8 @@ class JobFold:
             block = self.job.blocks[path, number] = Block()
         return block
 
-    def _change(self, task: TaskState) -> None:
+    def _change(self, path: str, task: TaskState) -> None:
+        self._unsettled.add(path)
         task.changed = True
         self.touched = True
 

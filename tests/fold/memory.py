@@ -1,0 +1,253 @@
+"""The worker's path without PostgreSQL and Kafka: sort, decide, load, fold, store, on rows in dicts.
+
+Between batches only what the SQL would keep is kept, and a fold is given only what it has asked for, so that
+whatever it needs and does not ask for, or changes and does not write, shows.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tests.model.poison import KNOWN_TOPICS, TRACKING_TOPICS
+from tests.model.reading import Bad, Record, check_destination
+from tests.model.reading import Rules as ModelRules
+from tracker.fold.decide import Decisions, decide
+from tracker.fold.job_fold import JobFold
+from tracker.fold.state import BLOCK_CHILDREN, Block, JobState, JobStatus, TaskState, members
+from tracker.identifiers import JobName, child_path, parent_of
+from tracker.messages.batch import Rules, Sorted, sort_batch
+from tracker.messages.event import Failure
+from tracker.messages.refusal import Reason, Refused
+
+NOW_MS = 1_700_000_000_000
+
+_MODEL_RULES = ModelRules(TRACKING_TOPICS, known_topics=KNOWN_TOPICS)
+
+
+class KafkaRecord:
+    """A record as confluent_kafka hands it over."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+
+    def topic(self) -> str:
+        return self._record.topic
+
+    def value(self) -> bytes | None:
+        return self._record.value
+
+    def headers(self) -> list[tuple[str, bytes | None]] | None:
+        return list(self._record.headers) or None
+
+
+def refuse_destination(topic: str) -> Refused | None:
+    """Judge a destination as the model does."""
+    try:
+        check_destination(topic, _MODEL_RULES)
+    except Bad as bad:
+        return Refused(Reason(bad.reason), "not there")
+    return None
+
+
+RULES = Rules(TRACKING_TOPICS, refuse_destination, 1_000_000, 10_000)
+
+
+def sort(records: Sequence[Record], rules: Rules = RULES) -> Sorted:
+    return sort_batch([KafkaRecord(record) for record in records], rules, NOW_MS)
+
+
+class TaskRow(NamedTuple):
+    """A row of `task`, in the order of TaskState's parameters."""
+
+    reported: int
+    failed: bool
+    last_child: int
+    highest_child: int
+    completed_children: int
+    failed_children: int
+    children_percentage: int
+
+
+@dataclass
+class JobRows:
+    """All rows of one job."""
+
+    job_key: int
+    status: JobStatus = JobStatus.WAITING
+    percentage: int = 0
+    tasks: dict[str, TaskRow] = field(default_factory=dict)
+    blocks: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict)
+
+    def missing(self, job: JobName) -> Iterator[tuple[str, int, int]]:
+        """List (parent, first, last) of the known children that have not completed."""
+        for path, task in self.tasks.items():
+            completed = {
+                child
+                for (parent, number), (bits, _) in self.blocks.items()
+                if parent == path
+                for child in members(number, bits)
+            }
+            first = 1
+            for child in [*sorted(completed), task.highest_child + 1]:
+                if first < child:
+                    yield ".".join(filter(None, [str(job), path])), first, child - 1
+                first = child + 1
+
+
+class BatchDone(NamedTuple):
+    """What came of a batch."""
+
+    sorted: Sorted
+    decisions: Decisions
+    folds: list[JobFold]
+
+
+class MemoryTracker:
+    """Applies batches as tracker/worker/apply.py does, stores as tracker/store/batch_store.py does."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[JobName, JobRows] = {}
+
+    def create(self, partition_id: str, job_id: str) -> None:
+        self.jobs[JobName(partition_id, job_id)] = JobRows(len(self.jobs) + 1)
+
+    def command(self, verb: str, name: JobName) -> None:
+        """Do what the client does to a job's row; what it refuses does nothing."""
+        rows = self.jobs.get(name)
+        if rows is None or (verb != "delete" and rows.status >= JobStatus.FAILED):
+            return
+        if verb == "delete":
+            del self.jobs[name]
+        elif verb != "resume":
+            rows.status = {"pause": JobStatus.PAUSED, "cancel": JobStatus.CANCELLED}[verb]
+        elif rows.status is JobStatus.PAUSED:
+            rows.status = JobStatus.ACTIVE
+
+    def apply(self, records: Sequence[Record]) -> BatchDone:
+        batch = sort(records)
+        states = self.look_up(batch)
+        decisions = decide(batch, states)
+        folds = [
+            JobFold(states[name], work)
+            for name, work in batch.jobs.items()
+            if name in states
+            and states[name].status <= JobStatus.FAILED
+            and (
+                work.reports
+                or work.event_reports
+                or work.job_completed_positions
+                or any(siblings.completed for siblings in work.siblings)
+            )
+        ]
+        for fold in folds:
+            self._load(fold)
+        for fold in folds:
+            fold.fold()
+            if fold.touched:
+                self._store(fold)
+        return BatchDone(batch, decisions, folds)
+
+    def look_up(self, batch: Sorted) -> dict[JobName, JobState]:
+        return {
+            name: JobState(name, 1, rows.job_key, rows.status, rows.percentage)
+            for name, rows in self.jobs.items()
+            if name in batch.jobs
+        }
+
+    def _load(self, fold: JobFold) -> None:
+        rows, state = self.jobs[fold.job.name], fold.job
+        paths, blocks = fold.needs()
+        for path in paths & rows.tasks.keys():
+            state.tasks[path] = TaskState(*rows.tasks[path], stored=True)
+        for key in blocks & rows.blocks.keys():
+            completed, tracked = rows.blocks[key]
+            state.blocks[key] = Block(completed, tracked, stored=True)
+        for path in fold.tracked_children():
+            if path in rows.tasks:
+                state.tasks[path] = TaskState(*rows.tasks[path], stored=True)
+
+    def _store(self, fold: JobFold) -> None:
+        rows = self.jobs[fold.job.name]
+        rows.status, rows.percentage = fold.status, fold.percentage
+        if fold.status is JobStatus.COMPLETED:
+            if fold.job.status is not JobStatus.WAITING:
+                rows.tasks.clear()
+                rows.blocks.clear()
+                rows.failures.clear()
+            return
+        for key, block in fold.changed_blocks():
+            rows.blocks[key] = block.completed, block.tracked
+        for path, task in fold.changed_tasks():
+            rows.tasks[path] = TaskRow(
+                task.reported,
+                task.failed,
+                task.last_child,
+                task.highest_child,
+                task.completed_children,
+                task.failed_children,
+                task.children_percentage,
+            )
+        for path in fold.removed_tasks:
+            rows.tasks.pop(path, None)
+        for path in fold.removed_subtrees:
+            _remove_subtree(rows, path)
+        for path in fold.removed_failures:
+            rows.failures.pop(path, None)
+        rows.failures.update(fold.failures)
+
+    def check(self) -> None:
+        """Check that the rows of every job agree with each other."""
+        for name, rows in self.jobs.items():
+            if rows.status in (JobStatus.WAITING, JobStatus.COMPLETED):
+                left = [*rows.tasks, *rows.blocks, *rows.failures]
+                assert left == [], f"{name}: rows that nobody needs"
+                continue
+            check_rows(rows)
+
+
+def _remove_subtree(rows: JobRows, path: str) -> None:
+    below = path + "."
+    for task in [task for task in rows.tasks if task.startswith(below)]:
+        del rows.tasks[task]
+    for key in [key for key in rows.blocks if key[0] == path or key[0].startswith(below)]:
+        del rows.blocks[key]
+    for task in [task for task in rows.failures if task.startswith(below)]:
+        del rows.failures[task]
+
+
+def check_rows(rows: JobRows) -> None:
+    """Check that no row is below a completed task, that bits and rows agree, and that sums are right."""
+    completed = {
+        child_path(parent, child)
+        for (parent, number), (bits, _) in rows.blocks.items()
+        for child in members(number, bits)
+    }
+    tracked = {
+        child_path(parent, child)
+        for (parent, number), (_, bits) in rows.blocks.items()
+        for child in members(number, bits)
+    }
+    assert tracked == rows.tasks.keys() - {""}
+    for path in [*rows.tasks, *rows.failures, *(parent for parent, _ in rows.blocks)]:
+        assert not completed & set(ancestors(path)), f"a row below a completed task: {path!r}"
+    for parent, number in rows.blocks:
+        assert 0 <= number <= (rows.tasks[parent].highest_child - 1) // BLOCK_CHILDREN
+    assert rows.failures.keys() == {path for path, task in rows.tasks.items() if task.failed}
+    for path, task in rows.tasks.items():
+        children = [
+            TaskState(*rows.tasks[child]) for child in tracked if child and parent_of(child)[0] == path
+        ]
+        assert task.completed_children == sum(
+            bits.bit_count() for (parent, _), (bits, _) in rows.blocks.items() if parent == path
+        )
+        assert task.failed_children == sum(child.counts_as_failed() for child in children)
+        assert task.children_percentage == sum(child.percentage() for child in children)
+        assert not TaskState(*task).is_complete()
+
+
+def ancestors(path: str) -> Iterator[str]:
+    """List the path itself and those above it, without the job."""
+    while path:
+        yield path
+        path = parent_of(path)[0]

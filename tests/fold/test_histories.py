@@ -22,10 +22,12 @@ from tests.model.histories import (
     record_for,
     retellings,
     tell_job,
+    write,
 )
 from tests.model.messages import record_of
 from tests.model.poison import POISON
 from tests.model.reading import Record
+from tracker.fold.state import JobStatus
 
 EXAMPLES = int(os.environ.get("EXAMPLES_FACTOR", "1"))
 
@@ -43,6 +45,24 @@ def test_any_order_repetition_and_batching_end_as_in_the_model(data: st.DataObje
     for batch in data.draw(retellings(story)):
         both.apply(batch)
         both.compare()
+
+
+@given(st.data())
+@thorough
+def test_the_completing_record_is_the_models(data: st.DataObject) -> None:
+    history = data.draw(histories(["completes"]))
+    story = history.story
+    leaves = {write("acme:job", history.tree, leaf).replace("*", "") for leaf in history.tree.leaves()}
+    story.body = [
+        told for told in story.body if told.kind != "complete" or told.task.replace("*", "") in leaves
+    ]
+    both = Both("job")
+    both.model.create_job("acme", "next", prerequisites=["job"])
+    for batch in data.draw(retellings(story)):
+        outcomes, done = both.apply(batch)
+        released_by = [position for position, outcome in enumerate(outcomes) if outcome.released]
+        completed = [fold for fold in done.folds if fold.status is JobStatus.COMPLETED]
+        assert [fold.completing_position() for fold in completed] == released_by
 
 
 @given(histories(), randoms)

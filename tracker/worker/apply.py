@@ -109,9 +109,7 @@ class Applier:
             completed = _completed(folds, new.records)
             self._store.meet_prerequisites(completed)
             if self._settings.propagate_failures:
-                self._store.fail_dependents(
-                    [f.job for f in folds if f.failures and f.status is JobStatus.FAILED]
-                )
+                self._store.fail_dependents([fold.job for fold in folds if _has_failed(fold)])
             starts = self._starts(batch) if completed or old.records else []
             self._store.advance_progress(self._advanced(batch, progress, new, decided[1]))
             reach("before-database-commit")
@@ -321,6 +319,11 @@ def _folds(batch: Sorted, jobs: Mapping[JobName, JobState]) -> list[JobFold]:
         ):
             folds.append(JobFold(job, work))
     return folds
+
+
+def _has_failed(fold: JobFold) -> bool:
+    """Tell whether the batch has failed the job, even if its task was repaired in the same batch, or more of it."""
+    return fold.status is JobStatus.FAILED and (bool(fold.failures) or fold.job.status is not JobStatus.FAILED)
 
 
 def _held(part: _Part, decided: Decisions) -> list[HeldMessage]:

@@ -31,7 +31,7 @@ def handle(task: TaskMessage, ms_per_page: float = 0) -> Iterator[TaskMessage]:
     """Yield the result of one page. What is raised here becomes the result's failure (see `answer`)."""
     page = read_data(task)
     if page["text"] is None:
-        raise PageDamaged(f"Page {page['page']} of {page['document']} is damaged.")
+        raise PageDamaged(f"Page {page['page']} is damaged.")
     if ms_per_page:
         time.sleep(ms_per_page / 1000)  # looking at a picture takes longer than counting words
     counted = {"document": page["document"], "page": page["page"], "words": len(page["text"].split())}

@@ -106,7 +106,7 @@ class TaskWorker:
 
     def __init__(self, bootstrap_servers: str, group: str, name: str, topic: str, handle: Handler) -> None:
         self._handle = handle
-        self._name = name
+        self._group = group
         self._stopping = False
         self._consumer = Consumer(
             {
@@ -171,9 +171,9 @@ class TaskWorker:
             task = json.loads(record.value() or b"")
         except ValueError:
             # Only somebody who goes around the tracker can send such. Yours might go to a dead-letter topic.
-            say(self._name, f"passed over what is not JSON: {record.topic()} at offset {record.offset()}")
+            say(self._group, f"passed over what is not JSON: {record.topic()} at offset {record.offset()}")
             return
-        for message in answer(self._handle, task, self._name):
+        for message in answer(self._handle, task, self._group):
             topic = next_topic(message)
             if topic is not None:
                 # The key stays `partitionId:jobId`: so all of a job is on one Kafka partition, with one

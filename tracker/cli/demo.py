@@ -9,7 +9,7 @@ import typer
 def demo(
     pages: Annotated[
         int, typer.Option(min=100, max=10_000_000, help="Pages of all documents together, about.")
-    ] = 40_000,
+    ] = 60_000,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes of the tracker.")] = 2,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the servers up afterwards, to look around.")

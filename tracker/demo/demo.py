@@ -1,19 +1,21 @@
 """The demo from its beginning to its end."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from confluent_kafka import KafkaException
 
-from tracker import Client
-from tracker.demo.jobs import DemoError, demo_jobs
-from tracker.demo.outcome import checks, rows
+from tracker import Client, Job
+from tracker.demo.jobs import DemoError, DemoJob, demo_jobs
+from tracker.demo.outcome import Check, checks, rows
 from tracker.demo.processes import PAGE_WORKERS, Processes
 from tracker.demo.results import Results
 from tracker.demo.screen import Screen
-from tracker.demo.servers import KEPT_STACK, Servers, demo_servers
-from tracker.demo.watching import watch
+from tracker.demo.servers import Servers, demo_servers
+from tracker.demo.watching import Speed, watch
+from tracker.demo.where_next import where_next
 
 _RESULTS_TIMEOUT_S = 30.0
 
@@ -34,72 +36,81 @@ def run_demo(environment: Mapping[str, str], options: DemoOptions, screen: Scree
 
     :raises TrackerError: something is missing, or has ended too early.
     """
-    began_s = time.monotonic()
-    screen.say("Starting Kafka and PostgreSQL ...")
     try:
-        with demo_servers(environment, keep=options.keep, say=screen.say) as servers:
-            screen.say(f"They are up, with topics and schema, after {time.monotonic() - began_s:.1f} s.")
-            with Processes(servers, options.workers) as processes:
-                status = _run(servers, processes, options, screen)
+        with ExitStack() as ending:
+            servers = _start_servers(environment, options, screen, ending)
+            try:
+                processes = ending.enter_context(Processes(servers, options.workers))
+                _start_processes(processes, options, screen)
+                right = _run_jobs(servers, processes, options, screen)
+            except KeyboardInterrupt:
+                screen.say("Ending everything ...")
+                raise
     except KafkaException as error:
         raise DemoError(f"Kafka does not do what the demo asks of it: {error.args[0].str()}") from None
-    _say_where_next(screen, keep=options.keep)
-    return status
+    screen.say(where_next(kept=options.keep))
+    return 0 if right else 1
 
 
-def _run(servers: Servers, processes: Processes, options: DemoOptions, screen: Screen) -> int:
+def _start_servers(
+    environment: Mapping[str, str], options: DemoOptions, screen: Screen, ending: ExitStack
+) -> Servers:
     began_s = time.monotonic()
-    screen.say(
-        f"Starting the tracker with {options.workers} workers, a splitter, {PAGE_WORKERS} page workers,"
-        " and a slow one for scans ..."
-    )
-    processes.start()
-    screen.say(f"The tracker is ready after {time.monotonic() - began_s:.1f} s.")
+    with screen.working("Starting Kafka and PostgreSQL ..."):
+        servers = ending.enter_context(demo_servers(environment, keep=options.keep, say=screen.say))
+    took_s = time.monotonic() - began_s
+    screen.say(f"Kafka and PostgreSQL are up, with topics and schema ({took_s:.1f} s).")
+    return servers
+
+
+def _start_processes(processes: Processes, options: DemoOptions, screen: Screen) -> None:
+    began_s = time.monotonic()
+    what = f"the tracker with {options.workers} workers, a splitter and {PAGE_WORKERS + 1} page workers"
+    with screen.working(f"Starting {what} ..."):
+        processes.start()
+    screen.say(f"{what[0].upper()}{what[1:]} are up ({time.monotonic() - began_s:.1f} s).")
+
+
+def _run_jobs(servers: Servers, processes: Processes, options: DemoOptions, screen: Screen) -> bool:
+    """Run the jobs, show what happens, and say whether it was right."""
     jobs = demo_jobs(options.pages)
+    pages = sum(job.pages for job in jobs)
     with Client(servers.database_url, max_connections=1) as client, Results(servers) as results:
-        began_s = time.monotonic()
-
-        def count_messages() -> int | None:
-            processes.check()
-            return processes.messages()
-
         client.submit([job.to_submit(servers.names) for job in jobs])
+        began_s = time.monotonic()
+        screen.say(
+            f"{len(jobs)} jobs are submitted: documents of {pages:,} pages together. Each page is a task;"
+            " it passes the tracker on its way to a page worker, and its result once more."
+        )
         with screen.watching(jobs):
-            found, speed = watch(client, jobs, count_messages, screen.show, screen.say)
+            found, speed = watch(client, jobs, processes.messages, screen.show, screen.say)
         took_s = time.monotonic() - began_s
-        expected = sum(job.pages for job in jobs if found[job.id].percentage_complete == 100)
-        results.read_until(lambda: results.pages.total() >= expected, _RESULTS_TIMEOUT_S)
-        troubles = processes.stop()
-        results.read_to_end(_RESULTS_TIMEOUT_S)
-        verdict = list(checks(jobs, found, results, troubles))
+        verdict = _judge(jobs, found, processes, results)
         screen.finish(list(rows(jobs, found, results)), verdict)
-    screen.say(
-        f"\n{speed.messages:,} messages went through the tracker in {took_s:.1f} s:"
-        f" {speed.messages / took_s:,.0f} a second, {max(speed.best, speed.messages / took_s):,.0f} at best."
-    )
+    screen.say(f"\n{_speed_text(speed, took_s)}")
     right = all(check.right for check in verdict)
     if not right:
         processes.keep_logs = True
         screen.say(f"Something is WRONG, see above. The logs are in {processes.logs}.")
-    return 0 if right else 1
+    return right
 
 
-def _say_where_next(screen: Screen, *, keep: bool) -> None:
-    screen.say("")
-    if keep:
-        screen.say(
-            "The servers are still up. To look around:\n"
-            f'  eval "$(tracker stack env --name {KEPT_STACK})"\n'
-            "  tracker job list --partition demo\n"
-            "  tracker job show demo:letters\n"
-            "  tracker job failures demo:letters-mail\n"
-            f"To end them: tracker stack down --name {KEPT_STACK}"
-        )
-    else:
-        screen.say(
-            "Where to look next:\n"
-            "  make demo ARGS=--keep   leaves the servers up, for tracker job list, show, failures\n"
-            "  examples/               the workers that you have just seen, to be copied\n"
-            "  README.md, docs/        how to use it with your own Kafka and PostgreSQL, and how it works\n"
-            "  make bench              how fast it is on this machine"
-        )
+def _judge(
+    jobs: Sequence[DemoJob], found: Mapping[str, Job], processes: Processes, results: Results
+) -> list[Check]:
+    """End the processes, read what has arrived, and compare."""
+    # Jobs complete in the database first; their last messages follow at once.
+    expected = sum(job.pages for job in jobs if found[job.id].percentage_complete == 100)
+    results.read_until(lambda: results.pages.total() >= expected, _RESULTS_TIMEOUT_S)
+    troubles = processes.stop()
+    if not results.read_to_end(_RESULTS_TIMEOUT_S):
+        troubles.append(f"The results could not be read within {_RESULTS_TIMEOUT_S:.0f} s.")
+    return list(checks(jobs, found, results, troubles))
+
+
+def _speed_text(speed: Speed, took_s: float) -> str:
+    average = speed.messages / took_s
+    return (
+        f"{speed.messages:,} messages went through the tracker in {took_s:.1f} s:"
+        f" {average:,.0f} a second, {max(speed.best, average):,.0f} at best."
+    )

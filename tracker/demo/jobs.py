@@ -24,20 +24,25 @@ class DemoJob:
     """A document."""
 
     id: str
-    shows: str  # what it is an example of
     pages: int
     expected: JobStatus = JobStatus.COMPLETED
     after: tuple[str, ...] = ()  # its prerequisites
     delay_s: int = 0
     damaged_page: int | None = None  # makes it fail
     cancelled: bool = False  # by the demo, while it runs
+    what: str = ""  # there is to see
 
     def __str__(self) -> str:
         return f"{PARTITION_ID}:{self.id}"
 
     @property
-    def runs(self) -> bool:
-        """Whether it is ever started."""
+    def about(self) -> str:
+        """What there is to see."""
+        return self.what or f"after {' and '.join(self.after)}"
+
+    @property
+    def starts(self) -> bool:
+        """Whether it is ever started: one whose prerequisite fails is not."""
         return self.expected is not JobStatus.FAILED or self.damaged_page is not None
 
     def to_submit(self, names: Names) -> NewJob:
@@ -57,7 +62,7 @@ class DemoJob:
         return NewJob(
             partition_id=PARTITION_ID,
             id=self.id,
-            name=self.shows,
+            name=self.about,
             task=task,
             prerequisite_job_ids=self.after,
             delay=self.delay_s,
@@ -69,16 +74,22 @@ def demo_jobs(pages: int) -> list[DemoJob]:
     size = max(pages, FEWEST_PAGES) // 10
     failed = JobStatus.FAILED
     return [
-        DemoJob("invoices-1", "a chain", size),
-        DemoJob("invoices-2", "a chain", size, after=("invoices-1",)),
-        DemoJob("invoices-3", "a chain", size, after=("invoices-2",)),
-        DemoJob("book", "a diamond", size),
-        DemoJob("book-index", "a diamond", size, after=("book",)),
-        DemoJob("book-review", "a diamond", size, after=("book",)),
-        DemoJob("book-print", "a diamond", size, after=("book-index", "book-review")),
-        DemoJob("newsletter", "delayed", 2 * size, delay_s=3),
-        DemoJob("letters", "has a damaged page", size, expected=failed, damaged_page=size * 2 // 3),
-        DemoJob("letters-index", "fails along", size, expected=failed, after=("letters",)),
-        DemoJob("letters-mail", "fails along", size, expected=failed, after=("letters-index",)),
-        DemoJob("archive", "is cancelled", SCANNED_PAGES, expected=JobStatus.CANCELLED, cancelled=True),
+        DemoJob("invoices-1", size, what="begins a chain"),
+        DemoJob("invoices-2", size, after=("invoices-1",)),
+        DemoJob("invoices-3", size, after=("invoices-2",)),
+        DemoJob("book", size, what="begins a diamond"),
+        DemoJob("book-index", size, after=("book",)),
+        DemoJob("book-review", size, after=("book",)),
+        DemoJob("book-print", size, after=("book-index", "book-review")),
+        DemoJob("newsletter", 2 * size, delay_s=3, what="begins 3 s later"),
+        DemoJob("letters", size, expected=failed, damaged_page=size * 2 // 3, what="has a damaged page"),
+        DemoJob("letters-index", size, expected=failed, after=("letters",)),
+        DemoJob("letters-mail", size, expected=failed, after=("letters-index",)),
+        DemoJob(
+            "archive",
+            SCANNED_PAGES,
+            expected=JobStatus.CANCELLED,
+            cancelled=True,
+            what=f"is cancelled at {CANCEL_AT_PERCENT:.0f} %",
+        ),
     ]

@@ -21,8 +21,7 @@ class Row:
     """What became of one job."""
 
     id: str
-    shows: str
-    after: str
+    about: str
     status: JobStatus
     percentage: float
     pages: int
@@ -37,8 +36,7 @@ def rows(jobs: Sequence[DemoJob], found: Mapping[str, Job], results: Results) ->
         seen = found[job.id]
         yield Row(
             id=job.id,
-            shows=job.shows,
-            after=", ".join(job.after),
+            about=job.about,
             status=seen.status,
             percentage=seen.percentage_complete,
             pages=job.pages,
@@ -54,14 +52,11 @@ def checks(
     """Yield each thing that has to be so, and whether it is."""
     yield _check_statuses(jobs, found)
     yield _check_completed([job for job in jobs if job.expected is JobStatus.COMPLETED], results)
-    yield from _check_ended_early([job for job in jobs if job.expected is not JobStatus.COMPLETED], results)
-    stray = results.dead_letters + results.tracked
-    yield Check(
-        not stray,
-        f"{results.dead_letters:,} dead letters, {results.tracked:,} results that are still tracked."
-        if stray
-        else "No message was refused.",
-    )
+    for job in jobs:
+        if job.starts and job.expected is not JobStatus.COMPLETED:
+            yield _check_ended_early(job, results)
+    yield _check_never_started([job for job in jobs if not job.starts], results)
+    yield _check_strays(results)
     yield Check(not troubles, " ".join(troubles) or "All processes ended in order.")
 
 
@@ -91,29 +86,30 @@ def _check_completed(jobs: Sequence[DemoJob], results: Results) -> Check:
     )
 
 
-def _check_ended_early(jobs: Sequence[DemoJob], results: Results) -> Iterator[Check]:
-    for job in jobs:
-        seen = results.of(job.id)
-        repeated = sum(count > 1 for count in seen.values())
-        failures = results.failures[str(job)]
-        should_fail = job.damaged_page is not None
-        if repeated:
-            yield Check(right=False, text=f"{job.id}: {repeated:,} pages came more than once.")
-        elif should_fail or failures:
-            yield Check(
-                failures == should_fail, f"{job.id}: its failed page was reported {_times(failures)}."
-            )
-        elif job.cancelled:
-            yield Check(
-                len(seen) < job.pages,
-                f"{job.id}: after the cancel, {job.pages - len(seen):,} pages went no further.",
-            )
-        else:
-            yield Check(not seen, f"{job.id}: {len(seen):,} pages of a job that could not run.")
+def _check_ended_early(job: DemoJob, results: Results) -> Check:
+    seen = results.of(job.id)
+    stopped = job.pages - len(seen)
+    repeated = seen.total() - len(seen)
+    right = stopped > 0 and not repeated
+    text = f"{job.id}: {len(seen):,} pages arrived, {f'{repeated:,} of them' if repeated else 'none'} twice"
+    if job.damaged_page is None:
+        return Check(right, f"{text}; {stopped:,} went no further after the cancel.")
+    failures = results.failures[str(job)]
+    told = "once" if failures == 1 else f"{failures:,} times"
+    return Check(right and failures == 1, f"{text}; the failure of the damaged one arrived {told}.")
 
 
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count:,} times"
+def _check_never_started(jobs: Sequence[DemoJob], results: Results) -> Check:
+    arrived = sum(results.of(job.id).total() + results.failures[str(job)] for job in jobs)
+    names = " and ".join(job.id for job in jobs)
+    return Check(not arrived, f"{names}: {arrived:,} pages, since what they waited for has failed.")
+
+
+def _check_strays(results: Results) -> Check:
+    if results.dead_letters or results.tracked:
+        text = f"{results.dead_letters:,} dead letters; {results.tracked:,} results are still tracked."
+        return Check(right=False, text=text)
+    return Check(right=True, text="There are no dead letters.")
 
 
 def _failure(job: Job) -> str:

@@ -26,15 +26,22 @@ PAGE_WORKERS = 2
 TRACKER = "tracker run"
 _READY_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 30.0
+_CLONE = Path(__file__).parents[2]
 _MESSAGES = re.compile(r"^tracker_messages_total\{.*\} (\S+)$", re.MULTILINE)
+
+
+def is_clone() -> bool:
+    """Say whether this program runs from a clone of its repository, and is not installed."""
+    return (_CLONE / "pyproject.toml").exists()
 
 
 def examples_folder() -> Path:
     """Return where the example workers are: beside the package in a clone, else in `share`."""
-    clone = Path(__file__).parents[2]
-    if (clone / "pyproject.toml").exists():
-        return clone / "examples"
-    return Path(sysconfig.get_path("data"), "share", "job-tracker", "examples")
+    return (
+        _CLONE / "examples"
+        if is_clone()
+        else Path(sysconfig.get_path("data"), "share", "job-tracker", "examples")
+    )
 
 
 class Processes:
@@ -73,10 +80,17 @@ class Processes:
         for name, child in self._children.items():
             if child.poll() is not None:
                 self.keep_logs = True
-                raise DemoError(f"{name} has ended with status {child.returncode}; {self._last_words(name)}")
+                status = child.returncode
+                raise DemoError(
+                    f"{name} has ended with status {status}; {self._last_words(name)} (logs: {self.logs})"
+                )
 
     def messages(self) -> int | None:
-        """Return how many messages have passed the tracker, by its metrics; None: it does not say."""
+        """Return how many messages have passed the tracker, by its metrics; None: it does not say.
+
+        Raise DemoError if one of the processes has ended.
+        """
+        self.check()
         text = self._get("/metrics")
         return None if text is None else sum(int(float(count)) for count in _MESSAGES.findall(text))
 

@@ -24,7 +24,10 @@ _STYLES = {
     JobStatus.CANCELLED: "magenta",
     JobStatus.COMPLETED: "green",
 }
-_BAR_WIDTH = 32
+_OTHER_COLUMNS = 70  # that the live table needs beside the bar
+_ROOM_FOR_ALL = 120  # columns; a narrower table does without what there was to see
+_COLUMNS = ("JOB", "", "STATUS", "%", "PAGES", "ARRIVED", "ENDED AT", "FAILURE")
+_NUMBERS = frozenset(_COLUMNS[3:7])
 
 
 class Screen(Protocol):
@@ -32,6 +35,9 @@ class Screen(Protocol):
 
     def say(self, text: str) -> None:
         """Show a sentence."""
+
+    def working(self, text: str) -> AbstractContextManager[object]:
+        """Show what takes a while, as long as it does."""
 
     def watching(self, jobs: Sequence[DemoJob]) -> AbstractContextManager[object]:
         """Return what `show` is to be called within."""
@@ -56,6 +62,10 @@ class Terminal:
         """Print a sentence, above the bars if there are any."""
         self._console.print(text, highlight=False, markup=False)
 
+    def working(self, text: str) -> AbstractContextManager[object]:
+        """Turn a wheel."""
+        return self._console.status(Text(text))
+
     def watching(self, jobs: Sequence[DemoJob]) -> AbstractContextManager[object]:
         """Show bars until the context ends; they go then, and make room for the table."""
         self._jobs = jobs
@@ -65,51 +75,53 @@ class Terminal:
 
     def show(self, found: Mapping[str, Job], speed: Speed) -> None:
         """Move the bars."""
-        table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-        for column in ("JOB", "", "%", "PAGES", "STATUS"):
-            table.add_column(
-                column, justify="right" if column in "%PAGES" and column else "left", no_wrap=True
-            )
+        if self._live is None:
+            return
+        table = _table()
+        table.add_column("JOB", no_wrap=True)
+        table.add_column("", no_wrap=True, style="dim")
+        table.add_column("", no_wrap=True)
+        table.add_column("%", justify="right", no_wrap=True)
+        table.add_column("STATUS", no_wrap=True)
         for job in self._jobs:
             seen = found[job.id]
             style = _STYLES[seen.status]
-            bar = ProgressBar(
-                total=100,
-                completed=seen.percentage_complete,
-                width=_BAR_WIDTH,
-                complete_style=style,
-                finished_style=style,
-            )
             status = Text(self._status(job, seen), style=style)
-            table.add_row(job.id, bar, f"{seen.percentage_complete:.1f}", f"{job.pages:,}", status)
-        rate = Text.assemble(
-            "\n", (f"{speed.messages:,}", "bold"), " messages, ", (f"{speed.now:,.0f}", "bold"), " a second"
-        )
-        if self._live is not None:
-            self._live.update(Group("", table, rate))
+            table.add_row(
+                job.id, job.about, self._bar(seen, style), f"{seen.percentage_complete:.1f}", status
+            )
+        messages = Text.assemble((f"{speed.messages:,}", "bold"), " messages through the tracker, ")
+        rate = Text.assemble((f"{speed.now:,.0f}", "bold"), " a second")
+        self._live.update(Group("", table, "", messages + rate))
 
     def finish(self, rows: Sequence[Row], checks: Sequence[Check]) -> None:
         """Print the table, and the checks."""
-        table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+        table = _table()
         for name in _COLUMNS:
-            numbers = name in ("%", "ARRIVED", "PAGES", "ENDED AFTER")
-            table.add_column(name, justify="right" if numbers else "left", overflow="fold", no_wrap=numbers)
+            number = name in _NUMBERS
+            table.add_column(name, justify="right" if number else "left", no_wrap=name != "FAILURE")
+        roomy = self._console.width >= _ROOM_FOR_ALL
         for row in rows:
             cells = [Text(cell) for cell in _cells(row)]
-            cells[_COLUMNS.index("STATUS")].stylize(_STYLES[row.status])
+            cells[1] = Text(row.about if roomy else "", style="dim")
+            cells[2].stylize(_STYLES[row.status])
             table.add_row(*cells)
-        self._console.print("", table, "")
+        marks = Table.grid(padding=(0, 2, 0, 0))
         for check in checks:
-            mark = ("right", "green") if check.right else ("WRONG", "bold red")
-            self._console.print(Text.assemble(mark, "  ", check.text))
+            mark = Text("ok", style="green") if check.right else Text("WRONG", style="bold red")
+            marks.add_row(mark, Text(check.text))
+        self._console.print("", table, "", marks)
+
+    def _bar(self, seen: Job, style: str) -> ProgressBar:
+        width = min(40, max(8, self._console.width - _OTHER_COLUMNS))
+        done = seen.percentage_complete
+        return ProgressBar(100, done, width, complete_style=style, finished_style=style)
 
     def _status(self, job: DemoJob, seen: Job) -> str:
         if seen.status is not JobStatus.WAITING:
             return seen.status
-        if seen.prerequisite_job_ids:
-            return f"waits for {', '.join(seen.prerequisite_job_ids)}"
         left_s = self._submitted_s + job.delay_s - time.monotonic()
-        return f"starts in {left_s:.0f} s" if left_s >= 0.5 else "starting"
+        return f"in {left_s:.0f} s" if left_s >= 0.5 else seen.status
 
 
 class Lines:
@@ -124,6 +136,11 @@ class Lines:
     def say(self, text: str) -> None:
         """Print a sentence."""
         print(text, flush=True)
+
+    def working(self, text: str) -> AbstractContextManager[object]:
+        """Print the sentence."""
+        self.say(text)
+        return nullcontext()
 
     def watching(self, jobs: Sequence[DemoJob]) -> AbstractContextManager[object]:
         """Begin: all jobs wait."""
@@ -141,10 +158,8 @@ class Lines:
         if time.monotonic() >= self._next_s:
             self._next_s += self._INTERVAL_S
             ended = sum(status.ended for status in self._known.values())
-            self.say(
-                f"{ended} of {len(self._known)} jobs have ended; {speed.messages:,} messages,"
-                f" {speed.now:,.0f} a second"
-            )
+            done = f"{ended} of {len(self._known)} jobs have ended"
+            self.say(f"{done}; {speed.messages:,} messages, {speed.now:,.0f} a second")
 
     def finish(self, rows: Sequence[Row], checks: Sequence[Check]) -> None:
         """Print the table, aligned, and the checks."""
@@ -152,11 +167,14 @@ class Lines:
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         self.say("")
         for line in lines:
-            cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+            cells = [
+                cell.rjust(width) if name in _NUMBERS else cell.ljust(width)
+                for name, cell, width in zip(_COLUMNS, line, widths, strict=True)
+            ]
             self.say("  ".join(cells).rstrip())
         self.say("")
         for check in checks:
-            self.say(f"{'right' if check.right else 'WRONG'}  {check.text}")
+            self.say(f"{'ok   ' if check.right else 'WRONG'}  {check.text}")
 
 
 def open_screen() -> Screen:
@@ -165,16 +183,16 @@ def open_screen() -> Screen:
     return Terminal(console) if console.is_terminal else Lines()
 
 
-_COLUMNS = ("JOB", "SHOWS", "AFTER", "STATUS", "%", "PAGES", "ARRIVED", "ENDED AFTER", "FAILURE")
+def _table() -> Table:
+    return Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
 
 
 def _cells(row: Row) -> tuple[str, ...]:
     return (
         row.id,
-        row.shows,
-        row.after,
+        row.about,
         str(row.status),
-        f"{row.percentage:.2f}",
+        f"{row.percentage:.1f}",
         f"{row.pages:,}",
         f"{row.arrived:,}",
         f"{row.ended_after_s:.1f} s",

@@ -8,52 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tests.model.poison import KNOWN_TOPICS, TRACKING_TOPICS
-from tests.model.reading import Bad, Record, check_destination
-from tests.model.reading import Rules as ModelRules
+from tests.messages.sorting import sort
+from tests.model.reading import Record
 from tracker.fold.decide import Decisions, decide
 from tracker.fold.job_fold import JobFold
 from tracker.fold.state import BLOCK_CHILDREN, Block, JobState, JobStatus, TaskState, members
 from tracker.identifiers import JobName, child_path, parent_of
-from tracker.messages.batch import Rules, Sorted, sort_batch
+from tracker.messages.batch import Sorted
 from tracker.messages.event import Failure
-from tracker.messages.refusal import Reason, Refused
-
-NOW_MS = 1_700_000_000_000
-
-_MODEL_RULES = ModelRules(TRACKING_TOPICS, known_topics=KNOWN_TOPICS)
-
-
-class KafkaRecord:
-    """A record as confluent_kafka hands it over."""
-
-    def __init__(self, record: Record) -> None:
-        self._record = record
-
-    def topic(self) -> str:
-        return self._record.topic
-
-    def value(self) -> bytes | None:
-        return self._record.value
-
-    def headers(self) -> list[tuple[str, bytes | None]] | None:
-        return list(self._record.headers) or None
-
-
-def refuse_destination(topic: str) -> Refused | None:
-    """Judge a destination as the model does."""
-    try:
-        check_destination(topic, _MODEL_RULES)
-    except Bad as bad:
-        return Refused(Reason(bad.reason), "not there")
-    return None
-
-
-RULES = Rules(TRACKING_TOPICS, refuse_destination, 1_000_000, 10_000)
-
-
-def sort(records: Sequence[Record], rules: Rules = RULES) -> Sorted:
-    return sort_batch([KafkaRecord(record) for record in records], rules, NOW_MS)
 
 
 class TaskRow(NamedTuple):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.fold.memory import sort
+from tests.messages.sorting import sort
 from tests.model.messages import record_of, report, task_message, tracking_report
 from tests.model.reading import Record
 from tracker.fold.decide import decide, decide_again

@@ -4,10 +4,9 @@ Where input contradicts itself (a second last child, one beyond the last) what i
 how it is cut into batches, so there the two are compared with one report in each.
 """
 
-import os
 from random import Random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fold.compare import Both
@@ -27,18 +26,14 @@ from tests.model.histories import (
 from tests.model.messages import record_of
 from tests.model.poison import POISON
 from tests.model.reading import Record
+from tests.profile import THOROUGH
 from tracker.fold.state import JobStatus
-
-EXAMPLES = int(os.environ.get("EXAMPLES_FACTOR", "1"))
-
-settings.register_profile("fold", deadline=None, print_blob=True)
-thorough = settings(settings.get_profile("fold"), max_examples=100 * EXAMPLES)
 
 randoms = st.randoms(use_true_random=False)
 
 
 @given(st.data())
-@thorough
+@THOROUGH
 def test_any_order_repetition_and_batching_end_as_in_the_model(data: st.DataObject) -> None:
     story = data.draw(histories(["completes", "unfinished"])).story
     both = Both("job")
@@ -48,7 +43,7 @@ def test_any_order_repetition_and_batching_end_as_in_the_model(data: st.DataObje
 
 
 @given(st.data())
-@thorough
+@THOROUGH
 def test_the_completing_record_is_the_models(data: st.DataObject) -> None:
     history = data.draw(histories(["completes"]))
     story = history.story
@@ -66,7 +61,7 @@ def test_the_completing_record_is_the_models(data: st.DataObject) -> None:
 
 
 @given(histories(), randoms)
-@thorough
+@THOROUGH
 def test_a_job_that_fails_and_is_repaired_is_as_in_the_model_after_every_batch(
     history: History, random: Random
 ) -> None:
@@ -78,7 +73,7 @@ def test_a_job_that_fails_and_is_repaired_is_as_in_the_model_after_every_batch(
 
 
 @given(randoms, st.integers(1, 12))
-@thorough
+@THOROUGH
 def test_failures_told_by_messages_and_events_are_as_in_the_model(random: Random, size: int) -> None:
     both = Both("job")
     tree = make_tree(random, size, sparse=random.random() < 0.3)
@@ -95,7 +90,7 @@ def test_failures_told_by_messages_and_events_are_as_in_the_model(random: Random
 
 
 @given(randoms, st.integers(1, 30))
-@thorough
+@THOROUGH
 def test_whatever_is_told_one_by_one_is_as_in_the_model(random: Random, count: int) -> None:
     both = Both("job")
     for _ in range(count):
@@ -104,7 +99,7 @@ def test_whatever_is_told_one_by_one_is_as_in_the_model(random: Random, count: i
 
 
 @given(randoms, st.integers(1, 60))
-@thorough
+@THOROUGH
 def test_rows_agree_whatever_is_told_in_a_batch(random: Random, count: int) -> None:
     both = Both("job")
     told = [anything(random) for _ in range(count)]
@@ -129,7 +124,7 @@ def anything(random: Random) -> Told:
 
 
 @given(randoms)
-@thorough
+@THOROUGH
 def test_many_jobs_commands_and_bad_records_in_one_batch_are_kept_apart(random: Random) -> None:
     jobs = [f"job-{number}" for number in range(random.randint(1, 5))]
     both = Both(*jobs)

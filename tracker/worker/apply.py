@@ -322,8 +322,9 @@ def _folds(batch: Sorted, jobs: Mapping[JobName, JobState]) -> list[JobFold]:
 
 
 def _has_failed(fold: JobFold) -> bool:
-    """Tell whether the batch has failed the job, even if its task was repaired in the same batch, or more of it."""
-    return fold.status is JobStatus.FAILED and (bool(fold.failures) or fold.job.status is not JobStatus.FAILED)
+    """Tell whether the batch has failed the job, or more of it; the task may be repaired by now."""
+    newly = fold.job.status is not JobStatus.FAILED
+    return fold.status is JobStatus.FAILED and (newly or bool(fold.failures))
 
 
 def _held(part: _Part, decided: Decisions) -> list[HeldMessage]:

@@ -1,0 +1,50 @@
+"""Sorts records as a worker does, with the settings that the list of bad input is written for."""
+
+from collections.abc import Sequence
+
+from tests.model.poison import KNOWN_TOPICS, TRACKING_TOPICS
+from tests.model.reading import Bad, Record, check_destination
+from tests.model.reading import Rules as ModelRules
+from tracker.messages.batch import Rules, Sorted, sort_batch
+from tracker.messages.refusal import Reason, Refused
+
+NOW_MS = 1_700_000_000_000
+MODEL_RULES = ModelRules(TRACKING_TOPICS, known_topics=KNOWN_TOPICS)
+
+
+class KafkaRecord:
+    """A record as confluent_kafka hands it over."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+
+    def topic(self) -> str:
+        return self._record.topic
+
+    def value(self) -> bytes | None:
+        return self._record.value
+
+    def headers(self) -> list[tuple[str, bytes | None]] | None:
+        return list(self._record.headers) or None
+
+
+def refuse_destination(topic: str) -> Refused | None:
+    """Judge a destination as the model does."""
+    try:
+        check_destination(topic, MODEL_RULES)
+    except Bad as bad:
+        return Refused(Reason(bad.reason), "not there")
+    return None
+
+
+RULES = Rules(TRACKING_TOPICS, refuse_destination, 1_000_000, 10_000)
+
+
+def sort(records: Sequence[Record], rules: Rules = RULES) -> Sorted:
+    return sort_batch([KafkaRecord(record) for record in records], rules, NOW_MS)
+
+
+def reasons(batch: Sorted) -> dict[int, str]:
+    """Return why each refused record was, by position."""
+    assert len(dict(batch.refused)) == len(batch.refused)
+    return {position: refused.reason.value for position, refused in batch.refused}

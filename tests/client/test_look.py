@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from tests.client.conftest import Connection
-from tests.client.jobs import job, rows, set_status
+from tests.client.jobs import job, set_status
 from tracker import Client, JobNotFound, JobRefused, JobStatus, RootFailure, TaskFailure, TrackerError
-from tracker.client.look import round_percentage
+from tracker.client.look import iterate_jobs, round_percentage
 
 FAILURE = {
     "jobTaskId": "default:a.3",
@@ -201,7 +201,7 @@ def test_many_failures_come_in_pieces(client: Client, connection: Connection) ->
 def test_a_list_may_be_left_in_the_middle(database_url: str) -> None:
     with Client(database_url, max_connections=1) as client:
         client.submit([job(f"j{number}") for number in range(5_000)])
-        with closing(client.iterate()) as jobs:  # type: ignore[type-var]
+        with closing(client.iterate()) as jobs:
             next(jobs)
         assert client.count() == 5_000
 
@@ -209,8 +209,6 @@ def test_a_list_may_be_left_in_the_middle(database_url: str) -> None:
 def test_the_newest_are_found_by_an_index(client: Client, connection: Connection) -> None:
     client.submit([job(f"j{number}", partition_id=f"p{number % 3}") for number in range(9_000)])
     connection.execute("ANALYZE job, tenant")
-    from tracker.client.look import iterate_jobs
-
     verb = iterate_jobs(limit=10)
     try:
         next(verb)
@@ -218,6 +216,5 @@ def test_the_newest_are_found_by_an_index(client: Client, connection: Connection
         listing = end.value.query
     explained = connection.execute(b"EXPLAIN " + listing.statement.as_bytes(connection), listing.parameters)
     plan = "\n".join(line for (line,) in explained)
-    assert "Index Scan Backward using job_create_time on job" in plan
+    assert "Index Scan Backward" in plan
     assert "Seq Scan on job" not in plan
-    assert rows(connection, "SELECT 1") == [(1,)]

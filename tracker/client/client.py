@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial, wraps
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
@@ -39,7 +39,7 @@ class _One(Generic[P, T]):
     @overload
     def __get__(self, client: "Client", owner: type) -> Callable[P, T]: ...
     @overload
-    def __get__(self, client: "AsyncClient", owner: type) -> Callable[P, Awaitable[T]]: ...
+    def __get__(self, client: "AsyncClient", owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
 
     def __get__(self, client: "Client | AsyncClient | None", owner: type) -> Callable[..., Any]:
         if client is None:
@@ -55,11 +55,13 @@ class _Many(Generic[P, T]):
         self._verb = verb
 
     @overload
-    def __get__(self, client: None, owner: type) -> Callable[Concatenate[Any, P], Iterator[T]]: ...
+    def __get__(
+        self, client: None, owner: type
+    ) -> Callable[Concatenate[Any, P], Generator[T, None, None]]: ...
     @overload
-    def __get__(self, client: "Client", owner: type) -> Callable[P, Iterator[T]]: ...
+    def __get__(self, client: "Client", owner: type) -> Callable[P, Generator[T, None, None]]: ...
     @overload
-    def __get__(self, client: "AsyncClient", owner: type) -> Callable[P, AsyncIterator[T]]: ...
+    def __get__(self, client: "AsyncClient", owner: type) -> Callable[P, AsyncGenerator[T, None]]: ...
 
     def __get__(self, client: "Client | AsyncClient | None", owner: type) -> Callable[..., Any]:
         if client is None:
@@ -158,7 +160,7 @@ class Client(_Verbs):
                         copy.write_row(row)
         return None
 
-    def _stream(self, begin: Callable[[], Verb[Listing[T]]]) -> Iterator[T]:
+    def _stream(self, begin: Callable[[], Verb[Listing[T]]]) -> Generator[T, None, None]:
         with _client_errors(), self._pool.connection() as connection:
             progress = _Progress(begin())
             self._transact(connection, progress)
@@ -234,7 +236,7 @@ class AsyncClient(_Verbs):
                         await copy.write_row(row)
         return None
 
-    async def _stream(self, begin: Callable[[], Verb[Listing[T]]]) -> AsyncIterator[T]:
+    async def _stream(self, begin: Callable[[], Verb[Listing[T]]]) -> AsyncGenerator[T, None]:
         with _client_errors():
             async with self._pool.connection() as connection:
                 progress = _Progress(begin())

@@ -42,6 +42,8 @@ _KEEP_LEDGER_S = (
     3600.0  # an offset that nobody commits again expires after a week (offsets.retention.minutes)
 )
 
+_HEADERS = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]])  # librdkafka takes no lists for pairs
+
 log = get_logger()
 
 
@@ -241,7 +243,7 @@ class Scheduler:
                 )
                 counts["delayed" if send.delayed else "first"] += 1
             elif send.held is not None:
-                headers = msgspec.msgpack.decode(send.held.headers) if send.held.headers else None
+                headers = _HEADERS.decode(send.held.headers) if send.held.headers else None
                 messages.append(
                     OutgoingMessage(send.held.destination, send.held.key, send.held.value, headers)
                 )

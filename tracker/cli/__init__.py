@@ -6,7 +6,7 @@ import sys
 import typer
 
 from tracker import __version__
-from tracker.cli import config, demo, job, migrate, partition, run, stack, topics
+from tracker.cli import adopt, config, demo, job, migrate, partition, run, stack, topics
 from tracker.cli.output import sentence
 from tracker.errors import SettingsError, TrackerError, WaitTimedOut
 
@@ -26,6 +26,7 @@ app.command("migrate")(migrate.migrate)
 app.command("topics")(topics.topics)
 app.command("config")(config.config)
 app.command("run")(run.run)
+app.command("adopt")(adopt.adopt)
 app.command("demo")(demo.demo)
 
 

@@ -17,7 +17,7 @@ _read_object = msgspec.json.Decoder(OpaqueObject).decode
 def without_tracking(value: bytes) -> bytes:
     """Return the task message with ``null`` for its `tracking`, the rest byte for byte.
 
-    `value` is known to be a JSON object.
+    `value` is known to be a JSON object in which `tracking` is an object.
     """
     found = _only_tracking(value)
     if found is not None:

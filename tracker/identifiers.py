@@ -52,6 +52,11 @@ class TaskName(NamedTuple):
     path: str
     steps: tuple[Step, ...]
 
+    def parent(self) -> "TaskName":
+        """Return the name of the parent; the job itself has none."""
+        *above, step = self.steps
+        return TaskName(self.job, step.parent_path, tuple(above))
+
 
 def parse_job_name(text: str) -> JobName:
     """Read ``partitionId:jobId``, or ``jobId`` in the partition ``default``.

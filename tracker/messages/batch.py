@@ -20,6 +20,7 @@ from tracker.identifiers import (
 )
 from tracker.messages.event import (
     Failed,
+    Failure,
     Report,
     Retry,
     decode_event,
@@ -34,7 +35,6 @@ from tracker.messages.task_message import (
     REJECTED_HEADER,
     RETRY_HEADER,
     TaskMessage,
-    Tracking,
     decode_message,
 )
 from tracker.messages.tracking import without_tracking
@@ -195,10 +195,19 @@ class _Sorter:
                 return
             if refused is not None:
                 raise refused
-        if tracking is None or tracking.jobTaskId is None:
+        if tracking is None:
             self.sorted.untracked += 1
-        elif self._place_proxied(position, record, message, tracking):
-            value = without_tracking(value)
+        else:
+            track_to = tracking.trackTo
+            ends_here = to == track_to or (
+                to is not None and track_to is not None and to.lower() == track_to.lower()
+            )
+            if tracking.jobTaskId is None:
+                self.sorted.untracked += 1
+            else:
+                self._place_proxied(position, record, message, tracking.jobTaskId, ends_here=ends_here)
+            if ends_here and to is not None:
+                value = without_tracking(value)
         self.sorted.destinations[position] = to
         self.sorted.values[position] = value
 
@@ -222,15 +231,13 @@ class _Sorter:
             else:
                 self.sorted.work_of(report.task.job).event_reports.append((position, report))
 
-    def _place_proxied(self, position: int, record: Record, message: TaskMessage, tracking: Tracking) -> bool:
-        """Note what the message reports; return whether its tracking is to be cut out."""
-        to, track_to, job_task_id = message.to, tracking.trackTo, tracking.jobTaskId or ""
-        ends_here = to == track_to or (
-            to is not None and track_to is not None and to.lower() == track_to.lower()
-        )
+    def _place_proxied(
+        self, position: int, record: Record, message: TaskMessage, job_task_id: str, *, ends_here: bool
+    ) -> None:
+        """Note what the message reports."""
         if message.taskStatus not in DONE_STATUSES:
             self._place_unusual(position, record, message, task_name(job_task_id), ends_here=ends_here)
-            return ends_here and to is not None
+            return
         head, dot, index = job_task_id.rpartition(".")
         siblings = self.siblings.get(head)
         if siblings is None or len(job_task_id) > MAX_JOB_TASK_ID_CHARS:
@@ -238,15 +245,14 @@ class _Sorter:
             if not dot:
                 work = self.sorted.work_of(name.job)
                 (work.job_completed_positions if ends_here else work.open_positions).append(position)
-                return ends_here and to is not None
-            siblings = self.siblings[head] = Siblings(task_name(head))
+                return
+            siblings = self.siblings[head] = Siblings(name.parent())
         if ends_here:
             siblings.completed_texts.append(index)
             siblings.completed_positions.append(position)
         else:
             siblings.open_texts.append(index)
             siblings.open_positions.append(position)
-        return ends_here and to is not None
 
     def _place_unusual(
         self, position: int, record: Record, message: TaskMessage, task: TaskName, *, ends_here: bool
@@ -257,23 +263,22 @@ class _Sorter:
         if failure is None:
             self.sorted.retries += 1
         else:
-            limit = self.rules.max_failure_chars
-            details = make_failure(failure[0], self.now_ms, _source(message), failure[1], limit)
-            work.reports.append((position, Failed(task, details)))
+            work.reports.append((position, Failed(task, failure)))
         (work.ending_positions if ends_here else work.open_positions).append(position)
 
-    def _failure_of(self, record: Record, message: TaskMessage) -> tuple[str, str] | None:
-        """Return the failure's ID and text, or None where the task is to be tried again."""
+    def _failure_of(self, record: Record, message: TaskMessage) -> Failure | None:
+        """Return the details of the failure, or None where the task is to be tried again."""
         if message.taskStatus in FAILED_STATUSES:
+            failure_id = str(message.taskStatus)
             data = task_data_bytes(message.taskData) if message.taskData is not None else b""
-            return str(message.taskStatus), data.decode("utf-8", "replace")
-        headers = dict(record.headers() or ())
-        if REJECTED_HEADER not in headers:
-            return None
-        reason = (headers[REJECTED_HEADER] or b"").decode("utf-8", "replace")
-        retries = (headers.get(RETRY_HEADER) or b"0").decode("utf-8", "replace")
-        times = int(retries) if retries.isascii() and retries.isdecimal() and len(retries) < 19 else 0
-        return REJECTED_HEADER, f"{reason}. Execution of this job task was retried {times} times."
+            text = data.decode("utf-8", "replace")
+        else:
+            headers = dict(record.headers() or ())
+            if REJECTED_HEADER not in headers:
+                return None
+            failure_id = REJECTED_HEADER
+            text = _rejection(headers[REJECTED_HEADER] or b"", headers.get(RETRY_HEADER) or b"")
+        return make_failure(failure_id, self.now_ms, _source(message), text, self.rules.max_failure_chars)
 
     def _finish(self, siblings: Siblings) -> None:
         """Read the indexes of a whole group, and hand it to its job."""
@@ -311,6 +316,11 @@ class _Sorter:
         self.sorted.destinations[position] = None
         self.sorted.values[position] = None
         self.sorted.refused.append((position, refused))
+
+
+def _rejection(reason: bytes, retries: bytes) -> str:
+    times = int(retries) if retries.isdigit() and len(retries) < 19 else 0
+    return f"{reason.decode('utf-8', 'replace')}. Execution of this job task was retried {times} times."
 
 
 def _source(message: TaskMessage) -> str:

@@ -154,7 +154,7 @@ def _cut(text: str, max_chars: int) -> str:
     if len(text) <= max_chars:
         return text
     note = f"… (cut: {len(text):,} characters)"
-    return text[: max(0, max_chars - len(note))] + note
+    return (text[: max(0, max_chars - len(note))] + note)[:max_chars]
 
 
 def _report(report: _TrackingReport, now_ms: int, max_failure_chars: int) -> Report:

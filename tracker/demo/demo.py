@@ -11,7 +11,7 @@ from tracker import Client, Job
 from tracker.demo.jobs import DemoError, DemoJob, demo_jobs
 from tracker.demo.outcome import Check, checks, rows
 from tracker.demo.processes import PAGE_WORKERS, Processes
-from tracker.demo.results import Results
+from tracker.demo.results import Reader
 from tracker.demo.screen import Screen
 from tracker.demo.servers import Servers, demo_servers
 from tracker.demo.watching import Speed, watch
@@ -75,7 +75,7 @@ def _run_jobs(servers: Servers, processes: Processes, options: DemoOptions, scre
     """Run the jobs, show what happens, and say whether it was right."""
     jobs = demo_jobs(options.pages)
     pages = sum(job.pages for job in jobs)
-    with Client(servers.database_url, max_connections=1) as client, Results(servers) as results:
+    with Client(servers.database_url, max_connections=1) as client, Reader(servers) as reader:
         client.submit([job.to_submit(servers.names) for job in jobs])
         began_s = time.monotonic()
         screen.say(
@@ -85,8 +85,8 @@ def _run_jobs(servers: Servers, processes: Processes, options: DemoOptions, scre
         with screen.watching(jobs):
             found, speed = watch(client, jobs, processes.messages, screen.show, screen.say)
         took_s = time.monotonic() - began_s
-        verdict = _judge(jobs, found, processes, results)
-        screen.finish(list(rows(jobs, found, results)), verdict)
+        verdict = _judge(jobs, found, processes, reader)
+        screen.finish(list(rows(jobs, found, reader.arrived)), verdict)
     screen.say(f"\n{_speed_text(speed, took_s)}")
     right = all(check.right for check in verdict)
     if not right:
@@ -96,16 +96,16 @@ def _run_jobs(servers: Servers, processes: Processes, options: DemoOptions, scre
 
 
 def _judge(
-    jobs: Sequence[DemoJob], found: Mapping[str, Job], processes: Processes, results: Results
+    jobs: Sequence[DemoJob], found: Mapping[str, Job], processes: Processes, reader: Reader
 ) -> list[Check]:
     """End the processes, read what has arrived, and compare."""
     # Jobs complete in the database first; their last messages follow at once.
     expected = sum(job.pages for job in jobs if found[job.id].percentage_complete == 100)
-    results.read_until(lambda: results.pages.total() >= expected, _RESULTS_TIMEOUT_S)
+    reader.read_until(lambda: reader.arrived.pages.total() >= expected, _RESULTS_TIMEOUT_S)
     troubles = processes.stop()
-    if not results.read_to_end(_RESULTS_TIMEOUT_S):
+    if not reader.read_to_end(_RESULTS_TIMEOUT_S):
         troubles.append(f"The results could not be read within {_RESULTS_TIMEOUT_S:.0f} s.")
-    return list(checks(jobs, found, results, troubles))
+    return list(checks(jobs, found, reader.arrived, troubles))
 
 
 def _speed_text(speed: Speed, took_s: float) -> str:

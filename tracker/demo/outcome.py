@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tracker import Job, JobStatus, RootFailure
 from tracker.demo.jobs import DemoJob
-from tracker.demo.results import Results
+from tracker.demo.results import Arrived
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Row:
     failure: str
 
 
-def rows(jobs: Sequence[DemoJob], found: Mapping[str, Job], results: Results) -> Iterator[Row]:
+def rows(jobs: Sequence[DemoJob], found: Mapping[str, Job], arrived: Arrived) -> Iterator[Row]:
     """Yield what became of each job."""
     for job in jobs:
         seen = found[job.id]
@@ -40,23 +40,23 @@ def rows(jobs: Sequence[DemoJob], found: Mapping[str, Job], results: Results) ->
             status=seen.status,
             percentage=seen.percentage_complete,
             pages=job.pages,
-            arrived=results.of(job.id).total(),
+            arrived=arrived.of(job.id).total(),
             ended_after_s=(seen.last_update_time_ms - seen.create_time_ms) / 1000,
             failure=_failure(seen),
         )
 
 
 def checks(
-    jobs: Sequence[DemoJob], found: Mapping[str, Job], results: Results, troubles: Sequence[str]
+    jobs: Sequence[DemoJob], found: Mapping[str, Job], arrived: Arrived, troubles: Sequence[str]
 ) -> Iterator[Check]:
     """Yield each thing that has to be so, and whether it is."""
     yield _check_statuses(jobs, found)
-    yield _check_completed([job for job in jobs if job.expected is JobStatus.COMPLETED], results)
+    yield _check_completed([job for job in jobs if job.expected is JobStatus.COMPLETED], arrived)
     for job in jobs:
         if job.starts and job.expected is not JobStatus.COMPLETED:
-            yield _check_ended_early(job, results)
-    yield _check_never_started([job for job in jobs if not job.starts], results)
-    yield _check_strays(results)
+            yield _check_ended_early(job, arrived)
+    yield _check_never_started([job for job in jobs if not job.starts], arrived)
+    yield _check_strays(arrived)
     yield Check(not troubles, " ".join(troubles) or "All processes ended in order.")
 
 
@@ -69,10 +69,10 @@ def _check_statuses(jobs: Sequence[DemoJob], found: Mapping[str, Job]) -> Check:
     return Check(not wrong, f"{'; '.join(wrong)}." if wrong else "Every job ended as it should.")
 
 
-def _check_completed(jobs: Sequence[DemoJob], results: Results) -> Check:
+def _check_completed(jobs: Sequence[DemoJob], arrived: Arrived) -> Check:
     wrong = []
     for job in jobs:
-        seen = results.of(job.id)
+        seen = arrived.of(job.id)
         missing = sum(page not in seen for page in range(1, job.pages + 1))
         repeated = sum(count > 1 for count in seen.values())
         if missing or repeated or len(seen) > job.pages:
@@ -86,28 +86,28 @@ def _check_completed(jobs: Sequence[DemoJob], results: Results) -> Check:
     )
 
 
-def _check_ended_early(job: DemoJob, results: Results) -> Check:
-    seen = results.of(job.id)
+def _check_ended_early(job: DemoJob, arrived: Arrived) -> Check:
+    seen = arrived.of(job.id)
     stopped = job.pages - len(seen)
     repeated = seen.total() - len(seen)
     right = stopped > 0 and not repeated
     text = f"{job.id}: {len(seen):,} pages arrived, {f'{repeated:,} of them' if repeated else 'none'} twice"
     if job.damaged_page is None:
         return Check(right, f"{text}; {stopped:,} went no further after the cancel.")
-    failures = results.failures[str(job)]
+    failures = arrived.failures[str(job)]
     told = "once" if failures == 1 else f"{failures:,} times"
     return Check(right and failures == 1, f"{text}; the failure of the damaged one arrived {told}.")
 
 
-def _check_never_started(jobs: Sequence[DemoJob], results: Results) -> Check:
-    arrived = sum(results.of(job.id).total() + results.failures[str(job)] for job in jobs)
+def _check_never_started(jobs: Sequence[DemoJob], arrived: Arrived) -> Check:
+    pages = sum(arrived.of(job.id).total() + arrived.failures[str(job)] for job in jobs)
     names = " and ".join(job.id for job in jobs)
-    return Check(not arrived, f"{names}: {arrived:,} pages, since what they waited for has failed.")
+    return Check(not pages, f"{names}: {pages:,} pages, since what they waited for has failed.")
 
 
-def _check_strays(results: Results) -> Check:
-    if results.dead_letters or results.tracked:
-        text = f"{results.dead_letters:,} dead letters; {results.tracked:,} results are still tracked."
+def _check_strays(arrived: Arrived) -> Check:
+    if arrived.dead_letters or arrived.tracked:
+        text = f"{arrived.dead_letters:,} dead letters; {arrived.tracked:,} results are still tracked."
         return Check(right=False, text=text)
     return Check(right=True, text="There are no dead letters.")
 

@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -27,27 +27,51 @@ class _Page(msgspec.Struct):
     page: int
 
 
-class Results:
-    """Reads the results from the beginning, in step with the tracker or behind it."""
+class Arrived:
+    """What has arrived, counted."""
 
-    def __init__(self, servers: Servers) -> None:
-        self.pages: Counter[tuple[str, int]] = Counter()  # (document, page): how often its result has arrived
-        self.failures: Counter[str] = Counter()  # record key: how many tasks have failed
+    def __init__(self) -> None:
+        self.pages: Counter[tuple[str, int]] = Counter()  # (document, page): how often its result came
+        self.failures: Counter[str] = Counter()  # partitionId:jobId: how many results were failures
         self.tracked = 0  # results with which tracking has not ended; there must be none
         self.dead_letters = 0
-        self._dead_letter_topic = servers.names.dead_letters
-        counts = servers.names.kafka_partitions()
+
+    def add(self, key: str, value: bytes) -> None:
+        """Count a result."""
+        result = _decode_result(value)
+        self.tracked += bytes(result.tracking) != b"null"
+        if result.task_status == "RESULT_SUCCESS":
+            page = _decode_page(base64.b64decode(result.task_data))
+            self.pages[page.document, page.page] += 1
+        else:
+            self.failures[key] += 1
+
+    def of(self, document: str) -> Counter[int]:
+        """Return how often each page of a document has arrived."""
+        return Counter({page: count for (name, page), count in self.pages.items() if name == document})
+
+
+_decode_result = msgspec.json.Decoder(_Result).decode
+_decode_page = msgspec.json.Decoder(_Page).decode
+
+
+class Reader:
+    """Reads the results, and counts the dead letters, from the beginning."""
+
+    def __init__(self, servers: Servers) -> None:
+        self.arrived = Arrived()
+        names = servers.names
+        self._dead_letters = names.dead_letters
+        counts = names.kafka_partitions()
         self._next = {
             (topic, number): 0
-            for topic in (servers.names.results, servers.names.dead_letters)
+            for topic in (names.results, names.dead_letters)
             for number in range(counts[topic])
         }
-        self._decode_result = msgspec.json.Decoder(_Result).decode
-        self._decode_page = msgspec.json.Decoder(_Page).decode
         self._consumer = Consumer(
             {
                 "bootstrap.servers": servers.bootstrap_servers,
-                "group.id": f"{servers.names.group}-demo-reader",  # needed, and not used
+                "group.id": f"{names.group}-demo-reader",  # librdkafka wants one; it is not used
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
@@ -66,7 +90,7 @@ class Results:
         return True
 
     def read_to_end(self, timeout_s: float) -> bool:
-        """Read all that is there, of a Kafka to which nobody sends any more; say whether it was in time."""
+        """Read all that is there, when nobody sends any more; say whether it was in time."""
         deadline = time.monotonic() + timeout_s
         ends: set[tuple[str, int]] = set()
         self._assign()  # anew, so that each end is told of
@@ -75,10 +99,6 @@ class Results:
                 return False
             ends |= self._take()
         return True
-
-    def of(self, document: str) -> Counter[int]:
-        """Return how often each page of a document has arrived."""
-        return Counter({page: count for (name, page), count in self.pages.items() if name == document})
 
     def __enter__(self) -> Self:
         return self
@@ -107,17 +127,7 @@ class Results:
         return ends
 
     def _count(self, record: Message) -> None:
-        if record.topic() == self._dead_letter_topic:
-            self.dead_letters += 1
-            return
-        result = self._decode_result(record.value() or b"")
-        self.tracked += bytes(result.tracking) != b"null"
-        if result.task_status == "RESULT_SUCCESS":
-            page = self._decode_page(base64.b64decode(result.task_data))
-            self.pages[page.document, page.page] += 1
+        if record.topic() == self._dead_letters:
+            self.arrived.dead_letters += 1
         else:
-            self.failures[_text(record.key())] += 1
-
-
-def _text(key: Any) -> str:
-    return key.decode() if isinstance(key, bytes) else str(key)
+            self.arrived.add((record.key() or b"").decode(), record.value() or b"")

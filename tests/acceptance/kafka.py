@@ -79,19 +79,23 @@ class Kafka:
     def send(self, records: Iterable[Record], topic: str, kafka_partition: int = -1) -> None:
         """Lay records ready, in their order, by their keys unless told where; return once they are stored."""
         for record in records:
-            while True:
-                try:
-                    self._producer.produce(
-                        topic,
-                        record.value,
-                        record.key,
-                        kafka_partition,
-                        self._on_delivery,
-                        headers=list(record.headers),
-                    )
-                    break
-                except BufferError:
-                    self._producer.poll(0.1)
+            self.produce(record, topic, kafka_partition)
+        self.flush()
+
+    def produce(self, record: Record, topic: str, kafka_partition: int = -1) -> None:
+        """Begin to send a record; `flush` ends it."""
+        headers: Any = list(record.headers)
+        while True:
+            try:
+                self._producer.produce(
+                    topic, record.value, record.key, kafka_partition, self._on_delivery, headers=headers
+                )
+                return
+            except BufferError:
+                self._producer.poll(0.1)
+
+    def flush(self) -> None:
+        """Return once all that was produced is stored."""
         assert self._producer.flush(DEADLINE_S) == 0
         assert not self._refused, self._refused
 

@@ -1,6 +1,12 @@
 -- The task messages to be published with a batch: those that its records have caused, now or in an
 -- attempt whose Kafka transaction did not commit.
-SELECT outbox.tenant_key, outbox.job_key, tenant.partition_id, job.job_id, pending_task.task_classifier, pending_task.task_api_version,
+--
+-- The tenant is looked up, not joined: joined, it offers the planner its key to look jobs up with, and where
+-- it knows nothing of the tables yet it takes that, and reads all the tenant's jobs for each row (10 s for
+-- 10,000 rows, and not 0.1 s).
+SELECT outbox.tenant_key, outbox.job_key,
+       (SELECT tenant.partition_id FROM tenant WHERE tenant.tenant_key = outbox.tenant_key),
+       job.job_id, pending_task.task_classifier, pending_task.task_api_version,
        pending_task.task_data, pending_task.task_pipe, pending_task.target_pipe, pending_task.correlation_id,
        outbox.task_id
 FROM unnest(
@@ -12,6 +18,5 @@ JOIN outbox
 JOIN pending_task
     ON pending_task.tenant_key = outbox.tenant_key AND pending_task.job_key = outbox.job_key
 JOIN job ON job.tenant_key = outbox.tenant_key AND job.job_key = outbox.job_key
-JOIN tenant ON tenant.tenant_key = outbox.tenant_key
 WHERE outbox.held_number = 0
 ORDER BY outbox.source_topic, outbox.source_partition, outbox.source_offset, outbox.tenant_key, outbox.job_key

@@ -80,9 +80,9 @@ class Processes:
         for name, child in self._children.items():
             if child.poll() is not None:
                 self.keep_logs = True
-                status = child.returncode
                 raise DemoError(
-                    f"{name} has ended with status {status}; {self._last_words(name)} (logs: {self.logs})"
+                    f"the process {name} has ended with status {child.returncode};"
+                    f" {self._last_words(name)} (the logs are in {self.logs})"
                 )
 
     def messages(self) -> int | None:
@@ -108,11 +108,11 @@ class Processes:
             try:
                 status = child.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                troubles.append(f"{name} did not end within {_STOP_TIMEOUT_S:.0f} s.")
+                troubles.append(f"The process {name} did not end within {_STOP_TIMEOUT_S:.0f} s.")
                 _kill(child)
                 continue
             if status != 0:
-                troubles.append(f"{name} ended with status {status}; {self._last_words(name)}.")
+                troubles.append(f"The process {name} ended with status {status}; {self._last_words(name)}.")
         self._children.clear()
         return troubles
 
@@ -152,7 +152,9 @@ class Processes:
                 start_new_session=True,  # so that Ctrl-C in a terminal does not reach it
             )
         self._children[name] = child
-        self._watchdog.watch(ProcessIdentity.of(child.pid), signal.SIGTERM)
+        # If this program is killed, the tracker sees off its own processes; the others need no time.
+        fast_stop = signal.SIGTERM if name == TRACKER else signal.SIGKILL
+        self._watchdog.watch(ProcessIdentity.of(child.pid), fast_stop)
 
     def _tracker_environment(self) -> dict[str, str]:
         names = self._servers.names

@@ -131,4 +131,4 @@ def _kafka_errors(what: str) -> Iterator[None]:
     try:
         yield
     except KafkaException as error:
-        raise DemoError(f"the demo's topics could not be {what}: {error.args[0].str()}") from None
+        raise DemoError(f"Kafka has not {what} the demo's topics: {error.args[0].str()}") from None

@@ -17,10 +17,13 @@ from tracker.fold.state import Block, JobState, JobStatus, TaskState
 from tracker.identifiers import JobName
 from tracker.messages.release import Start
 from tracker.store.arrays import encode
-from tracker.store.connect import connect
+from tracker.store.connect import connect_by_index
 from tracker.store.queries import query
 
 TopicPartition = tuple[str, int]
+# A job may be downstream of many failed ones, and is found from each of those that a statement is given; the
+# next statement finds it no more.
+ROOTS_AT_ONCE = 50
 POSTPONED_S = 10  # a job whose topic does not exist is tried again after this long
 
 
@@ -84,12 +87,7 @@ class BatchStore:
         if self._connection is not None and not self._connection.broken and not self._connection.closed:
             return
         self.close()
-        self._connection = connect(self._conninfo, application_name="tracker-worker", autocommit=True)
-        # Every statement here goes from a batch's keys to rows by index. Tables that were empty when a plan
-        # was made are full of rows a second later, long before anything is analysed; a plan that reads a
-        # whole table must not come up.
-        self._connection.execute("SET enable_seqscan = off")
-        self._connection.execute("SET enable_mergejoin = off")
+        self._connection = connect_by_index(self._conninfo, application_name="tracker-worker")
 
     def close(self) -> None:
         """Close the connection; a transaction that is open is rolled back."""
@@ -306,7 +304,9 @@ class BatchStore:
 
     def fail_dependents(self, failed: Sequence[JobState]) -> None:
         """Mark everything downstream of these jobs as failed."""
-        self._run("fail_dependents", [_key(job) for job in failed], "job")
+        for first in range(0, len(failed), ROOTS_AT_ONCE):
+            some = failed[first : first + ROOTS_AT_ONCE]
+            self._run("fail_dependents", [_key(job) for job in some], "job")
 
     def read_outbox(self, ranges: Mapping[TopicPartition, tuple[int, int]]) -> list[Start]:
         """Return the task messages that records in these ranges (first offset, next offset) have caused."""

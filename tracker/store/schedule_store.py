@@ -12,7 +12,7 @@ from tracker.messages.release import Start
 from tracker.store import locks
 from tracker.store.arrays import encode
 from tracker.store.batch_store import POSTPONED_S
-from tracker.store.connect import connect
+from tracker.store.connect import connect_by_index
 from tracker.store.queries import query
 
 CHANNEL = "tracker_scheduler"
@@ -56,7 +56,7 @@ class ScheduleStore:
         if self._connection is not None and not self._connection.broken and not self._connection.closed:
             return False
         self.close()
-        self._connection = connect(self._conninfo, application_name="tracker-scheduler", autocommit=True)
+        self._connection = connect_by_index(self._conninfo, application_name="tracker-scheduler")
         self._connection.execute(f"LISTEN {CHANNEL}")
         return True
 

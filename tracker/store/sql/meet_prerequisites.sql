@@ -15,7 +15,9 @@ WITH completed_job AS (
         AS completed (tenant_key, job_id, topic, kafka_partition, record_offset, correlation_id, place)
 ),
 locked_edge AS (
-    SELECT prerequisite.tenant_key, prerequisite.prerequisite_job_id, prerequisite.job_key, completed_job.place
+    SELECT prerequisite.tenant_key, prerequisite.prerequisite_job_id, prerequisite.job_key,
+           completed_job.topic, completed_job.kafka_partition, completed_job.record_offset,
+           completed_job.correlation_id, completed_job.place
     FROM completed_job
     JOIN prerequisite
         ON prerequisite.tenant_key = completed_job.tenant_key
@@ -29,15 +31,17 @@ met_edge AS (
     WHERE prerequisite.tenant_key = locked_edge.tenant_key
         AND prerequisite.prerequisite_job_id = locked_edge.prerequisite_job_id
         AND prerequisite.job_key = locked_edge.job_key
-    RETURNING prerequisite.tenant_key, prerequisite.job_key, locked_edge.place
+    RETURNING locked_edge.*
 ),
-dependent AS (
-    SELECT tenant_key, job_key, count(*)::integer AS met, max(place) AS place
+dependent AS (  -- with the last of its prerequisites; not joined with it, as that would have no index
+    SELECT DISTINCT ON (tenant_key, job_key)
+           tenant_key, job_key, topic, kafka_partition, record_offset, correlation_id,
+           count(*) OVER (PARTITION BY tenant_key, job_key)::integer AS met
     FROM met_edge
-    GROUP BY tenant_key, job_key
+    ORDER BY tenant_key, job_key, place DESC
 ),
 locked_task AS (
-    SELECT pending_task.tenant_key, pending_task.job_key, dependent.met, dependent.place
+    SELECT dependent.*
     FROM dependent
     JOIN pending_task
         ON pending_task.tenant_key = dependent.tenant_key AND pending_task.job_key = dependent.job_key
@@ -47,7 +51,7 @@ locked_task AS (
 counted_task AS (
     UPDATE pending_task
     SET unmet = pending_task.unmet - locked_task.met,
-        correlation_id = completed_job.correlation_id,
+        correlation_id = locked_task.correlation_id,
         eligible_time = CASE
             WHEN pending_task.unmet = locked_task.met
                 AND (pending_task.delay_s > 0 OR pending_task.paused OR tenant.suspended
@@ -55,12 +59,11 @@ counted_task AS (
             THEN now() + make_interval(secs => pending_task.delay_s)
         END
     FROM locked_task
-    JOIN completed_job ON completed_job.place = locked_task.place
     JOIN job ON job.tenant_key = locked_task.tenant_key AND job.job_key = locked_task.job_key
     JOIN tenant ON tenant.tenant_key = locked_task.tenant_key
     WHERE pending_task.tenant_key = locked_task.tenant_key AND pending_task.job_key = locked_task.job_key
     RETURNING pending_task.tenant_key, pending_task.job_key, pending_task.unmet, pending_task.eligible_time,
-              completed_job.topic, completed_job.kafka_partition, completed_job.record_offset
+              locked_task.topic, locked_task.kafka_partition, locked_task.record_offset
 )
 INSERT INTO outbox (tenant_key, job_key, source_topic, source_partition, source_offset, task_id)
 SELECT tenant_key, job_key, topic, kafka_partition, record_offset, gen_random_uuid()::text

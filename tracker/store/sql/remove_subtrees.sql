@@ -1,5 +1,5 @@
 -- Remove all that is stored below tasks that have completed. In the C collation the paths below '3' are
--- those from '3.' up to, and without, '3/'.
+-- those from '3.' up to, and without, '3/'; and '3' itself and those below it, from '3' up to '3/'.
 WITH completed_task AS (
     SELECT tenant_key, job_key, path, path || '.' AS first_below, path || '/' AS behind_last_below
     FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[], %(paths)b::text[])
@@ -13,9 +13,7 @@ removed_task AS (
 removed_block AS (
     DELETE FROM task_block USING completed_task
     WHERE task_block.tenant_key = completed_task.tenant_key AND task_block.job_key = completed_task.job_key
-        AND (task_block.path = completed_task.path
-            OR (task_block.path >= completed_task.first_below
-                AND task_block.path < completed_task.behind_last_below))
+        AND task_block.path >= completed_task.path AND task_block.path < completed_task.behind_last_below
 )
 DELETE FROM task_failure USING completed_task
 WHERE task_failure.tenant_key = completed_task.tenant_key AND task_failure.job_key = completed_task.job_key

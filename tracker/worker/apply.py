@@ -104,8 +104,8 @@ class Applier:
                 fold.fold()
             clock.lap("fold")
             reach("inside-database-transaction")
+            self._store.hold(_held(new, decided[1]))  # before what drops it: the batch may end the job too
             self._store.store(folds)
-            self._store.hold(_held(new, decided[1]))
             completed = _completed(folds, new.records)
             self._store.meet_prerequisites(completed)
             if self._settings.propagate_failures:

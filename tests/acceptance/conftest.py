@@ -19,12 +19,14 @@ def deploy(bootstrap_servers: str, database_url: str) -> Iterator[Deploy]:
     At the end of the test its processes must stop well, and its database must not contradict itself.
     """
     made: list[Deployment] = []
+    cluster = Kafka(bootstrap_servers)
 
     def make(*, partitions: int = 2, **variables: str) -> Deployment:
         suffix = uuid.uuid4().hex[:12]
         topics = Topics(*(f"{name}-{suffix}" for name in ("tracking", "work", "results", "dead-letters")))
-        kafka = Kafka(bootstrap_servers)
-        kafka.create({topics.tracking: partitions, topics.work: 1, topics.results: 1, topics.dead_letters: 1})
+        cluster.create(
+            {topics.tracking: partitions, topics.work: 1, topics.results: 1, topics.dead_letters: 1}
+        )
         deployment = Deployment(bootstrap_servers, database_url, topics, **variables)
         made.append(deployment)
         return deployment

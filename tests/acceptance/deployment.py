@@ -169,6 +169,9 @@ class Deployment:
             member.lifeline.stopping.set()
         for member in self.workers + self.schedulers:
             member._thread.join(DEADLINE_S)
+        self.workers.clear()
+        self.schedulers.clear()
+        self.kafka.close()
         self.client.close()
         self.database.close()
 
@@ -262,7 +265,8 @@ class Deployment:
 
     def wait_until_sent(self, timeout_s: float = DEADLINE_S) -> None:
         """Wait until all that is to be sent by now has been, and the tracker knows it."""
-        wait_until(lambda: self.rows("due_sends") == [(0,)], "all sent", timeout_s)
+        due = "due_sends" if self.schedulers else "SELECT count(*) FROM outbox"
+        wait_until(lambda: self.rows(due) == [(0,)], "all sent", timeout_s)
 
     def work(self) -> list[Received]:
         """Return what came to the workers' topic."""

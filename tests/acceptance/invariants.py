@@ -109,8 +109,7 @@ def check(deployment: Deployment) -> None:
 def check_at_rest(deployment: Deployment) -> None:
     """Wait until all is processed and sent, and fail if Kafka and the database do not agree on it."""
     deployment.wait_until_processed()
-    if deployment.schedulers or deployment.workers:
-        deployment.wait_until_sent()
+    deployment.wait_until_sent()
     kafka, topics = deployment.kafka, deployment.topics
     applied = {
         (topic, number): behind

@@ -70,6 +70,10 @@ class Kafka:
         )
         self._refused: list[KafkaError] = []
 
+    def close(self) -> None:
+        """Let go of the connections."""
+        del self.admin, self._producer
+
     def create(self, partitions: Mapping[str, int], **config: str) -> None:
         """Make topics, with so many Kafka partitions each."""
         new = [NewTopic(name, num_partitions=count, config=config) for name, count in partitions.items()]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
+from tracker.logs import kafka_logger
 from tracker.messages.refusal import Reason, Refused
 
 _LEGAL = re.compile(r"[a-zA-Z0-9._-]{1,249}")
@@ -31,7 +32,7 @@ class Destinations:
         patterns: Sequence[str],
         retry_wait: Callable[[KafkaException], None],
     ) -> None:
-        self._admin = AdminClient(dict(properties))
+        self._admin = AdminClient(dict(properties), logger=kafka_logger())
         self._own_topics = frozenset(own_topics)
         self._patterns = [re.compile(".*".join(map(re.escape, pattern.split("*")))) for pattern in patterns]
         self._retry_wait = retry_wait

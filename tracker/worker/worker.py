@@ -20,7 +20,7 @@ from tracker.kafka.errors import BatchGivenUp, OffsetsRefused, SlotShared
 from tracker.kafka.producer import BatchProducer
 from tracker.kafka.topics import max_message_bytes, missing_topics, topic_ids
 from tracker.lifeline import ChildStatus, ExitStatus, Lifeline
-from tracker.logs import get_logger
+from tracker.logs import get_logger, kafka_logger
 from tracker.messages.batch import Rules, Sorted, sort_batch
 from tracker.messages.refusal import Reason, Refused
 from tracker.metrics import DATABASE_RETRIES, STAGE_DURATION
@@ -57,7 +57,7 @@ class Worker:
         self._to_commit: dict[TopicPartition, int] = {}  # at least once: delivered, not committed yet
         self._uncleared: dict[TopicPartition, int] = {}  # outbox rows below these offsets are to be removed
 
-        self._admin = AdminClient(dict(settings.kafka_client_properties()))
+        self._admin = AdminClient(dict(settings.kafka_client_properties()), logger=kafka_logger())
         self._destinations = Destinations(
             settings.kafka_client_properties(),
             [*settings.topics, settings.dead_letter_topic],

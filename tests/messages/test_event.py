@@ -19,7 +19,7 @@ NAME = parse_task_name(TASK)
 
 
 def reports_of(value: bytes, max_failure_chars: int = 10_000) -> list[Report]:
-    return decode_event(decode_message(value), NOW_MS, max_failure_chars)
+    return decode_event(decode_message(value)[0], NOW_MS, max_failure_chars)
 
 
 def only_report(*arguments: Any, **fields: Any) -> Report:

@@ -29,7 +29,7 @@ say which of two reasons wins, or what a thing means, this is what was chosen:
 12. A retry count that is no decimal number, or is missing, is 0. A rejection without a value has an empty
     reason.
 13. Of a header that is there twice, the last counts. Of a JSON field that is there twice, the last
-    counts, and all are made null where `tracking` is sent as null.
+    counts, and is made null where `tracking` is sent as null.
 """
 
 import base64
@@ -385,20 +385,19 @@ def failure(failure_id: str, source: str | None, text: str | None, rules: Rules)
 
 
 def with_null_tracking(value: bytes) -> bytes:
-    """Return the same bytes, with the value of the top-level field `tracking` replaced by null."""
+    """Return the same bytes, with the value of the (last) top-level field `tracking` replaced by null."""
     text, decode = value.decode("utf-8"), json.JSONDecoder(parse_int=read_integer).raw_decode
-    at, copied, parts = text.index("{") + 1, 0, []
+    at, first, behind = text.index("{") + 1, 0, 0
     while True:
         at = skip_space(text, at)
         key, at = decode(text, at)
         at = skip_space(text, skip_space(text, at) + 1)  # over the colon
         _, end = decode(text, at)
         if key == "tracking":
-            parts.append(text[copied:at] + "null")
-            copied = end
+            first, behind = at, end
         at = skip_space(text, end)
         if text[at] == "}":
-            return ("".join(parts) + text[copied:]).encode("utf-8")
+            return (text[:first] + "null" + text[behind:]).encode("utf-8")
         at += 1  # over the comma
 
 

@@ -163,7 +163,8 @@ class _Sorter:
         self.now_ms = now_ms
         self.sorted = Sorted(size)
         self.siblings: dict[str, Siblings] = {}
-        self.refused_destinations: dict[str, Refused | None] = {}
+        self.allowed: set[str] = set()  # destinations
+        self.refused_destinations: dict[str, Refused] = {}
 
     def sort(self, records: Sequence[Record]) -> Sorted:
         result = self.sorted
@@ -179,48 +180,54 @@ class _Sorter:
 
     def _place(self, position: int, record: Record) -> None:
         value = record.value()
-        if value is None:
-            raise Refused(Reason.NOT_JSON, "the record has no value")
-        if len(value) > self.rules.max_message_bytes:
-            raise Refused(
-                Reason.TOO_LARGE,
-                f"the value has {len(value):,} bytes; at most {self.rules.max_message_bytes:,} are accepted",
-            )
-        message = decode_message(value)
-        to, tracking = message.to, message.tracking
-        if to is not None:
-            refused = self._refused_destination(to, record)
-            if refused is _EVENT:
-                self._place_event(position, message)
-                return
-            if refused is not None:
-                raise refused
+        if value is None or len(value) > self.rules.max_message_bytes:
+            raise self._unreadable(value)
+        message, tracking = decode_message(value)
+        to = message.to
+        if to is not None and to not in self.allowed and self._is_event(to, record):
+            self._place_event(position, message)
+            return
         if tracking is None:
             self.sorted.untracked += 1
         else:
-            track_to = tracking.trackTo
-            ends_here = to == track_to or (
-                to is not None and track_to is not None and to.lower() == track_to.lower()
-            )
+            ends_here = _same(to, tracking.trackTo)
             if tracking.jobTaskId is None:
                 self.sorted.untracked += 1
+            elif message.taskStatus in DONE_STATUSES:
+                self._place_proxied(position, tracking.jobTaskId, ends_here)
             else:
-                self._place_proxied(position, record, message, tracking.jobTaskId, ends_here=ends_here)
+                self._place_unusual(position, record, message, task_name(tracking.jobTaskId), ends_here)
             if ends_here and to is not None:
-                value = without_tracking(value)
+                value = without_tracking(value, message.tracking)
         self.sorted.destinations[position] = to
         self.sorted.values[position] = value
 
-    def _refused_destination(self, to: str, record: Record) -> "Refused | None":
-        if to in self.refused_destinations:
-            refused = self.refused_destinations[to]
-        else:
-            ours = to.lower() in self.rules.tracking_topics
-            refused = _OUR_TOPIC if ours else self.rules.refuse_destination(to)
+    def _unreadable(self, value: bytes | None) -> Refused:
+        if value is None:
+            return Refused(Reason.NOT_JSON, "the record has no value")
+        return Refused(
+            Reason.TOO_LARGE,
+            f"the value has {len(value):,} bytes; at most {self.rules.max_message_bytes:,} are accepted",
+        )
+
+    def _is_event(self, to: str, record: Record) -> bool:
+        """Return whether a message to a topic that is not (yet) among those allowed is for the tracker.
+
+        :raises Refused: it is not, and nothing may be sent to the topic.
+        """
+        lowered = to.lower()
+        if lowered == (record.topic() or "").lower():
+            return True
+        refused = self.refused_destinations.get(to)
+        if refused is None:
+            refused = (
+                _OUR_TOPIC if lowered in self.rules.tracking_topics else self.rules.refuse_destination(to)
+            )
+        if refused is not None:
             self.refused_destinations[to] = refused
-        if refused is _OUR_TOPIC and to.lower() == (record.topic() or "").lower():
-            return _EVENT
-        return refused
+            raise refused
+        self.allowed.add(to)
+        return False
 
     def _place_event(self, position: int, message: TaskMessage) -> None:
         reports = decode_event(message, self.now_ms, self.rules.max_failure_chars)
@@ -231,13 +238,8 @@ class _Sorter:
             else:
                 self.sorted.work_of(report.task.job).event_reports.append((position, report))
 
-    def _place_proxied(
-        self, position: int, record: Record, message: TaskMessage, job_task_id: str, *, ends_here: bool
-    ) -> None:
-        """Note what the message reports."""
-        if message.taskStatus not in DONE_STATUSES:
-            self._place_unusual(position, record, message, task_name(job_task_id), ends_here=ends_here)
-            return
+    def _place_proxied(self, position: int, job_task_id: str, ends_here: bool) -> None:
+        """Note that a task has completed, or goes on."""
         head, dot, index = job_task_id.rpartition(".")
         siblings = self.siblings.get(head)
         if siblings is None or len(job_task_id) > MAX_JOB_TASK_ID_CHARS:
@@ -255,9 +257,9 @@ class _Sorter:
             siblings.open_positions.append(position)
 
     def _place_unusual(
-        self, position: int, record: Record, message: TaskMessage, task: TaskName, *, ends_here: bool
+        self, position: int, record: Record, message: TaskMessage, task: TaskName, ends_here: bool
     ) -> None:
-        """A failure, a rejection, or a retry."""
+        """Note that a task has failed, was rejected, or is tried again."""
         failure = self._failure_of(record, message)
         work = self.sorted.work_of(task.job)
         if failure is None:
@@ -329,8 +331,12 @@ def _source(message: TaskMessage) -> str:
     return message.sourceInfo.name if message.sourceInfo.name is not None else "Unknown - worker name not set"
 
 
+def _same(one: str | None, other: str | None) -> bool:
+    """Compare topics without case."""
+    return one == other or (one is not None and other is not None and one.lower() == other.lower())
+
+
 _OUR_TOPIC = Refused(
     Reason.DESTINATION_NOT_ALLOWED,
     "the destination is another tracking topic than the one that it was read from",
 )
-_EVENT = Refused(Reason.DESTINATION_NOT_ALLOWED, "")  # a sign, never raised

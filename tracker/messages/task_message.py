@@ -50,34 +50,42 @@ class TaskMessage(msgspec.Struct, gc=False):
     taskStatus: str | None = None
     context: OpaqueObject | None = None
     to: str | None = None
-    tracking: Tracking | None = None
+    tracking: msgspec.Raw = msgspec.Raw(b"null")  # decoded apart, so that it can be found again
     sourceInfo: SourceInfo | None = None
     priority: int | None = None
     correlationId: str | None = None
 
 
 _decode_message = msgspec.json.Decoder(TaskMessage).decode
+_decode_tracking = msgspec.json.Decoder(Tracking | None).decode
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKET = re.compile(rb"[{}\[\]]")
 _NULL_FIELD = re.compile(r"got `null` - at `.*[^\]]`$")  # of an object, not of a list
+_UNDECODABLE = (msgspec.MsgspecError, RecursionError, UnicodeError)
 
 T = TypeVar("T")
 
 
-def decode_message(value: bytes) -> TaskMessage:
-    """Return the message.
+def decode_message(value: bytes) -> tuple[TaskMessage, Tracking | None]:
+    """Return the message, and its tracking where it has one.
 
     :raises Refused: not JSON, not an object, too deep, a field is missing or has another type, or the
         version is newer than this program knows.
     """
-    message = decode_json(_decode_message, value, "the value")
+    try:
+        message = _decode_message(value)
+        tracking = _decode_tracking(message.tracking)
+    except _UNDECODABLE as error:
+        raise _why_undecodable(value, error, "the value") from None
+    if not value.isascii() or b"[" in value or value.count(b"{") > MAX_DEPTH:
+        _require_sound(value, "the value")
     if message.version is not None and message.version > NEWEST_VERSION:
         raise Refused(
             Reason.UNKNOWN_VERSION,
             f"the message has version {message.version}; the newest known is {NEWEST_VERSION}",
         )
-    return message
+    return message, tracking
 
 
 def decode_json(decode: Callable[[bytes], T], value: bytes, what: str) -> T:
@@ -87,14 +95,9 @@ def decode_json(decode: Callable[[bytes], T], value: bytes, what: str) -> T:
     """
     try:
         decoded = decode(value)
-    except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+    except _UNDECODABLE as error:
         raise _why_undecodable(value, error, what) from None
-    # msgspec does not look at what it skips, beyond its grammar. Looking for "[" first saves a second count,
-    # which is slow: 0.3 µs for 800 bytes.
-    if not value.isascii():
-        _require_utf8(value, what)
-    if value.count(b"{") + (value.count(b"[") if b"[" in value else 0) > MAX_DEPTH:
-        _require_shallow(value, what)
+    _require_sound(value, what)
     return decoded
 
 
@@ -102,12 +105,11 @@ def _why_undecodable(value: bytes, error: Exception, what: str) -> Refused:
     """Find what is wrong first of all: msgspec stops at a wrong type before it sees a later syntax error."""
     if not isinstance(error, RecursionError):
         try:
-            _require_utf8(value, what)
+            _require_sound(value, what)
             _decode_members(value)
-            _require_shallow(value, what)
         except Refused as refused:
             return refused
-        except (msgspec.MsgspecError, RecursionError, UnicodeError) as earlier_error:
+        except _UNDECODABLE as earlier_error:
             error = earlier_error
     return _refusal_of(error, what)
 
@@ -128,14 +130,16 @@ def _refusal_of(error: Exception, what: str) -> Refused:
     return Refused(Reason.WRONG_TYPE, f"{what}: {text}")
 
 
-def _require_utf8(value: bytes, what: str) -> None:
-    try:
-        value.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise Refused(Reason.NOT_JSON, f"{what} is not UTF-8: byte {error.start}: {error.reason}") from None
-
-
-def _require_shallow(value: bytes, what: str) -> None:
+def _require_sound(value: bytes, what: str) -> None:
+    """Refuse what msgspec does not notice in what it skips: bytes that are no UTF-8, and depth."""
+    if not value.isascii():
+        try:
+            value.decode("utf-8")
+        except UnicodeDecodeError as error:
+            reason = f"{what} is not UTF-8: byte {error.start}: {error.reason}"
+            raise Refused(Reason.NOT_JSON, reason) from None
+    if value.count(b"{") + value.count(b"[") <= MAX_DEPTH:
+        return
     depth = 0
     for bracket in _BRACKET.finditer(_STRING.sub(b"", value)):
         depth += 1 if bracket[0] in b"{[" else -1

@@ -107,9 +107,8 @@ class Applier:
             self._store.hold(_held(new, decided[1]))  # before what drops it: the batch may end the job too
             self._store.store(folds)
             completed = _completed(folds, new.records)
-            self._store.meet_prerequisites(completed)
-            if self._settings.propagate_failures:
-                self._store.fail_dependents([fold.job for fold in folds if _has_failed(fold)])
+            failed = [fold.job for fold in folds if _has_failed(fold)]
+            self._store.release(completed, failed if self._settings.propagate_failures else [], jobs.values())
             starts = self._starts(batch) if completed or old.records else []
             self._store.advance_progress(self._advanced(batch, progress, new, decided[1]))
             reach("before-database-commit")
@@ -350,7 +349,7 @@ def _completed(folds: list[JobFold], records: list[Message]) -> list[CompletedJo
         if fold.status is JobStatus.COMPLETED:
             record = records[fold.completing_position()]
             (topic, kafka_partition), offset = coordinates(record)
-            correlation_id = decode_message(record.value() or b"").correlationId
+            correlation_id = decode_message(record.value() or b"")[0].correlationId
             encoded = correlation_id.encode() if correlation_id is not None else None
             completed.append(CompletedJob(fold.job, topic, kafka_partition, offset, encoded))
     return completed

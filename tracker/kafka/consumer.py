@@ -247,6 +247,9 @@ class BatchConsumer:
         log.warning("Kafka partitions lost: the group went on without this worker", removed=len(partitions))
 
     def _forget(self, partitions: Sequence[TopicPartition]) -> None:
+        if self._paused:
+            # librdkafka remembers the pause beyond the assignment: they would come back paused, for good.
+            self._consumer.resume(list(partitions))
         for partition in partitions:
             key = partition.topic, partition.partition
             self._positions.pop(key, None)

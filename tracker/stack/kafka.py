@@ -52,6 +52,9 @@ class ClusterPlan:
     heap: str = "1g"
     settings: Mapping[str, str] = field(default_factory=dict)
     java_options: Sequence[str] = ()
+    # Of a second listener of each broker, which sends clients to a proxy in front of it; none by default.
+    proxied_ports: tuple[int, ...] = ()
+    proxy_ports: tuple[int, ...] = ()
     cluster_id: str = field(default_factory=kafka_uuid)
 
     def server_properties(self, node_id: int, data: Path) -> dict[str, str]:
@@ -63,15 +66,19 @@ class ClusterPlan:
         voters = ",".join(
             f"{node}@127.0.0.1:{port}" for node, port in enumerate(self.controller_ports, start=1)
         )
+        listeners, advertised = [clients, controller], [clients]
+        if self.proxy_ports:
+            listeners.append(f"PROXIED://127.0.0.1:{self.proxied_ports[node_id - 1]}")
+            advertised.append(f"PROXIED://127.0.0.1:{self.proxy_ports[node_id - 1]}")
         return {
             "process.roles": "broker,controller",
             "node.id": str(node_id),
             "controller.quorum.voters": voters,
             "controller.listener.names": "CONTROLLER",
-            "listeners": f"{clients},{controller}",
-            "advertised.listeners": clients,
+            "listeners": ",".join(listeners),
+            "advertised.listeners": ",".join(advertised),
             "inter.broker.listener.name": "CLIENTS",
-            "listener.security.protocol.map": "CLIENTS:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listener.security.protocol.map": "CLIENTS:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "log.dirs": str(data),
             "auto.create.topics.enable": "false",
             "default.replication.factor": str(replicas),
@@ -108,6 +115,8 @@ class KafkaBroker:
         self.directory = directory
         self.node_id = node_id
         self.address = f"127.0.0.1:{plan.client_ports[node_id - 1]}"
+        # Where a proxy in front of this broker is to lead to.
+        self.proxied_port = plan.proxied_ports[node_id - 1] if plan.proxied_ports else None
         self._plan = plan
         self._process = ServerProcess(
             f"Kafka broker {node_id}",
@@ -193,7 +202,11 @@ class KafkaBroker:
 
 
 class KafkaCluster:
-    """Brokers that form one cluster, with as many replicas as there are brokers, and two in sync of three."""
+    """Brokers that form one cluster, with as many replicas as there are brokers, and two in sync of three.
+
+    `proxy_ports`: for each broker the port of a proxy that leads to the broker's `proxied_port`. Clients that
+    come that way are told of the other brokers' proxies only, so that all their traffic goes through them.
+    """
 
     def __init__(
         self,
@@ -204,6 +217,7 @@ class KafkaCluster:
         heap: str = "1g",
         settings: Mapping[str, str] | None = None,
         java_options: Sequence[str] = (),
+        proxy_ports: Sequence[int] = (),
         watchdog: Watchdog | None = None,
     ) -> None:
         self._directory = directory
@@ -212,6 +226,7 @@ class KafkaCluster:
         self._heap = heap
         self._settings = settings or {}
         self._java_options = java_options
+        self._proxy_ports = tuple(proxy_ports)
         self._watchdog = watchdog
         self.brokers: tuple[KafkaBroker, ...] = ()
 
@@ -222,14 +237,17 @@ class KafkaCluster:
 
     def launch(self) -> None:
         """Start all brokers with new data on free ports, and return; `wait_until_started` is to follow."""
-        ports = free_ports(2 * self._size)
+        size = self._size
+        ports = free_ports(3 * size if self._proxy_ports else 2 * size)
         plan = ClusterPlan(
             self._software,
-            tuple(ports[: self._size]),
-            tuple(ports[self._size :]),
+            tuple(ports[:size]),
+            tuple(ports[size : 2 * size]),
             self._heap,
             self._settings,
             self._java_options,
+            proxied_ports=tuple(ports[2 * size :]),
+            proxy_ports=self._proxy_ports,
         )
         nodes = range(1, self._size + 1)
         self.brokers = tuple(

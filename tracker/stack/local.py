@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,19 +23,20 @@ class LocalStack:
     Any number of them can run on one machine. `directory` must not exist, or be empty; by default it is a new
     one among the system's temporary files. `stop` removes it with all data in it, and so does the watchdog if
     this program dies before. `bootstrap_servers` and `database_url` name servers that are there already:
-    those are used instead, and never stopped.
+    those are used instead, and never stopped. `kafka_proxy_ports`: see `KafkaCluster`.
 
     Single brokers, and PostgreSQL, can be stopped, killed and started again by way of `brokers` and
     `postgres`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all of them by name, and none needed
         self,
         directory: Path | None = None,
         *,
         brokers: int = 1,
         kafka_heap: str = "1g",
         kafka_settings: Mapping[str, str] | None = None,
+        kafka_proxy_ports: Sequence[int] = (),
         postgres_settings: Mapping[str, str] | None = None,
         bootstrap_servers: str | None = None,
         database_url: str | None = None,
@@ -47,6 +48,7 @@ class LocalStack:
         self._brokers = brokers
         self._kafka_heap = kafka_heap
         self._kafka_settings = kafka_settings
+        self._kafka_proxy_ports = kafka_proxy_ports
         self._postgres_settings = postgres_settings
         self._given_bootstrap_servers = bootstrap_servers
         self._given_database_url = database_url
@@ -151,6 +153,7 @@ class LocalStack:
                 brokers=self._brokers,
                 heap=self._kafka_heap,
                 settings=self._kafka_settings,
+                proxy_ports=self._kafka_proxy_ports,
                 watchdog=self._watchdog,
             )
             self.kafka.launch()

@@ -1,0 +1,328 @@
+"""Whether everything that happened in a round is what had to happen: all the invariants, at rest.
+
+The naive model replays what is found in the tracking topic, in the order in which it was sent, with what
+users did in between. Where the moment of a cancel or delete decides, the checker allows what may be.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+from tests.acceptance import invariants
+from tests.acceptance.kafka import Received
+from tests.faults.round import NUMBER, Round, Step
+from tests.faults.workload import DOOMED, Job
+from tests.model.naive import ENDED, NaiveTracker, Outcome, Refused, gaps
+from tests.model.reading import Record
+
+STATUSES = ("Waiting", "Active", "Paused", "Failed", "Cancelled", "Completed")
+BLOCK = 4_096
+
+JOBS = """
+    SELECT partition_id, job_id, status, percentage FROM job JOIN tenant USING (tenant_key)
+"""
+FAILURES = """
+    SELECT partition_id, job_id, path, failure_id, failure_source, failure_message
+    FROM task_failure JOIN job USING (tenant_key, job_key) JOIN tenant USING (tenant_key)
+"""
+UNMET = """
+    SELECT partition_id, job_id, prerequisite_job_id
+    FROM prerequisite JOIN job USING (tenant_key, job_key) JOIN tenant USING (tenant_key)
+"""
+TASKS = """
+    SELECT partition_id, job_id, path, highest_child
+    FROM task JOIN job USING (tenant_key, job_key) JOIN tenant USING (tenant_key)
+"""
+BLOCKS = """
+    SELECT partition_id, job_id, path, block, completed
+    FROM task_block JOIN job USING (tenant_key, job_key) JOIN tenant USING (tenant_key)
+"""
+
+
+def check(a_round: Round) -> None:
+    """Fail, with the seed and the first problems, unless all invariants hold. To be called at rest."""
+    invariants.check_at_rest(a_round.deployment)
+    checker = Checker(a_round)
+    problems = [*a_round.problems, *checker.problems()]
+    assert not problems, a_round._report("at rest", problems)
+
+
+class Checker:
+    """What a round was, what it should have been, and the differences."""
+
+    def __init__(self, a_round: Round) -> None:
+        self._round = a_round
+        self._topics = a_round.topics
+        kafka = a_round.deployment.kafka
+        self._sent = {_number(record): record for record in kafka.read(self._topics.tracking)}
+        places = self._topics.work, self._topics.results, self._topics.dead_letters
+        self._received = kafka.read(*places)
+        self._outcomes: dict[int, Outcome] = {}
+        self._unsound: list[str] = []
+        self._model = NaiveTracker(
+            a_round.propagate,
+            [self._topics.tracking],
+            dead_letter_topic=self._topics.dead_letters,
+            known_topics=[self._topics.work, self._topics.results],
+        )
+        self._cut_at = {step.job.name: step.before for step in a_round.steps if step.verb in _ENDING}
+        self._replay()
+
+    def problems(self) -> Iterator[str]:
+        """Give everything that is not as it should be."""
+        yield from self._unsound
+        yield from self._reader_differs()
+        yield from self._forwards_differ()
+        yield from self._dead_letters_differ()
+        yield from self._starts_differ()
+        yield from self._order_differs()
+        yield from self._jobs_differ()
+        yield from self._tasks_differ()
+        yield from self._deadlocks()
+
+    # The model
+
+    def _replay(self) -> None:
+        steps = sorted(self._round.steps, key=lambda step: step.before)
+        for number, record in sorted(self._sent.items()):
+            while steps and steps[0].before <= number:
+                self._do(steps.pop(0))
+            self._outcomes[number] = self._process(record)
+        for step in steps:
+            self._do(step)
+        self._model.advance(1_000_000)
+
+    def _do(self, step: Step) -> None:
+        job = step.job
+        try:
+            if step.verb == "create":
+                self._model.create_job(
+                    *job.key,
+                    name=job.name,
+                    prerequisites=job.prerequisites,
+                    delay=job.delay_s,
+                    task_pipe=self._topics.work,
+                    target_pipe=self._topics.results,
+                )
+            elif step.verb == "resume":
+                self._model.pause(*job.key)
+                self._model.resume(*job.key)
+            else:
+                getattr(self._model, step.verb)(*job.key)
+        except Refused:
+            pass  # a paused job may have failed before it was resumed
+
+    def _process(self, record: Received) -> Outcome:
+        if any(job.eligible_at is not None for job in self._model.unsent.values()):
+            self._model.advance(1_000)  # whoever is told of a job with a delay has seen it start
+        job = self._job_of(record)
+        if job is not None and job.key in self._model.unsent:
+            self._unsound.append(f"{job.name} was started before its prerequisites had completed")
+        return self._model.process(Record(record.topic, record.key, record.value, record.headers))
+
+    def _job_of(self, record: Received) -> Job | None:
+        """Return the job that a proxied record belongs to."""
+        try:
+            task = str(record.task)
+        except (ValueError, TypeError, KeyError):
+            return None
+        return self._round.jobs.get(task.partition(".")[0] if ":" in task else "default:" + task)
+
+    # What was sent
+
+    def _reader_differs(self) -> Iterator[str]:
+        along = sorted(self._round.reader.received, key=_place)
+        at_rest = sorted(self._received, key=_place)
+        if along != at_rest:
+            yield (
+                f"the reader that read along saw {len(along)} records, and now there are {len(at_rest)}:"
+                f" {_first_difference(along, at_rest)}"
+            )
+
+    def _forwards_differ(self) -> Iterator[str]:
+        found: dict[int, list[Received]] = defaultdict(list)
+        for record in self._received:
+            if record.topic != self._topics.dead_letters and record.header(NUMBER) is not None:
+                found[_number(record)].append(record)
+        stopped: set[tuple[str, int]] = set()
+        for number, outcome in self._outcomes.items():
+            got = [(each.topic, each.key, each.value, each.headers) for each in found.pop(number, [])]
+            wanted = [tuple(each) for each in outcome.forwarded]
+            sent = self._sent[number]
+            job = self._job_of(sent)
+            if job is not None and job.fate in DOOMED and wanted:
+                # Forwarded until the cancel was seen, and not once more behind that.
+                where = job.name, sent.kafka_partition
+                if got and where in stopped:
+                    yield f"record {number} of {job.name} was forwarded behind one that was not any more"
+                if not got:
+                    stopped.add(where)
+                    continue
+            if got != wanted:
+                yield (
+                    f"record {number} of {job.name if job else 'no job'} ({_fate(job)}) was forwarded"
+                    f" {len(got)} times instead of {len(wanted)}"
+                    + (": not the same bytes" if len(got) == len(wanted) else "")
+                    + f"; it is at {sent.kafka_partition}:{sent.offset}, key {sent.key!r}; model: "
+                    f"dropped {outcome.dropped}, cut at {self._cut_at.get(job.name) if job else None}"
+                )
+        for number in found:
+            yield f"record {number} was forwarded, but never sent"
+
+    def _dead_letters_differ(self) -> Iterator[str]:
+        found: dict[int, list[tuple[object, ...]]] = defaultdict(list)
+        for record in self._received:
+            if record.topic == self._topics.dead_letters:
+                own = tuple(header for header in record.headers if not header[0].startswith("tracker-"))
+                reason = record.header("tracker-error-reason")
+                found[_number(record)].append((reason, record.key, record.value, own))
+        for number, outcome in self._outcomes.items():
+            letter = outcome.dead_letter
+            wanted = [] if letter is None else [(letter.reason, letter.key, letter.value, letter.headers)]
+            got = found.pop(number, [])
+            if got != wanted:
+                yield f"record {number}: dead letters {[each[0] for each in got]}, not {wanted[:1]}"
+        for number in found:
+            yield f"record {number} is a dead letter, but was never sent"
+
+    def _starts_differ(self) -> Iterator[str]:
+        found = Counter[str]()
+        messages: dict[str, Any] = {}
+        for record in self._received:
+            if record.topic != self._topics.dead_letters and record.header(NUMBER) is None:
+                found[record.task] += 1
+                messages[record.task] = _lasting(record.json)
+        for release in self._model.releases:
+            name = f"{release.partition_id}:{release.job_id}"
+            times = found.pop(name, 0)
+            if times != 1 and not (times == 0 and self._round.jobs[name].fate in DOOMED):
+                yield f"{name} ({_fate(self._round.jobs[name])}) was started {times} times instead of once"
+            elif times and messages[name] != _lasting(release.message):
+                yield f"{name} was started with {messages[name]} instead of {_lasting(release.message)}"
+        for name, times in found.items():
+            yield f"{name} was started {times} times, and should not have been"
+
+    def _order_differs(self) -> Iterator[str]:
+        last: dict[tuple[str, int], int] = {}
+        piles: dict[str, list[int]] = defaultdict(list)
+        for record in sorted(self._received, key=_place):
+            if record.header(NUMBER) is None or record.topic == self._topics.dead_letters:
+                continue
+            sent = self._sent[_number(record)]
+            job = self._job_of(sent)
+            if job is not None and job.fate.startswith("paused"):
+                # What was held comes later; but in order, and so does the rest.
+                where = f"{job.name} in {record.topic} from {sent.kafka_partition}"
+                if not _lay(piles[where], sent.offset):
+                    yield f"{where}: {sent.offset} is out of order, and was not held"
+                continue
+            place = record.topic, sent.kafka_partition
+            if sent.offset < last.get(place, -1):
+                yield f"{place}: {sent.offset} ({job.name if job else 'no job'}) comes behind {last[place]}"
+            last[place] = sent.offset
+
+    # What is stored
+
+    def _rows(self, statement: str) -> list[tuple[Any, ...]]:
+        return self._round.deployment.rows(statement)
+
+    def _compared(self) -> set[tuple[str, str]]:
+        """Return the jobs of which all is to be as the model has it."""
+        return {
+            job.key
+            for job in self._round.jobs.values()
+            if job.fate not in DOOMED and self._model.jobs[job.key].propagated_failure is None
+        }
+
+    def _jobs_differ(self) -> Iterator[str]:
+        stored = {(row[0], row[1]): (STATUSES[row[2]], row[3]) for row in self._rows(JOBS)}
+        compared = self._compared()
+        for job in self._round.jobs.values():
+            status, percentage = stored.pop(job.key, (None, 0))
+            wanted = self._model.status(*job.key)
+            if status != wanted:
+                yield f"{job.name} ({_fate(job)}) is {status} instead of {wanted}"
+            elif job.key in compared and percentage != self._model.percentage_millionths(*job.key):
+                wanted_percentage = self._model.percentage_millionths(*job.key)
+                yield f"{job.name} ({_fate(job)}) is at {percentage} instead of {wanted_percentage}"
+        yield from (f"{name} is stored, and was never submitted" for name in stored)
+
+    def _tasks_differ(self) -> Iterator[str]:
+        failures: dict[tuple[str, str], set[tuple[str, ...]]] = defaultdict(set)
+        for row in self._rows(FAILURES):
+            task = ".".join([f"{row[0]}:{row[1]}", *filter(None, [row[2]])])
+            failures[row[0], row[1]].add((task, *row[3:]))
+        unmet: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for row in self._rows(UNMET):
+            unmet[row[0], row[1]].append(row[2])
+        missing = self._missing()
+        for key in self._compared():
+            wanted = {tuple(each.values()) for each in self._model.failures(*key)}
+            if failures[key] != wanted:
+                yield f"{key}: failures {failures[key]} instead of {wanted}"
+            if sorted(unmet[key]) != self._model.unmet_prerequisites(*key):
+                yield f"{key}: waits for {unmet[key]}, not {self._model.unmet_prerequisites(*key)}"
+            if self._model.status(*key) not in ENDED and sorted(missing[key]) != sorted(
+                self._model.missing(*key)
+            ):
+                yield f"{key}: {missing[key]} are missing, not {self._model.missing(*key)}"
+
+    def _missing(self) -> dict[tuple[str, str], list[tuple[str, int, int]]]:
+        done: dict[tuple[str, str, str], set[int]] = defaultdict(set)
+        for partition_id, job_id, path, block, bits in self._rows(BLOCKS):
+            number = int.from_bytes(bits, "little")
+            children = (at for at in range(number.bit_length()) if number >> at & 1)
+            done[partition_id, job_id, path].update(block * BLOCK + at + 1 for at in children)
+        missing: dict[tuple[str, str], list[tuple[str, int, int]]] = defaultdict(list)
+        for partition_id, job_id, path, highest in self._rows(TASKS):
+            name = ".".join([f"{partition_id}:{job_id}", *filter(None, [path])])
+            for first, last in gaps(done[partition_id, job_id, path], highest):
+                missing[partition_id, job_id].append((name, first, last))
+        return missing
+
+    def _deadlocks(self) -> Iterator[str]:
+        postgres = self._round.site.stack.postgres
+        assert postgres is not None
+        [(name,)] = self._rows("SELECT current_database()")
+        for line in postgres.log.read_text(errors="replace").splitlines():
+            if "deadlock detected" in line and name in line:
+                yield line
+
+
+_ENDING = ("cancel", "delete")
+
+
+def _number(record: Received) -> int:
+    return int(record.header(NUMBER) or -1)
+
+
+def _place(record: Received) -> tuple[str, int, int]:
+    return record.topic, record.kafka_partition, record.offset
+
+
+def _fate(job: Job | None) -> str:
+    return "" if job is None else f"{job.plan}{', loose' * job.loose}{', ' * bool(job.fate)}{job.fate}"
+
+
+def _lay(pile: list[int], offset: int) -> bool:
+    """Lay a number on one of two ascending piles; tell whether it fits."""
+    pile.extend([-1] * (2 - len(pile)))
+    fitting = [at for at in (0, 1) if pile[at] < offset]
+    if not fitting:
+        return False
+    pile[max(fitting, key=lambda at: pile[at])] = offset
+    return True
+
+
+def _lasting(message: dict[str, Any]) -> dict[str, Any]:
+    """Leave out of a start what is new each time, and what depends on which prerequisite came last."""
+    kept = {name: value for name, value in message.items() if name not in {"taskId", "correlationId"}}
+    kept["tracking"] = {
+        name: value for name, value in message["tracking"].items() if name != "lastStatusCheckTime"
+    }
+    return {name: value for name, value in kept.items() if value is not None}
+
+
+def _first_difference(one: list[Received], other: list[Received]) -> str:
+    pairs = zip(one, other, strict=False)
+    return next((f"{a[4:]}, {b[4:]}" for a, b in pairs if a != b), "one has more at the end")

@@ -1,0 +1,35 @@
+"""Fixtures of the fault tests: servers behind proxies, and rounds that are played on them."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.round import Round
+from tests.faults.site import Site, site
+
+NewRound = Callable[..., Round]
+
+
+@pytest.fixture(scope="session")
+def one_broker() -> Iterator[Site]:
+    """One broker and PostgreSQL, each behind a proxy."""
+    with site() as made:
+        yield made
+
+
+@pytest.fixture
+def new_round(one_broker: Site, tmp_path: Path) -> Iterator[NewRound]:
+    """Make a round: `new_round(seed=7, TRACKER_BATCH_SIZE="10")`."""
+    made: list[Round] = []
+
+    def make(seed: int = 1, **options: object) -> Round:
+        made.append(Round(one_broker, tmp_path, seed, **options))  # type: ignore[arg-type]
+        return made[-1]
+
+    try:
+        yield make
+    finally:
+        for each in made:
+            each.close()
+            one_broker.drop_database(each.deployment.database_url)

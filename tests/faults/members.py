@@ -1,0 +1,173 @@
+"""The tracker's processes, as the fault tests start, kill, freeze and wake them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.acceptance.kafka import wait_until
+from tests.faults.planted import VARIABLE as PLANTED
+from tracker import failpoints
+from tracker.stack.server import clean_environment
+
+ROOT = Path(__file__).resolve().parents[2]
+TAIL_LINES = 40
+
+
+class Process:
+    """One process of `tests.faults.program`, and its log. `what`: ``run``, ``worker 0`` or ``scheduler``."""
+
+    def __init__(
+        self,
+        what: str,
+        variables: Mapping[str, str],
+        log: Path,
+        *,
+        fail: str = "",
+        bug: str = "",
+        clock_offset_s: int = 0,
+    ) -> None:
+        self.what, self.log = what, log
+        self.failpoints = log.with_suffix(".failpoints")
+        self.failpoints.write_text(fail)
+        environment = clean_environment(
+            **variables,
+            **{failpoints.VARIABLE: str(self.failpoints), PLANTED: bug},
+            CLOCK_OFFSET_S=str(clock_offset_s),
+        )
+        with log.open("ab") as output, _sigterm_held(what != "run"):
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.faults.program", *what.split()],
+                cwd=ROOT,
+                env=environment,
+                stdout=output,
+                stderr=output,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        """The process's ID."""
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return what it has logged."""
+        found = []
+        for line in self.log.read_text(errors="replace").splitlines():
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                found.append({"event": line})
+        return found
+
+    def has_logged(self, event: str, **fields: object) -> bool:
+        """Tell whether it has logged such a line."""
+        wanted = {"event": event, **fields}
+        return any(wanted.items() <= line.items() for line in self.lines())
+
+    def children(self) -> dict[str, int]:
+        """Return the living children of ``run``: name and process ID."""
+        pids: dict[str, int] = {}
+        for line in self.lines():
+            if line["event"] == "child started":
+                pids[line["child"]] = line["pid"]
+            elif line["event"] in {"child ended", "child left"}:
+                pids.pop(line["child"], None)
+        return {name: pid for name, pid in pids.items() if is_alive(pid)}
+
+    def wait_until_frozen(self) -> None:
+        """Wait until it has frozen itself."""
+        wait_until(lambda: state_of(self.pid) == "T" or not self.is_running, f"{self.what} frozen")
+        assert self.is_running, self.tail()
+
+    def wait_for_end(self, timeout_s: float = 60.0) -> int:
+        """Wait until it has ended, and return its exit status; negative for a signal."""
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.what} does not end:\n{self.tail()}") from None
+
+    def freeze(self) -> None:
+        """Stop it where it is."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it at once, as a crash would."""
+        if self.is_running:
+            self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """Ask it to stop; it must end well."""
+        self.thaw()
+        self._process.terminate()
+        status = self.wait_for_end()
+        assert status == 0, f"{self.what} ended with {status}:\n{self.tail()}"
+
+    def end(self) -> None:
+        """End it and its children, at once and whatever has become of them, and wait until they are gone."""
+        children = list(self.children().values()) if self.what == "run" else []
+        self.kill()
+        for pid in children:
+            kill_quietly(pid)
+        assert_gone(children)
+
+    def tail(self) -> str:
+        """Return the last lines of its log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-TAIL_LINES:])
+
+
+@contextmanager
+def _sigterm_held(held: bool) -> Iterator[None]:
+    """Start a process with SIGTERM blocked, as a supervisor does: it waits for it once it is able to."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM} if held else set())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def state_of(pid: int) -> str:
+    """Return the state of a process, as ``ps`` writes it; empty if there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether the process is there, and not just waiting to be buried."""
+    return state_of(pid) not in {"", "Z", "X"}
+
+
+def kill_quietly(pid: int, number: int = signal.SIGKILL) -> bool:
+    """Send a signal to one of our processes that may be gone already; tell whether it was there."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def assert_gone(pids: list[int], timeout_s: float = 10.0) -> None:
+    """Fail if any of these processes stays."""
+    deadline = time.monotonic() + timeout_s
+    while left := [pid for pid in pids if is_alive(pid)]:
+        assert time.monotonic() < deadline, f"processes are left: {left}"
+        time.sleep(0.02)

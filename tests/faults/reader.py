@@ -1,0 +1,133 @@
+"""A reader of committed records that reads along while it happens, and one that looks at offsets."""
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import psycopg
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from tests.acceptance.kafka import Received
+
+Place = tuple[str, int]
+
+_HELD = """
+    SELECT DISTINCT partition_id, job_id
+    FROM held_message JOIN job USING (tenant_key, job_key) JOIN tenant USING (tenant_key)
+"""
+
+
+class Reader:
+    """Reads Kafka partitions from their beginning, on a thread; `on_read` is called there for each record."""
+
+    def __init__(
+        self, bootstrap_servers: str, places: Iterable[Place], on_read: Callable[[Received], None]
+    ) -> None:
+        self.received: list[Received] = []
+        self.positions: dict[Place, int] = {}
+        self._on_read = on_read
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "group.id": "reads-along",
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "auto.offset.reset": "earliest",
+                "fetch.wait.max.ms": 20,
+                "reconnect.backoff.max.ms": 500,
+            }
+        )
+        self._consumer.assign([TopicPartition(*place, 0) for place in places])
+        self._places = [TopicPartition(*place) for place in places]
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="reader", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._closing.set()
+        self._thread.join(30)
+        self._consumer.close()
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            for message in self._consumer.consume(1_000, 0.02):
+                if message.error() is None:
+                    self._take(message)
+            for place in self._consumer.position(self._places):
+                self.positions[place.topic, place.partition] = place.offset
+
+    def _take(self, message: Any) -> None:
+        record = Received(
+            message.topic(),
+            message.key(),
+            message.value(),
+            tuple(message.headers() or ()),
+            message.partition(),
+            message.offset(),
+        )
+        self.received.append(record)
+        self._on_read(record)
+
+
+class Watcher:
+    """Looks again and again at how far the group is, and for which jobs messages are held.
+
+    `turn` counts the looks; what a look finds was so after the look before had ended.
+    """
+
+    def __init__(self, bootstrap_servers: str, group_id: str, places: list[Place], database_url: str) -> None:
+        self.turn = 0
+        self.committed: dict[Place, int] = {}
+        self.held: set[tuple[str, str]] = set()
+        self._places = [TopicPartition(*place) for place in places]
+        self._database_url = database_url
+        self._database: psycopg.Connection[Any] | None = None
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "group.id": group_id,
+                "isolation.level": "read_uncommitted",
+                "reconnect.backoff.max.ms": 500,
+            }
+        )
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._closing.set()
+        self._thread.join(30)
+        self._consumer.close()
+        if self._database is not None:
+            self._database.close()
+
+    @property
+    def processed(self) -> int:
+        """How many records the group is through with."""
+        return sum(max(offset, 0) for offset in self.committed.values())
+
+    def _run(self) -> None:
+        while not self._closing.wait(0.1):
+            try:
+                self._look()
+            except KafkaException:
+                continue  # a broker is away
+            except psycopg.Error:  # so is PostgreSQL
+                if self._database is not None:
+                    self._database.close()
+                self._database = None
+
+    def _look(self) -> None:
+        if self._database is None:
+            self._database = psycopg.connect(
+                self._database_url,
+                autocommit=True,
+                connect_timeout=2,
+                options="-c search_path=tracker -c default_transaction_read_only=off",
+            )
+        found = self._consumer.committed(self._places, timeout=2)
+        committed = {(each.topic, each.partition): each.offset for each in found if each.error is None}
+        held = {(row[0], row[1]) for row in self._database.execute(_HELD)}
+        self.committed |= committed
+        self.held = held
+        self.turn += 1

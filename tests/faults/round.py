@@ -1,0 +1,408 @@
+"""One round: a deployment, the jobs of a seed, and workers that answer as they are told to."""
+
+import random
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple
+
+from confluent_kafka import Producer
+
+from tests.acceptance.deployment import Deployment
+from tests.acceptance.kafka import Received, wait_until
+from tests.faults.members import Process
+from tests.faults.operator import Operator
+from tests.faults.reader import Reader, Watcher
+from tests.faults.site import Site
+from tests.faults.topics import new_topics, readdress
+from tests.faults.workload import DOOMED, Job, Workload
+from tests.model.reading import Record
+from tracker.store.connect import connect
+
+NUMBER = "storm-number"
+"""The header by which a record is known again, wherever it turns up."""
+
+SETTINGS = {
+    "TRACKER_BATCH_SIZE": "200",
+    "TRACKER_KAFKA_CONSUMER_SESSION_TIMEOUT_MS": "2000",
+    "TRACKER_KAFKA_PRODUCER_TRANSACTION_TIMEOUT_MS": "3000",
+    "TRACKER_KAFKA_RECONNECT_BACKOFF_MAX_MS": "500",
+    "TRACKER_LOG_FORMAT": "json",
+}
+
+_LIVE = 24  # jobs that are being told of; more are submitted when there are fewer
+
+
+class Step(NamedTuple):
+    """What was done to a job, and the number of the first record that was sent after it."""
+
+    before: int
+    verb: str
+    job: Job
+
+
+@dataclass
+class _Telling:
+    """How far a job has been told of."""
+
+    job: Job
+    meddle_at: int
+    told: int = 0
+    undelivered: int = 0
+    highest: Counter[int] = field(default_factory=Counter)
+    ready_turn: int | None = None  # of the watcher: a look after it shows what the tail waits for
+
+    @property
+    def at_tail(self) -> bool:
+        return self.told >= len(self.job.body)
+
+    @property
+    def is_over(self) -> bool:
+        return self.told >= len(self.job.body) + len(self.job.tail)
+
+    def next(self) -> Record:
+        records = self.job.body if not self.at_tail else self.job.tail
+        at = self.told if not self.at_tail else self.told - len(self.job.body)
+        self.told += 1
+        return records[at]
+
+
+class Round:
+    """Plays the jobs of a seed on a site, and keeps what the checker needs.
+
+    `start` starts processes; `playing` plays while the block does what it likes to them; `drain` waits for
+    the end of it. `problems` are what was seen to be wrong meanwhile.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        folder: Path,
+        seed: int,
+        *,
+        kafka_partitions: int = 3,
+        propagate: bool = False,
+        bug: str = "",
+        ahead: int = 2_000,
+        **variables: str,
+    ) -> None:
+        self.site, self.seed, self.propagate = site, seed, propagate
+        self.problems: list[str] = []
+        self.steps: list[Step] = []
+        self.jobs: dict[str, Job] = {}
+        self.sent = 0
+        self.processes: list[Process] = []
+        self._folder, self._bug, self._ahead = folder, bug, ahead
+        self.suffix, self.topics = new_topics()
+        self.deployment = self._deploy(kafka_partitions, variables)
+        self.workload = Workload(seed, propagate=propagate)
+        self._random = random.Random(seed)
+        self._started: SimpleQueue[str] = SimpleQueue()
+        self._seen: Counter[tuple[str, str]] = Counter()
+        self._producer = Producer(
+            {
+                "bootstrap.servers": site.bootstrap_servers,
+                "enable.idempotence": True,
+                "linger.ms": 5,
+                "reconnect.backoff.max.ms": 500,
+            }
+        )
+        self._tracking = [(self.topics.tracking, number) for number in range(kafka_partitions)]
+        others = self.topics.work, self.topics.results, self.topics.dead_letters
+        self.reader = Reader(site.bootstrap_servers, [(topic, 0) for topic in others], self._on_read)
+        group_id, url = self.deployment.group_id, self.deployment.database_url
+        self.watcher = Watcher(site.bootstrap_servers, group_id, self._tracking, url)
+        self.operator = Operator(url, self.problems.append)
+
+    def _deploy(self, kafka_partitions: int, variables: dict[str, str]) -> Deployment:
+        topics = self.topics
+        deployment = Deployment(
+            self.site.bootstrap_servers,
+            self.site.new_database(),
+            topics,
+            **(SETTINGS | {"TRACKER_PROPAGATE_FAILURES": str(self.propagate).lower()} | variables),
+        )
+        deployment.kafka.create({topics.tracking: kafka_partitions})
+        deployment.kafka.create({topics.work: 1, topics.results: 1, topics.dead_letters: 1})
+        return deployment
+
+    # Processes
+
+    def start(self, what: str, *, fail: str = "", clock_offset_s: int = 0, **variables: str) -> Process:
+        """Start a process of the tracker, which reaches its servers through the proxies."""
+        through = self.site.variables(self.deployment.database_url)
+        process = Process(
+            what,
+            self.deployment.variables | through | variables,
+            self._folder / f"{what.replace(' ', '-')}-{uuid.uuid4().hex[:6]}.log",
+            fail=fail,
+            bug=self._bug,
+            clock_offset_s=clock_offset_s,
+        )
+        self.processes.append(process)
+        return process
+
+    def wait_for_log(self, process: Process, event: str, **fields: object) -> None:
+        """Wait until a process has logged an event."""
+
+        def logged() -> bool:
+            assert process.is_running, process.tail()
+            return process.has_logged(event, **fields)
+
+        wait_until(logged, f"{process.what}: {event} {fields}")
+
+    def wait_until_all_assigned_to(self, process: Process) -> None:
+        """Wait until a worker has all Kafka partitions."""
+        self.wait_for_log(process, "Kafka partitions assigned", assigned=len(self._tracking))
+
+    def terminate_backends(self, application_name: str) -> int:
+        """End the database sessions of that name; return how many there were."""
+        rows = self.deployment.rows(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name = %s",
+            application_name,
+        )
+        return len(rows)
+
+    def stop(self) -> None:
+        """Stop the processes that run; each must end well."""
+        for process in self.processes:
+            if process.is_running:
+                process.stop()
+
+    def close(self) -> None:
+        """End everything."""
+        for process in self.processes:
+            process.end()
+        self.site.heal()
+        self.operator.close()
+        self.watcher.close()
+        self.reader.close()
+        self.deployment.close()
+
+    # Playing
+
+    @contextmanager
+    def playing(self, messages: int, timeout_s: float = 45.0) -> Iterator[None]:
+        """Play while the block lasts, and until there is no more to play; then the site is healed."""
+        over = threading.Event()
+        errors: list[BaseException] = []
+        player = threading.Thread(target=self._guarded, args=[messages, over, errors], name="player")
+        player.start()
+        try:
+            yield
+            self.site.heal()
+            deadline = time.monotonic() + timeout_s
+            while player.is_alive() and time.monotonic() < deadline and not self.problems:
+                player.join(0.1)
+        finally:
+            over.set()
+            player.join()
+        for error in errors:
+            raise error
+        assert not self.problems, self._report("while it happened", self.problems)
+
+    def _guarded(self, messages: int, over: threading.Event, errors: list[BaseException]) -> None:
+        try:
+            self._play(messages, over)
+        except BaseException as error:  # noqa: BLE001 - raised by whoever waits for it
+            errors.append(error)
+
+    def _play(self, messages: int, over: threading.Event) -> None:
+        waves: Iterator[list[Job]] | None = self.workload.waves(messages)
+        telling: dict[str, _Telling] = {}
+        waiting: set[str] = set()  # submitted, to be started
+        early: list[Job] = []  # paused before they could start
+        while waves is not None or waiting or telling:
+            if over.is_set():
+                waiting_for = sorted(waiting)[:10], sorted(telling)[:10]
+                raise AssertionError(self._report("never started, or never told", map(str, waiting_for)))
+            if waves is not None and len(telling) < _LIVE and len(waiting) < 2 * _LIVE:
+                wave = next(waves, [])
+                self._resume(early)
+                waves = waves if wave else None
+                self._submit(wave, waiting, early)
+            self._take_started(telling, waiting)
+            if not self._tell_some(telling):
+                self._producer.poll(0.02)
+
+    def _submit(self, wave: list[Job], waiting: set[str], early: list[Job]) -> None:
+        for job in wave:
+            self.jobs[job.name] = job
+            self.steps.append(Step(self.sent, "create", job))
+        self.operator.submit(wave, self.topics.work, self.topics.results)
+        for job in wave:
+            if job.runs:
+                waiting.add(job.name)
+            if job.fate == "cancelled-early":
+                self.operator.ask("cancel", job, partial(self._did, "cancel", job))
+            elif job.fate == "paused-early":
+                self.operator.ask("pause", job, lambda: None)
+                early.append(job)
+
+    def _resume(self, early: list[Job]) -> None:
+        for job in early:
+            self.operator.ask("resume", job, partial(self._did, "resume", job))
+        early.clear()
+
+    def _did(self, verb: str, job: Job, telling: _Telling | None = None) -> None:
+        self.steps.append(Step(self.sent, verb, job))
+        if telling is not None:
+            telling.ready_turn = self.watcher.turn + 2
+
+    def _take_started(self, telling: dict[str, _Telling], waiting: set[str]) -> None:
+        while True:
+            try:
+                name = self._started.get_nowait()
+            except Empty:
+                return
+            if name in waiting:
+                waiting.remove(name)
+                job = self.jobs[name]
+                telling[name] = _Telling(job, self._random.randint(0, len(job.body)))
+
+    def _tell_some(self, telling: dict[str, _Telling]) -> bool:
+        room = self._ahead - (self.sent - self.watcher.processed)
+        ready = [each for each in telling.values() if self._may_go_on(each)]
+        for over in [each for each in ready if each.is_over]:
+            ready.remove(over)
+            del telling[over.job.name]
+        for _ in range(min(room, 100)):
+            if not ready:
+                return False
+            each = self._random.choice(ready)
+            self._tell(each)
+            if each.at_tail:  # what comes now may have to wait
+                ready.remove(each)
+            if self._random.random() < 0.01:
+                self._send(self.workload.noise(), None)
+        return room > 0 and bool(ready)
+
+    def _tell(self, each: _Telling) -> None:
+        if each.told == each.meddle_at and not each.at_tail:
+            self._meddle(each)
+        self._send(each.next(), each if each.job.waits_to_end else None)
+        if each.at_tail and each.meddle_at < 0:
+            self._resume_told(each)
+
+    def _resume_told(self, each: _Telling) -> None:
+        if each.job.fate == "paused" and each.ready_turn is None:
+            self.operator.ask("resume", each.job, partial(self._did, "resume", each.job, each))
+
+    def _meddle(self, each: _Telling) -> None:
+        """Begin what is to be done to the job while it is told of."""
+        each.meddle_at = -1
+        if each.job.fate == "paused":
+            self.operator.ask("pause", each.job, lambda: None)
+            if each.at_tail:
+                self._resume_told(each)
+        elif each.job.fate in {"cancelled", "deleted"}:
+            verb = "cancel" if each.job.fate == "cancelled" else "delete"
+            self.operator.ask(verb, each.job, partial(self._did, verb, each.job, each))
+
+    def _may_go_on(self, each: _Telling) -> bool:
+        """Tell whether the next record may be sent; see the head of `workload`."""
+        if not each.at_tail:
+            return True
+        if each.told == each.meddle_at:
+            self._meddle(each)
+        fate = each.job.fate
+        if fate in {"paused", *DOOMED} and (each.ready_turn is None or self.watcher.turn < each.ready_turn):
+            return False
+        if not each.job.waits_to_end:
+            return True
+        return self._is_settled(each)
+
+    def _is_settled(self, each: _Telling) -> bool:
+        if each.undelivered:
+            return False
+        if each.ready_turn is None:
+            each.ready_turn = self.watcher.turn + 2
+        topic = self.topics.tracking
+        return (
+            self.watcher.turn >= each.ready_turn
+            and all(self.watcher.committed.get((topic, n), 0) > at for n, at in each.highest.items())
+            and each.job.key not in self.watcher.held
+            and self._is_resumed(each.job)
+        )
+
+    def _is_resumed(self, job: Job) -> bool:
+        return not job.fate.startswith("paused") or any(
+            step.verb == "resume" and step.job is job for step in self.steps
+        )
+
+    def _send(self, record: Record, each: _Telling | None) -> None:
+        headers: list[tuple[str, str | bytes | None]] = [*record.headers, (NUMBER, str(self.sent).encode())]
+        self.sent += 1
+        callback = self._on_delivery
+        if each is not None:
+            each.undelivered += 1
+            callback = partial(self._on_delivery, telling=each)
+        value = readdress(record.value, self.suffix)
+        while True:
+            try:
+                self._producer.produce(
+                    self.topics.tracking, value, record.key, headers=headers, on_delivery=callback
+                )
+                break
+            except BufferError:
+                self._producer.poll(0.1)
+        self._producer.poll(0)
+
+    def _on_delivery(self, error: Any, message: Any, telling: _Telling | None = None) -> None:
+        if error is not None:
+            self.problems.append(f"the test itself could not send a record: {error}")
+        elif telling is not None:
+            telling.undelivered -= 1
+            number = message.partition()
+            telling.highest[number] = max(telling.highest[number], message.offset())
+
+    def _on_read(self, record: Received) -> None:
+        number = record.header(NUMBER)
+        if number is None:
+            name = str(record.task)
+            if name in self.jobs:
+                self._started.put(name)
+        what = ("start", str(record.task)) if number is None else ("record", number)
+        self._seen[what] += 1
+        if self._seen[what] > 1:
+            self.problems.append(f"{what[0]} {what[1]} was read twice: {record[:2]} at {record.offset}")
+
+    # The end
+
+    def drain(self, timeout_s: float = 60.0) -> float:
+        """Wait until all is processed, sent and read; return how long that took."""
+        began = time.monotonic()
+        assert self._producer.flush(timeout_s) == 0
+        deployment = self.deployment
+        deployment.database.close()
+        deployment.database = connect(deployment.database_url, autocommit=True)
+        deployment.wait_until_processed(timeout_s)
+        deployment.wait_until_sent(timeout_s)
+        ends: dict[tuple[str, int], int] = {}
+
+        def decided() -> bool:
+            nonlocal ends
+            ends = deployment.kafka.ends(*self.topics)
+            return ends == deployment.kafka.ends(*self.topics, committed=True)
+
+        wait_until(decided, "no open transaction", timeout_s)
+        wait_until(
+            lambda: all(at >= ends[place] for place, at in self.reader.positions.items()),
+            "all read",
+            timeout_s,
+        )
+        return time.monotonic() - began
+
+    def _report(self, when: str, problems: Any) -> str:
+        found = list(problems)
+        shown = "\n".join(found[:20])
+        logs = "\n".join(f"--- {each.what} ({each.pid})\n{each.tail()}" for each in self.processes[-6:])
+        return f"seed {self.seed}, {len(found)} problems {when}:\n{shown}\n{logs}"

@@ -1,0 +1,99 @@
+"""The servers of the fault tests, with a proxy in front of each."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from tests.faults.proxy import KafkaRequests, PostgresRequests, Proxy
+from tracker.stack import LocalStack
+from tracker.store.migrate import migrate
+
+KAFKA_SETTINGS = {
+    # What takes seconds by default, for people's sake, takes a tenth of that here.
+    "group.min.session.timeout.ms": "500",
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms": "200",
+    "transactional.id.expiration.ms": "600000",
+}
+POSTGRES_SETTINGS = {"max_connections": "60", "log_line_prefix": "%m %p %d "}
+
+
+class Site:
+    """Kafka and PostgreSQL, and the proxies. The addresses here are the servers' own, for the tests."""
+
+    def __init__(self, stack: LocalStack, kafka_proxies: list[Proxy], postgres_proxy: Proxy) -> None:
+        self.stack = stack
+        self.kafka_proxies = kafka_proxies
+        self.postgres_proxy = postgres_proxy
+        self._template = self._make_template()
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """The brokers."""
+        return self.stack.bootstrap_servers
+
+    @property
+    def proxies(self) -> list[Proxy]:
+        """All of them."""
+        return [*self.kafka_proxies, self.postgres_proxy]
+
+    def variables(self, database_url: str) -> dict[str, str]:
+        """Return the settings that lead the tracker through the proxies."""
+        addresses = ",".join(f"127.0.0.1:{proxy.port}" for proxy in self.kafka_proxies)
+        url = make_conninfo(database_url, port=self.postgres_proxy.port)
+        return {"TRACKER_KAFKA_BOOTSTRAP_SERVERS": addresses, "TRACKER_DATABASE_URL": url}
+
+    def new_database(self) -> str:
+        """Make a database with the program's schema, and return its URL."""
+        name = f"round_{uuid.uuid4().hex[:10]}"
+        self._execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+                sql.Identifier(name), sql.Identifier(self._template)
+            )
+        )
+        return make_conninfo(self.stack.database_url, dbname=name)
+
+    def drop_database(self, url: str) -> None:
+        """Remove a database."""
+        name = str(conninfo_to_dict(url)["dbname"])
+        self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def heal(self) -> None:
+        """Let the network be as it should be."""
+        for proxy in self.proxies:
+            proxy.heal()
+
+    def _make_template(self) -> str:
+        name = "template_of_rounds"
+        self._execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+        migrate(make_conninfo(self.stack.database_url, dbname=name))
+        return name
+
+    def _execute(self, statement: sql.Composed) -> None:
+        with psycopg.connect(self.stack.database_url, autocommit=True) as connection:
+            connection.execute(statement)
+
+
+@contextmanager
+def site(brokers: int = 1) -> Iterator[Site]:
+    """Start servers and proxies, for as long as the block lasts."""
+    with ExitStack() as exits:
+        kafka_proxies = [exits.enter_context(Proxy(KafkaRequests)) for _ in range(brokers)]
+        postgres_proxy = exits.enter_context(Proxy(PostgresRequests))
+        stack = LocalStack(
+            brokers=brokers,
+            kafka_heap="512m",
+            kafka_settings=KAFKA_SETTINGS,
+            kafka_proxy_ports=[proxy.port for proxy in kafka_proxies],
+            postgres_settings=POSTGRES_SETTINGS,
+        )
+        exits.enter_context(stack)
+        for proxy, broker in zip(kafka_proxies, stack.brokers, strict=True):
+            assert broker.proxied_port is not None
+            proxy.lead_to(broker.proxied_port)
+        assert stack.postgres is not None
+        postgres_proxy.lead_to(stack.postgres.port)
+        yield Site(stack, kafka_proxies, postgres_proxy)

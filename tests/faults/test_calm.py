@@ -1,0 +1,16 @@
+"""The harness itself: without any fault, all is well; and what is not well is noticed."""
+
+from tests.faults.checker import check
+from tests.faults.conftest import NewRound
+
+
+def test_without_faults_all_is_well(new_round: NewRound) -> None:
+    a_round = new_round()
+    a_round.start("worker 0")
+    a_round.start("worker 1")
+    a_round.start("scheduler")
+    with a_round.playing(messages=2_000):
+        pass
+    a_round.drain()
+    check(a_round)
+    a_round.stop()

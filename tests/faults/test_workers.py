@@ -1,0 +1,89 @@
+"""A worker or scheduler that dies, freezes or wakes again as a zombie, at each point of its path."""
+
+import signal
+
+import pytest
+
+from tests.faults.checker import check
+from tests.faults.conftest import NewRound
+from tests.faults.round import Round
+from tracker.failpoints import POINTS
+
+# What a worker or scheduler is doing when it happens: something that it does for the second time, so that
+# there is something behind it that must stay as it is. A scheduler may have no more than one round.
+WORKERS = [point for point in POINTS if not point.startswith("scheduler")]
+SCHEDULERS = [point for point in POINTS if point.startswith("scheduler")]
+MESSAGES = 150
+
+
+WORST = {"inside-database-transaction", "after-produce", "after-offsets", "scheduler-after-database-commit"}
+"""Where most is half done: these are always tried, the others in long runs only."""
+
+
+def by_weight(points: list[str]) -> list[object]:
+    """Mark the points at which less is at stake."""
+    return [point if point in WORST else pytest.param(point, marks=pytest.mark.soak) for point in points]
+
+
+def times(point: str) -> int:
+    """Say at which time that the point is reached it is to happen."""
+    return 2 if point in WORKERS else 1
+
+
+def finish(a_round: Round) -> None:
+    """Drain, stop what runs and check; anything that was frozen runs again."""
+    a_round.drain()
+    check(a_round)
+    a_round.stop()
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_killed(new_round: NewRound, point: str) -> None:
+    what, other = ("worker 0", "scheduler") if point in WORKERS else ("scheduler", "worker 0")
+    a_round = new_round(TRACKER_BATCH_SIZE="25")
+    victim = a_round.start(what, fail=f"{point} kill {times(point)}")
+    a_round.start(other)
+    with a_round.playing(MESSAGES):
+        assert victim.wait_for_end() == -signal.SIGKILL
+        a_round.start(what)
+    finish(a_round)
+
+
+@pytest.mark.parametrize("point", by_weight([*POINTS]))
+def test_frozen_for_a_moment(new_round: NewRound, point: str) -> None:
+    what, other = ("worker 0", "scheduler") if point in WORKERS else ("scheduler", "worker 0")
+    a_round = new_round(TRACKER_BATCH_SIZE="25")
+    victim = a_round.start(what, fail=f"{point} stop {times(point)}")
+    a_round.start(other)
+    with a_round.playing(MESSAGES):
+        victim.wait_until_frozen()
+        victim.thaw()
+    finish(a_round)
+
+
+@pytest.mark.parametrize("point", by_weight(WORKERS))
+def test_a_worker_that_wakes_when_another_has_its_work(new_round: NewRound, point: str) -> None:
+    a_round = new_round(TRACKER_BATCH_SIZE="25")
+    victim = a_round.start("worker 0", fail=f"{point} stop {times(point)}")
+    a_round.start("scheduler")
+    with a_round.playing(MESSAGES):
+        victim.wait_until_frozen()
+        heir = a_round.start("worker 1")
+        a_round.wait_until_all_assigned_to(heir)
+        victim.thaw()
+    finish(a_round)
+
+
+@pytest.mark.parametrize("point", by_weight(SCHEDULERS))
+def test_a_scheduler_that_wakes_when_another_has_its_work(new_round: NewRound, point: str) -> None:
+    a_round = new_round(TRACKER_BATCH_SIZE="25")
+    victim = a_round.start("scheduler", fail=f"{point} stop {times(point)}")
+    a_round.start("worker 0")
+    with a_round.playing(MESSAGES):
+        victim.wait_until_frozen()
+        # Its session has the lock for as long as its connection is there.
+        a_round.terminate_backends("tracker-scheduler")
+        heir = a_round.start("scheduler")
+        a_round.wait_for_log(heir, "scheduler active")
+        victim.thaw()
+    finish(a_round)

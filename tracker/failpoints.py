@@ -12,6 +12,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from tracker.logs import get_logger
+
 VARIABLE = "FAILPOINTS"
 
 POINTS = (
@@ -39,7 +41,7 @@ _reached: Counter[str] = Counter()
 
 
 def load() -> None:
-    """Read the file that the environment names, where it does; called once a process.
+    """Read the file that the environment names, where it does, and say so; called once a process.
 
     :raises ValueError: a line names an unknown point or action.
     """
@@ -48,6 +50,7 @@ def load() -> None:
     file = os.environ.get(VARIABLE)
     if not file:
         return
+    get_logger().warning("failpoints are set: this process may die, freeze or fail on purpose", file=file)
     for line in Path(file).read_text(encoding="utf-8").splitlines():
         if line.strip():
             point, action, *after = line.split()

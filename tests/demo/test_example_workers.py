@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import page_worker
@@ -10,8 +11,8 @@ import splitter
 import task_worker
 
 from tracker.identifiers import JobName, parse_task_name
+from tracker.messages.batch import Rules, sort_batch
 from tracker.messages.release import Start, StatusCheck, start_message
-from tracker.messages.task_message import decode_message
 
 JOB = JobName("acme", "report")
 
@@ -97,10 +98,33 @@ def test_without_tracking_a_message_goes_straight_to_its_topic() -> None:
     assert task_worker.next_topic(result) is None
 
 
+@dataclass
+class Record:
+    """A record of the tracking topic."""
+
+    message: dict[str, Any]
+
+    def topic(self) -> str:
+        return "tracking"
+
+    def value(self) -> bytes:
+        return json.dumps(self.message).encode()
+
+    def headers(self) -> None:
+        return None
+
+
 def test_the_tracker_understands_every_message() -> None:
     pages = split({"document": "report", "pages": 2, "damaged": [1]})
     results = [task_worker.answer(page_worker.handle, page, page_worker.NAME)[0] for page in pages]
-    for message in pages + results:
-        decoded = decode_message(json.dumps(message).encode())
-        assert decoded.taskId == message["taskId"]
-        assert parse_task_name(message["tracking"]["jobTaskId"]).job == JOB
+    records = [Record(message) for message in pages + results]
+    rules = Rules(["tracking"], lambda _: None, max_message_bytes=1_000_000, max_failure_chars=100)
+    found = sort_batch(records, rules, now_ms=0)
+    assert found.refused == []
+    assert found.destinations == ["pages", "pages", "results", "results"]
+    work = found.jobs[JOB]
+    assert work.open_positions == [0, 1]
+    assert sorted(work.ending_positions) == [2, 3]
+    [(position, report)] = work.reports
+    assert (position, report.task) == (3, parse_task_name("acme:report.1"))
+    assert [json.loads(value or b"")["tracking"] for value in found.values[2:]] == [None, None]

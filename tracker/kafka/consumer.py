@@ -31,6 +31,9 @@ def consumer_properties(settings: Settings, slot: int) -> dict[str, str]:
     if given.get("group.protocol") != "consumer":
         properties["partition.assignment.strategy"] = "cooperative-sticky"
         properties["session.timeout.ms"] = "20000"
+        # Members hear of a rebalance with their next heartbeat: with the default of 3 s, one that joins
+        # waits for up to 3 s.
+        properties["heartbeat.interval.ms"] = "1000"
     properties |= given
     return properties | {
         "group.id": settings.group_id,

@@ -27,7 +27,7 @@ def cancel(jobs: Jobs) -> Verb[list[ChangedJob]]:
     return _change(
         jobs,
         statement="cancel_jobs",
-        lock=("lock_edges_of_jobs", "lock_pending_tasks"),
+        lock=("lock_edges_of_jobs", "lock_outbox_of_jobs", "lock_pending_tasks", "lock_resumed_jobs"),
         changes={JobStatus.WAITING, JobStatus.ACTIVE, JobStatus.PAUSED},
         leaves={JobStatus.CANCELLED},
         refusal="cannot be cancelled",
@@ -79,7 +79,7 @@ def delete(jobs: Jobs) -> Verb[list[ChangedJob]]:
     return _change(
         jobs,
         statement="delete_jobs",
-        lock=("lock_edges_of_jobs", "lock_outbox_of_jobs", "lock_pending_tasks"),
+        lock=("lock_edges_of_jobs", "lock_outbox_of_jobs", "lock_pending_tasks", "lock_resumed_jobs"),
         changes=STATUSES,
         leaves=(),
         refusal="",

@@ -24,7 +24,7 @@ TopicPartition = tuple[str, int]
 # A job may be downstream of many failed ones, and is found from each of those that a statement is given; the
 # next statement finds it no more.
 ROOTS_AT_ONCE = 50
-POSTPONED_S = 10  # a job whose topic does not exist is tried again after this long
+POSTPONED_S = 5  # a job whose topic does not exist is tried again after this long
 
 
 @dataclass
@@ -166,7 +166,21 @@ class BatchStore:
         for tenant_key, job_key, partition_id, job_id, status, percentage in cursor.fetchall():
             name = JobName(partition_id, job_id)
             found[name] = JobState(name, tenant_key, job_key, JobStatus(status), percentage)
+        if may_fail:
+            self._require_all_downstream(found, may_fail)
         return found
+
+    def _require_all_downstream(self, found: Mapping[JobName, JobState], may_fail: "set[JobName]") -> None:
+        """Begin the batch again if a job was submitted downstream while the locks were waited for.
+
+        To lock it now would be out of order.
+        """
+        roots = [_key(found[name]) for name in may_fail if name in found]
+        if not roots:
+            return
+        downstream = self._execute("list_downstream", **_columns(roots, "tenant_keys", "job_keys")).fetchall()
+        if not set(downstream) <= {_key(job) for job in found.values()}:
+            raise psycopg.errors.SerializationFailure("a job was submitted downstream of one that may fail")
 
     def load(self, folds: Sequence[JobFold]) -> None:
         """Load what the folds need into their jobs' states."""
@@ -295,18 +309,34 @@ class BatchStore:
 
     # Release and propagation
 
-    def meet_prerequisites(self, completed: Sequence[CompletedJob]) -> None:
-        """Release the dependents that waited for these jobs and now wait for nothing."""
+    def release(
+        self, completed: Sequence[CompletedJob], failed: Sequence[JobState], locked: Iterable[JobState]
+    ) -> None:
+        """Release what waited only for completed jobs; mark all that is downstream of failed ones as failed.
+
+        `locked`: all the jobs that `look_up_jobs` returned.
+        """
+        if failed:
+            self._lock_edges(completed, list(locked))
+        self._meet_prerequisites(completed)
+        for first in range(0, len(failed), ROOTS_AT_ONCE):
+            some = failed[first : first + ROOTS_AT_ONCE]
+            self._run("fail_dependents", [_key(job) for job in some], "job")
+
+    def _lock_edges(self, completed: Sequence[CompletedJob], locked: Sequence[JobState]) -> None:
+        self._execute(
+            "lock_edges",
+            completed_tenant_keys=[done.job.tenant_key for done in completed],
+            completed_job_ids=[done.job.name.job_id for done in completed],
+            tenant_keys=[job.tenant_key for job in locked],
+            job_keys=[job.job_key for job in locked],
+        )
+
+    def _meet_prerequisites(self, completed: Sequence[CompletedJob]) -> None:
         if completed:
             rows = [(done.job.tenant_key, done.job.name.job_id, *done[1:]) for done in completed]
             names = ("tenant_keys", "job_ids", "topics", "kafka_partitions", "offsets", "correlation_ids")
             self._execute("meet_prerequisites", **_columns(rows, *names))
-
-    def fail_dependents(self, failed: Sequence[JobState]) -> None:
-        """Mark everything downstream of these jobs as failed."""
-        for first in range(0, len(failed), ROOTS_AT_ONCE):
-            some = failed[first : first + ROOTS_AT_ONCE]
-            self._run("fail_dependents", [_key(job) for job in some], "job")
 
     def read_outbox(self, ranges: Mapping[TopicPartition, tuple[int, int]]) -> list[Start]:
         """Return the task messages that records in these ranges (first offset, next offset) have caused."""

@@ -29,17 +29,21 @@ doomed_job AS (
     WHERE job_key <> root_key
     ORDER BY tenant_key, job_key, root_key
 ),
-marked_job AS (
-    UPDATE job
-    SET status = 3, percentage = 0, last_update_time = now(),
-        failure_summary = json_build_object(
-            'root_failure', tenant.partition_id || ':' || root.job_id,
-            'failure_details', ('[' || replace(coalesce(root.failure_summary, ''), E'\n', ',') || ']')::json
-        )::text
+explained_job AS MATERIALIZED (
+    SELECT doomed_job.tenant_key, doomed_job.job_key,
+           json_build_object(
+               'root_failure', tenant.partition_id || ':' || root.job_id,
+               'failure_details', ('[' || replace(coalesce(root.failure_summary, ''), E'\n', ',') || ']')::json
+           )::text AS failure_summary
     FROM doomed_job
     JOIN job AS root ON root.tenant_key = doomed_job.tenant_key AND root.job_key = doomed_job.root_key
     JOIN tenant ON tenant.tenant_key = doomed_job.tenant_key
-    WHERE job.tenant_key = doomed_job.tenant_key AND job.job_key = doomed_job.job_key AND job.status < 3
+),
+marked_job AS (
+    UPDATE job
+    SET status = 3, percentage = 0, last_update_time = now(), failure_summary = explained_job.failure_summary
+    FROM explained_job
+    WHERE job.tenant_key = explained_job.tenant_key AND job.job_key = explained_job.job_key AND job.status < 3
     RETURNING job.tenant_key, job.job_key
 ),
 dropped_message AS (  -- of paused ones: it would be dropped if it came now

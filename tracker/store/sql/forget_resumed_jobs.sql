@@ -1,26 +1,30 @@
 -- Forget resumed jobs whose held messages are all sent, and drop what is held for those that have ended
--- since: it would be dropped if it came now. Gives the number of messages dropped.
-WITH ended_job AS (
-    SELECT resumed_job.tenant_key, resumed_job.job_key
+-- since: it would be dropped if it came now. Gives the number of messages dropped. One that a pause, cancel
+-- or delete is taking away is left to it.
+WITH locked_job AS (
+    SELECT tenant_key, job_key
     FROM resumed_job
-    LEFT JOIN job ON job.tenant_key = resumed_job.tenant_key AND job.job_key = resumed_job.job_key
-    WHERE job.status IS NULL OR job.status > 2
+    ORDER BY tenant_key, job_key
+    FOR UPDATE SKIP LOCKED
+),
+looked_up_job AS (
+    SELECT locked_job.tenant_key, locked_job.job_key, job.status IS NULL OR job.status > 2 AS is_ended
+    FROM locked_job
+    LEFT JOIN job ON job.tenant_key = locked_job.tenant_key AND job.job_key = locked_job.job_key
 ),
 dropped_message AS (
-    DELETE FROM held_message USING ended_job
-    WHERE held_message.tenant_key = ended_job.tenant_key AND held_message.job_key = ended_job.job_key
+    DELETE FROM held_message USING looked_up_job
+    WHERE held_message.tenant_key = looked_up_job.tenant_key AND held_message.job_key = looked_up_job.job_key
+        AND looked_up_job.is_ended
     RETURNING held_message.held_number
 ),
 forgotten_job AS (
-    DELETE FROM resumed_job
-    WHERE NOT EXISTS (
+    DELETE FROM resumed_job USING looked_up_job
+    WHERE resumed_job.tenant_key = looked_up_job.tenant_key AND resumed_job.job_key = looked_up_job.job_key
+        AND (looked_up_job.is_ended OR NOT EXISTS (
             SELECT FROM held_message
-            WHERE held_message.tenant_key = resumed_job.tenant_key
-                AND held_message.job_key = resumed_job.job_key
-        )
-        OR EXISTS (
-            SELECT FROM ended_job
-            WHERE ended_job.tenant_key = resumed_job.tenant_key AND ended_job.job_key = resumed_job.job_key
-        )
+            WHERE held_message.tenant_key = looked_up_job.tenant_key
+                AND held_message.job_key = looked_up_job.job_key
+        ))
 )
 SELECT count(*) FROM dropped_message

@@ -41,10 +41,12 @@ dependent AS (  -- with the last of its prerequisites; not joined with it, as th
     ORDER BY tenant_key, job_key, place DESC
 ),
 locked_task AS (
-    SELECT dependent.*
+    SELECT dependent.*, job.status, tenant.suspended
     FROM dependent
     JOIN pending_task
         ON pending_task.tenant_key = dependent.tenant_key AND pending_task.job_key = dependent.job_key
+    JOIN job ON job.tenant_key = dependent.tenant_key AND job.job_key = dependent.job_key
+    JOIN tenant ON tenant.tenant_key = dependent.tenant_key
     ORDER BY pending_task.tenant_key, pending_task.job_key
     FOR UPDATE OF pending_task
 ),
@@ -54,13 +56,11 @@ counted_task AS (
         correlation_id = locked_task.correlation_id,
         eligible_time = CASE
             WHEN pending_task.unmet = locked_task.met
-                AND (pending_task.delay_s > 0 OR pending_task.paused OR tenant.suspended
-                    OR NOT (job.status = 0 OR (job.status = 1 AND pending_task.resumed)))
+                AND (pending_task.delay_s > 0 OR pending_task.paused OR locked_task.suspended
+                    OR NOT (locked_task.status = 0 OR (locked_task.status = 1 AND pending_task.resumed)))
             THEN now() + make_interval(secs => pending_task.delay_s)
         END
     FROM locked_task
-    JOIN job ON job.tenant_key = locked_task.tenant_key AND job.job_key = locked_task.job_key
-    JOIN tenant ON tenant.tenant_key = locked_task.tenant_key
     WHERE pending_task.tenant_key = locked_task.tenant_key AND pending_task.job_key = locked_task.job_key
     RETURNING pending_task.tenant_key, pending_task.job_key, pending_task.unmet, pending_task.eligible_time,
               locked_task.topic, locked_task.kafka_partition, locked_task.record_offset

@@ -1,0 +1,16 @@
+-- The jobs downstream of some. Run after they were locked: a job that was submitted while the lock was waited
+-- for is found here, and nobody can add one any more, since a submit share-locks the prerequisites.
+WITH RECURSIVE downstream_job AS (
+    SELECT job.tenant_key, job.job_key, job.job_id
+    FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS root (tenant_key, job_key)
+    JOIN job ON job.tenant_key = root.tenant_key AND job.job_key = root.job_key
+    UNION
+    SELECT dependent.tenant_key, dependent.job_key, dependent.job_id
+    FROM downstream_job
+    JOIN prerequisite
+        ON prerequisite.tenant_key = downstream_job.tenant_key
+        AND prerequisite.prerequisite_job_id = downstream_job.job_id
+    JOIN job AS dependent
+        ON dependent.tenant_key = prerequisite.tenant_key AND dependent.job_key = prerequisite.job_key
+)
+SELECT tenant_key, job_key FROM downstream_job

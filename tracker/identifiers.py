@@ -57,6 +57,11 @@ class TaskName(NamedTuple):
         *above, step = self.steps
         return TaskName(self.job, step.parent_path, tuple(above))
 
+    def child(self, index: int, is_last: bool) -> "TaskName":
+        """Return the name of a child."""
+        step = Step(self.path, index, is_last)
+        return TaskName(self.job, child_path(self.path, index), (*self.steps, step))
+
 
 def parse_job_name(text: str) -> JobName:
     """Read ``partitionId:jobId``, or ``jobId`` in the partition ``default``.

@@ -91,7 +91,7 @@ def test_reports_of_events_are_ignored_but_for_jobs_that_can_change(
 
 
 def test_a_paused_jobs_messages_are_held_in_order_unless_their_tracking_ends() -> None:
-    batch = sorted_records([OPEN, ENDING, FAILING, JOB_OPEN, OPEN_SINK, OPEN, JOB_ENDING])
+    batch = sorted_records([OPEN, ENDING, FAILING, JOB_OPEN, OPEN_SINK, OPEN, JOB_ENDING, FAILING_AT_THE_END])
     decisions = decide(batch, jobs(JobStatus.PAUSED))
     assert [(destination, position) for _, destination, position in decisions.held] == [
         ("worker-in", 0),
@@ -99,7 +99,7 @@ def test_a_paused_jobs_messages_are_held_in_order_unless_their_tracking_ends() -
         ("worker-in", 3),
         ("worker-in", 5),
     ]
-    assert batch.destinations == [None, "worker-out", None, None, None, None, "worker-out"]
+    assert batch.destinations == [None, "worker-out", None, None, None, None, "worker-out", "worker-out"]
     assert decisions.withheld >= {0, 2, 3, 5}
     assert decisions.dropped == {}
 

@@ -315,6 +315,7 @@ def test_only_the_blocks_of_the_children_in_question_are_asked_for(tracker: Memo
         ([done("2*")], [done("2"), done("1"), done("1"), done("2")], 1),
         ([done("1")], [done("1"), told("1*", "Progress", 5), done("1")], 1),
         ([done("1.1")], [done("2*"), done("1.2*"), done("1.1")], 1),
+        ([done("2*.1*")], [done("1"), done("2.1")], 0),
         ([], [done("1"), done(""), done("2*")], 1),
         ([], [done("1*"), done("")], 0),
         ([], [done("3"), done(""), done("")], 1),

@@ -1,5 +1,6 @@
 """What events report, and what they leave out."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,9 +10,19 @@ from hypothesis import strategies as st
 from tests.messages.sorting import NOW_MS, reasons, sort
 from tests.model.messages import OMIT, event, failure, progress_event, record_of, report, tracking_report
 from tests.profile import THOROUGH
-from tracker.identifiers import JobName, parse_task_name
-from tracker.messages.event import Complete, Failed, Failure, Progress, Report, Retry, decode_event
-from tracker.messages.refusal import Refused
+from tracker.identifiers import JobName, TaskName, parse_task_name
+from tracker.messages.event import (
+    Complete,
+    Failed,
+    Failure,
+    Progress,
+    Report,
+    Retry,
+    TaskNames,
+    decode_event,
+    task_name,
+)
+from tracker.messages.refusal import Reason, Refused
 from tracker.messages.task_message import decode_message
 
 TASK = "acme:job.1"
@@ -19,7 +30,7 @@ NAME = parse_task_name(TASK)
 
 
 def reports_of(value: bytes, max_failure_chars: int = 10_000) -> list[Report]:
-    return decode_event(decode_message(value)[0], NOW_MS, max_failure_chars)
+    return decode_event(decode_message(value)[0], NOW_MS, max_failure_chars, TaskNames())
 
 
 def only_report(*arguments: Any, **fields: Any) -> Report:
@@ -136,6 +147,34 @@ def test_a_limit_shorter_than_the_note_is_kept() -> None:
     [reported] = reports_of(tracking_report(report(TASK, "Failed", failure=failure("x" * 50))), 10)
     assert isinstance(reported, Failed)
     assert len(reported.failure.failure_message) == 10
+
+
+siblings = st.sampled_from(["a:j", "a:j.1", "a:j.1*", "j", "a:j" + ".1" * 99, "a:j" + ".1" * 100, ""])
+last_indexes = st.sampled_from(["1", "2", "1*", "0", "", "1,2", "a", "\u0661", "2147483648", "1\0", "\u00b2"])
+written = st.tuples(siblings, last_indexes).map(".".join) | siblings
+
+
+@given(st.lists(written, min_size=1, max_size=8))
+@THOROUGH
+def test_names_read_beside_their_siblings_are_those_read_alone(names: list[str]) -> None:
+    reader = TaskNames()
+    for name in names:
+        assert outcome(reader.read, name) == outcome(task_name, name)
+
+
+def outcome(read: Callable[[str], TaskName], name: str) -> TaskName | Reason:
+    try:
+        return read(name)
+    except Refused as refused:
+        return refused.reason
+
+
+def test_a_name_that_is_too_long_is_refused_beside_its_siblings() -> None:
+    reader = TaskNames()
+    parent = "acme:job" + ".2147483647" * 90
+    reader.read(f"{parent}.1")
+    with pytest.raises(Refused, match="characters"):
+        reader.read(f"{parent}.12")
 
 
 def test_one_bad_report_spoils_its_event_and_no_other() -> None:

@@ -125,9 +125,8 @@ class JobFold:
             for text, child, position in zip(
                 siblings.completed_texts, siblings.completed, siblings.completed_positions, strict=True
             ):
-                steps = (*siblings.steps, Step(siblings.path, child, text[-1] == "*"))
-                task = TaskName(self.job.name, child_path(siblings.path, child), steps)
-                reports.append((position, Complete(task)))
+                parent = TaskName(self.job.name, siblings.path, siblings.steps)
+                reports.append((position, Complete(parent.child(child, text[-1] == "*"))))
         return sorted(reports + self._reports, key=itemgetter(0))
 
     def changed_tasks(self) -> list[tuple[str, TaskState]]:
@@ -150,13 +149,16 @@ class JobFold:
         news: dict[tuple[str, int], int] = {}  # (path of the parent, child, or 0 for a mark) -> first told
         for position, report in self._in_order():
             steps = report.task.steps
+            if isinstance(report, Complete) and not steps:
+                outright.append(position)
             for step in steps:
                 if step.is_last and step.parent_path not in self._marked_before:
                     news.setdefault((step.parent_path, 0), position)
-            if isinstance(report, Complete) and not steps:
-                outright.append(position)
-            elif isinstance(report, Complete) and not self._had_completed(steps[-1]):
-                news.setdefault((steps[-1].parent_path, steps[-1].child), position)
+                if self._had_completed(step):
+                    break  # nothing is new below
+            else:
+                if isinstance(report, Complete) and steps:
+                    news.setdefault((steps[-1].parent_path, steps[-1].child), position)
         if outright and not (news and self._itself_is_complete()):
             return outright[0]
         return min([max(news.values()), *outright])

@@ -23,6 +23,7 @@ from tracker.messages.event import (
     Failure,
     Report,
     Retry,
+    TaskNames,
     decode_event,
     make_failure,
     task_data_bytes,
@@ -163,6 +164,7 @@ class _Sorter:
         self.now_ms = now_ms
         self.sorted = Sorted(size)
         self.siblings: dict[str, Siblings] = {}
+        self.names = TaskNames()
         self.allowed: set[str] = set()  # destinations
         self.refused_destinations: dict[str, Refused] = {}
 
@@ -230,7 +232,7 @@ class _Sorter:
         return False
 
     def _place_event(self, position: int, message: TaskMessage) -> None:
-        reports = decode_event(message, self.now_ms, self.rules.max_failure_chars)
+        reports = decode_event(message, self.now_ms, self.rules.max_failure_chars, self.names)
         self.sorted.events += 1
         for report in reports:
             if isinstance(report, Retry):

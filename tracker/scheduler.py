@@ -102,7 +102,11 @@ class Scheduler:
                 try:
                     self._turn()
                     retry_s = 0.1
-                except (psycopg.OperationalError, DatabaseUnavailable) as error:
+                except (
+                    psycopg.OperationalError,
+                    DatabaseUnavailable,
+                    psycopg.errors.ReadOnlySqlTransaction,
+                ) as error:
                     self._recorder.add(DATABASE_RETRIES, cause="unavailable")
                     log.warning("the scheduler waits for PostgreSQL", error=str(error).partition("\n")[0])
                     retry_s = self._back_off(retry_s, "PostgreSQL")

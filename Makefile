@@ -7,10 +7,11 @@ SOURCES := $(wildcard tracker tests bench examples)
 BIN := .venv/bin
 PIP := $(BIN)/pip --quiet --disable-pip-version-check --no-input
 ARGS ?=
+MINUTES ?= 30
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check bench lock stack-up stack-down prerequisites
+.PHONY: help demo test soak check bench lock stack-up stack-down prerequisites
 
 help: ## List what make can do
 	@awk -F ':[^#]*## ' '/^[a-z-]+:[^#]*## / {printf "  make %-12s%s\n", $$1, $$2}' Makefile
@@ -20,6 +21,9 @@ demo: prerequisites .venv ## Watch real jobs go through a real Kafka and Postgre
 
 test: prerequisites .venv ## Run all tests; ARGS="-k name" goes to pytest
 	@$(BIN)/pytest $(ARGS)
+
+soak: prerequisites .venv ## Attack it with faults by chance, for MINUTES=30; ARGS="--seed 7 --rounds 1" replays one
+	@$(BIN)/python -m tests.faults.storm $(if $(ARGS),$(ARGS),--minutes $(MINUTES))
 
 check: .venv ## Check lint, format, types and layers; change nothing
 	@$(BIN)/ruff check --quiet $(SOURCES)

@@ -101,11 +101,13 @@ class Process:
 
     def freeze(self) -> None:
         """Stop it where it is."""
-        os.kill(self.pid, signal.SIGSTOP)
+        if self.is_running:
+            kill_quietly(self.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let it go on."""
-        os.kill(self.pid, signal.SIGCONT)
+        if self.is_running:
+            kill_quietly(self.pid, signal.SIGCONT)
 
     def kill(self) -> None:
         """End it at once, as a crash would."""
@@ -129,8 +131,9 @@ class Process:
         assert_gone(children)
 
     def tail(self) -> str:
-        """Return the last lines of its log."""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-TAIL_LINES:])
+        """Return the last lines of its log, without librdkafka's, of which there are many."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        return "\n".join([line for line in lines if '"librdkafka"' not in line][-TAIL_LINES:])
 
 
 @contextmanager

@@ -1,6 +1,14 @@
-"""Mistakes to be planted into the tracker, each of which the storm must find."""
+"""Mistakes to be planted into the tracker, each of which the storm must find.
 
+They are made by changing functions of the running process, so that the program has no switches for them.
+"""
+
+import functools
 from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from confluent_kafka import KafkaException
 
 VARIABLE = "PLANTED_BUG"
 
@@ -11,3 +19,151 @@ def plant(name: str) -> None:
     """Put a mistake into this process; none for the empty name."""
     if name:
         BUGS[name]()
+
+
+def bug(function: Callable[[], None]) -> Callable[[], None]:
+    """Give a mistake its name."""
+    BUGS[function.__name__.replace("_", " ")] = function
+    return function
+
+
+def change(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
+    """Replace a function by what `make` makes of it."""
+    original = getattr(owner, name)
+    setattr(owner, name, functools.wraps(original)(make(original)))
+
+
+@bug
+def reads_uncommitted_records() -> None:
+    from tracker.kafka import consumer
+
+    def make(original: Any) -> Any:
+        return lambda *arguments: original(*arguments) | {"isolation.level": "read_uncommitted"}
+
+    change(consumer, "consumer_properties", make)
+
+
+@bug
+def commits_offsets_before_the_database() -> None:
+    from tracker.worker.worker import Worker
+
+    def make(original: Any) -> Any:
+        def apply(self: Any, batch: Any, *others: Any) -> None:
+            self._producer._started()
+            offsets = {key: behind for key, (_, behind) in batch.ranges.items()}
+            with suppress(KafkaException):
+                self._consumer.commit(offsets, self._applier.database_id)
+            original(self, batch, *others)
+
+        return apply
+
+    change(Worker, "_apply", make)
+
+
+@bug
+def skips_what_was_seen_before() -> None:
+    from tracker.worker.apply import Applier
+
+    def make(original: Any) -> Any:
+        def told_apart(self: Any, batch: Any, batch_sorted: Any, progress: Any) -> Any:
+            old, new = original(self, batch, batch_sorted, progress)
+            old.sorted.destinations = [None] * len(old.records)
+            return old, new
+
+        return told_apart
+
+    change(Applier, "_told_apart", make)
+
+
+@bug
+def takes_group_metadata_too_late() -> None:
+    from tracker.worker.worker import Worker
+
+    def make(original: Any) -> Any:
+        def publish(self: Any) -> None:
+            publisher = self._publisher.publish
+
+            def late(applied: Any) -> None:
+                applied.batch.group_metadata = self._consumer._consumer.consumer_group_metadata()
+                publisher(applied)
+
+            self._publisher.publish = late
+            original(self)
+
+        return publish
+
+    change(Worker, "_publish_batches", make)
+
+
+@bug
+def locks_jobs_in_no_order() -> None:
+    from psycopg.sql import SQL
+
+    from tracker.store import batch_store
+
+    def make(original: Any) -> Any:
+        def query(name: str) -> Any:
+            if name not in {"look_up_jobs", "look_up_jobs_and_downstream"}:
+                return original(name)
+            text = original(name).as_string(None)
+            return SQL(text.replace("ORDER BY job.tenant_key, job.job_key", "ORDER BY random()"))
+
+        return query
+
+    change(batch_store, "query", make)
+
+
+@bug
+def clears_the_outbox_before_it_is_published() -> None:
+    from tracker.store.batch_store import BatchStore
+
+    def make(original: Any) -> Any:
+        def read_outbox(self: Any, ranges: Any) -> Any:
+            starts = original(self, ranges)
+            if starts:
+                self.clear_outbox({key: behind for key, (_, behind) in ranges.items()})
+            return starts
+
+        return read_outbox
+
+    change(BatchStore, "read_outbox", make)
+
+
+@bug
+def forgets_what_it_decided() -> None:
+    from tracker.worker import apply
+
+    change(apply, "_positions", lambda _original: lambda _records, _progress: set())
+
+
+@bug
+def sends_without_a_ledger() -> None:
+    from tracker.scheduler import Scheduler
+
+    def make(original: Any) -> Any:
+        def read_ledger(self: Any) -> int:
+            original(self)
+            with self._store.transaction():
+                _, sent = self._store.numbers()
+            return int(sent)
+
+        return read_ledger
+
+    change(Scheduler, "_read_ledger", make)
+
+
+@bug
+def looks_jobs_up_without_locks() -> None:
+    from psycopg.sql import SQL
+
+    from tracker.store import batch_store
+
+    def make(original: Any) -> Any:
+        def query(name: str) -> Any:
+            text = original(name).as_string(None)
+            unlocked = text.replace("FOR NO KEY UPDATE OF job", "")
+            return SQL(unlocked) if name.startswith("look_up_jobs") else original(name)
+
+        return query
+
+    change(batch_store, "query", make)

@@ -95,6 +95,8 @@ class Round:
     ) -> None:
         self.site, self.seed, self.propagate = site, seed, propagate
         self.problems: list[str] = []
+        self.is_played = False
+        self.enough = threading.Event()  # set: no more jobs are begun
         self.steps: list[Step] = []
         self.jobs: dict[str, Job] = {}
         self.sent = 0
@@ -214,6 +216,8 @@ class Round:
             self._play(messages, over)
         except BaseException as error:  # noqa: BLE001 - raised by whoever waits for it
             errors.append(error)
+        finally:
+            self.is_played = True
 
     def _play(self, messages: int, over: threading.Event) -> None:
         waves: Iterator[list[Job]] | None = self.workload.waves(messages)
@@ -224,6 +228,9 @@ class Round:
             if over.is_set():
                 waiting_for = sorted(waiting)[:10], sorted(telling)[:10]
                 raise AssertionError(self._report("never started, or never told", map(str, waiting_for)))
+            if waves is not None and self.enough.is_set():
+                waves = None
+                self._resume(early)
             if waves is not None and len(telling) < _LIVE and len(waiting) < 2 * _LIVE:
                 wave = next(waves, [])
                 self._resume(early)

@@ -1,0 +1,113 @@
+"""The storm: rounds of jobs under faults drawn by chance, then calm, then all invariants.
+
+    python -m tests.faults.storm --minutes 30
+    python -m tests.faults.storm --seed 1234 --rounds 1
+
+prints a line a round with its seed. The same seed makes the same jobs, messages and faults, in the same
+order; not the same timing, so that a failure may take a few tries to come again.
+"""
+
+import argparse
+import logging
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.faults.checker import check
+from tests.faults.round import Round
+from tests.faults.site import Site, site
+from tests.faults.weather import Weather
+
+MESSAGES = 100_000
+ROUND_LIMIT_S = 900.0
+BREAK_UP_S = 120.0  # how long the rest may take once it is calm
+
+
+@dataclass
+class Summary:
+    """What a round was."""
+
+    seed: int
+    messages: int
+    seconds: float
+    drained_s: float
+    faults: Counter[str]
+
+
+def play_round(
+    where: Site,
+    folder: Path,
+    seed: int,
+    *,
+    messages: int = MESSAGES,
+    limit_s: float = ROUND_LIMIT_S,
+    bug: str = "",
+    names: tuple[str, ...] = (),
+) -> Summary:
+    """Play one round: a storm until so many messages were sent, or for so long; calm; check."""
+    began = time.monotonic()
+    draw = random.Random(seed)
+    a_round = Round(
+        where,
+        folder,
+        seed,
+        kafka_partitions=draw.choice([1, 3, 6]),
+        propagate=draw.random() < 0.3,
+        bug=bug,
+        TRACKER_BATCH_SIZE=draw.choice(["20", "200", "2000"]),
+    )
+    weather = Weather(a_round, seed)
+    try:
+        weather.begin()
+        with a_round.playing(messages, timeout_s=BREAK_UP_S):
+            ends = began + limit_s
+            weather.storm(lambda: a_round.is_played or time.monotonic() > ends, names=names)
+            a_round.enough.set()
+            weather.calm(BREAK_UP_S)
+        drained_s = a_round.drain()
+        check(a_round)
+        a_round.stop()
+    finally:
+        weather.restore()
+        a_round.close()
+        where.drop_database(a_round.deployment.database_url)
+    return Summary(seed, a_round.sent, time.monotonic() - began, drained_s, weather.counts)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Rounds of jobs under faults; see the head of this module.")
+    parser.add_argument("--minutes", type=float, default=0.0, help="play rounds for so long")
+    parser.add_argument("--rounds", type=int, default=1, help="or so many rounds")
+    parser.add_argument("--seed", type=int, default=None, help="of the first round; the next ones count up")
+    parser.add_argument("--messages", type=int, default=MESSAGES, help="of a round")
+    parser.add_argument("--brokers", type=int, default=1, help="1, or 3 with 3 replicas")
+    options = parser.parse_args()
+    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
+    logging.getLogger("psycopg").setLevel(logging.CRITICAL)  # it is no news here that PostgreSQL is away
+    ends = time.monotonic() + options.minutes * 60
+    total: Counter[str] = Counter()
+    played = messages = 0
+    with site(options.brokers) as where:
+        while played < options.rounds or time.monotonic() < ends:
+            print(f"round {played + 1}, seed {seed}: ", end="", flush=True)
+            with tempfile.TemporaryDirectory(prefix="tracker-storm-") as folder:
+                summary = play_round(where, Path(folder), seed, messages=options.messages)
+            print(
+                f"{summary.messages} messages in {summary.seconds:.0f} s,"
+                f" {sum(summary.faults.values())} faults, drained in {summary.drained_s:.1f} s, all is well",
+                flush=True,
+            )
+            total += summary.faults
+            played, messages, seed = played + 1, messages + summary.messages, seed + 1
+    print(f"{played} rounds, {messages} messages, {sum(total.values())} faults:")
+    for name, count in sorted(total.items()):
+        print(f"  {count:5d} {name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

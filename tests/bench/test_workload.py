@@ -51,7 +51,7 @@ def test_what_completes_is_expected_as_the_tracker_forwards_it() -> None:
     _, forwarded = workload.forwarded(700)
 
     assert decode_message(forwarded)[1] is None
-    assert forwarded == without_tracking(sent, decode_message(sent)[0])
+    assert forwarded == without_tracking(sent, decode_message(sent)[0].tracking)
 
 
 def test_what_is_in_progress_is_forwarded_as_it_is() -> None:

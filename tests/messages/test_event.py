@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.messages.sorting import NOW_MS, reasons, sort
@@ -194,6 +194,7 @@ def test_base64_with_its_padding_is_read(text: str) -> None:
 
 @given(st.text(st.sampled_from("Aa0+/=\n -_é"), max_size=12))
 @THOROUGH
+@example("0000=")
 def test_base64_is_read_strictly(text: str) -> None:
     padding = len(text) - len(text.rstrip("="))
     digits = text.rstrip("=")

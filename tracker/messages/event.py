@@ -152,8 +152,8 @@ def task_data_bytes(task_data: str) -> bytes:
 
     :raises Refused: it is not base64.
     """
-    if task_data.endswith("==="):  # binascii lets surplus padding pass
-        raise Refused(Reason.WRONG_TYPE, "taskData is not base64: too much padding")
+    if task_data.endswith("===") or len(task_data) % 4:  # binascii lets surplus padding pass
+        raise Refused(Reason.WRONG_TYPE, "taskData is not base64: its padding is wrong")
     try:
         return binascii.a2b_base64(task_data, strict_mode=True)
     except ValueError as error:  # binascii.Error among them, and characters beyond ASCII

@@ -37,6 +37,7 @@ SETTINGS = {
     "TRACKER_LOG_FORMAT": "json",
 }
 
+_AHEAD = 2_000  # records that are sent and not processed yet, at most
 _LIVE = 24  # jobs that are being told of; more are submitted when there are fewer
 
 
@@ -90,7 +91,7 @@ class Round:
         kafka_partitions: int = 3,
         propagate: bool = False,
         bug: str = "",
-        ahead: int = 2_000,
+        tablespace: str = "pg_default",
         **variables: str,
     ) -> None:
         self.site, self.seed, self.propagate = site, seed, propagate
@@ -101,9 +102,9 @@ class Round:
         self.jobs: dict[str, Job] = {}
         self.sent = 0
         self.processes: list[Process] = []
-        self._folder, self._bug, self._ahead = folder, bug, ahead
+        self._folder, self._bug = folder, bug
         self.suffix, self.topics = new_topics()
-        self.deployment = self._deploy(kafka_partitions, variables)
+        self.deployment = self._deploy(kafka_partitions, tablespace, variables)
         self.workload = Workload(seed, propagate=propagate)
         self._random = random.Random(seed)
         self._started: SimpleQueue[str] = SimpleQueue()
@@ -123,16 +124,18 @@ class Round:
         self.watcher = Watcher(site.bootstrap_servers, group_id, self._tracking, url)
         self.operator = Operator(url, self.problems.append)
 
-    def _deploy(self, kafka_partitions: int, variables: dict[str, str]) -> Deployment:
+    def _deploy(self, kafka_partitions: int, tablespace: str, variables: dict[str, str]) -> Deployment:
         topics = self.topics
         deployment = Deployment(
             self.site.bootstrap_servers,
-            self.site.new_database(),
+            self.site.new_database(tablespace),
             topics,
             **(SETTINGS | {"TRACKER_PROPAGATE_FAILURES": str(self.propagate).lower()} | variables),
         )
-        deployment.kafka.create({topics.tracking: kafka_partitions})
-        deployment.kafka.create({topics.work: 1, topics.results: 1, topics.dead_letters: 1})
+        kafka = deployment.kafka
+        kafka.create(dict.fromkeys(topics, 1) | {topics.tracking: kafka_partitions})
+        # The controller has made them; the brokers hear of it a moment later.
+        wait_until(lambda: set(topics) <= set(kafka.admin.list_topics(timeout=10).topics), "topics known")
         return deployment
 
     # Processes
@@ -276,7 +279,7 @@ class Round:
                 telling[name] = _Telling(job, self._random.randint(0, len(job.body)))
 
     def _tell_some(self, telling: dict[str, _Telling]) -> bool:
-        room = self._ahead - (self.sent - self.watcher.processed)
+        room = _AHEAD - (self.sent - self.watcher.processed)
         ready = [each for each in telling.values() if self._may_go_on(each)]
         for over in [each for each in ready if each.is_over]:
             ready.remove(over)

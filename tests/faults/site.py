@@ -46,12 +46,12 @@ class Site:
         url = make_conninfo(database_url, port=self.postgres_proxy.port)
         return {"TRACKER_KAFKA_BOOTSTRAP_SERVERS": addresses, "TRACKER_DATABASE_URL": url}
 
-    def new_database(self) -> str:
+    def new_database(self, tablespace: str = "pg_default") -> str:
         """Make a database with the program's schema, and return its URL."""
         name = f"round_{uuid.uuid4().hex[:10]}"
         self._execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-                sql.Identifier(name), sql.Identifier(self._template)
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} TABLESPACE {}").format(
+                sql.Identifier(name), sql.Identifier(self._template), sql.Identifier(tablespace)
             )
         )
         return make_conninfo(self.stack.database_url, dbname=name)

@@ -65,7 +65,9 @@ def play_round(
         weather.begin()
         with a_round.playing(messages, timeout_s=BREAK_UP_S):
             ends = began + limit_s
-            weather.storm(lambda: a_round.is_played or time.monotonic() > ends, names=names)
+            weather.storm(
+                lambda: a_round.is_played or bool(a_round.problems) or time.monotonic() > ends, names=names
+            )
             a_round.enough.set()
             weather.calm(BREAK_UP_S)
         drained_s = a_round.drain()

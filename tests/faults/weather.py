@@ -60,14 +60,18 @@ class Weather:
         names = names or tuple(sorted(FAULTS))
         while not until():
             picked = self.random.sample(names, min(len(names), self.random.choice([1, 1, 2])))
-            with ExitStack() as faults:
-                for name in picked:
-                    with suppress(psycopg.OperationalError):  # another fault has taken PostgreSQL away
-                        faults.enter_context(contextmanager(FAULTS[name])(self))
-                        self.counts[name] += 1
-                self.last(self.random.uniform(1.0, 4.0), until)
-            self.site.heal()
+            self.bring(picked, self.random.uniform(1.0, 4.0), until)
             self.last(self.random.uniform(0.0, 1.5), until)
+
+    def bring(self, names: list[str], seconds: float, until: Callable[[], bool] = lambda: False) -> None:
+        """Bring these faults, for so long."""
+        with ExitStack() as faults:
+            for name in names:
+                with suppress(psycopg.OperationalError):  # another fault has taken PostgreSQL away
+                    faults.enter_context(contextmanager(FAULTS[name])(self))
+                    self.counts[name] += 1
+            self.last(seconds, until)
+        self.site.heal()
 
     def last(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
         """Let things be for so long, but for members that have died, which are started again."""

@@ -1,0 +1,162 @@
+"""Each fault by itself."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from tests.faults.checker import check
+from tests.faults.conftest import NewRound
+from tests.faults.round import Round
+from tests.faults.site import Site, site
+from tests.faults.weather import FAULTS, Weather
+
+MESSAGES = 300
+SECONDS = 2.5  # longer than the session timeout of the rounds
+
+ALWAYS = {
+    "a broker killed",
+    "another machine and its supervisor killed",
+    "no connections left",
+    "postgres ended at once",
+    "read only",
+    "sessions terminated",
+    "a silent network",
+}
+
+
+def by_weight(names: list[str]) -> list[object]:
+    """Mark those that a short storm is sure to bring as well."""
+    return [name if name in ALWAYS else pytest.param(name, marks=pytest.mark.soak) for name in names]
+
+
+def endure(a_round: Round, fault: Callable[[Weather], object]) -> None:
+    """Play a round in which one thing happens, then check it."""
+    weather = Weather(a_round, seed=1)
+    weather.begin()
+    try:
+        with a_round.playing(MESSAGES):
+            weather.last(20.0, until=lambda: a_round.watcher.processed > 0)
+            fault(weather)
+            weather.calm(60.0)
+        a_round.drain()
+        check(a_round)
+        a_round.stop()
+    finally:
+        weather.restore()
+
+
+@pytest.mark.parametrize("name", by_weight(sorted(FAULTS)))
+def test_a_fault(new_round: NewRound, name: str) -> None:
+    endure(new_round(TRACKER_BATCH_SIZE="25"), lambda weather: weather.bring([name], SECONDS))
+
+
+@pytest.mark.parametrize("stay_down", [False, True], ids=["back", "down"])
+@pytest.mark.parametrize("before", [False, True], ids=["behind", "before"])
+@pytest.mark.parametrize("request_name", ["COMMIT", "EndTxn", "TxnOffsetCommit"])
+def test_a_request_whose_outcome_nobody_hears(
+    new_round: NewRound, request_name: str, before: bool, stay_down: bool
+) -> None:
+    """Where the servers stay away, the worker that asked dies, and another has to find out."""
+
+    def cut(weather: Weather) -> None:
+        kafka, postgres = weather.site.kafka_proxies[0], weather.site.postgres_proxy
+        proxy = postgres if request_name == "COMMIT" else kafka
+        proxy.trap(request_name, before=before, stay_down=stay_down).wait()
+        if stay_down:
+            weather.members["worker 0"].kill()
+            weather.members["worker 1"].kill()
+        weather.site.heal()
+
+    endure(new_round(TRACKER_BATCH_SIZE="25"), cut)
+
+
+@pytest.mark.parametrize("offset_s", [3600, -3600])
+def test_a_worker_whose_clock_is_an_hour_off(new_round: NewRound, offset_s: int) -> None:
+    a_round = new_round(TRACKER_BATCH_SIZE="25")
+    a_round.start("worker 0", clock_offset_s=offset_s)
+    a_round.start("scheduler", clock_offset_s=-offset_s)
+    with a_round.playing(MESSAGES):
+        pass
+    a_round.drain()
+    check(a_round)
+    a_round.stop()
+
+
+@contextmanager
+def small_disk(where: Site, folder: Path) -> Iterator[str]:
+    """A tablespace of its own on a disk of 64 MB; needs root."""
+    assert where.stack.postgres is not None
+    disk = folder / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(disk)], check=True)
+    try:
+        data = disk / "data"
+        data.mkdir()
+        owner = where.stack.postgres.directory.stat()
+        os.chown(data, owner.st_uid, owner.st_gid)
+        for parent in list(disk.parents)[:-2]:
+            parent.chmod(parent.stat().st_mode | 0o011)
+        create = sql.SQL("CREATE TABLESPACE small LOCATION {}").format(sql.Literal(str(data)))
+        with psycopg.connect(where.stack.database_url, autocommit=True) as database:
+            database.execute(create)
+            yield "small"
+            database.execute("DROP TABLESPACE small")
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="mounting a disk takes root")
+def test_a_disk_that_is_full(one_broker: Site, tmp_path: Path) -> None:
+    with small_disk(one_broker, tmp_path) as tablespace:
+        a_round = Round(one_broker, tmp_path, 1, TRACKER_BATCH_SIZE="25", tablespace=tablespace)
+
+        def fill(weather: Weather) -> None:
+            ballast = tmp_path / "disk" / "ballast"
+            with ballast.open("wb", buffering=0) as file:
+                try:
+                    while True:
+                        file.write(bytes(65_536))
+                except OSError:
+                    pass
+            weather.last(SECONDS)
+            ballast.unlink()
+
+        try:
+            endure(a_round, fill)
+        finally:
+            a_round.close()
+            one_broker.drop_database(a_round.deployment.database_url)
+
+
+@pytest.fixture(scope="module")
+def three_brokers() -> Iterator[Site]:
+    """Three brokers, three replicas, two of them in sync."""
+    with site(brokers=3) as made:
+        yield made
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("number", [1, 3])
+def test_of_three_brokers_so_many_are_killed(three_brokers: Site, tmp_path: Path, number: int) -> None:
+    def kill(weather: Weather) -> None:
+        brokers = three_brokers.stack.brokers[:number]
+        for broker in brokers:
+            broker.kill()
+        weather.last(SECONDS)
+        for broker in brokers:
+            broker.launch()
+
+    a_round = Round(three_brokers, tmp_path, 1, TRACKER_BATCH_SIZE="25")
+    try:
+        endure(a_round, kill)
+    finally:
+        a_round.close()
+        three_brokers.drop_database(a_round.deployment.database_url)

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from confluent_kafka import (
@@ -105,6 +105,10 @@ class Kafka:
 
     def read(self, *topics: str) -> list[Received]:
         """Return all that readers of committed records find now; each Kafka partition's is in its order."""
+        return list(self.each(*topics))
+
+    def each(self, *topics: str) -> Iterator[Received]:
+        """Give what `read` returns, for topics that are too large for a list."""
         consumer = Consumer(
             {
                 "bootstrap.servers": self.bootstrap_servers,
@@ -124,7 +128,7 @@ class Kafka:
             }
             to_read = {(topic, number) for topic in topics for number in numbers[topic]}
             consumer.assign([TopicPartition(*place, 0) for place in sorted(to_read)])
-            return _read_to_end(consumer, to_read)
+            yield from _read_to_end(consumer, to_read)
         finally:
             consumer.close()
 
@@ -164,28 +168,19 @@ class Kafka:
             self._refused.append(error)
 
 
-def _read_to_end(consumer: Consumer, to_read: set[tuple[str, int]]) -> list[Received]:
-    found = []
-    deadline = time.monotonic() + DEADLINE_S
+def _read_to_end(consumer: Consumer, to_read: set[tuple[str, int]]) -> Iterator[Received]:
+    moved = time.monotonic()
     while to_read:
         first = consumer.poll(0.1)
         for message in [] if first is None else [first, *consumer.consume(10_000, 0)]:
+            moved = time.monotonic()
             topic, number, error = message.topic() or "", message.partition() or 0, message.error()
             if error is None:
                 headers: Any = message.headers()
-                found.append(
-                    Received(
-                        topic,
-                        message.key(),
-                        message.value(),
-                        tuple(headers or ()),
-                        number,
-                        message.offset() or 0,
-                    )
-                )
+                key, value, offset = message.key(), message.value(), message.offset() or 0
+                yield Received(topic, key, value, tuple(headers or ()), number, offset)
             elif error.code() == KafkaError._PARTITION_EOF:
                 to_read.discard((topic, number))
             else:
                 raise KafkaException(error)
-        assert time.monotonic() < deadline, f"no end of {to_read}"
-    return found
+        assert time.monotonic() < moved + DEADLINE_S, f"no end of {to_read}"

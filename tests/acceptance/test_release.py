@@ -298,14 +298,19 @@ def test_a_job_that_repeats_its_completion_releases_nothing_more(tracker: Deploy
 # --- only those that wait
 
 
-@pytest.mark.parametrize("end", ["cancelled", "failed", "completed", "deleted", "started elsewhere"])
+@pytest.mark.parametrize(
+    "end", ["cancelled", "failed", "completed", "deleted", "started elsewhere", "started, paused, resumed"]
+)
 def test_only_a_job_that_still_waits_is_released(tracker: Deployment, end: str) -> None:
     submit(tracker, a="", b="a")
     tracker.start()
     if end in ("cancelled", "deleted"):
         {"cancelled": tracker.client.cancel, "deleted": tracker.client.delete}[end]("acme:b")
-    elif end == "started elsewhere":
+    elif end.startswith("started"):
         tracker.process(tracker.progress("acme:b.1", 5))
+        if end.endswith("resumed"):
+            tracker.client.pause("acme:b")
+            tracker.client.resume("acme:b")
     else:
         tracker.process(tracker.event(report("acme:b", "Failed" if end == "failed" else "Complete")))
     complete(tracker, "a")

@@ -88,7 +88,7 @@ CREATE TABLE pending_task (
     eligible_time    timestamptz,       -- when the scheduler may send it; null while prerequisites are unmet,
                                         -- or when the batch that met the last one sends it itself
     paused           boolean NOT NULL DEFAULT false,
-    resumed          boolean NOT NULL DEFAULT false,  -- paused and resumed while waiting: Active, yet to be sent
+    resumed          boolean NOT NULL DEFAULT false,  -- paused while Waiting: once resumed it is Active, and yet to be sent
     delay_s          integer NOT NULL DEFAULT 0,
     task_classifier  text NOT NULL,
     task_api_version integer NOT NULL,

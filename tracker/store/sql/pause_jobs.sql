@@ -1,5 +1,6 @@
 -- Pauses jobs that are locked, with their pending tasks. What was still to be sent of an earlier pause is
--- held again.
+-- held again. Whether a pending task is yet to be sent is noted now: on resume the job is Active, which may also
+-- mean that somebody else has started it.
 WITH paused_job AS MATERIALIZED (
     SELECT tenant_key, job_key
     FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS paused_job (tenant_key, job_key)
@@ -13,6 +14,7 @@ deleted_resumed_job AS (
     DELETE FROM resumed_job USING paused_job
     WHERE resumed_job.tenant_key = paused_job.tenant_key AND resumed_job.job_key = paused_job.job_key
 )
-UPDATE pending_task SET paused = true
+UPDATE pending_task SET paused = true, resumed = pending_task.resumed OR job.status = 0
 FROM paused_job
+JOIN job ON job.tenant_key = paused_job.tenant_key AND job.job_key = paused_job.job_key
 WHERE pending_task.tenant_key = paused_job.tenant_key AND pending_task.job_key = paused_job.job_key

@@ -9,7 +9,7 @@ updated_job AS (
     WHERE job.tenant_key = active_job.tenant_key AND job.job_key = active_job.job_key
 ),
 updated_pending_task AS (
-    UPDATE pending_task SET paused = false, resumed = true
+    UPDATE pending_task SET paused = false
     FROM active_job
     WHERE pending_task.tenant_key = active_job.tenant_key AND pending_task.job_key = active_job.job_key
 )

@@ -1,0 +1,106 @@
+"""``tracker run`` as users start it: a supervisor with its children, in processes of their own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+from tests.acceptance.kafka import DEADLINE_S
+from tracker.stack.server import clean_environment
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Program:
+    """A `tracker run`; as a context, none of its processes is left behind."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        environment = clean_environment(
+            **{"TRACKER_LOG_FORMAT": "json", "PYTHONPATH": str(ROOT), **variables}
+        )
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tracker", "run"],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self.lines: list[dict[str, Any]] = []
+        self._changed = threading.Condition()
+        self._reader = threading.Thread(target=self._read, name="log")
+        self._reader.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for pid in [self._process.pid, *self.children().values()]:
+            _kill(pid)
+        self._process.wait()
+        # Children and all have the pipe: it ends when the last of them has gone.
+        self._reader.join(DEADLINE_S)
+        assert not self._reader.is_alive(), "processes were left behind"
+        assert self._process.stderr is not None
+        self._process.stderr.close()
+
+    def wait_for(self, event: str, *, times: int = 1, **fields: object) -> dict[str, Any]:
+        """Wait until such a line has been logged so many times, and return the last of them."""
+        wanted = {"event": event, **fields}
+
+        def found() -> list[dict[str, Any]]:
+            return [line for line in self.lines if wanted.items() <= line.items()]
+
+        with self._changed:
+            seen = self._changed.wait_for(lambda: len(found()) >= times, DEADLINE_S)
+        assert seen, f"no {wanted} in:\n{self.text()}"
+        return found()[times - 1]
+
+    def children(self) -> dict[str, int]:
+        """Return the process IDs of the children that were started and have not ended, by name."""
+        pids: dict[str, int] = {}
+        for line in list(self.lines):
+            if line["event"] == "child started":
+                pids[line["child"]] = line["pid"]
+            elif line["event"] in {"child ended", "child left"}:
+                pids.pop(line["child"], None)
+        return pids
+
+    def kill(self, child: str) -> None:
+        """Kill a child at once, as a crash would."""
+        _kill(self.children()[child])
+
+    def stop(self) -> int:
+        """Ask it to stop, and return its exit status."""
+        self._process.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for its end, and return its exit status."""
+        return self._process.wait(DEADLINE_S)
+
+    def text(self) -> str:
+        """Return the log."""
+        return "\n".join(json.dumps(line) for line in list(self.lines))
+
+    def _read(self) -> None:
+        assert self._process.stderr is not None
+        for raw in self._process.stderr:
+            try:
+                line = json.loads(raw)
+            except ValueError:
+                line = {"event": raw.decode(errors="replace")}
+            with self._changed:
+                self.lines.append(line)
+                self._changed.notify_all()
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)

@@ -1,0 +1,94 @@
+"""Full databases, for tests of plans: what the planner knows of their tables differs."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from tracker.stack import LocalStack
+from tracker.store.connect import connect
+from tracker.store.migrate import migrate
+
+HERE = Path(__file__).parent
+STATES = ("analysed", "never analysed", "analysed on its first day")
+
+
+@pytest.fixture(scope="session")
+def never_analysed(stack: LocalStack) -> Iterator[str]:
+    """A full database of whose tables the planner knows only the size."""
+    with _database(stack) as url:
+        _fill(url)
+        yield url
+
+
+@pytest.fixture(scope="session")
+def analysed(stack: LocalStack, never_analysed: str) -> Iterator[str]:
+    """The same one, of which it knows everything."""
+    with _database(stack, never_analysed) as url:
+        _run(url, "VACUUM ANALYZE")
+        yield url
+
+
+@pytest.fixture(scope="session")
+def analysed_on_its_first_day(stack: LocalStack) -> Iterator[str]:
+    """The same one, of which it knows what was true when the tables had sixty rows."""
+    with _database(stack) as url:
+        _run(url, (HERE / "seed_first_day.sql").read_text())
+        _run(url, "VACUUM ANALYZE")
+        _run(url, "ALTER SEQUENCE tracker.tenant_tenant_key_seq RESTART")
+        for table in _tables(url):
+            _run(url, f"DELETE FROM tracker.{table}")
+        _fill(url)
+        yield url
+
+
+@pytest.fixture(scope="session")
+def full_databases(never_analysed: str, analysed: str, analysed_on_its_first_day: str) -> dict[str, str]:
+    """The three of them, by what is known."""
+    return dict(zip(STATES, (analysed, never_analysed, analysed_on_its_first_day), strict=True))
+
+
+@contextmanager
+def _database(stack: LocalStack, template_url: str = "") -> Iterator[str]:
+    name = sql.Identifier(f"full_{uuid.uuid4().hex[:12]}")
+    template = psycopg.conninfo.conninfo_to_dict(template_url).get("dbname", "template0")
+    with psycopg.connect(stack.database_url, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(name, sql.Identifier(str(template)))
+        )
+        try:
+            url = make_conninfo(stack.database_url, dbname=name._obj[0])
+            if not template_url:
+                migrate(url)
+                for table in _tables(url):
+                    _run(url, f"ALTER TABLE tracker.{table} SET (autovacuum_enabled = off)")
+            yield url
+        finally:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
+
+def _tables(url: str) -> list[str]:
+    """Return the tables that a database in use fills."""
+    with closing(connect(url)) as connection:
+        rows = connection.execute(
+            """
+            SELECT relname FROM pg_class
+            WHERE relnamespace = 'tracker'::regnamespace AND relkind = 'r'
+                AND relname NOT IN ('deployment', 'schema_migration')
+            """
+        ).fetchall()
+    return [str(name) for (name,) in rows]
+
+
+def _fill(url: str) -> None:
+    _run(url, (HERE / "seed.sql").read_text())
+
+
+def _run(url: str, statements: str) -> None:
+    with closing(connect(url, autocommit=True)) as connection:
+        connection.execute(statements.encode())

@@ -48,6 +48,11 @@ class Member:
         self.require_alive()
         return self.lifeline.status is not None and self.lifeline.status().ready
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self._ended is None
+
     def require_alive(self) -> None:
         """Fail if it has ended, with what it ended with."""
         if isinstance(self._ended, BaseException):
@@ -118,6 +123,7 @@ class Deployment:
         self.database: psycopg.Connection[Any] = connect(database_url, autocommit=True)
         self.workers: list[Member] = []
         self.schedulers: list[Member] = []
+        self.programs = 0  # how many `tracker run` there are
 
     @property
     def settings(self) -> Settings:
@@ -264,8 +270,11 @@ class Deployment:
         wait_until(through, "all records processed", timeout_s)
 
     def wait_until_sent(self, timeout_s: float = DEADLINE_S) -> None:
-        """Wait until all that is to be sent by now has been, and the tracker knows it."""
-        due = "due_sends" if self.schedulers else "SELECT count(*) FROM outbox"
+        """Wait until all that is to be sent by now has been, and the tracker knows it.
+
+        Where no scheduler runs, that is what workers send.
+        """
+        due = "due_sends" if self.schedulers or self.programs else "SELECT count(*) FROM outbox"
         wait_until(lambda: self.rows(due) == [(0,)], "all sent", timeout_s)
 
     def work(self) -> list[Received]:

@@ -1,0 +1,159 @@
+"""What no message triggers is sent by one scheduler, once."""
+
+import time
+from functools import partial
+from typing import Any
+
+import pytest
+
+from tests.acceptance import invariants
+from tests.acceptance.conftest import Deploy
+from tests.acceptance.deployment import Deployment
+from tests.acceptance.kafka import wait_until
+from tests.acceptance.program import Program
+from tracker.errors import TrackerError
+from tracker.kafka.errors import BatchGivenUp
+from tracker.kafka.producer import BatchProducer
+from tracker.metrics import SCHEDULED_SENDS
+from tracker.store.schedule_store import ScheduleStore
+
+Publish = Any
+
+
+def submit(tracker: Deployment, first: int, behind: int) -> list[str]:
+    """Create jobs; return how they are named."""
+    names = [f"many-{number}" for number in range(first, behind)]
+    tracker.client.submit([tracker.job(name) for name in names])
+    return [f"acme:{name}" for name in names]
+
+
+def test_of_two_one_is_active(tracker: Deployment) -> None:
+    tracker.start(workers=0)
+    tracker.start_scheduler()
+    names = submit(tracker, 0, 20_000)
+    tracker.wait_until_sent()
+    assert sorted(tracker.started()) == sorted(names)
+    sent = [member.count(SCHEDULED_SENDS, kind="first") for member in tracker.schedulers]
+    assert sorted(sent) == [0, 20_000]
+
+
+def test_another_takes_over_within_seconds_when_the_active_one_is_killed(tracker: Deployment) -> None:
+    variables = {**tracker.variables, "TRACKER_WORKERS": "1"}
+    with Program(variables) as first, Program({**variables, "TRACKER_INSTANCE": "other"}) as second:
+        wait_until(
+            lambda: any("scheduler active" in program.text() for program in (first, second)), "one active"
+        )
+        active, standby = (first, second) if "scheduler active" in first.text() else (second, first)
+        names = submit(tracker, 0, 20_000)
+        wait_until(lambda: sum(tracker.kafka.ends(tracker.topics.work).values()) > 1_000, "some sent")
+        began = time.monotonic()
+        active.kill("scheduler")
+        standby.wait_for("scheduler active")
+        assert time.monotonic() - began < 10
+        names += submit(tracker, 20_000, 21_000)
+        tracker.programs = 2
+        tracker.wait_until_sent()
+        assert sorted(tracker.started()) == sorted(names)
+        assert (first.stop(), second.stop()) == (0, 0)
+
+
+@pytest.mark.parametrize("when", ["before it is published", "before it is cleared"])
+def test_what_is_numbered_is_sent_once_though_a_scheduler_dies(
+    tracker: Deployment, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    class Died(TrackerError):
+        pass
+
+    def die(*_: object) -> None:
+        raise Died
+
+    names = submit(tracker, 0, 12_000)
+    with monkeypatch.context() as patch:
+        if when == "before it is published":
+            patch.setattr(BatchProducer, "publish", die)
+        else:
+            patch.setattr(ScheduleStore, "clear", die)
+        member = tracker.start_scheduler(wait=False)
+        with pytest.raises(Died):
+            member.wait()
+    tracker.schedulers.clear()
+    [(numbered,)] = tracker.rows("SELECT count(*) FROM outbox")
+    assert numbered == 5_000
+    tracker.start_scheduler()
+    tracker.wait_until_sent()
+    assert sorted(tracker.started()) == sorted(names)
+    invariants.check(tracker)
+
+
+def test_what_could_not_be_published_is_sent_once_later(
+    tracker: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish: Publish = BatchProducer.publish
+    left = [3]
+
+    def failing(*arguments: object) -> None:
+        if left[0]:
+            left[0] -= 1
+            raise BatchGivenUp("a test wants it")
+        publish(*arguments)
+
+    monkeypatch.setattr(BatchProducer, "publish", failing)
+    names = submit(tracker, 0, 100)
+    tracker.start(workers=0)
+    tracker.wait_until_sent()
+    assert sorted(tracker.started()) == sorted(names)
+    assert left == [0]
+
+
+def test_one_that_has_lost_its_lock_is_fenced(tracker: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It sends what it has read with the ID that the next one took over: nothing of it is seen."""
+    publish: Publish = BatchProducer.publish
+    zombies: list[BatchProducer] = []
+
+    def lose_the_lock(producer: BatchProducer, *arguments: Any) -> None:
+        if not zombies:
+            zombies.append(producer)
+            tracker.database.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                " WHERE application_name = 'tracker-scheduler' AND datname = current_database()"
+            )
+            tracker.start_scheduler()
+            wait_until(lambda: len(tracker.started()) == 100, "all sent by the next one")
+        publish(producer, *arguments)
+
+    monkeypatch.setattr(BatchProducer, "publish", lose_the_lock)
+    names = submit(tracker, 0, 100)
+    tracker.start_scheduler()
+    tracker.wait_until_sent()
+    assert sorted(tracker.started()) == sorted(names)
+    assert len(zombies) == 1
+
+
+def test_a_restarted_scheduler_goes_on_where_the_last_one_ended(tracker: Deployment) -> None:
+    names: list[str] = []
+    for number in range(3):
+        names += submit(tracker, number * 10, number * 10 + 10)
+        with tracker.running(workers=0):
+            tracker.wait_until_sent()
+    assert sorted(tracker.started()) == sorted(names)
+
+
+def test_jobs_are_sent_within_a_moment_of_their_submission(tracker: Deployment) -> None:
+    tracker.start(workers=0)
+    for number in range(5):
+        began = time.monotonic()
+        submit(tracker, number, number + 1)
+        wait_until(partial(_are_sent, tracker, number + 1), "sent")
+        assert time.monotonic() - began < 5
+
+
+def _are_sent(tracker: Deployment, number: int) -> bool:
+    return len(tracker.started()) == number
+
+
+def test_the_order_of_submission_is_kept(deploy: Deploy) -> None:
+    tracker = deploy()
+    names = submit(tracker, 0, 3_000)
+    tracker.start(workers=0)
+    tracker.wait_until_sent()
+    assert tracker.started() == names

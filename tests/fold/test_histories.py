@@ -104,7 +104,10 @@ def test_rows_agree_whatever_is_told_in_a_batch(random: Random, count: int) -> N
     both = Both("job")
     told = [anything(random) for _ in range(count)]
     for batch in cut(random, told, largest=30):
-        both.fold.apply([record_for(random, *each) for each in group(random, batch)])
+        records = [record_for(random, *each) for each in group(random, batch)]
+        for fold in both.fold.apply(records).folds:
+            if fold.status is JobStatus.COMPLETED:
+                assert 0 <= fold.completing_position() < len(records)
         both.fold.check()
     both.fold.apply([record_for(random, Told("acme:job", "complete"))])
     both.fold.check()

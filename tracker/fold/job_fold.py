@@ -22,8 +22,7 @@ class JobFold:
         self._siblings: list[Siblings] = []
         self._job_completed_positions: list[int] = []
         if job.status is not JobStatus.FAILED:  # else its proxied messages are dropped
-            if work.reports:
-                self._reports = sorted(work.reports + work.event_reports, key=itemgetter(0))
+            self._reports = work.reports + work.event_reports
             self._siblings = [siblings for siblings in work.siblings if siblings.completed]
             self._job_completed_positions = work.job_completed_positions
         self._masks: dict[str, dict[int, int]] = {}  # path -> block -> children reported complete by messages

@@ -17,7 +17,7 @@ from tracker import failpoints
 from tracker.stack.server import clean_environment
 
 ROOT = Path(__file__).resolve().parents[2]
-TAIL_LINES = 40
+TAIL_LINES = 80
 
 
 class Process:
@@ -129,6 +129,14 @@ class Process:
         for pid in children:
             kill_quietly(pid)
         assert_gone(children)
+
+    def tell_where_it_is(self) -> None:
+        """Have it write its threads' stacks into its log."""
+        before = self.log.stat().st_size
+        kill_quietly(self.pid, signal.SIGUSR1)
+        deadline = time.monotonic() + 2
+        while self.log.stat().st_size == before and time.monotonic() < deadline:
+            time.sleep(0.02)
 
     def tail(self) -> str:
         """Return the last lines of its log, without librdkafka's, of which there are many."""

@@ -65,14 +65,16 @@ class _Telling:
         return self.told >= len(self.job.body)
 
     @property
-    def is_over(self) -> bool:
+    def at_late(self) -> bool:
         return self.told >= len(self.job.body) + len(self.job.tail)
 
+    @property
+    def is_over(self) -> bool:
+        return self.told >= len(self.job.body) + len(self.job.tail) + len(self.job.late)
+
     def next(self) -> Record:
-        records = self.job.body if not self.at_tail else self.job.tail
-        at = self.told if not self.at_tail else self.told - len(self.job.body)
         self.told += 1
-        return records[at]
+        return [*self.job.body, *self.job.tail, *self.job.late][self.told - 1]
 
 
 class Round:
@@ -298,7 +300,7 @@ class Round:
     def _tell(self, each: _Telling) -> None:
         if each.told == each.meddle_at and not each.at_tail:
             self._meddle(each)
-        self._send(each.next(), each if each.job.waits_to_end else None)
+        self._send(each.next(), each)
         if each.at_tail and each.meddle_at < 0:
             self._resume_told(each)
 
@@ -326,9 +328,9 @@ class Round:
         fate = each.job.fate
         if fate in {"paused", *DOOMED} and (each.ready_turn is None or self.watcher.turn < each.ready_turn):
             return False
-        if not each.job.waits_to_end:
-            return True
-        return self._is_settled(each)
+        if each.job.waits_to_end or (each.at_late and not each.is_over):
+            return self._is_settled(each)
+        return True
 
     def _is_settled(self, each: _Telling) -> bool:
         if each.undelivered:
@@ -414,5 +416,8 @@ class Round:
     def _report(self, when: str, problems: Any) -> str:
         found = list(problems)
         shown = "\n".join(found[:20])
+        for each in self.processes:
+            if each.what != "run" and each.is_running:
+                each.tell_where_it_is()
         logs = "\n".join(f"--- {each.what} ({each.pid})\n{each.tail()}" for each in self.processes[-6:])
         return f"seed {self.seed}, {len(found)} problems {when}:\n{shown}\n{logs}"

@@ -45,6 +45,7 @@ def play_round(
     *,
     messages: int = MESSAGES,
     limit_s: float = ROUND_LIMIT_S,
+    break_up_s: float = BREAK_UP_S,
     bug: str = "",
     names: tuple[str, ...] = (),
 ) -> Summary:
@@ -63,14 +64,14 @@ def play_round(
     weather = Weather(a_round, seed)
     try:
         weather.begin()
-        with a_round.playing(messages, timeout_s=BREAK_UP_S):
+        with a_round.playing(messages, timeout_s=1.0):
             ends = began + limit_s
             weather.storm(
                 lambda: a_round.is_played or bool(a_round.problems) or time.monotonic() > ends, names=names
             )
             a_round.enough.set()
-            weather.calm(BREAK_UP_S)
-        drained_s = a_round.drain()
+            weather.calm(break_up_s)
+        drained_s = a_round.drain(break_up_s)
         check(a_round)
         a_round.stop()
     finally:

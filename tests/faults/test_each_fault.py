@@ -21,13 +21,10 @@ MESSAGES = 300
 SECONDS = 2.5  # longer than the session timeout of the rounds
 
 ALWAYS = {
-    "a broker killed",
     "another machine and its supervisor killed",
     "no connections left",
     "postgres ended at once",
     "read only",
-    "sessions terminated",
-    "a silent network",
 }
 
 
@@ -41,10 +38,10 @@ def endure(a_round: Round, fault: Callable[[Weather], object]) -> None:
     weather = Weather(a_round, seed=1)
     weather.begin()
     try:
-        with a_round.playing(MESSAGES):
+        with a_round.playing(MESSAGES, timeout_s=1.0):
             weather.last(20.0, until=lambda: a_round.watcher.processed > 0)
             fault(weather)
-            weather.calm(60.0)
+            weather.calm(40.0)
         a_round.drain()
         check(a_round)
         a_round.stop()
@@ -57,9 +54,16 @@ def test_a_fault(new_round: NewRound, name: str) -> None:
     endure(new_round(TRACKER_BATCH_SIZE="25"), lambda weather: weather.bring([name], SECONDS))
 
 
-@pytest.mark.parametrize("stay_down", [False, True], ids=["back", "down"])
-@pytest.mark.parametrize("before", [False, True], ids=["behind", "before"])
-@pytest.mark.parametrize("request_name", ["COMMIT", "EndTxn", "TxnOffsetCommit"])
+REQUESTS = [
+    pytest.param(name, before, stay_down, marks=[] if weight else pytest.mark.soak)
+    for name in ("COMMIT", "EndTxn", "TxnOffsetCommit")
+    for before in (False, True)
+    for stay_down in (False, True)
+    for weight in [name != "TxnOffsetCommit" and stay_down and not before]
+]
+
+
+@pytest.mark.parametrize(("request_name", "before", "stay_down"), REQUESTS)
 def test_a_request_whose_outcome_nobody_hears(
     new_round: NewRound, request_name: str, before: bool, stay_down: bool
 ) -> None:

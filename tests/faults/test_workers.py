@@ -37,7 +37,7 @@ def finish(a_round: Round) -> None:
     a_round.stop()
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", by_weight([*POINTS]))
 def test_killed(new_round: NewRound, point: str) -> None:
     what, other = ("worker 0", "scheduler") if point in WORKERS else ("scheduler", "worker 0")
     a_round = new_round(TRACKER_BATCH_SIZE="25")
@@ -49,7 +49,8 @@ def test_killed(new_round: NewRound, point: str) -> None:
     finish(a_round)
 
 
-@pytest.mark.parametrize("point", by_weight([*POINTS]))
+@pytest.mark.soak
+@pytest.mark.parametrize("point", POINTS)
 def test_frozen_for_a_moment(new_round: NewRound, point: str) -> None:
     what, other = ("worker 0", "scheduler") if point in WORKERS else ("scheduler", "worker 0")
     a_round = new_round(TRACKER_BATCH_SIZE="25")

@@ -1,8 +1,9 @@
 """The jobs of a round, and what happens to each: all of it drawn from one seed, whatever the timing.
 
 A job's `fate` is what is done to it while its messages are under way. What it is told comes as records, all
-made beforehand: a body, of which the order does not matter, and a tail that ends the job. So that neither the
-final state nor what is forwarded depends on the timing, which no seed can replay:
+made beforehand: a body, of which the order does not matter, a tail that ends the job, and what comes too late
+and is to be dropped. So that neither the final state nor what is forwarded depends on the timing, which no
+seed can replay:
 
 - a job is told of once it has started; a tail is told once the body has been processed where the body has
   other keys (`loose`), or was held;
@@ -38,6 +39,7 @@ class Job:
     runs: bool
     body: list[Record] = field(default_factory=list)
     tail: list[Record] = field(default_factory=list)
+    late: list[Record] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -121,6 +123,9 @@ class Workload:
         random.shuffle(body)
         job.body = [self._record(told, loose=job.loose) for told in group(random, body)]
         job.tail = [self._record(told, loose=False) for told in group(random, story.tail)]
+        if job.plan != "unfinished":
+            late = [Told(job.name + ".1", "in-progress", via="proxied")] * random.choice([0, 0, 1, 3])
+            job.late = [self._record([told], loose=job.loose) for told in late]
 
     def _record(self, told: list[Told], *, loose: bool) -> Record:
         key = self._random.choice(OTHER_KEYS) if loose else None

@@ -1,0 +1,177 @@
+"""Two and three sessions at work on the same jobs, each held still where it matters."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import Any, TypeVar
+
+import psycopg
+
+from tracker import NewJob, NewTask
+from tracker.client.steps import Query, Verb
+from tracker.fold.state import JobState
+from tracker.identifiers import JobName
+from tracker.store.batch_store import BatchStore, CompletedJob
+from tracker.store.connect import connect
+
+T = TypeVar("T")
+TASK = NewTask(task_classifier="Sort", task_api_version=1, task_data="{}", task_pipe="sort-in")
+TOPIC = "tracking"
+EVERYTHING = 1 << 40
+
+
+def job(job_id: str, *prerequisites: str, **fields: Any) -> NewJob:
+    return NewJob(id=job_id, prerequisite_job_ids=prerequisites, task=TASK, **fields)
+
+
+class Worker:
+    """A worker's session. Its Kafka partition is its number; each batch has one record."""
+
+    def __init__(self, database_url: str, number: int) -> None:
+        self.store = BatchStore(database_url)
+        self.store.connect()
+        self.place = (TOPIC, number)
+        self.offset = 0
+
+    @contextmanager
+    def batch(self, *, complete: str = "", fail: str = "") -> Iterator[None]:
+        """Apply a batch that completes and fails jobs, all but the commit, which follows the body."""
+        with self.store.transaction():
+            self.apply(complete.split(), fail.split())
+            self.catch_up()
+            yield
+
+    def run(self, *, complete: str = "", fail: str = "") -> None:
+        with self.batch(complete=complete, fail=fail):
+            pass
+
+    def apply(self, complete: list[str], fail: list[str]) -> None:
+        self.offset += 1
+        jobs = self.look_up(complete + fail, fail)
+        completed = [jobs[name] for name in complete if name in jobs and jobs[name].status < 4]
+        failed = [jobs[name] for name in fail if name in jobs and jobs[name].status < 3]
+        self._write(completed, 5)
+        self._write(failed, 3)
+        records = [CompletedJob(each, *self.place, self.offset, None) for each in completed]
+        self.store.release(records, failed, jobs.values())
+
+    def look_up(self, names: list[str], may_fail: list[str]) -> dict[str, JobState]:
+        failing = {JobName("default", name) for name in may_fail}
+        found = self.store.look_up_jobs([JobName("default", name) for name in names], failing)
+        return {name.job_id: state for name, state in found.items()}
+
+    def _write(self, jobs: list[JobState], status: int) -> None:
+        if jobs:
+            self.store._execute(
+                "update_jobs",
+                tenant_keys=[each.tenant_key for each in jobs],
+                job_keys=[each.job_key for each in jobs],
+                statuses=[status] * len(jobs),
+                percentages=[0] * len(jobs),
+            )
+
+    def catch_up(self) -> None:
+        """Wait until the server has done what it was sent."""
+        self.store._execute("read_deployment").fetchall()
+
+    def starts(self) -> list[str]:
+        """Return the jobs that this worker's records have started, and that are not cleared."""
+        with self.store.transaction():
+            return [start.job.job_id for start in self.store.read_outbox({self.place: (0, EVERYTHING)})]
+
+    def clear(self) -> None:
+        """Remove what is published."""
+        with self.store.transaction():
+            self.store.clear_outbox({self.place: EVERYTHING})
+
+    def close(self) -> None:
+        self.store.close()
+
+
+def perform(connection: psycopg.Connection[Any], verb: Verb[T]) -> T:
+    """Run a verb of the client's on a session whose transaction the test commits."""
+    rows: list[tuple[Any, ...]] = []
+    try:
+        step = next(verb)
+        while True:
+            assert isinstance(step, Query)
+            cursor = connection.execute(step.statement, step.parameters, binary=True)
+            rows = cursor.fetchall() if cursor.description else []
+            step = verb.send(rows)
+    except StopIteration as end:
+        answer: T = end.value
+        return answer
+
+
+class Observer:
+    """A session that looks on."""
+
+    def __init__(self, database_url: str) -> None:
+        self._connection = connect(database_url, autocommit=True)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def rows(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        return self._connection.execute(statement.encode(), parameters).fetchall()
+
+    def one(self, statement: str, *parameters: object) -> Any:
+        [(value,)] = self.rows(statement, *parameters)
+        return value
+
+    def status(self, job_id: str) -> int:
+        return int(self.one("SELECT status FROM job WHERE job_id = %s", job_id))
+
+    def unmet(self, job_id: str) -> int:
+        return int(
+            self.one(
+                "SELECT unmet FROM pending_task JOIN job USING (tenant_key, job_key) WHERE job_id = %s",
+                job_id,
+            )
+        )
+
+    def left(self, table: str) -> int:
+        return int(self.one(f"SELECT count(*) FROM {table}"))
+
+    def wait_until_blocked(self, count: int = 1) -> None:
+        """Wait until so many sessions wait for another one."""
+        self.wait_until(
+            lambda: (
+                self.one(
+                    """
+                SELECT count(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0
+                """
+                )
+                >= count
+            )
+        )
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+
+    def deadlocks(self) -> int:
+        """Return how many PostgreSQL had to break; ask when the sessions have ended, which report it then."""
+        self.wait_until(
+            lambda: (
+                self.one(
+                    """
+                SELECT count(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND backend_type = 'client backend'
+                    AND pid <> pg_backend_pid()
+                """
+                )
+                == 0
+            )
+        )
+        return int(self.one("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"))
+
+
+@contextmanager
+def open_session(database_url: str) -> Iterator[psycopg.Connection[Any]]:
+    """A session whose transaction is open until it is committed."""
+    with closing(connect(database_url)) as session:
+        yield session

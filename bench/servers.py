@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from confluent_kafka import IsolationLevel, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
@@ -149,8 +149,18 @@ def ends(
     latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
     places = {TopicPartition(topic, number): latest for number in range(partitions)}
     level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
-    asked = admin.list_offsets(places, isolation_level=level, request_timeout=_CALL_TIMEOUT_S)
-    return {place.partition: answer.result(_CALL_TIMEOUT_S).offset for place, answer in asked.items()}
+    deadline = time.monotonic() + _CALL_TIMEOUT_S
+    while True:
+        asked = admin.list_offsets(places, isolation_level=level, request_timeout=_CALL_TIMEOUT_S)
+        try:
+            return {place.partition: answer.result(_CALL_TIMEOUT_S).offset for place, answer in asked.items()}
+        except KafkaException as error:
+            # A topic may be known a moment before its leader has taken it over.
+            if not error.args[0].retriable() and error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION:
+                raise
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 def wait_until_visible(admin: AdminClient, topic: str) -> float:

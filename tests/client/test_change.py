@@ -172,7 +172,7 @@ def test_a_job_paused_before_it_was_sent_is_sent_once_it_is_resumed(
 ) -> None:
     client.submit([job("a")])
     client.pause("a")
-    assert rows(connection, "SELECT paused, resumed FROM pending_task") == [(True, False)]
+    assert rows(connection, "SELECT paused, resumed FROM pending_task") == [(True, True)]
     connection.execute("LISTEN tracker_scheduler")
     client.resume("a")
     assert rows(connection, "SELECT paused, resumed FROM pending_task") == [(False, True)]

@@ -17,6 +17,8 @@ from tests.faults.round import Round
 from tests.faults.site import Site, site
 from tests.faults.weather import FAULTS, Weather
 
+pytestmark = pytest.mark.soak
+
 MESSAGES = 300
 SECONDS = 2.5  # longer than the session timeout of the rounds
 

@@ -8,6 +8,8 @@ import pytest
 from tests.faults.site import Site
 from tests.faults.storm import play_round
 
+pytestmark = pytest.mark.soak
+
 SECONDS = 40
 
 

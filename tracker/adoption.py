@@ -9,6 +9,7 @@ exchanged. Workers then refuse to go on (`tracker.worker.apply`), since only a p
   forwarded again (the offset is behind), or never reported (it is ahead).
 """
 
+import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -27,6 +28,7 @@ from tracker.store.queries import query
 Leader = Literal["database", "kafka"]
 
 _TIMEOUT_S = 15.0
+_LEAVE_S = 5.0  # for members that have just been stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,17 +200,23 @@ def _change(place: Place, wrong: str, leader: Leader) -> Change:
 
 def _require_no_members(settings: Settings) -> None:
     admin = AdminClient(dict(settings.kafka_client_properties()))
+    deadline = time.monotonic() + _LEAVE_S
+    while members := _count_members(admin, settings.group_id):
+        if time.monotonic() > deadline:
+            raise TrackerError(
+                f"the group {settings.group_id!r} has {members} members: stop every 'tracker run' of it first"
+            )
+        time.sleep(0.2)
+
+
+def _count_members(admin: AdminClient, group_id: str) -> int:
     try:
-        [answer] = admin.describe_consumer_groups([settings.group_id], request_timeout=_TIMEOUT_S).values()
-        members = len(answer.result(timeout=_TIMEOUT_S).members)
+        [answer] = admin.describe_consumer_groups([group_id], request_timeout=_TIMEOUT_S).values()
+        return len(answer.result(timeout=_TIMEOUT_S).members)
     except KafkaException as error:
         if error.args[0].name() == "GROUP_ID_NOT_FOUND":
-            return
+            return 0
         raise TrackerError(f"Kafka does not tell who is in the group: {error.args[0].str()}") from None
-    if members:
-        raise TrackerError(
-            f"the group {settings.group_id!r} has {members} members: stop every 'tracker run' of it first"
-        )
 
 
 def _in_database(connection: psycopg.Connection[Any], change: Change) -> None:

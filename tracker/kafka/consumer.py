@@ -211,7 +211,12 @@ class BatchConsumer:
         """Leave the group. A static member leaves only by unsubscribing; closing alone means "back soon"."""
         try:
             self._consumer.unsubscribe()
-            self._consumer.poll(0)
+            # The group is left once what is assigned has been given up, in callbacks of polls; to close
+            # before that keeps the place in the group.
+            deadline = time.monotonic() + _CALL_TIMEOUT_S
+            while self._positions and time.monotonic() < deadline:
+                self._consumer.poll(0.05)
+            self._consumer.poll(0.05)
         except KafkaException as error:
             log.warning("could not leave the group in order", error=str(error))
         self._consumer.close()

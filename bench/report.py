@@ -37,6 +37,7 @@ def table(scenario: Scenario, options: Options, rounds: Sequence[Round], summary
         ("CPU µs/message: processes", *_both(summary, lambda each: f"{each.cpu_us['contender']:.2f}")),
         ("  broker", *_both(summary, lambda each: f"{each.cpu_us['broker']:.2f}")),
         ("  PostgreSQL", *_both(summary, lambda each: f"{each.cpu_us['postgresql']:.2f}")),
+        ("  together", *_both(summary, lambda each: f"{each.all_cpu_us:.2f}")),
         ("most memory of a process", *_both(summary, lambda each: f"{each.peak_bytes / 1e6:,.0f} MB")),
         ("WAL bytes/message", "", f"{summary.tracker.wal_bytes_a_message:,.1f}"),
         ("messages/statement", "", _statements(summary.tracker)),
@@ -47,6 +48,7 @@ def table(scenario: Scenario, options: Options, rounds: Sequence[Round], summary
         f"  ratio to the ceiling: {ratio.value:.2f} ({ratio.least:.2f}-{ratio.most:.2f}); to reach:"
         f" {scenario.reach:.2f}"
     )
+    lines.append(f"  CPU time, where the ceiling's is 1: {summary.cpu_factor:.2f}")
     lines += _stages(rounds)
     worst = max(summary.ceiling.others_share, summary.tracker.others_share)
     if worst > DISTURBED:

@@ -42,6 +42,11 @@ class ContenderSummary:
     wal_bytes_a_message: float
     messages_a_statement: float | None  # None: not counted, or there were none
 
+    @property
+    def all_cpu_us(self) -> float:
+        """Microseconds of CPU time a message, of all parts together."""
+        return sum(self.cpu_us.values())
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -50,6 +55,11 @@ class Summary:
     ceiling: ContenderSummary
     tracker: ContenderSummary
     ratio: Middle
+
+    @property
+    def cpu_factor(self) -> float:
+        """How many times the ceiling's CPU time the tracker takes; noise bends it less than the ratio."""
+        return self.tracker.all_cpu_us / self.ceiling.all_cpu_us
 
 
 def summarize(rounds: Sequence[Round], cpus: int) -> Summary:

@@ -60,6 +60,7 @@ def test_costs_are_for_each_message() -> None:
 
     assert summary.rate.value == pytest.approx(500)
     assert summary.cpu_us == pytest.approx({"contender": 9.0, "broker": 3.0, "postgresql": 1.0})
+    assert summary.all_cpu_us == pytest.approx(13.0)
     assert summary.wal_bytes_a_message == pytest.approx(4.0)
     assert summary.messages_a_statement == pytest.approx(100.0)
 
@@ -78,6 +79,7 @@ def test_the_table_has_the_ratio_and_warns_of_disturbance() -> None:
     text = table(scenario, OPTIONS, calm, summarize(calm, cpus=2))
 
     assert "ratio to the ceiling: 0.50 (0.50-0.50); to reach: 0.80" in text
+    assert "CPU time, where the ceiling's is 1: 1.00" in text
     assert "decode 50%" in text
     assert "Disturbed" not in text
     assert "used up to 25% of this machine's CPUs" in table(

@@ -268,7 +268,7 @@ class Scheduler:
             self._settings,
             self._group_id,
             self._recorder,
-            self._patience.check,
+            lambda: self._patience.pause(0.05, "Kafka"),
             lambda topic, _error: self._destinations.forget(topic),
         )
 

@@ -25,10 +25,13 @@ class Patience:
 
         :raises Stopping: the process has waited long enough.
         """
-        if self._stopping.is_set():
-            self._ends = self._ends or time.monotonic() + self._grace_s
-            if time.monotonic() >= self._ends:
-                raise Stopping
+        if self._stopping.is_set() and self.left_s() <= 0:
+            raise Stopping
+
+    def left_s(self) -> float:
+        """Return how much of the grace is left; called once the process is to stop, or is about to."""
+        self._ends = self._ends or time.monotonic() + self._grace_s
+        return max(0.0, self._ends - time.monotonic())
 
     def pause(self, seconds: float, waiting_for: str, given_up: Callable[[], bool] = lambda: False) -> None:
         """Wait, in small steps, unless `given_up` says that it is no use.

@@ -3,7 +3,8 @@
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 from confluent_kafka import (
     Consumer,
@@ -19,6 +20,14 @@ from tests.model.reading import Headers, Record
 
 DEADLINE_S = 60.0
 """How long anything may take on a busy machine."""
+
+T = TypeVar("T")
+
+_NOT_YET = (
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+)
 
 TopicPartitions = dict[tuple[str, int], int]
 
@@ -158,7 +167,7 @@ class Kafka:
         )
         try:
             places = [TopicPartition(topic, number) for topic in topics for number in self.partitions(topic)]
-            found = consumer.committed(places, timeout=DEADLINE_S)
+            found = _patiently(partial(consumer.committed, places, timeout=DEADLINE_S))
             return {(each.topic, each.partition): each.offset for each in found}
         finally:
             consumer.close()
@@ -166,6 +175,18 @@ class Kafka:
     def _on_delivery(self, error: KafkaError | None, _message: object) -> None:
         if error is not None:
             self._refused.append(error)
+
+
+def _patiently(call: Callable[[], T]) -> T:
+    """Call until a broker that has just been started knows the answer."""
+    deadline = time.monotonic() + DEADLINE_S
+    while True:
+        try:
+            return call()
+        except KafkaException as error:
+            if error.args[0].code() not in _NOT_YET or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def _read_to_end(consumer: Consumer, to_read: set[tuple[str, int]]) -> Iterator[Received]:

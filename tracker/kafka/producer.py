@@ -1,6 +1,5 @@
 """Transactions out: what a batch sends, and the offsets that say so, become visible together."""
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -13,7 +12,7 @@ from tracker.logs import get_logger, kafka_logger
 from tracker.metrics import KAFKA_ABORTS, KAFKA_PRODUCER_RESTARTS, KAFKA_RETRIES, Recorder
 from tracker.settings import Settings
 
-_CALL_TIMEOUT_S = 30.0
+_CALL_TIMEOUT_S = 5.0  # calls that have not ended by then go on with the next try
 _FENCINGS_IN_A_ROW = 5  # then two processes take the transactional ID from each other again and again
 
 log = get_logger()
@@ -56,7 +55,7 @@ def producer_properties(settings: Settings, transactional_id: str) -> dict[str, 
 class BatchProducer:
     """Publishes batches, each in one Kafka transaction with its offsets. Calls come from one thread.
 
-    `may_go_on` is asked between tries of calls that fail for a while; it raises where they are to end.
+    `wait` is called between tries of calls that fail for a while; it raises where they are to end.
     `on_refused(topic, error)` is told of destinations that would not take a message.
     """
 
@@ -65,13 +64,13 @@ class BatchProducer:
         settings: Settings,
         transactional_id: str,
         recorder: Recorder,
-        may_go_on: Callable[[], None],
+        wait: Callable[[], None],
         on_refused: Callable[[str, KafkaError], None] = lambda _topic, _error: None,
     ) -> None:
         self._properties = producer_properties(settings, transactional_id)
         self._transactional = settings.delivery == "exactly_once"
         self._recorder = recorder
-        self._may_go_on = may_go_on
+        self._wait = wait
         self._on_refused = on_refused
         self._undelivered: list[tuple[str, KafkaError]] = []
         self._fencings = 0
@@ -158,12 +157,12 @@ class BatchProducer:
                 producer.produce(topic, value, key, headers=headers)
                 return
             except BufferError:  # the queue is full: let some of it go out
-                self._may_go_on()
+                self._wait()
                 producer.poll(0.1)
 
     def _flush(self, producer: Producer) -> None:
         while producer.flush(1.0):
-            self._may_go_on()
+            self._wait()
         if self._undelivered:
             raise KafkaException(self._undelivered[0][1])
 
@@ -177,8 +176,7 @@ class BatchProducer:
                 if not error.args[0].retriable():
                     raise
                 self._recorder.add(KAFKA_RETRIES)
-                self._may_go_on()
-                time.sleep(0.05)
+                self._wait()
 
     def _give_up(self, error: KafkaError) -> None:
         """Abort the transaction, with a new producer where the old one cannot go on, and raise."""

@@ -48,7 +48,7 @@ class Worker:
         self._settings = settings
         self._lifeline = lifeline
         recorder = self._recorder = lifeline.recorder
-        self._patience = Patience(lifeline.stopping, settings.shutdown_timeout_s * 0.6)
+        self._patience = Patience(lifeline.stopping, settings.shutdown_timeout_s * 0.4)
         self._in_flight = InFlight()
         self._to_apply: queue.Queue[tuple[Batch, Sorted] | None] = queue.Queue(1)
         self._to_publish: queue.Queue[Applied | None] = queue.Queue(1)
@@ -62,7 +62,7 @@ class Worker:
             settings.kafka_client_properties(),
             [*settings.topics, settings.dead_letter_topic],
             settings.destinations,
-            self._wait_for_broker,
+            self._wait_in_group,
         )
         self._rules = Rules(
             settings.topics, self._destinations.refuse, settings.max_message_bytes, settings.max_failure_chars
@@ -71,12 +71,15 @@ class Worker:
         self._applier = Applier(settings, self._store, self._rules, recorder, self._published)
         transactional_id = f"{settings.group_id}-{settings.instance}-{slot}"
         self._producer = BatchProducer(
-            settings, transactional_id, recorder, self._patience.check, self._on_refused
+            settings, transactional_id, recorder, self._wait_to_publish, self._on_refused
         )
         self._consumer = BatchConsumer(
             settings, slot, self._finish_batches, self._wait_for_broker, self._topic_ids, recorder
         )
         self._threads: list[threading.Thread] = []
+        self._polling_thread = threading.current_thread()
+        self._decoding = False
+        self._in_hand: tuple[Batch, Sorted] | None = None  # decoded, not handed over yet
         self._next_lag_monotonic_s = 0.0
 
     def run(self) -> int:
@@ -132,7 +135,8 @@ class Worker:
             raise self._failure
         if self._consumer.run.given_up:
             self._rewind()
-        self._patience.waiting_for = ""
+        if not self._in_flight.any:
+            self._patience.waiting_for = ""
         batch = self._consumer.poll(_POLL_S, lambda: not self._to_apply.full())
         self._commit_delivered()
         self._measure_lag()
@@ -140,7 +144,9 @@ class Worker:
             return
         reach("after-poll")
         began = time.perf_counter()
+        self._decoding = True
         batch_sorted = sort_batch(batch.records, self._rules, time.time_ns() // 1_000_000)
+        self._decoding = False
         self._recorder.observe(STAGE_DURATION, time.perf_counter() - began, stage="decode")
         self._hand_over(batch, batch_sorted)
 
@@ -153,18 +159,31 @@ class Worker:
     def _hand_over(self, batch: Batch, batch_sorted: Sorted) -> None:
         """Give the batch to the next thread; while that is busy for long, stay in the group."""
         self._in_flight.begin()
+        self._in_hand = batch, batch_sorted
         patience_s = 1.0  # to pause costs what librdkafka has fetched, so a busy second is waited out
-        while self._failure is None and not batch.run.given_up:
-            try:
-                self._to_apply.put((batch, batch_sorted), timeout=patience_s)
-                self._consumer.go_on()
-                return
-            except queue.Full:
+        while self._has_in_hand and self._failure is None and not batch.run.given_up:
+            if not self._put_in_hand(patience_s):
                 patience_s = _POLL_S
                 self._patience.check()
-                self._consumer.idle(0)
+                self._consumer.idle(0)  # a rebalance in there hands it over too, to finish it
                 self._commit_delivered()
-        self._in_flight.end()
+        if self._has_in_hand:
+            self._in_hand = None
+            self._in_flight.end()
+        else:
+            self._consumer.go_on()
+
+    @property
+    def _has_in_hand(self) -> bool:
+        return self._in_hand is not None
+
+    def _put_in_hand(self, timeout_s: float) -> bool:
+        try:
+            self._to_apply.put(self._in_hand, timeout=timeout_s)
+        except queue.Full:
+            return False
+        self._in_hand = None
+        return True
 
     def _rewind(self) -> None:
         """Begin again at the committed offsets, once no batch is worked on."""
@@ -199,6 +218,10 @@ class Worker:
 
     def _finish_batches(self, timeout_s: float) -> None:
         """Before Kafka partitions are given up: finish what was polled, or give it up."""
+        if self._decoding:
+            self._consumer.run.given_up = True  # it waits for a broker, and this is called from in there
+        if self._has_in_hand:
+            self._put_in_hand(timeout_s)
         if self._failure is None and not self._in_flight.wait_for_none(timeout_s):
             self._consumer.run.given_up = True
             self._in_flight.wait_for_none(timeout_s)
@@ -245,9 +268,17 @@ class Worker:
             # A predecessor may have left rows too, which the first batch after an assignment removes.
             to_clear = batch.ranges if applied.starts else batch.first_claims
             self._uncleared.update({key: batch.ranges[key][1] for key in to_clear})
-            self._to_publish.put(applied)
-            return
+            if self._pass_on(applied):
+                return
         self._in_flight.end()
+
+    def _pass_on(self, applied: Applied) -> bool:
+        """Give the batch to the next thread, and return True; False if it was given up meanwhile."""
+        while not applied.batch.run.given_up:
+            with suppress(queue.Full):
+                self._to_publish.put(applied, timeout=_POLL_S)
+                return True
+        return False
 
     def _halve(self, batch: Batch, error: psycopg.Error) -> None:
         if len(batch.records) == 1:
@@ -286,6 +317,7 @@ class Worker:
             try:
                 if not run.given_up:
                     self._publisher.publish(applied)
+                    self._patience.waiting_for = ""
                     reach("after-kafka-commit")
                     offsets = {key: behind for key, (_, behind) in applied.batch.ranges.items()}
                     (self._to_commit if self._at_least_once else self._published).update(offsets)
@@ -338,6 +370,15 @@ class Worker:
         log.warning("waiting for Kafka", error=error.args[0].str())
         self._patience.pause(1.0, "Kafka")
 
+    def _wait_to_publish(self) -> None:
+        self._patience.pause(0.05, "Kafka")
+
+    def _wait_in_group(self, error: KafkaException) -> None:
+        """Wait for a broker, on whichever thread, without being thought dead by the group."""
+        self._wait_for_broker(error)
+        if threading.current_thread() is self._polling_thread:
+            self._consumer.idle(0)
+
     def _topic_ids(self, topics: list[str]) -> dict[str, str]:
         return topic_ids(self._admin, topics)
 
@@ -357,7 +398,7 @@ class Worker:
     def _stop(self) -> None:
         """Finish what was polled, leave the group, and let the threads end."""
         if self._threads and self._failure is None:
-            self._in_flight.wait_for_none(self._settings.shutdown_timeout_s * 0.6)
+            self._in_flight.wait_for_none(self._patience.left_s())
         self._consumer.run.given_up = True
         try:
             self._consumer.close()
@@ -365,8 +406,8 @@ class Worker:
             log.warning("left the group in disorder", error=str(error))
         with suppress(queue.Full):  # a thread that hangs ends with the process
             for inbox, thread in zip((self._to_apply, self._to_publish), self._threads, strict=False):
-                inbox.put(None, timeout=2)  # type: ignore[attr-defined]
-                thread.join(2)
+                inbox.put(None, timeout=1)  # type: ignore[attr-defined]
+                thread.join(1)
         self._producer.close()
         self._store.close()
 

@@ -1,0 +1,171 @@
+"""PostgreSQL or Kafka away for a while: it waits, keeps its place in the group, and goes on."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.acceptance import invariants
+from tests.acceptance.deployment import Deployment, Topics
+from tests.acceptance.kafka import wait_until
+from tests.acceptance.load import Load
+from tests.acceptance.program import Program
+from tracker import Client
+from tracker.metrics import DATABASE_RETRIES, REBALANCES
+from tracker.stack import LocalStack
+from tracker.store.connect import connect
+from tracker.store.migrate import migrate
+
+pytestmark = pytest.mark.timeout(240)
+
+AWAY = [4, pytest.param(60, marks=pytest.mark.soak)]  # seconds
+
+
+@pytest.fixture
+def stack_of_its_own() -> Iterator[LocalStack]:
+    """Servers that the test may stop."""
+    with LocalStack(kafka_heap="512m") as stack:
+        migrate(stack.database_url)
+        yield stack
+
+
+@pytest.fixture
+def tracker(stack_of_its_own: LocalStack) -> Iterator[Deployment]:
+    topics = Topics("tracking", "work", "results", "dead-letters")
+    stack = stack_of_its_own
+    deployment = Deployment(stack.bootstrap_servers, stack.database_url, topics)
+    deployment.kafka.create({**dict.fromkeys(topics, 1), topics.tracking: 4})
+    try:
+        yield deployment
+        deployment.stop()
+    finally:
+        deployment.close()
+
+
+def reconnect(tracker: Deployment) -> None:
+    """Connect the test itself again, after PostgreSQL was away."""
+    tracker.database.close()
+    tracker.database = connect(tracker.database_url, autocommit=True)
+    tracker.client.close()
+    tracker.client = Client(tracker.database_url)
+    tracker.client.open()
+
+
+def grown(tracker: Deployment) -> int:
+    return sum(tracker.kafka.ends(tracker.topics.results).values())
+
+
+def postgres_down(stack: LocalStack, how: str) -> None:
+    assert stack.postgres is not None
+    getattr(stack.postgres, how)()
+
+
+def postgres_up(stack: LocalStack) -> None:
+    assert stack.postgres is not None
+    stack.postgres.start()
+
+
+def pause(seconds: float) -> None:
+    """Let time pass: that of an outage, which nothing else can tell."""
+    deadline = time.monotonic() + seconds
+    wait_until(lambda: time.monotonic() >= deadline, "time to pass", seconds + 10)
+
+
+@pytest.mark.parametrize("away_s", AWAY)
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_postgresql_may_be_away(
+    stack_of_its_own: LocalStack, tracker: Deployment, how: str, away_s: float
+) -> None:
+    load = Load(tracker, jobs=20, messages=40_000)
+    load.submit()
+    tracker.start(workers=2)
+    wait_until(lambda: tracker.count(REBALANCES, kind="assigned") >= 2, "a settled group")
+    tracker.wait_until_sent()
+    load.send(0, 20_000)
+    wait_until(lambda: grown(tracker) > 1_000, "some messages")
+    before = tracker.count(REBALANCES, kind="revoked"), tracker.count(REBALANCES, kind="lost")
+    postgres_down(stack_of_its_own, how)
+    load.send(20_000)
+    wait_until(lambda: tracker.count(DATABASE_RETRIES) > 0, "it to be noticed")
+    pause(away_s)
+    postgres_up(stack_of_its_own)
+    tracker.wait_until_processed()
+    assert (tracker.count(REBALANCES, kind="revoked"), tracker.count(REBALANCES, kind="lost")) == before
+    reconnect(tracker)
+    load.check()
+    tracker.submit("later")
+    tracker.wait_until_sent()
+    assert tracker.started().count("acme:later") == 1
+    invariants.check_at_rest(tracker)
+
+
+@pytest.mark.parametrize("away_s", AWAY)
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_kafka_may_be_away(
+    stack_of_its_own: LocalStack, tracker: Deployment, how: str, away_s: float
+) -> None:
+    [broker] = stack_of_its_own.brokers
+    load = Load(tracker, jobs=20, messages=40_000)
+    load.submit()
+    load.send()
+    tracker.start(workers=2)
+    wait_until(lambda: grown(tracker) > 1_000, "some messages")
+    getattr(broker, how)()
+    tracker.submit("meanwhile")
+    pause(away_s)
+    broker.start()
+    tracker.wait_until_processed(120)
+    tracker.wait_until_sent()
+    load.check()
+    assert tracker.started().count("acme:meanwhile") == 1
+    assert len(tracker.started()) == 21
+    invariants.check_at_rest(tracker)
+
+
+@pytest.mark.parametrize("what", ["postgresql", "kafka", "both"])
+def test_it_stops_in_time_and_well_while_something_is_away(
+    stack_of_its_own: LocalStack, tracker: Deployment, what: str
+) -> None:
+    load = Load(tracker, jobs=20, messages=40_000)
+    load.submit()
+    load.send()
+    timeout_s = 12
+    with Program({**tracker.variables, "TRACKER_SHUTDOWN_TIMEOUT_S": str(timeout_s)}) as program:
+        wait_until(lambda: grown(tracker) > 1_000, "some messages")
+        if what != "kafka":
+            postgres_down(stack_of_its_own, "kill")
+        if what != "postgresql":
+            stack_of_its_own.brokers[0].kill()
+        pause(3)
+        began = time.monotonic()
+        status = program.stop()
+        assert status == 0, program.text()
+        assert time.monotonic() - began < timeout_s + 2
+        assert "is killed" not in program.text(), program.text()
+    if what != "kafka":
+        postgres_up(stack_of_its_own)
+        reconnect(tracker)
+    if what != "postgresql":
+        stack_of_its_own.brokers[0].start()
+    tracker.start(workers=2)
+    tracker.wait_until_processed()
+    load.check()
+    invariants.check_at_rest(tracker)
+
+
+def test_it_may_be_started_while_both_are_away(stack_of_its_own: LocalStack, tracker: Deployment) -> None:
+    load = Load(tracker, jobs=5, messages=1_000)
+    load.submit()
+    load.send()
+    [broker] = stack_of_its_own.brokers
+    broker.stop()
+    postgres_down(stack_of_its_own, "stop")
+    with Program(tracker.variables) as program:
+        program.wait_for("waiting for the database")
+        postgres_up(stack_of_its_own)
+        program.wait_for("waiting for Kafka")
+        broker.start()
+        tracker.wait_until_processed()
+        reconnect(tracker)
+        load.check()
+        assert program.stop() == 0

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -17,6 +18,7 @@ from confluent_kafka import Producer
 
 from tests.acceptance.deployment import Deployment
 from tests.acceptance.kafka import Received, wait_until
+from tests.faults.ghosts import GHOST, Ghosts
 from tests.faults.members import Process
 from tests.faults.operator import Operator
 from tests.faults.reader import Reader, Watcher
@@ -104,6 +106,7 @@ class Round:
         self.jobs: dict[str, Job] = {}
         self.sent = 0
         self.processes: list[Process] = []
+        self.notes: list[str] = []  # what befell it
         self._folder, self._bug = folder, bug
         self.suffix, self.topics = new_topics()
         self.deployment = self._deploy(kafka_partitions, tablespace, variables)
@@ -123,6 +126,8 @@ class Round:
         others = self.topics.work, self.topics.results, self.topics.dead_letters
         self.reader = Reader(site.bootstrap_servers, [(topic, 0) for topic in others], self._on_read)
         group_id, url = self.deployment.group_id, self.deployment.database_url
+        self._told_of: list[str] = []  # the jobs that are being told of
+        self.ghosts = Ghosts(site.bootstrap_servers, self.topics, NUMBER, seed, lambda: self._told_of)
         self.watcher = Watcher(site.bootstrap_servers, group_id, self._tracking, url)
         self.operator = Operator(url, self.problems.append)
 
@@ -139,6 +144,13 @@ class Round:
         # The controller has made them; the brokers hear of it a moment later.
         wait_until(lambda: set(topics) <= set(kafka.admin.list_topics(timeout=10).topics), "topics known")
         return deployment
+
+    def note(self, what: str) -> None:
+        """Keep what befalls the round, for whoever has to find out what went wrong."""
+        now = datetime.now(UTC)
+        self.notes.append(f"{now:%H:%M:%S.%f} {what}; {self.sent} sent, {self.watcher.processed} processed")
+        with (self._folder / "notes.log").open("a") as file:
+            print(self.notes[-1], file=file)
 
     # Processes
 
@@ -189,6 +201,7 @@ class Round:
         for process in self.processes:
             process.end()
         self.site.heal()
+        self.ghosts.close()
         self.operator.close()
         self.watcher.close()
         self.reader.close()
@@ -212,9 +225,9 @@ class Round:
         finally:
             over.set()
             player.join()
+        assert not self.problems, self._report("while it happened", self.problems)
         for error in errors:
             raise error
-        assert not self.problems, self._report("while it happened", self.problems)
 
     def _guarded(self, messages: int, over: threading.Event, errors: list[BaseException]) -> None:
         try:
@@ -242,6 +255,7 @@ class Round:
                 waves = waves if wave else None
                 self._submit(wave, waiting, early)
             self._take_started(telling, waiting)
+            self._told_of = list(telling)
             if not self._tell_some(telling):
                 self._producer.poll(0.02)
 
@@ -278,7 +292,8 @@ class Round:
             if name in waiting:
                 waiting.remove(name)
                 job = self.jobs[name]
-                telling[name] = _Telling(job, self._random.randint(0, len(job.body)))
+                chance = random.Random(f"{self.seed}/{name}")  # of its own: jobs start in any order
+                telling[name] = _Telling(job, chance.randint(0, len(job.body)))
 
     def _tell_some(self, telling: dict[str, _Telling]) -> bool:
         room = _AHEAD - (self.sent - self.watcher.processed)
@@ -350,7 +365,7 @@ class Round:
             step.verb == "resume" and step.job is job for step in self.steps
         )
 
-    def _send(self, record: Record, each: _Telling | None) -> None:
+    def _send(self, record: Record, each: _Telling | None, kafka_partition: int = -1) -> None:
         headers: list[tuple[str, str | bytes | None]] = [*record.headers, (NUMBER, str(self.sent).encode())]
         self.sent += 1
         callback = self._on_delivery
@@ -361,7 +376,12 @@ class Round:
         while True:
             try:
                 self._producer.produce(
-                    self.topics.tracking, value, record.key, headers=headers, on_delivery=callback
+                    self.topics.tracking,
+                    value,
+                    record.key,
+                    kafka_partition,
+                    headers=headers,
+                    on_delivery=callback,
                 )
                 break
             except BufferError:
@@ -382,6 +402,8 @@ class Round:
             name = str(record.task)
             if name in self.jobs:
                 self._started.put(name)
+        elif int(number) >= GHOST:
+            self.problems.append(f"a record was forwarded whose transaction was aborted: {record}")
         what = ("start", str(record.task)) if number is None else ("record", number)
         self._seen[what] += 1
         if self._seen[what] > 1:
@@ -392,6 +414,10 @@ class Round:
     def drain(self, timeout_s: float = 60.0) -> float:
         """Wait until all is processed, sent and read; return how long that took."""
         began = time.monotonic()
+        self.ghosts.close()
+        for _, number in self._tracking:
+            # The group's offset is behind the last record that it was given; aborted ones may follow that.
+            self._send(self.workload.noise(), None, number)
         assert self._producer.flush(timeout_s) == 0
         deployment = self.deployment
         deployment.database.close()
@@ -420,4 +446,7 @@ class Round:
             if each.what != "run" and each.is_running:
                 each.tell_where_it_is()
         logs = "\n".join(f"--- {each.what} ({each.pid})\n{each.tail()}" for each in self.processes[-6:])
-        return f"seed {self.seed}, {len(found)} problems {when}:\n{shown}\n{logs}"
+        befell = "\n".join(self.notes[-20:])
+        return (
+            f"seed {self.seed}, {len(found)} problems {when}:\n{shown}\n--- what befell it\n{befell}\n{logs}"
+        )

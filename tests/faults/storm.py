@@ -10,6 +10,7 @@ order; not the same timing, so that a failure may take a few tries to come again
 import argparse
 import logging
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -87,6 +88,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=1, help="or so many rounds")
     parser.add_argument("--seed", type=int, default=None, help="of the first round; the next ones count up")
     parser.add_argument("--messages", type=int, default=MESSAGES, help="of a round")
+    parser.add_argument("--seconds", type=float, default=ROUND_LIMIT_S, help="a round lasts, at most")
     parser.add_argument("--brokers", type=int, default=1, help="1, or 3 with 3 replicas")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
@@ -97,8 +99,13 @@ def main() -> int:
     with site(options.brokers) as where:
         while played < options.rounds or time.monotonic() < ends:
             print(f"round {played + 1}, seed {seed}: ", end="", flush=True)
-            with tempfile.TemporaryDirectory(prefix="tracker-storm-") as folder:
-                summary = play_round(where, Path(folder), seed, messages=options.messages)
+            folder = Path(tempfile.mkdtemp(prefix="tracker-storm-"))
+            try:
+                summary = play_round(where, folder, seed, messages=options.messages, limit_s=options.seconds)
+            except BaseException:
+                print(f"the logs of all processes are in {folder}", flush=True)
+                raise
+            shutil.rmtree(folder)
             print(
                 f"{summary.messages} messages in {summary.seconds:.0f} s,"
                 f" {sum(summary.faults.values())} faults, drained in {summary.drained_s:.1f} s, all is well",

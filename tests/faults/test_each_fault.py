@@ -83,6 +83,31 @@ def test_a_request_whose_outcome_nobody_hears(
     endure(new_round(TRACKER_BATCH_SIZE="25"), cut)
 
 
+FIRST_REQUESTS = [
+    (what, name, skip)
+    for what, requests in {
+        "worker 0": {"Q": 2, "S": 1, "COMMIT": 1},
+        "scheduler": {"Q": 3, "S": 3, "COMMIT": 2},
+    }.items()
+    for name, count in requests.items()
+    for skip in range(count)
+]
+
+
+@pytest.mark.parametrize(("what", "request_name", "skip"), FIRST_REQUESTS)
+def test_postgres_goes_while_a_member_starts(
+    new_round: NewRound, what: str, request_name: str, skip: int
+) -> None:
+    """At each of the requests that it begins with."""
+    a_round = new_round()
+    trap = a_round.site.postgres_proxy.trap(request_name, skip=skip)
+    member = a_round.start(what)
+    trap.wait()
+    a_round.wait_for_log(member, "scheduler active" if what == "scheduler" else "Kafka partitions assigned")
+    assert not member.has_logged("unexpected error"), member.tail()
+    member.stop()
+
+
 @pytest.mark.parametrize("offset_s", [3600, -3600])
 def test_a_worker_whose_clock_is_an_hour_off(new_round: NewRound, offset_s: int) -> None:
     a_round = new_round(TRACKER_BATCH_SIZE="25")

@@ -1,5 +1,10 @@
-"""What befalls a round: faults drawn from a seed, rotated every few seconds, *none* among them."""
+"""What befalls a round: faults drawn from a seed, rotated every few seconds, *none* among them.
 
+Each fault, and each start of a member, has a source of chance of its own, made from the seed and its number:
+so the same seed brings the same faults in the same order, however often a member dies meanwhile.
+"""
+
+import itertools
 import random
 import signal
 import threading
@@ -37,12 +42,14 @@ class Weather:
     """
 
     def __init__(self, a_round: Round, seed: int) -> None:
-        self.round, self.random = a_round, random.Random(seed)
+        self.round, self.seed = a_round, seed
+        self.random = random.Random(seed)  # of the fault that is being brought
         self.site = a_round.site
         self.counts: Counter[str] = Counter()
         self.members: dict[str, Process] = {}
         self.thawing: list[Process] = []  # that may freeze yet, after their fault is over
         self._pause = threading.Event()
+        self._starts = itertools.count()
 
     def begin(self) -> None:
         """Start the members."""
@@ -51,26 +58,36 @@ class Weather:
 
     def start(self, what: str, fail: str = "") -> Process:
         """Start a member, with a clock that may be wrong."""
-        clock_offset_s = self.random.choice(CLOCKS_S)
+        clock_offset_s = random.Random(f"{self.seed}/start/{next(self._starts)}").choice(CLOCKS_S)
         self.members[what] = self.round.start(what, fail=fail, clock_offset_s=clock_offset_s)
         return self.members[what]
 
     def storm(self, until: Callable[[], bool], *, names: tuple[str, ...] = ()) -> None:
         """Bring one or two faults at a time, of these or of all, until told to stop; leave all well."""
         names = names or tuple(sorted(FAULTS))
-        while not until():
-            picked = self.random.sample(names, min(len(names), self.random.choice([1, 1, 2])))
-            self.bring(picked, self.random.uniform(1.0, 4.0), until)
-            self.last(self.random.uniform(0.0, 1.5), until)
+        for number in itertools.count():
+            if until():
+                break
+            chance = random.Random(f"{self.seed}/{number}")
+            picked = chance.sample(names, min(len(names), chance.choice([1, 1, 2, 3])))
+            seconds, quiet_s = chance.uniform(0.5, 4.0), chance.uniform(0.0, 1.0)
+            self.bring(picked, seconds, until, number)
+            self.last(quiet_s, until)
 
-    def bring(self, names: list[str], seconds: float, until: Callable[[], bool] = lambda: False) -> None:
-        """Bring these faults, for so long."""
+    def bring(
+        self, names: list[str], seconds: float, until: Callable[[], bool] = lambda: False, number: int = 0
+    ) -> None:
+        """Bring these faults, for so long; `number` says which these are of a storm."""
         with ExitStack() as faults:
             for name in names:
+                self.round.note(f"{number}: {name} begins")
+                self.random = random.Random(f"{self.seed}/{number}/{name}")
                 with suppress(psycopg.OperationalError):  # another fault has taken PostgreSQL away
                     faults.enter_context(contextmanager(FAULTS[name])(self))
                     self.counts[name] += 1
             self.last(seconds, until)
+            self.round.note(f"{number}: over")
+        self.round.note(f"{number}: undone")
         self.site.heal()
 
     def last(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
@@ -106,6 +123,7 @@ class Weather:
         for what, process in self.members.items():
             if not process.is_running:
                 status = process.wait_for_end()
+                self.round.note(f"{what} ({process.pid}) ended with {status}")
                 if status in {ExitStatus.REFUSED, ExitStatus.SLOT_SHARED} or process.has_logged(
                     "unexpected error"
                 ):
@@ -216,10 +234,13 @@ def postgres_ended_at_once(weather: Weather) -> Iterator[None]:
 @fault
 def sessions_terminated(weather: Weather) -> Iterator[None]:
     with admin(weather) as database:
-        database.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE application_name LIKE 'tracker%' AND random() < 0.7"
-        )
+        sessions = database.execute(
+            "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'tracker%'"
+            " ORDER BY application_name, backend_start"
+        ).fetchall()
+        for (pid,) in sessions:
+            if weather.random.random() < 0.7:
+                database.execute("SELECT pg_terminate_backend(%s)", [pid])
     yield
 
 

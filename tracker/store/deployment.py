@@ -2,7 +2,7 @@
 
 from tracker.errors import TrackerError
 from tracker.settings import Settings
-from tracker.store.connect import connect
+from tracker.store.connect import connect, database_errors
 from tracker.store.queries import query
 
 
@@ -14,7 +14,7 @@ def claim_deployment(settings: Settings) -> str:
     :raises TrackerError: the database serves another group.
     :raises DatabaseUnavailable: it cannot be reached.
     """
-    with connect(settings.database_conninfo()) as connection:
+    with database_errors(), connect(settings.database_conninfo()) as connection:
         [(database_id, group_id)] = connection.execute(
             query("claim_deployment"), {"group_id": settings.group_id}
         ).fetchall()

@@ -103,7 +103,7 @@ class Worker:
 
     def _start(self) -> None:
         self._reach_database(self._store.connect)
-        self._applier.database_id = claim_deployment(self._settings)
+        self._reach_database(self._claim_deployment)
         self._wait_for_topics()
         limit = max_message_bytes(self._admin, self._settings.dead_letter_topic)
         self._publisher = Publisher(self._settings, self._producer, limit, self._applier.database_id)
@@ -112,6 +112,9 @@ class Worker:
             thread = threading.Thread(target=self._guarded, args=[work], name=name)
             thread.start()
             self._threads.append(thread)
+
+    def _claim_deployment(self) -> None:
+        self._applier.database_id = claim_deployment(self._settings)
 
     def _wait_for_topics(self) -> None:
         topics = [*self._settings.topics, self._settings.dead_letter_topic]

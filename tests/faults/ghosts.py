@@ -1,0 +1,79 @@
+"""Another writer to the tracking topic, whose transactions are all aborted: nobody may act on its records."""
+
+import logging
+import random
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from confluent_kafka import KafkaException, Producer
+
+from tests.acceptance.deployment import Topics
+from tests.model.messages import key_of, task_message
+
+GHOST = 1_000_000_000
+"""From here on records are numbered that are aborted."""
+
+_TRANSACTION_TIMEOUT_MS = 3_000
+_SILENT = logging.getLogger("ghosts")
+_SILENT.setLevel(logging.CRITICAL)  # it is no news here that a broker is away
+
+
+class Ghosts:
+    """Writes records that would complete jobs which are being told of, on a thread, and aborts them.
+
+    `jobs` names the jobs that are being told of.
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: str,
+        topics: Topics,
+        number_header: str,
+        seed: int,
+        jobs: Callable[[], Sequence[str]],
+    ) -> None:
+        self.aborted = 0  # records
+        self._properties = {
+            "bootstrap.servers": bootstrap_servers,
+            "transactional.id": f"{topics.tracking}-ghosts",
+            "transaction.timeout.ms": _TRANSACTION_TIMEOUT_MS,
+            "reconnect.backoff.max.ms": 500,
+            "linger.ms": 0,
+        }
+        self._topics, self._number_header, self._jobs = topics, number_header, jobs
+        self._random = random.Random(f"{seed}/ghosts")
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ghosts", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End it; no transaction is left open."""
+        self._closing.set()
+        self._thread.join(30)
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            with suppress(KafkaException):  # a broker is away
+                producer = Producer(self._properties, logger=_SILENT)
+                producer.init_transactions(5)
+                while not self._closing.wait(self._random.uniform(0.1, 0.6)):
+                    self._haunt(producer)
+                return
+
+    def _haunt(self, producer: Producer) -> None:
+        """Write a few records, have them stored, and abort them."""
+        names = self._jobs()
+        producer.begin_transaction()
+        for name in self._random.sample(names, min(len(names), self._random.choice([1, 1, 5]))):
+            number = str(GHOST + self.aborted).encode()
+            producer.produce(
+                self._topics.tracking,
+                task_message(name, to=self._topics.results, track_to=self._topics.results),
+                key_of(name),
+                headers=[(self._number_header, number)],
+            )
+            self.aborted += 1
+        producer.flush(2)
+        self._closing.wait(self._random.choice([0.0, 0.0, 0.05, 0.5]))
+        producer.abort_transaction(5)

@@ -9,7 +9,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -24,17 +24,28 @@ _END_TIMEOUT_S = 5.0
 
 @contextmanager
 def ceiling(
-    bootstrap_servers: str, topics: Topics, *, processes: int, batch_size: int, watchdog: Watchdog
+    clients: Mapping[str, Any],
+    topics: Topics,
+    *,
+    processes: int,
+    batch_size: int,
+    eager: bool,
+    watchdog: Watchdog,
 ) -> Iterator[Contender]:
-    """Run the ceiling's processes; when this yields, they wait for messages."""
+    """Run the ceiling's processes; when this yields, they wait for messages.
+
+    `eager`: they take what is there at once, for the least latency, rather than wait for whole batches.
+    """
     group_id = f"{topics.tracking}-ceiling"
     settings = {
-        "bootstrap_servers": bootstrap_servers,
+        "clients": clients,
         "group_id": group_id,
         "topic": topics.tracking,
+        "kafka_partitions": topics.partitions,
         "destination": topics.destination,
         "processes": processes,
         "batch_size": batch_size,
+        "eager": eager,
     }
     with ExitStack() as stack:
         children = [
@@ -55,7 +66,7 @@ def ceiling(
 @contextmanager
 def _process(settings: dict[str, Any], watchdog: Watchdog) -> Iterator[subprocess.Popen[bytes]]:
     child = subprocess.Popen(
-        [sys.executable, "-m", "bench.ceiling_process", json.dumps(settings)],
+        [sys.executable, "-m", "bench.ceiling_process"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=clean_environment(),
@@ -65,6 +76,10 @@ def _process(settings: dict[str, Any], watchdog: Watchdog) -> Iterator[subproces
     watchdog.watch(identity, signal.SIGKILL)
     with child:
         try:
+            assert child.stdin is not None
+            # Not as arguments, which everyone can see: there may be passwords among them.
+            child.stdin.write(json.dumps(settings).encode() + b"\n")
+            child.stdin.flush()
             yield child
         finally:
             child.kill()

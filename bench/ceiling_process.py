@@ -1,7 +1,7 @@
 """A process of the ceiling: consumes, produces and commits, exactly once, and nothing else.
 
-Run as ``python -m bench.ceiling_process`` with its settings as JSON; says "ready" on stdout, and ends when
-its stdin does.
+Run as ``python -m bench.ceiling_process``; its settings are a line of JSON on stdin. It says "ready" on
+stdout, and ends when its stdin does.
 """
 
 import gc
@@ -11,9 +11,7 @@ import sys
 import threading
 from typing import Any
 
-from confluent_kafka import Consumer, Producer, TopicPartition
-
-from bench.workload import KAFKA_PARTITIONS
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 _CALL_TIMEOUT_S = 30.0
 
@@ -23,8 +21,7 @@ def main(settings: dict[str, Any]) -> None:
     gc.disable()  # as fast as it can be: nothing here makes circles
     consumer = Consumer(
         {
-            "bootstrap.servers": settings["bootstrap_servers"],
-            "log_level": 2,
+            **settings["clients"],
             "group.id": settings["group_id"],
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
@@ -36,8 +33,7 @@ def main(settings: dict[str, Any]) -> None:
     )
     producer = Producer(
         {
-            "bootstrap.servers": settings["bootstrap_servers"],
-            "log_level": 2,
+            **settings["clients"],
             "transactional.id": f"{settings['group_id']}-{settings['slot']}",
             "linger.ms": 20,
             "batch.size": 1_000_000,
@@ -52,12 +48,12 @@ def main(settings: dict[str, Any]) -> None:
     # Its share of the Kafka partitions is fixed: a ceiling needs no rebalances.
     share = [
         TopicPartition(settings["topic"], number, 0)
-        for number in range(settings["slot"], KAFKA_PARTITIONS, settings["processes"])
+        for number in range(settings["slot"], settings["kafka_partitions"], settings["processes"])
     ]
     consumer.assign(share)
     print("ready", flush=True)
     while True:
-        records = consumer.consume(settings["batch_size"], 0.1)
+        records = _poll(consumer, settings["batch_size"], eager=settings["eager"])
         if not records:
             continue
         producer.begin_transaction()
@@ -70,11 +66,19 @@ def main(settings: dict[str, Any]) -> None:
         producer.commit_transaction(_CALL_TIMEOUT_S)
 
 
+def _poll(consumer: Consumer, batch_size: int, *, eager: bool) -> list[Message]:
+    if not eager:
+        return consumer.consume(batch_size, 0.1)
+    first = consumer.poll(0.1)
+    return [] if first is None else [first, *consumer.consume(batch_size - 1, 0)]
+
+
 def _end_with_stdin() -> None:
     sys.stdin.buffer.read()
     os._exit(0)
 
 
 if __name__ == "__main__":
+    given = json.loads(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_stdin, daemon=True).start()
-    main(json.loads(sys.argv[1]))
+    main(given)

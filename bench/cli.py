@@ -1,7 +1,6 @@
 """The command line: ``python -m bench``."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,18 +8,15 @@ from pathlib import Path
 import psycopg
 from confluent_kafka import KafkaException
 
-from bench.errors import BenchError, WrongResult
-from bench.rounds import Options, Rounds
-from bench.scenarios import SCENARIOS
+from bench.errors import WrongResult
 from tracker.errors import SettingsError, TrackerError
-
-_QUICK_ROUNDS, _QUICK_MESSAGES = 2, 200_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; return 0, 1 where something failed or came out wrong, or 2 for wrong usage."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        return _bench(_parse(arguments))
+        return _measure(_parse(arguments))
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
@@ -40,7 +36,15 @@ def _sentence(error: Exception) -> str:
     return f"{' '.join(str(error).split()).rstrip('.')}."
 
 
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+def _measure(parsed: argparse.Namespace) -> int:
+    from bench.run import measure  # takes a moment to load, which wrong usage need not wait for
+
+    return measure(parsed)
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    from bench.scenarios import SCENARIOS
+
     parser = argparse.ArgumentParser(
         prog="python -m bench",
         description="Measure the tracker on a Kafka and a PostgreSQL that are started for it, beside what "
@@ -48,12 +52,15 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         epilog="Scenarios: " + "; ".join(f"{each.name} ({each.what})" for each in SCENARIOS.values()) + ".",
     )
     parser.add_argument(
-        "scenarios", nargs="*", metavar="SCENARIO", help="which ones; all where none is named"
+        "scenarios", nargs="*", metavar="SCENARIO", help="which ones; the usual ones where none is named"
     )
-    parser.add_argument("--rounds", type=_positive, help="how often each is repeated (3)")
-    parser.add_argument("--messages", type=_positive, help="messages in each measurement (1000000)")
+    parser.add_argument("--quick", action="store_true", help="once, with less of everything: 2 minutes or so")
+    parser.add_argument("--full", action="store_true", help="the largest sizes too, which take long")
+    parser.add_argument("--rounds", type=_positive, help="how often each is repeated (3; quick: 1)")
+    parser.add_argument(
+        "--messages", type=_positive, help="messages in each measurement (1000000; quick: 100000)"
+    )
     parser.add_argument("--workers", type=_positive, default=2, help="worker processes (2)")
-    parser.add_argument("--quick", action="store_true", help="2 rounds of 200000 messages")
     parser.add_argument("--seed", type=int, default=1, help="of what is random in the messages (1)")
     parser.add_argument("--output", type=Path, help="folder for the JSON file (bench/results)")
     parsed = parser.parse_args(arguments)
@@ -71,50 +78,3 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return number
-
-
-def _bench(parsed: argparse.Namespace) -> int:
-    # Loaded here, so that --help and wrong usage are answered at once.
-    from bench.report import RESULTS, document, table, write
-    from bench.servers import Servers
-    from bench.summary import summarize
-    from bench.tracked import own_settings
-    from tracker.settings.model import available_cpus
-    from tracker.stack import LocalStack
-    from tracker.stack.lifetime import Watchdog
-
-    if not Path("/proc/self/stat").exists():
-        raise BenchError("the benchmark reads what processes cost from /proc, which only Linux has")
-    settings = own_settings(os.environ, parsed.workers)
-    options = Options(
-        rounds=parsed.rounds or (_QUICK_ROUNDS if parsed.quick else 3),
-        messages=parsed.messages or (_QUICK_MESSAGES if parsed.quick else 1_000_000),
-        workers=parsed.workers,
-        seed=parsed.seed,
-        batch_size=settings.batch_size,
-    )
-    scenarios = [SCENARIOS[name] for name in parsed.scenarios] or list(SCENARIOS.values())
-    measured = {}
-    watchdog = Watchdog()
-    try:
-        with LocalStack(say=_say) as stack:
-            servers = Servers(stack)
-            servers.count_statements()
-            rounds = Rounds(servers, watchdog, options, _say)
-            _say("warming up")
-            rounds.warm_up(scenarios[0])
-            for scenario in scenarios:
-                results = rounds.run(scenario)
-                summary = summarize(results, available_cpus())
-                measured[scenario.name] = results, summary
-                print(table(scenario, options, results, summary), flush=True)
-            versions = servers.versions()
-    finally:
-        watchdog.close()
-    path = write(document(options, settings, versions, measured), parsed.output or RESULTS)
-    _say(f"All of it is in {path}.")
-    return 0
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -7,14 +7,15 @@ with its start-up and its rebalances, one that is stopped by a signal meanwhile 
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from bench.errors import BenchError
-from bench.servers import connection, ends
-from bench.workload import KAFKA_PARTITIONS, Load
+from bench.servers import ends
+from bench.workload import Load, Topics
 
 POLL_S = 0.02
 _CALL_TIMEOUT_S = 60.0
@@ -26,12 +27,13 @@ Span = dict[int, tuple[int, int]]
 class Loader:
     """Lays messages ready in a topic, as many times as one likes, one transaction each."""
 
-    def __init__(self, bootstrap_servers: str, topic: str) -> None:
-        self._topic = topic
+    def __init__(self, clients: Mapping[str, Any], topics: Topics) -> None:
+        self._topic = topic = topics.tracking
+        self._kafka_partitions = topics.partitions
         self._refused: KafkaError | None = None
         self._producer = Producer(
             {
-                **connection(bootstrap_servers),
+                **clients,
                 "transactional.id": f"{topic}-loader",
                 "transaction.timeout.ms": 900_000,  # the most that brokers allow by default
                 "linger.ms": 100,
@@ -43,12 +45,12 @@ class Loader:
                 "on_delivery": self._on_delivery,
             }
         )
-        self._admin = AdminClient(connection(bootstrap_servers))
+        self._admin = AdminClient(dict(clients))
         self._producer.init_transactions(_CALL_TIMEOUT_S)
 
     def stage(self, messages: Iterable[Load]) -> Span:
         """Lay messages ready, unseen until `release`, and return where they are."""
-        first = ends(self._admin, self._topic, committed=False)
+        first = ends(self._admin, self._topic, self._kafka_partitions, committed=False)
         self._producer.begin_transaction()
         produce, topic = self._producer.produce, self._topic
         for kafka_partition, key, value in messages:
@@ -61,7 +63,7 @@ class Loader:
         while self._producer.flush(1.0):
             self._check()
         self._check()
-        behind = ends(self._admin, self._topic, committed=False)
+        behind = ends(self._admin, self._topic, self._kafka_partitions, committed=False)
         return {
             kafka_partition: (first[kafka_partition], behind[kafka_partition]) for kafka_partition in first
         }
@@ -81,16 +83,16 @@ class Loader:
 
 
 class Watcher:
-    """Watches the offsets that a group commits: 8 numbers every 20 ms, which costs next to nothing.
+    """Watches the offsets that a group commits: a few numbers every 20 ms, which costs next to nothing.
 
     They say all: exactly once, a group's offsets are committed together with what was sent.
     """
 
-    def __init__(self, bootstrap_servers: str, topic: str, group_id: str) -> None:
-        self._partitions = [TopicPartition(topic, number) for number in range(KAFKA_PARTITIONS)]
+    def __init__(self, clients: Mapping[str, Any], topics: Topics, group_id: str) -> None:
+        self._partitions = [TopicPartition(topics.tracking, number) for number in range(topics.partitions)]
         self._consumer = Consumer(
             {
-                **connection(bootstrap_servers),
+                **clients,
                 "group.id": group_id,
                 "enable.auto.commit": False,
                 # With read_committed it would wait for each transaction that is under way.

@@ -1,66 +1,34 @@
-"""Tells what was measured: a table for people, and a JSON file with everything."""
+"""The JSON file with everything that a run has measured, and under which conditions."""
 
 import json
 import platform
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import confluent_kafka
 
-from bench.rounds import Options, Round
-from bench.scenarios import Scenario
-from bench.summary import DISTURBED, ContenderSummary, Summary
+from bench.errors import BenchError
+from bench.outcome import Case, Metric, Outcome
+from bench.session import Options
 from tracker.settings import Settings, describe
 from tracker.settings.model import available_cpus
 
 RESULTS = Path(__file__).parent / "results"
-_FORMAT = 1  # of the file; another number where a program that reads it would go wrong
+_FORMAT = 2  # of the file; another number where a program that reads it would go wrong
 _ADDRESSES = ("TRACKER_KAFKA_BOOTSTRAP_SERVERS", "TRACKER_DATABASE_URL")
 _LIBRARIES = ("confluent-kafka", "psycopg", "msgspec", "orjson")
-
-
-def table(scenario: Scenario, options: Options, rounds: Sequence[Round], summary: Summary) -> str:
-    """Return the table of one scenario."""
-    messages = rounds[0].tracker.messages
-    head = f"{scenario.name}: {scenario.what}"
-    size = f"{messages:,} messages, {options.workers} workers, {_times(len(rounds))}; what came out is right"
-    rows = [
-        ("", "ceiling", "tracker"),
-        ("messages/s", *_both(summary, lambda each: f"{each.rate.value:,.0f}")),
-        ("  least to most", *_both(summary, lambda each: f"{each.rate.least:,.0f}-{each.rate.most:,.0f}")),
-        ("CPU µs/message: processes", *_both(summary, lambda each: f"{each.cpu_us['contender']:.2f}")),
-        ("  broker", *_both(summary, lambda each: f"{each.cpu_us['broker']:.2f}")),
-        ("  PostgreSQL", *_both(summary, lambda each: f"{each.cpu_us['postgresql']:.2f}")),
-        ("  together", *_both(summary, lambda each: f"{each.all_cpu_us:.2f}")),
-        ("most memory of a process", *_both(summary, lambda each: f"{each.peak_bytes / 1e6:,.0f} MB")),
-        ("WAL bytes/message", "", f"{summary.tracker.wal_bytes_a_message:,.1f}"),
-        ("messages/statement", "", _statements(summary.tracker)),
-    ]
-    ratio = summary.ratio
-    lines = [f"  {name:<26}{left:>18}{right:>18}" for name, left, right in rows]
-    lines.append(
-        f"  ratio to the ceiling: {ratio.value:.2f} ({ratio.least:.2f}-{ratio.most:.2f}); to reach:"
-        f" {scenario.reach:.2f}"
-    )
-    lines.append(f"  CPU time, where the ceiling's is 1: {summary.cpu_factor:.2f}")
-    lines += _stages(rounds)
-    worst = max(summary.ceiling.others_share, summary.tracker.others_share)
-    if worst > DISTURBED:
-        lines.append(f"  Disturbed: something else used up to {worst:.0%} of this machine's CPUs meanwhile.")
-    return "\n".join([head, f"  {size}", *lines])
 
 
 def document(
     options: Options,
     settings: Settings,
     server_versions: Mapping[str, str],
-    measured: Mapping[str, tuple[Sequence[Round], Summary]],
+    outcomes: Mapping[str, Outcome],
 ) -> dict[str, Any]:
     """Return what is written as JSON."""
     return {
@@ -72,10 +40,7 @@ def document(
         "settings": {row.name: row.value_masked for row in describe(settings) if row.name not in _ADDRESSES},
         "versions": _versions() | dict(server_versions),
         "hardware": _hardware(),
-        "scenarios": {
-            name: {"summary": asdict(summary), "rounds": [asdict(each) for each in rounds]}
-            for name, (rounds, summary) in measured.items()
-        },
+        "scenarios": {name: _written(outcome) for name, outcome in outcomes.items()},
     }
 
 
@@ -87,25 +52,66 @@ def write(content: Mapping[str, Any], directory: Path = RESULTS) -> Path:
     return path
 
 
-def _both(summary: Summary, shown: Callable[[ContenderSummary], str]) -> tuple[str, str]:
-    return shown(summary.ceiling), shown(summary.tracker)
+def read(path: Path) -> dict[str, Any]:
+    """Read such a file.
+
+    :raises BenchError: it is none.
+    """
+    try:
+        content = json.loads(path.read_text())
+    except OSError as error:
+        raise BenchError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise BenchError(f"{path} is not JSON") from None
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise BenchError(f"{path} is not a file of this benchmark, or of another version of it")
+    return content
 
 
-def _statements(summary: ContenderSummary) -> str:
-    return "not counted" if summary.messages_a_statement is None else f"{summary.messages_a_statement:,.0f}"
+def outcomes_of(content: Mapping[str, Any]) -> dict[str, Outcome]:
+    """Return the outcomes that a file holds, without their raw figures."""
+    return {
+        name: Outcome(
+            size=written["size"],
+            cases=[
+                Case(
+                    case["name"],
+                    [_metric(key, metric) for key, metric in case["metrics"].items()],
+                    case["at"],
+                )
+                for case in written["cases"]
+            ],
+            notes=tuple(written["notes"]),
+            raw=written["raw"],
+        )
+        for name, written in content["scenarios"].items()
+    }
 
 
-def _stages(rounds: Sequence[Round]) -> list[str]:
-    """Return a line with the share of time that each stage of the tracker was busy, a worker."""
-    shares = {}
-    for stage in rounds[0].tracker.stage_seconds:
-        shares[stage] = median([each.tracker.stage_seconds[stage] / each.tracker.seconds for each in rounds])
-    busy = [f"{stage} {share:.0%}" for stage, share in shares.items() if share >= 0.005]
-    return [f"  stages, share of the time in each, all workers: {', '.join(busy)}"] if busy else []
+def _written(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "size": outcome.size,
+        "cases": [
+            {
+                "name": case.name,
+                "at": case.at,
+                "metrics": {metric.key: _written_metric(metric) for metric in case.metrics},
+            }
+            for case in outcome.cases
+        ],
+        "notes": list(outcome.notes),
+        "raw": outcome.raw,
+    }
 
 
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
+def _written_metric(metric: Metric) -> dict[str, Any]:
+    written = asdict(metric)
+    del written["key"]
+    return written | {"median": metric.middle.value}
+
+
+def _metric(key: str, written: Mapping[str, Any]) -> Metric:
+    return Metric(key, **{name: value for name, value in written.items() if name != "median"})
 
 
 def _versions() -> dict[str, str]:

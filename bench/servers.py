@@ -2,8 +2,8 @@
 
 import re
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from bench.workload import KAFKA_PARTITIONS
+from bench.workload import Topics
 from tracker.stack import LocalStack
 from tracker.store.migrate import migrate
 
@@ -22,33 +22,56 @@ _MOST_STATEMENTS = 15  # of those that took the longest
 
 
 class Servers:
-    """A stack that has been started; `count_statements` may be called before anything else."""
+    """A Kafka and a PostgreSQL that run. `clients` are the properties of every Kafka client.
 
-    def __init__(self, stack: LocalStack) -> None:
+    `stack` is given where they were started for the benchmark: only then is it known what they cost.
+    `prefix` begins the name of everything that is made in them.
+    """
+
+    def __init__(
+        self,
+        clients: Mapping[str, Any],
+        database_url: str,
+        stack: LocalStack | None = None,
+        prefix: str = "bench",
+    ) -> None:
+        self.clients = {**clients, "log_level": 2}  # what is critical; the rest comes as errors
+        self.prefix = prefix
+        self.ours = stack is not None
+        self.admin = AdminClient(self.clients)
         self._stack = stack
+        self._database_url = database_url
         self._statements_counted = False
-        self.admin = AdminClient(connection(stack.bootstrap_servers))
+
+    @classmethod
+    def of_stack(cls, stack: LocalStack) -> "Servers":
+        """Return those of a stack that has been started."""
+        return cls({"bootstrap.servers": stack.bootstrap_servers}, stack.database_url, stack)
 
     @property
     def bootstrap_servers(self) -> str:
-        """What to give to Kafka clients."""
-        return self._stack.bootstrap_servers
+        """The addresses of the brokers."""
+        return str(self.clients["bootstrap.servers"])
 
     @property
     def broker_pids(self) -> list[int]:
         """The processes of the brokers that the stack has started."""
-        return [broker.pid for broker in self._stack.brokers]
+        return [] if self._stack is None else [broker.pid for broker in self._stack.brokers]
 
     @property
     def postgres_pids(self) -> list[int]:
         """The first process of PostgreSQL, whose children the others are, where the stack has started it."""
-        return [] if self._stack.postgres is None else [self._stack.postgres.pid]
+        if self._stack is None or self._stack.postgres is None:
+            return []
+        return [self._stack.postgres.pid]
 
     @contextmanager
-    def topics(self, many_partitions: Sequence[str], one_partition: Sequence[str] = ()) -> Iterator[None]:
-        """Create topics, and delete them with all their data."""
-        config = {"file.delete.delay.ms": "100"}  # a minute's wait for space is too long here
-        counts = dict.fromkeys(many_partitions, KAFKA_PARTITIONS) | dict.fromkeys(one_partition, 1)
+    def topics(self, topics: Topics) -> Iterator[None]:
+        """Create topics, and delete them with all their data, and the groups that have read them."""
+        counts = {topics.tracking: topics.partitions, topics.destination: topics.partitions}
+        counts |= {topics.start: 1, topics.dead_letters: 1}
+        # A minute's wait for space is too long here; other people's brokers may not let us say so.
+        config = {"file.delete.delay.ms": "100"} if self.ours else {}
         new = [NewTopic(name, num_partitions=count, config=config) for name, count in counts.items()]
         for created in self.admin.create_topics(new).values():
             created.result(_CALL_TIMEOUT_S)
@@ -57,6 +80,7 @@ class Servers:
         finally:
             for deleted in self.admin.delete_topics(list(counts)).values():
                 deleted.result(_CALL_TIMEOUT_S)
+            self._delete_groups(topics)
 
     @contextmanager
     def database(self, name: str) -> Iterator[str]:
@@ -64,15 +88,17 @@ class Servers:
         identifier = sql.Identifier(name)
         with self._connection() as connection:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(identifier))
-            url = make_conninfo(self._stack.database_url, dbname=name)
+            url = make_conninfo(self._database_url, dbname=name)
             try:
                 migrate(url)
                 yield url
             finally:
                 connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
 
-    def wal_bytes(self) -> int:
-        """Return how much WAL has been written since the server was made."""
+    def wal_bytes(self) -> int | None:
+        """Return how much WAL has been written since the server was made; None: others write too."""
+        if not self.ours:
+            return None
         with self._connection() as connection:
             (position,) = _row(connection, "SELECT pg_current_wal_insert_lsn() - '0/0'")
         return int(position)
@@ -112,7 +138,7 @@ class Servers:
 
     def count_statements(self) -> None:
         """Have PostgreSQL count statements, for which it is restarted; only where it is ours, and able to."""
-        server = self._stack.postgres
+        server = None if self._stack is None else self._stack.postgres
         if server is None:
             return
         with self._connection() as connection:
@@ -129,7 +155,16 @@ class Servers:
         self._statements_counted = True
 
     def _connection(self) -> psycopg.Connection[Any]:
-        return psycopg.connect(self._stack.database_url, autocommit=True)
+        return psycopg.connect(self._database_url, autocommit=True)
+
+    def _delete_groups(self, topics: Topics) -> None:
+        """Delete the groups of a measurement, which would otherwise stay for a week."""
+        ours = self.admin.list_consumer_groups(request_timeout=_CALL_TIMEOUT_S).result(_CALL_TIMEOUT_S).valid
+        groups = [group.group_id for group in ours if group.group_id.startswith(topics.tracking)]
+        if groups:
+            for deleted in self.admin.delete_consumer_groups(groups).values():
+                with suppress(KafkaException):  # there are members of it still: it goes by itself
+                    deleted.result(_CALL_TIMEOUT_S)
 
 
 _STATEMENTS = """
@@ -137,14 +172,7 @@ FROM pg_stat_statements JOIN pg_database ON pg_database.oid = dbid WHERE datname
 """
 
 
-def connection(bootstrap_servers: str) -> dict[str, Any]:
-    """Return the properties of a client: it logs only what is critical, the rest comes as errors."""
-    return {"bootstrap.servers": bootstrap_servers, "log_level": 2}
-
-
-def ends(
-    admin: AdminClient, topic: str, *, committed: bool, partitions: int = KAFKA_PARTITIONS
-) -> dict[int, int]:
+def ends(admin: AdminClient, topic: str, partitions: int, *, committed: bool) -> dict[int, int]:
     """Return the offset behind the last record of each Kafka partition, or behind the last committed one."""
     latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
     places = {TopicPartition(topic, number): latest for number in range(partitions)}
@@ -163,9 +191,9 @@ def ends(
             time.sleep(0.05)
 
 
-def wait_until_visible(admin: AdminClient, topic: str) -> float:
+def wait_until_visible(admin: AdminClient, topic: str, partitions: int) -> float:
     """Wait until all records of a topic are committed; return when that was (`time.monotonic`)."""
-    while ends(admin, topic, committed=True) != ends(admin, topic, committed=False):
+    while ends(admin, topic, partitions, committed=True) != ends(admin, topic, partitions, committed=False):
         time.sleep(0.005)
     return time.monotonic()
 

@@ -22,6 +22,7 @@ from tracker.stack.lifetime import ProcessIdentity, Watchdog
 from tracker.stack.ports import free_ports
 from tracker.stack.server import clean_environment
 
+USERS_VARIABLES = ("TRACKER_", "CAF_")  # that are passed on
 _READY_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 40.0
 _REPORT_INTERVAL_S = 1.0  # how often workers tell their supervisor what they have counted
@@ -31,7 +32,7 @@ def tracker_environment(
     environ: Mapping[str, str], topics: Topics, bootstrap_servers: str, database_url: str, workers: int
 ) -> dict[str, str]:
     """Return the variables that the tracker is run with: the user's, and over them this measurement's."""
-    return {name: text for name, text in environ.items() if name.startswith(("TRACKER_", "CAF_"))} | {
+    return {name: text for name, text in environ.items() if name.startswith(USERS_VARIABLES)} | {
         "TRACKER_KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
         "TRACKER_DATABASE_URL": database_url,
         "TRACKER_TOPICS": topics.tracking,

@@ -1,12 +1,12 @@
 """Looks at what came out: each message once at its destination, byte for byte, and each job as it must be."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from bench.errors import WrongResult
-from bench.servers import connection
-from bench.workload import PARTITION_ID, Workload, number_of
+from bench.workload import PARTITION_ID, number_of
 from tracker import Client, JobStatus
 
 Expected = Callable[[int], tuple[bytes, bytes]]
@@ -16,18 +16,18 @@ _AT_ONCE = 10_000
 
 
 def verify_messages(
-    bootstrap_servers: str, topic: str, first: Mapping[int, int], size: int, expected: Expected
+    clients: Mapping[str, Any], topic: str, first: Mapping[int, int], size: int, expected: Expected
 ) -> None:
     """Make sure that the topic has messages 0 to `size` once each, and nothing else, from offsets `first` on.
 
     :raises WrongResult: it has not.
     """
     times_seen = bytearray(size)
-    for key, value in committed_records(bootstrap_servers, topic, first):
+    for key, value in committed_records(clients, topic, first):
         try:
             number = number_of(value)
-            sound = (key, value) == expected(number)
             times_seen[number] = min(2, times_seen[number] + 1)
+            sound = (key, value) == expected(number)
         except (ValueError, IndexError):
             sound = False
         if not sound:
@@ -39,42 +39,46 @@ def verify_messages(
         )
 
 
-def verify_count(bootstrap_servers: str, topic: str, count: int) -> None:
+def verify_count(clients: Mapping[str, Any], topic: str, count: int) -> None:
     """Make sure that a topic of one Kafka partition has this many records.
 
     :raises WrongResult: it has not.
     """
-    found = sum(1 for _ in committed_records(bootstrap_servers, topic, {0: 0}))
+    found = sum(1 for _ in committed_records(clients, topic, {0: 0}))
     if found != count:
         raise WrongResult(f"topic {topic} has {found:,} records, where {count:,} are right")
 
 
-def verify_jobs(database_url: str, workload: Workload) -> None:
-    """Make sure that every job of the workload is as it has to be afterwards.
+def verify_jobs(
+    database_url: str, job_ids: Collection[str], status: JobStatus, percentage: float | None
+) -> None:
+    """Make sure that each of these jobs has this status and, unless it is None, this percentage.
 
-    :raises WrongResult: one is not.
+    :raises WrongResult: one has not.
     """
-    percentage = 100.0 if workload.expected_status is JobStatus.COMPLETED else 0.0
+    left = set(job_ids)
     with Client(database_url) as client:
-        jobs = {job.id: job for job in client.iterate(partition_id=PARTITION_ID)}
-    for job_id in workload.job_ids:
-        job = jobs.get(job_id)
-        if job is None:
-            raise WrongResult(f"job {job_id} is not stored any more")
-        if (job.status, job.percentage_complete) != (workload.expected_status, percentage):
-            raise WrongResult(
-                f"job {job_id} is {job.status} at {job.percentage_complete} %, where "
-                f"{workload.expected_status} at {percentage} % is right"
-            )
+        for job in client.iterate(partition_id=PARTITION_ID):
+            if job.id not in left:
+                continue
+            left.discard(job.id)
+            right = job.percentage_complete if percentage is None else percentage
+            if (job.status, job.percentage_complete) != (status, right):
+                raise WrongResult(
+                    f"job {job.id} is {job.status} at {job.percentage_complete} %, where "
+                    f"{status} at {right} % is right"
+                )
+    if left:
+        raise WrongResult(f"job {min(left)} is not stored any more")
 
 
 def committed_records(
-    bootstrap_servers: str, topic: str, first: Mapping[int, int]
+    clients: Mapping[str, Any], topic: str, first: Mapping[int, int]
 ) -> Iterator[tuple[bytes, bytes]]:
     """Return key and value of each committed record there is just now, from the offsets `first` on."""
     consumer = Consumer(
         {
-            **connection(bootstrap_servers),
+            **clients,
             "group.id": f"{topic}-reader",  # needed, and never used: it neither subscribes nor commits
             "enable.auto.commit": False,
             "isolation.level": "read_committed",

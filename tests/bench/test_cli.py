@@ -3,6 +3,7 @@
 import pytest
 
 from bench.cli import main
+from bench.scenarios import SCENARIOS
 
 
 @pytest.fixture(autouse=True)
@@ -14,7 +15,7 @@ def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["no-such"], "there is no scenario 'no-such'; there are proxied, complete"),
+        (["no-such"], f"there is no scenario 'no-such'; there are {', '.join(SCENARIOS)}"),
         (["--rounds", "0"], "argument --rounds: '0' is not a whole number above 0"),
         (["--messages", "many"], "argument --messages: 'many' is not a whole number above 0"),
         (["--workers", "-1"], "argument --workers: '-1' is not a whole number above 0"),

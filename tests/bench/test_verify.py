@@ -6,30 +6,29 @@ from confluent_kafka.admin import AdminClient
 
 from bench.errors import WrongResult
 from bench.servers import ends
-from bench.verify import verify_count, verify_messages
-from bench.workload import KAFKA_PARTITIONS, Topics, Workload
+from bench.verify import verify_count, verify_jobs, verify_messages
+from bench.workload import KAFKA_PARTITIONS, PARTITION_ID, Size, TasksInTurn, Topics, Workload, start_task
 from tests.conftest import MakeTopic
+from tracker import Client, JobStatus, NewJob
 
 SIZE = 40
 
 
 @pytest.fixture
 def workload() -> Workload:
-    return Workload(Topics.of("bench"), jobs=4, tasks=10, completes=True, seed=1)
+    return TasksInTurn(Topics.of("bench"), Size(40), jobs=4)
 
 
 class Destination:
     """A topic to which messages of a workload have been forwarded."""
 
     def __init__(self, bootstrap_servers: str, topic: str, admin: AdminClient, workload: Workload) -> None:
-        self._servers = bootstrap_servers
+        self._clients = {"bootstrap.servers": bootstrap_servers, "log_level": 2}
         self._topic = topic
         self._workload = workload
-        self._producer = Producer(
-            {"bootstrap.servers": bootstrap_servers, "transactional.id": topic, "log_level": 2}
-        )
+        self._producer = Producer({**self._clients, "transactional.id": topic})
         self._producer.init_transactions(30)
-        self.first = ends(admin, topic, committed=True)
+        self.first = ends(admin, topic, KAFKA_PARTITIONS, committed=True)
 
     def forward(self, numbers: list[int], *, commit: bool = True) -> None:
         self.send([self._workload.forwarded(number) for number in numbers], commit=commit)
@@ -42,7 +41,7 @@ class Destination:
         (self._producer.commit_transaction if commit else self._producer.abort_transaction)(30)
 
     def verify(self) -> None:
-        verify_messages(self._servers, self._topic, self.first, SIZE, self._workload.forwarded)
+        verify_messages(self._clients, self._topic, self.first, SIZE, self._workload.forwarded)
 
 
 @pytest.fixture
@@ -82,11 +81,34 @@ def test_a_foreign_message_is_shown(destination: Destination) -> None:
         destination.verify()
 
 
-def test_records_are_counted(
-    bootstrap_servers: str, topic: MakeTopic, admin: AdminClient, workload: Workload
-) -> None:
-    name = topic("dead", 1)
+def test_records_are_counted(bootstrap_servers: str, topic: MakeTopic) -> None:
+    name, clients = topic("dead", 1), {"bootstrap.servers": bootstrap_servers, "log_level": 2}
 
-    verify_count(bootstrap_servers, name, 0)
+    verify_count(clients, name, 0)
     with pytest.raises(WrongResult, match="has 0 records, where 4 are right"):
-        verify_count(bootstrap_servers, name, 4)
+        verify_count(clients, name, 4)
+
+
+@pytest.fixture
+def jobs(database_url: str) -> list[str]:
+    """Two jobs that wait."""
+    task = start_task(Topics.of("bench"), "work")
+    with Client(database_url) as client:
+        client.submit([NewJob(partition_id=PARTITION_ID, id=job_id, task=task) for job_id in "ab"])
+    return ["a", "b"]
+
+
+def test_jobs_that_are_as_they_must_be_are_right(database_url: str, jobs: list[str]) -> None:
+    verify_jobs(database_url, jobs, JobStatus.WAITING, 0.0)
+
+
+def test_a_job_with_another_status_or_percentage_is_named(database_url: str, jobs: list[str]) -> None:
+    with pytest.raises(WrongResult, match=r"job . is Waiting at 0.0 %, where Completed at 100.0 % is right"):
+        verify_jobs(database_url, jobs, JobStatus.COMPLETED, 100.0)
+    with pytest.raises(WrongResult, match=r"where Waiting at 50.0 % is right"):
+        verify_jobs(database_url, jobs, JobStatus.WAITING, 50.0)
+
+
+def test_a_job_that_is_gone_is_named(database_url: str, jobs: list[str]) -> None:
+    with pytest.raises(WrongResult, match="job c is not stored any more"):
+        verify_jobs(database_url, [*jobs, "c"], JobStatus.WAITING, 0.0)

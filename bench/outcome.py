@@ -1,0 +1,106 @@
+"""What a scenario has found: cases, each with metrics, each with a value for every round."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any, Literal
+
+Better = Literal["more", "less", ""]
+
+
+@dataclass(frozen=True)
+class Middle:
+    """The median of some numbers, with the least and the most."""
+
+    value: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, numbers: Sequence[float]) -> "Middle":
+        """Return that of at least one number."""
+        return cls(median(numbers), min(numbers), max(numbers))
+
+    @property
+    def spread(self) -> float:
+        """How far the least and the most are apart, as a share of the median."""
+        return (self.most - self.least) / self.value if self.value else 0.0
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One figure of a case. `key` names it in files and never changes, `label` is for people.
+
+    `better` says which way is better, nothing where neither is. `reach` is what the tracker is to reach.
+    """
+
+    key: str
+    label: str
+    values: Sequence[float]
+    better: Better = ""
+    reach: float | None = None
+    digits: int = 0
+
+    @property
+    def middle(self) -> Middle:
+        """The median over the rounds, and how far they are apart."""
+        return Middle.of(self.values)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One way of doing a scenario: a contender, a size, a setting. `at` is the number that it stands for."""
+
+    name: str
+    metrics: Sequence[Metric]
+    at: float | None = None
+
+    def __getitem__(self, key: str) -> Metric:
+        return next(metric for metric in self.metrics if metric.key == key)
+
+    def get(self, key: str) -> Metric | None:
+        """Return the metric with this key, if there is one."""
+        return next((metric for metric in self.metrics if metric.key == key), None)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A scenario's cases. `size` says how much was measured; `raw` has all figures, to be looked at later."""
+
+    size: str
+    cases: Sequence[Case]
+    notes: Sequence[str] = ()
+    raw: Any = field(default=None)
+
+    def case(self, name: str) -> Case:
+        """Return the case of this name."""
+        return next(case for case in self.cases if case.name == name)
+
+
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """Return the value that `share` of these, in order, do not exceed (the nearest rank)."""
+    rank = max(1, -(-len(ordered) * round(share * 10_000) // 10_000))
+    return ordered[rank - 1]
+
+
+def latency_metrics(
+    rounds: Iterable[Sequence[float]], *, reach_ms: tuple[float, float] | None = None
+) -> list[Metric]:
+    """Return the metrics of latencies in seconds, each round's apart. `reach_ms`: p50 and p99."""
+    ordered = [sorted(latency * 1000 for latency in each) for each in rounds]
+    p50, p99 = reach_ms or (None, None)
+    return [
+        Metric("p50_ms", "p50 ms", [percentile(each, 0.5) for each in ordered], "less", p50, 1),
+        Metric("p99_ms", "p99 ms", [percentile(each, 0.99) for each in ordered], "less", p99, 1),
+        Metric("max_ms", "longest ms", [each[-1] for each in ordered], "less", None, 1),
+    ]
+
+
+def size_text(messages: int, unit: str, workers: int, rounds: int) -> str:
+    """Return how much was measured, in words."""
+    times = "once" if rounds == 1 else f"{rounds} times"
+    return f"{messages:,} {unit}, {_workers(workers)}, {times}; what came out is right"
+
+
+def _workers(count: int) -> str:
+    return "1 worker" if count == 1 else f"{count} workers"

@@ -1,0 +1,89 @@
+"""A whole run: servers, the scenarios that were asked for, tables, and the file."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.drain import drain
+from bench.errors import BenchError
+from bench.outcome import Outcome
+from bench.progress import Progress
+from bench.report import RESULTS, document, write
+from bench.scenarios import SCENARIOS
+from bench.scenarios.complete import COMPLETE
+from bench.scenarios.scenario import Scenario
+from bench.servers import Servers
+from bench.session import Options, Session
+from bench.tables import table
+from bench.tracked import own_settings
+from bench.workload import Size
+from tracker.stack import LocalStack
+from tracker.stack.lifetime import Watchdog
+
+_ROUNDS, _QUICK_ROUNDS = 3, 1
+_MESSAGES, _QUICK_MESSAGES = 1_000_000, 100_000
+_BROKER_WARM_UP_MESSAGES = 100_000
+
+
+def measure(parsed: argparse.Namespace) -> int:
+    """Measure, print and write what the command line asks for; return the exit status."""
+    if not Path("/proc/self/stat").exists():
+        raise BenchError("the benchmark reads what processes cost from /proc, which only Linux has")
+    settings = own_settings(os.environ, parsed.workers)
+    options = _options(parsed, settings.batch_size)
+    scenarios = _chosen(parsed.scenarios, options)
+    outcomes: dict[str, Outcome] = {}
+    watchdog = Watchdog()
+    try:
+        steps = 1 + sum(scenario.steps(options) for scenario in scenarios)
+        with Progress(steps) as progress, _own_servers(progress) as servers:
+            session = Session(servers, watchdog, options, progress)
+            _warm_up(session)
+            for scenario in scenarios:
+                outcome = outcomes[scenario.name] = scenario.run(session)
+                progress.show(table(scenario.name, scenario.what, outcome))
+            versions = servers.versions()
+    finally:
+        watchdog.close()
+    path = write(document(options, settings, versions, outcomes), parsed.output or RESULTS)
+    print(f"All of it is in {path}.", file=sys.stderr)
+    return 0
+
+
+def _options(parsed: argparse.Namespace, batch_size: int) -> Options:
+    return Options(
+        rounds=parsed.rounds or (_QUICK_ROUNDS if parsed.quick else _ROUNDS),
+        messages=parsed.messages or (_QUICK_MESSAGES if parsed.quick else _MESSAGES),
+        workers=parsed.workers,
+        seed=parsed.seed,
+        batch_size=batch_size,
+        quick=parsed.quick,
+        full=parsed.full,
+    )
+
+
+def _chosen(names: Sequence[str], options: Options) -> list[Scenario]:
+    if names:
+        return [SCENARIOS[name] for name in names]
+    return [each for each in SCENARIOS.values() if (each.quick if options.quick else each.usual)]
+
+
+@contextmanager
+def _own_servers(progress: Progress) -> Iterator[Servers]:
+    with LocalStack(say=progress.say) as stack:
+        servers = Servers.of_stack(stack)
+        servers.count_statements()
+        yield servers
+
+
+def _warm_up(session: Session) -> None:
+    """Let the broker compile its code: its first seconds are slow, whoever is measured in them."""
+    with session.progress.step("warming up"):
+        topics = session.topics()
+        messages = min(_BROKER_WARM_UP_MESSAGES, session.options.messages)
+        workload = COMPLETE.workload(topics, Size(messages))
+        with session.ceiling(topics) as contender:
+            drain(session.servers, contender, COMPLETE.workload(topics, Size(1_000)), workload)

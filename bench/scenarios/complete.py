@@ -1,0 +1,10 @@
+"""`complete`: each message completes one of the tasks of 200 jobs, and loses its `tracking`."""
+
+from functools import partial
+
+from bench.scenarios.throughput import Throughput, Variant
+from bench.workload import TasksInTurn
+
+COMPLETE = Variant("tracker", partial(TasksInTurn, jobs=200), reach=0.8)
+
+SCENARIO = Throughput("complete", "each message completes one task of 200 jobs", [COMPLETE])

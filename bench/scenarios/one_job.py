@@ -1,0 +1,16 @@
+"""`one-job`: all messages complete tasks of one job. Its Kafka partition is worked off by one worker."""
+
+from functools import partial
+
+from bench.scenarios.throughput import Throughput, Variant
+from bench.workload import TasksInTurn
+
+SCENARIO = Throughput(
+    "one-job",
+    "one job, all whose tasks complete",
+    [
+        Variant("in order", partial(TasksInTurn, jobs=1), reach=0.7),
+        Variant("shuffled", partial(TasksInTurn, jobs=1, shuffled=True), reach=0.7),
+    ],
+    quick_variants=2,
+)

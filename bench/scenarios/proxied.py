@@ -1,0 +1,12 @@
+"""`proxied`: messages on tasks in progress, each of which is looked up and forwarded as it is."""
+
+from functools import partial
+
+from bench.scenarios.throughput import Throughput, Variant
+from bench.workload import TasksInTurn
+
+SCENARIO = Throughput(
+    "proxied",
+    "tasks in progress: look-up and forward",
+    [Variant("tracker", partial(TasksInTurn, jobs=200, in_progress=True), reach=0.85)],
+)

@@ -1,0 +1,210 @@
+"""Messages that lie ready are worked off as fast as it goes, by the ceiling and by the tracker in turn."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from statistics import median
+
+from bench.drain import Figures, drain
+from bench.outcome import Case, Metric, Outcome, size_text
+from bench.session import WARM_UP_MESSAGES, Options, Session, Tracked
+from bench.verify import verify_count, verify_jobs, verify_messages
+from bench.workload import Size, Topics, Workload
+from tracker.settings.model import available_cpus
+
+CEILING = "ceiling"
+DISTURBED = 0.05
+"""A round in which everything else on the machine used more than this share of its CPUs is no good."""
+
+_PARTS = {"contender": "processes", "broker": "broker", "postgresql": "PostgreSQL"}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way in which the tracker does it. `reach` is a ratio to the ceiling, `reach_rate` units a second.
+
+    `before` is called with the tracker and the workload before the messages are laid ready; then none of
+    them is forwarded if `dropped`, and the jobs are not verified.
+    """
+
+    name: str
+    workload: Callable[[Topics, Size], Workload]
+    reach: float | None = None
+    reach_rate: float | None = None
+    before: Callable[[Tracked, Workload], None] | None = None
+    dropped: bool = False
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """A scenario. The ceiling moves the messages of the first variant.
+
+    `share` is how many of the asked number of messages there are, where each costs more than others.
+    """
+
+    name: str
+    what: str
+    variants: Sequence[Variant]
+    quick: bool = True
+    usual: bool = True
+    quick_variants: int = 1
+    share: float = 1.0
+
+    def steps(self, options: Options) -> int:
+        return options.rounds * (1 + len(self._variants(options)))
+
+    def run(self, session: Session) -> Outcome:
+        options = session.options
+        size = Size(max(1, round(options.messages * self.share)), options.seed)
+        variants = self._variants(options)
+        found: dict[str, list[Figures]] = {CEILING: [], **{variant.name: [] for variant in variants}}
+        for number in range(options.rounds):
+            turn: list[Variant | None] = [None, *variants]
+            for variant in turn if number % 2 == 0 else turn[::-1]:  # so that noise hits all of them
+                name = CEILING if variant is None else variant.name
+                with session.progress.step(f"{self.name}, round {number + 1} of {options.rounds}: {name}"):
+                    figures = (
+                        drain_ceiling(session, variants[0], size)
+                        if variant is None
+                        else drain_tracker(session, variant, size)
+                    )
+                found[name].append(figures)
+        unit = variants[0].workload(session.topics(), replace(size, messages=1)).unit
+        units = found[variants[0].name][0].units
+        return Outcome(
+            size=size_text(units, unit, options.workers, options.rounds),
+            cases=[
+                Case(CEILING, cost_metrics(found[CEILING], unit)),
+                *(
+                    Case(
+                        variant.name,
+                        [
+                            *ratio_metrics(found[CEILING], found[variant.name], variant),
+                            *cost_metrics(found[variant.name], unit, reach=variant.reach_rate),
+                        ],
+                    )
+                    for variant in variants
+                ),
+            ],
+            notes=[*_stages(found, variants), *disturbances(found)],
+            raw={name: [asdict(each) for each in figures] for name, figures in found.items()},
+        )
+
+    def _variants(self, options: Options) -> Sequence[Variant]:
+        return self.variants[: self.quick_variants] if options.quick else self.variants
+
+
+def drain_ceiling(
+    session: Session, variant: Variant, size: Size, *, processes: int | None = None, partitions: int = 8
+) -> Figures:
+    """Measure the ceiling."""
+    topics = session.topics(partitions)
+    workload = variant.workload(topics, size)
+    warm_up = variant.workload(topics, _warm_up(size))
+    with session.ceiling(topics, processes=processes) as contender:
+        figures, first = drain(session.servers, contender, warm_up, workload)
+        verify_messages(session.servers.clients, topics.destination, first, workload.size, workload.sent)
+    return figures
+
+
+def drain_tracker(
+    session: Session,
+    variant: Variant,
+    size: Size,
+    *,
+    workers: int | None = None,
+    partitions: int = 8,
+    variables: dict[str, str] | None = None,
+    prepare: Callable[[str], None] = lambda _: None,
+) -> Figures:
+    """Measure the tracker, and verify what came out. `prepare` gets the database's URL, before all else."""
+    topics = session.topics(partitions)
+    workload = variant.workload(topics, size)
+    warm_up = variant.workload(topics, _warm_up(size))
+    jobs = [*warm_up.jobs(), *workload.jobs()]
+    with session.tracker(topics, jobs, workers=workers, variables=variables, before=prepare) as tracked:
+        if variant.before is not None:
+            variant.before(tracked, workload)
+        figures, first = drain(session.servers, tracked.contender, warm_up, workload)
+        clients = session.servers.clients
+        forwarded = 0 if variant.dropped else workload.forwarded_count
+        verify_messages(clients, topics.destination, first, forwarded, workload.forwarded)
+        verify_count(clients, topics.start, len(jobs))
+        verify_count(clients, topics.dead_letters, 0)
+        if not variant.dropped:
+            verify_jobs(
+                tracked.database_url,
+                workload.job_ids,
+                workload.expected_status,
+                workload.expected_percentage,
+            )
+    return figures
+
+
+def cost_metrics(figures: Sequence[Figures], unit: str, *, reach: float | None = None) -> list[Metric]:
+    """Return the metrics of one contender's rounds."""
+    one = unit.removesuffix("s")
+    metrics = [Metric("rate", f"{unit}/s", [each.rate for each in figures], "more", reach)]
+    for part, label in _PARTS.items():
+        if part in figures[0].cpu_seconds:
+            spent = [each.cpu_seconds[part] / each.units * 1e6 for each in figures]
+            metrics.append(Metric(f"cpu_us_{part}", f"CPU µs/{one}: {label}", spent, "less", None, 2))
+    if "broker" in figures[0].cpu_seconds:
+        spent = [cpu_us(each) for each in figures]
+        metrics.append(Metric("cpu_us", f"CPU µs/{one}: together", spent, "less", None, 2))
+    peaks = [each.peak_bytes / 1e6 for each in figures]
+    metrics.append(Metric("peak_mb", "most memory of a process, MB", peaks, "less"))
+    wal = [each.wal_bytes / each.units for each in figures if each.wal_bytes is not None]
+    if wal:
+        metrics.append(Metric("wal_bytes", f"WAL bytes/{one}", wal, "less", None, 1))
+    statements = [each.units / each.statements for each in figures if each.statements]
+    if statements:
+        metrics.append(Metric("units_a_statement", f"{unit}/statement", statements, "more"))
+    return metrics
+
+
+def cpu_us(figures: Figures) -> float:
+    """Return the CPU time of all parts together, for each message or report."""
+    return (
+        sum(figures.cpu_seconds[part] for part in _PARTS if part in figures.cpu_seconds) / figures.units * 1e6
+    )
+
+
+def disturbances(found: dict[str, list[Figures]]) -> list[str]:
+    """Return a sentence if something else has used the machine meanwhile."""
+    cpus = available_cpus()
+    shares = [
+        each.cpu_seconds["others"] / each.seconds / cpus for figures in found.values() for each in figures
+    ]
+    if max(shares) <= DISTURBED:
+        return []
+    return [f"Disturbed: something else used up to {max(shares):.0%} of this machine's CPUs meanwhile."]
+
+
+def ratio_metrics(ceiling: list[Figures], tracker: list[Figures], variant: Variant) -> list[Metric]:
+    """Return what compares the two, round by round: a slow round slows both, and is as good as any."""
+    pairs = list(zip(ceiling, tracker, strict=True))
+    ratios = [theirs.rate / most.rate for most, theirs in pairs]
+    metrics = [Metric("ratio", "ratio to the ceiling", ratios, "more", variant.reach, 2)]
+    if "broker" in ceiling[0].cpu_seconds:
+        factors = [cpu_us(theirs) / cpu_us(most) for most, theirs in pairs]
+        metrics.append(Metric("cpu_factor", "CPU time, the ceiling's is 1", factors, "less", None, 2))
+    return metrics
+
+
+def _stages(found: dict[str, list[Figures]], variants: Sequence[Variant]) -> list[str]:
+    """Return a line for each variant, with the share of time that each stage of the tracker was busy."""
+    notes = []
+    for variant in variants:
+        figures = found[variant.name]
+        shares = {
+            stage: median([each.stage_seconds.get(stage, 0) / each.seconds for each in figures])
+            for stage in figures[0].stage_seconds
+        }
+        busy = [f"{stage} {share:.0%}" for stage, share in shares.items() if share >= 0.005]
+        if busy:
+            notes.append(f"{variant.name}, time in each stage, all workers: {', '.join(busy)}")
+    return notes
+
+
+def _warm_up(size: Size) -> Size:
+    return Size(WARM_UP_MESSAGES, size.seed, "warm")

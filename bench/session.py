@@ -1,0 +1,137 @@
+"""One run of the benchmark: its servers, how it is to measure, and the contenders that scenarios ask for."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from bench.ceiling import ceiling
+from bench.contenders import Contender
+from bench.errors import BenchError
+from bench.progress import Progress
+from bench.servers import Servers, ends
+from bench.tracked import tracked, tracker_environment
+from bench.workload import KAFKA_PARTITIONS, Topics
+from tracker import Client, NewJob
+from tracker.stack.lifetime import Watchdog, wait_until
+
+WARM_UP_MESSAGES = 2_000
+_STARTS_TIMEOUT_S = 120.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to measure. `batch_size` is the ceiling's, the same as the tracker's."""
+
+    rounds: int
+    messages: int
+    workers: int
+    seed: int
+    batch_size: int
+    quick: bool = False
+    full: bool = False  # sizes that take long
+    minutes: float = 2.0  # of what runs for as long as one likes
+
+
+class Session:
+    """What scenarios measure with. Each contender gets topics, and the tracker a database, of its own."""
+
+    def __init__(
+        self,
+        servers: Servers,
+        watchdog: Watchdog,
+        options: Options,
+        progress: Progress,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self.servers = servers
+        self.options = options
+        self.progress = progress
+        self._watchdog = watchdog
+        self._environ = os.environ if environ is None else environ
+        self._measurements = 0
+
+    def topics(self, kafka_partitions: int = KAFKA_PARTITIONS) -> Topics:
+        """Return names of topics that nobody has had yet."""
+        self._measurements += 1
+        return Topics.of(f"{self.servers.prefix}-{self._measurements:04d}", kafka_partitions)
+
+    @contextmanager
+    def ceiling(
+        self, topics: Topics, *, processes: int | None = None, eager: bool = False
+    ) -> Iterator[Contender]:
+        """Create the topics and run the ceiling on them."""
+        with (
+            self.servers.topics(topics),
+            ceiling(
+                self.servers.clients,
+                topics,
+                processes=processes or self.options.workers,
+                batch_size=self.options.batch_size,
+                eager=eager,
+                watchdog=self._watchdog,
+            ) as contender,
+        ):
+            yield contender
+
+    @contextmanager
+    def tracker(
+        self,
+        topics: Topics,
+        jobs: Sequence[NewJob],
+        *,
+        waiting: int = 0,
+        workers: int | None = None,
+        variables: Mapping[str, str] | None = None,
+        before: Callable[[str], None] = lambda _: None,
+    ) -> Iterator["Tracked"]:
+        """Create topics and a database, submit the jobs, and run the tracker on them.
+
+        When this yields, the tracker has started the jobs, but for the number `waiting` for others.
+        `variables` come over the user's; `before` is called with the database's URL before the tracker runs.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(self.servers.topics(topics))
+            database = topics.tracking
+            database_url = stack.enter_context(self.servers.database(database))
+            before(database_url)
+            if jobs:
+                with Client(database_url) as client:
+                    client.submit(jobs)
+            environment = tracker_environment(
+                self._environ,
+                topics,
+                self.servers.bootstrap_servers,
+                database_url,
+                workers or self.options.workers,
+            )
+            environment |= variables or {}
+            contender = stack.enter_context(tracked(environment, database, self._watchdog))
+            found = Tracked(self.servers, topics, contender, database_url)
+            found.wait_for_starts(len(jobs) - waiting)
+            yield found
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """The tracker under way, and what is its own."""
+
+    servers: Servers
+    topics: Topics
+    contender: Contender
+    database_url: str
+
+    def started(self) -> int:
+        """Return how many jobs the tracker has sent the first message of (while none is aborted)."""
+        return sum(ends(self.servers.admin, self.topics.start, 1, committed=True).values())
+
+    def wait_for_starts(self, jobs: int) -> None:
+        """Wait until the tracker has sent the messages that start so many jobs."""
+
+        def sent() -> bool:
+            self.contender.check()
+            # Each transaction has a mark in the topic too, so this may come early; all are counted later.
+            return self.started() >= jobs
+
+        if not wait_until(sent, _STARTS_TIMEOUT_S):
+            raise BenchError("the tracker has not started the jobs in time")

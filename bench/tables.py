@@ -1,0 +1,67 @@
+"""Tables for people: cases side by side where there are few, one below the other where there are many."""
+
+from collections.abc import Sequence
+
+from bench.outcome import Case, Metric, Outcome
+
+_MOST_SIDE_BY_SIDE = 4
+_NOISE_SHOWN = 0.005
+
+
+def table(name: str, what: str, outcome: Outcome) -> str:
+    """Return the table of one scenario."""
+    keys = list(dict.fromkeys(metric.key for case in outcome.cases for metric in case.metrics))
+    rows = [["", *(case.name for case in outcome.cases)]]
+    for key in keys:
+        found = [case.get(key) for case in outcome.cases]
+        label = next(metric.label for metric in found if metric is not None)
+        rows.append([label, *("" if metric is None else shown(metric) for metric in found)])
+    if len(outcome.cases) > _MOST_SIDE_BY_SIDE:
+        rows = [list(column) for column in zip(*rows, strict=True)]
+    lines = [f"{name}: {what}", f"  {outcome.size}", *aligned(rows)]
+    lines += _reached(outcome.cases)
+    lines += [f"  {note}" for note in outcome.notes]
+    return "\n".join(lines) + "\n"
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows as lines, the first column to the left and the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  "
+        + "  ".join(
+            cell.rjust(width) if place else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def shown(metric: Metric) -> str:
+    """Return the median, and how far the rounds are from it at most."""
+    middle = metric.middle
+    text = f"{middle.value:,.{metric.digits}f}"
+    farthest = max(middle.most - middle.value, middle.value - middle.least)
+    if middle.value and farthest / middle.value >= _NOISE_SHOWN:
+        text += f" ±{farthest / middle.value:.0%}"
+    return text
+
+
+def reached(metric: Metric) -> bool:
+    """Return whether the median is as good as it is to be."""
+    assert metric.reach is not None
+    value = metric.middle.value
+    return value <= metric.reach if metric.better == "less" else value >= metric.reach
+
+
+def _reached(cases: Sequence[Case]) -> list[str]:
+    """Return a line on what was to be reached, and what was not."""
+    lines = []
+    for case in cases:
+        for metric in case.metrics:
+            if metric.reach is not None:
+                least = "at most" if metric.better == "less" else "at least"
+                word = "reached" if reached(metric) else "MISSED"
+                goal = f"{metric.reach:,.{metric.digits}f}"
+                lines.append(f"  {word}: {case.name}, {metric.label} {least} {goal}")
+    return lines

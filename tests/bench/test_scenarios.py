@@ -1,0 +1,61 @@
+"""Scenarios, tiny, on real servers: they come to an end, verify what came out, and have their figures."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from bench.outcome import Outcome
+from bench.progress import Progress
+from bench.scenarios import SCENARIOS
+from bench.servers import Servers
+from bench.session import Options, Session
+from tracker.stack import LocalStack
+from tracker.stack.lifetime import Watchdog
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def run(stack: LocalStack) -> Iterator[Run]:
+    """Run a scenario with few messages."""
+    watchdog = Watchdog()
+
+    def run(name: str, messages: int = 2_000, *, quick: bool = True, workers: int = 2) -> Outcome:
+        options = Options(
+            rounds=1, messages=messages, workers=workers, seed=1, batch_size=500, quick=quick, minutes=0.1
+        )
+        session = Session(Servers.of_stack(stack), watchdog, options, Progress(), environ={})
+        return SCENARIOS[name].run(session)
+
+    yield run
+    watchdog.close()
+
+
+def test_a_round_moves_every_message_and_knows_what_it_cost(run: Run) -> None:
+    outcome = run("complete")
+
+    for name in ("ceiling", "tracker"):
+        case = outcome.case(name)
+        assert case["rate"].middle.value > 0
+        assert case["cpu_us_contender"].middle.value > 0
+        assert case["peak_mb"].middle.value > 20
+        figures = outcome.raw[name][0]
+        assert figures["units"] == 2_000
+        assert figures["timeline"][-1][1] == 2_000
+    assert outcome.case("tracker")["wal_bytes"].middle.value > 0
+    assert outcome.raw["tracker"][0]["stage_seconds"]["decode"] > 0
+
+
+def test_fan_in_costs_are_known_for_each_number_of_siblings(run: Run) -> None:
+    outcome = run("fan-in")
+
+    assert [case.at for case in outcome.cases] == [1_000, 10_000, 100_000]
+    assert all(case["rate"].middle.value > 0 for case in outcome.cases)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", ["proxied", "one-job", "nested", "events", "job-each"])
+def test_every_throughput_scenario_comes_out_right(name: str, run: Run) -> None:
+    outcome = run(name, 3_000, quick=False)
+
+    assert all(case["rate"].middle.value > 0 for case in outcome.cases)

@@ -1,10 +1,11 @@
 """One round: a deployment, the jobs of a seed, and workers that answer as they are told to."""
 
 import random
+import signal
 import threading
 import time
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from tests.acceptance.kafka import Received, wait_until
 from tests.faults.ghosts import GHOST, Ghosts
 from tests.faults.members import Process
 from tests.faults.operator import Operator
-from tests.faults.reader import Reader, Watcher
+from tests.faults.reader import Place, Reader, Watcher
 from tests.faults.site import Site
 from tests.faults.topics import new_topics, readdress
 from tests.faults.workload import DOOMED, Job, Workload
@@ -112,6 +113,8 @@ class Round:
         self.deployment = self._deploy(kafka_partitions, tablespace, variables)
         self.workload = Workload(seed, propagate=propagate)
         self._random = random.Random(seed)
+        self._undelivered = 0
+        self._delivered: dict[Place, deque[int]] = defaultdict(deque)  # offsets not processed yet
         self._started: SimpleQueue[str] = SimpleQueue()
         self._seen: Counter[tuple[str, str]] = Counter()
         self._producer = Producer(
@@ -191,10 +194,13 @@ class Round:
         return len(rows)
 
     def stop(self) -> None:
-        """Stop the processes that run; each must end well."""
+        """Stop the processes that run; each must end well, and none may have given up by itself."""
         for process in self.processes:
             if process.is_running:
                 process.stop()
+            else:
+                status = process.wait_for_end()
+                assert status in (0, -signal.SIGKILL), f"{process.what} gave up: {status}\n{process.tail()}"
 
     def close(self) -> None:
         """End everything."""
@@ -295,8 +301,16 @@ class Round:
                 chance = random.Random(f"{self.seed}/{name}")  # of its own: jobs start in any order
                 telling[name] = _Telling(job, chance.randint(0, len(job.body)))
 
+    def _unprocessed(self) -> int:
+        """Count the records that were sent and that the group is not through with; others write there too."""
+        for place, offsets in self._delivered.items():
+            committed = self.watcher.committed.get(place, 0)
+            while offsets and offsets[0] < committed:
+                offsets.popleft()
+        return self._undelivered + sum(map(len, self._delivered.values()))
+
     def _tell_some(self, telling: dict[str, _Telling]) -> bool:
-        room = _AHEAD - (self.sent - self.watcher.processed)
+        room = _AHEAD - self._unprocessed()
         ready = [each for each in telling.values() if self._may_go_on(each)]
         for over in [each for each in ready if each.is_over]:
             ready.remove(over)
@@ -368,6 +382,7 @@ class Round:
     def _send(self, record: Record, each: _Telling | None, kafka_partition: int = -1) -> None:
         headers: list[tuple[str, str | bytes | None]] = [*record.headers, (NUMBER, str(self.sent).encode())]
         self.sent += 1
+        self._undelivered += 1
         callback = self._on_delivery
         if each is not None:
             each.undelivered += 1
@@ -389,9 +404,12 @@ class Round:
         self._producer.poll(0)
 
     def _on_delivery(self, error: Any, message: Any, telling: _Telling | None = None) -> None:
+        self._undelivered -= 1
         if error is not None:
             self.problems.append(f"the test itself could not send a record: {error}")
-        elif telling is not None:
+            return
+        self._delivered[message.topic(), message.partition()].append(message.offset())
+        if telling is not None:
             telling.undelivered -= 1
             number = message.partition()
             telling.highest[number] = max(telling.highest[number], message.offset())

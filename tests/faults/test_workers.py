@@ -4,6 +4,7 @@ import signal
 
 import pytest
 
+from tests.acceptance.kafka import wait_until
 from tests.faults.checker import check
 from tests.faults.conftest import NewRound
 from tests.faults.round import Round
@@ -73,6 +74,21 @@ def test_a_worker_that_wakes_when_another_has_its_work(new_round: NewRound, poin
         victim.wait_until_frozen()
         heir = a_round.start("worker 1")
         a_round.wait_until_all_assigned_to(heir)
+        victim.thaw()
+    finish(a_round)
+
+
+def test_a_worker_that_wakes_knowing_only_where_the_group_was_long_ago(new_round: NewRound) -> None:
+    """Its first batch is checked against what Kafka said at the assignment, which is no reason to give up."""
+    a_round = new_round(TRACKER_BATCH_SIZE="5", kafka_partitions=1)
+    victim = a_round.start("worker 0", fail="after-poll stop 1")
+    a_round.start("scheduler")
+    with a_round.playing(MESSAGES):
+        victim.wait_until_frozen()
+        heir = a_round.start("worker 1")
+        published = "SELECT count(*) FROM kafka_progress WHERE published_offset > 50"
+        wait_until(lambda: a_round.deployment.rows(published) == [(1,)], "others go on")
+        heir.stop()
         victim.thaw()
     finish(a_round)
 

@@ -1,7 +1,7 @@
 """Applies a batch to the database: load, fold, write, in one transaction."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -13,7 +13,7 @@ from tracker.fold.job_fold import JobFold
 from tracker.fold.state import JobState, JobStatus
 from tracker.identifiers import JobName
 from tracker.kafka.batch import Batch, Claim, TopicPartition, coordinates
-from tracker.kafka.errors import OffsetsRefused
+from tracker.kafka.errors import BatchGivenUp, OffsetsRefused
 from tracker.logs import get_logger
 from tracker.messages.batch import Rules, Sorted, sort_batch
 from tracker.messages.event import Failed
@@ -60,6 +60,7 @@ class Applier:
     """Applies batches, one at a time.
 
     `published` has the offsets that are known to be committed to Kafka; another thread moves them on.
+    `committed_now(key)` asks Kafka for the group's offset.
     """
 
     def __init__(
@@ -69,12 +70,14 @@ class Applier:
         rules: Rules,
         recorder: Recorder,
         published: Mapping[TopicPartition, int],
+        committed_now: Callable[[TopicPartition], int | None],
     ) -> None:
         self._settings = settings
         self._store = store
         self._rules = rules
         self._recorder = recorder
         self._published = published
+        self._committed_now = committed_now
         self.database_id = ""
 
     def apply(self, batch: Batch, batch_sorted: Sorted, rejected: "Refused | None" = None) -> Applied:
@@ -85,6 +88,7 @@ class Applier:
         :raises psycopg.Error: nothing is stored, or, if the connection was lost, perhaps all of it is; in
             either case the batch is to be applied again from the start.
         :raises OffsetsRefused: Kafka's offsets and this database do not belong together.
+        :raises BatchGivenUp: another worker has gone on with its Kafka partitions, or no broker has answered.
         """
         clock = _Clock(self._recorder)
         with self._store.transaction():
@@ -148,7 +152,14 @@ class Applier:
             self._store.start_progress(missing, ids)
             progress = self._store.lock_progress(list(batch.ranges))
         for key, claim in batch.first_claims.items():
-            self._check_claim(key, claim, progress[key], batch.ranges[key][0])
+            try:
+                self._check_claim(key, claim, progress[key], batch.ranges[key][0])
+            except OffsetsRefused:
+                # The claim is from when the Kafka partition was assigned. If the group has gone on without
+                # this worker since, it is only old. Locked, the progress cannot move on meanwhile.
+                if self._committed_now(key) != claim.committed:
+                    raise BatchGivenUp("the group's offset has moved on") from None
+                raise
         for key, each in progress.items():
             each.publish_up_to(self._published.get(key, 0))
         return progress

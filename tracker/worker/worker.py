@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import psycopg
 from confluent_kafka import KafkaError, KafkaException
@@ -14,7 +15,7 @@ from confluent_kafka.admin import AdminClient
 from tracker.errors import DatabaseUnavailable, TrackerError
 from tracker.failpoints import reach
 from tracker.kafka.batch import Batch, Run, TopicPartition
-from tracker.kafka.consumer import BatchConsumer
+from tracker.kafka.consumer import BatchConsumer, committed_now
 from tracker.kafka.destinations import Destinations
 from tracker.kafka.errors import BatchGivenUp, OffsetsRefused, SlotShared
 from tracker.kafka.producer import BatchProducer
@@ -68,7 +69,9 @@ class Worker:
             settings.topics, self._destinations.refuse, settings.max_message_bytes, settings.max_failure_chars
         )
         self._store = BatchStore(settings.database_conninfo())
-        self._applier = Applier(settings, self._store, self._rules, recorder, self._published)
+        self._applier = Applier(
+            settings, self._store, self._rules, recorder, self._published, partial(committed_now, settings)
+        )
         transactional_id = f"{settings.group_id}-{settings.instance}-{slot}"
         self._producer = BatchProducer(
             settings, transactional_id, recorder, self._wait_to_publish, self._on_refused
@@ -257,6 +260,10 @@ class Worker:
             except _REJECTIONS as error:
                 self._halve(batch, error)
                 return
+            except BatchGivenUp as error:
+                log.warning("batch given up, and done again", error=str(error))
+                batch.run.given_up = True
+                continue
             except (
                 psycopg.OperationalError,
                 DatabaseUnavailable,

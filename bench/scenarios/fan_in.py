@@ -189,7 +189,9 @@ class _Driver:
         self._store = BatchStore(database_url)
         self._store.connect()
         rules = Rules([topics.tracking], lambda _: None, 1_000_000, 10_000)
-        self._applier = Applier(settings, self._store, rules, Recorder(), self._published)
+        self._applier = Applier(
+            settings, self._store, rules, Recorder(), self._published, self._published.get
+        )
         self._run = Run()
         self._next_offset = 0
         self.seconds: list[float] = []

@@ -28,8 +28,9 @@ POINTS = (
     "before-outbox-cleared",
     "scheduler-after-database-commit",
     "scheduler-after-kafka-commit",
+    "retention-after-jobs",
 )
-"""In the order in which a batch passes them; the last two are the scheduler's."""
+"""In the order in which a batch passes them; the last three are the scheduler's."""
 
 
 class FailpointReached(Exception):

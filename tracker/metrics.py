@@ -153,6 +153,20 @@ HELD_DROPPED = _counter(
     "records",
 )
 
+# What was removed.
+
+JOBS_REMOVED = _counter(
+    "tracker_jobs_removed",
+    "Jobs removed since they had ended long enough ago, by the status that they had.",
+    "jobs",
+    Label("status", ("completed", "cancelled", "failed")),
+)
+RETENTION_DELAY = _gauge(
+    "tracker_retention_delay_seconds",
+    "How long after their time jobs are removed: the longest of the last step; 0 when none is left.",
+    "seconds",
+)
+
 # The batch.
 
 BATCHES = _counter("tracker_batches", "Batches applied and published.", "batches")

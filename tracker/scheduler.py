@@ -28,6 +28,7 @@ from tracker.lifeline import ChildStatus, ExitStatus, Lifeline
 from tracker.logs import get_logger, kafka_logger
 from tracker.messages.release import StatusCheck, start_message
 from tracker.metrics import DATABASE_RETRIES, HELD_DROPPED, SCHEDULED_SENDS
+from tracker.retention import Retention
 from tracker.settings import Settings
 from tracker.store.deployment import claim_deployment
 from tracker.store.schedule_store import ScheduleStore, Send
@@ -41,6 +42,8 @@ _CALL_TIMEOUT_S = 10.0
 _KEEP_LEDGER_S = (
     3600.0  # an offset that nobody commits again expires after a week (offsets.retention.minutes)
 )
+
+_RETENTION_ENDS_S = 2.0  # a step takes 20 ms; one that hangs is undone when the process has gone
 
 _HEADERS = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]])  # librdkafka takes no lists for pairs
 
@@ -85,6 +88,7 @@ class Scheduler:
             logger=kafka_logger(),
         )
         self._producer = self._new_producer()
+        self._retention = Retention(settings, self._recorder, lifeline.stopping)
         self._database_id = ""
         self._active = False
         self._ready = False
@@ -126,12 +130,15 @@ class Scheduler:
             self._producer.close()
             self._consumer.close()
             self._store.close()
+            self._retention.close(_RETENTION_ENDS_S)
         return ExitStatus.DONE
 
     def _turn(self) -> None:
         """Be active, or stand by: one round, or a wait."""
+        self._retention.check()
         if self._store.connect():
             self._active = False
+            self._retention.forbid()
             self._database_id = claim_deployment(self._settings)
         if not self._active and not self._take_over():
             self._ready = True
@@ -155,6 +162,7 @@ class Scheduler:
         self._producer.start()
         self._ledger = self._read_ledger()
         self._active = True
+        self._retention.allow()
         log.info("scheduler active", ledger=self._ledger)
         return True
 

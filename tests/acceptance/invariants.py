@@ -32,7 +32,9 @@ QUERIES = {
     "orphans": " UNION ALL ".join(
         f"""
         SELECT '{table}', count(*) FROM {table}
-        LEFT JOIN job USING (tenant_key, job_key) WHERE job.job_key IS NULL HAVING count(*) > 0
+        LEFT JOIN job USING (tenant_key, job_key)
+        LEFT JOIN removed_job USING (tenant_key, job_key)
+        WHERE job.job_key IS NULL AND removed_job.job_key IS NULL HAVING count(*) > 0
         """
         for table in _OF_A_JOB
         if table != "outbox"  # a row may outlive its cancelled or deleted job, until it is sent to nobody

@@ -62,5 +62,15 @@ INSERT INTO task_block (tenant_key, job_key, path, block, completed)
 SELECT tenant_key, job_key, path, block, '\x01'
 FROM task, generate_series(0, 1) AS block WHERE highest_child > 0;
 
+-- Of jobs that retention has removed: 40, with 500 rows in each table.
+INSERT INTO removed_job (tenant_key, job_key) SELECT tenant, 3000000 + tenant FROM generate_series(1, 40) AS tenant;
+INSERT INTO task (tenant_key, job_key, path)
+SELECT tenant_key, job_key, n::text FROM removed_job, generate_series(1, 500) AS n;
+INSERT INTO task_block (tenant_key, job_key, path, block, completed)
+SELECT tenant_key, job_key, '', n, '\x01' FROM removed_job, generate_series(1, 500) AS n;
+INSERT INTO task_failure (tenant_key, job_key, path, failure_id, failure_time_ms, failure_source, failure_message)
+SELECT tenant_key, job_key, n::text, 'broken', 0, 'sorter', 'out of order'
+FROM removed_job, generate_series(1, 500) AS n;
+
 INSERT INTO kafka_progress (topic, kafka_partition, next_offset, published_offset)
 SELECT 'tracking', kafka_partition, 5001, 0 FROM generate_series(0, 63) AS kafka_partition;

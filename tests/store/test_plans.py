@@ -17,6 +17,7 @@ from tracker.client import look
 from tracker.client.steps import Query
 from tracker.store.batch_store import BatchStore
 from tracker.store.connect import connect
+from tracker.store.retention_store import RetentionStore
 from tracker.store.schedule_store import ScheduleStore
 
 N = 1000
@@ -157,6 +158,18 @@ SCHEDULE = [
     ),
     Case("clear_sends", {"ledger": N}, N, 16 * N, "outbox_send_number"),
 ]
+# From a place in the middle of a tenant on, and of jobs that are all too young.
+WALK: dict[str, Any] = {"tenant_key": 7, "create_time": None, "job_key": 0, "limit": N}
+NO_TIME, HOUR = {"ended_s": 0, "failed_s": 0}, {"ended_s": 3600, "failed_s": None}
+RETENTION = [
+    Case("find_expired_jobs", WALK | NO_TIME, N + 1, 6 * N, "job_create_time"),
+    Case("find_expired_jobs", WALK | HOUR, 41, 6 * 41, "job_create_time"),
+    Case("lock_expired_jobs", keys(4) | NO_TIME, N, 10 * N, "job_pkey"),
+    # A label each.
+    Case("remove_expired_jobs", keys(4, N // 2), N, 60 * N, "prerequisite_pkey"),
+    # 40 jobs with 500 rows in each of three tables.
+    Case("remove_leftovers", {"limit": N}, N, 30 * N, "removed_job_pkey"),
+]
 KEY = ("tenant_key", "job_key")
 EDGE = ("tenant_key", "prerequisite_job_id", "job_key")
 OUTBOX = (*KEY, "held_number")
@@ -170,6 +183,7 @@ LOCK_ORDERS: dict[str, list[tuple[str, ...]]] = {
     "postpone_starts": [KEY, KEY],
     "clear_outbox": [OUTBOX, KEY],
     "clear_sends": [OUTBOX, KEY],
+    "lock_expired_jobs": [KEY],
 }
 
 
@@ -177,12 +191,12 @@ LOCK_ORDERS: dict[str, list[tuple[str, ...]]] = {
 def stores(
     request: pytest.FixtureRequest, full_databases: dict[str, str]
 ) -> Iterator[dict[type, tuple[Any, PlanLog]]]:
-    """Both stores, and the plans of what they do."""
+    """The stores, and the plans of what they do."""
+    url = full_databases[request.param]
     made: dict[type, tuple[Any, PlanLog]] = {}
-    for kind in (BatchStore, ScheduleStore):
-        store = kind(full_databases[request.param])
+    for store in (BatchStore(url), ScheduleStore(url), RetentionStore(url, 0, 0)):
         store.connect()
-        made[kind] = store, watched(store)
+        made[type(store)] = store, watched(store)
     yield made
     for store, _ in made.values():
         store.close()
@@ -203,7 +217,7 @@ def plan_of(stores: dict[type, tuple[Any, PlanLog]], kind: type, case: Case) -> 
     """Execute the statement, and undo it."""
     store, log = stores[kind]
     log.take()
-    with store.transaction():
+    with store._open.transaction():
         cursor = store._execute(case.name, **case.parameters)
         if cursor.description is not None:
             cursor.fetchall()
@@ -234,12 +248,20 @@ def test_the_scheduler_reaches_its_rows_by_index(stores: dict[type, tuple[Any, P
     assert_frugal(plan_of(stores, ScheduleStore, case), case)
 
 
-@pytest.mark.parametrize("case", [case for case in BATCH + SCHEDULE if case.name in LOCK_ORDERS], ids=str)
+@pytest.mark.parametrize("case", RETENTION, ids=str)
+def test_retention_reaches_its_rows_by_index(stores: dict[type, tuple[Any, PlanLog]], case: Case) -> None:
+    assert_frugal(plan_of(stores, RetentionStore, case), case)
+
+
+LOCKING = [case for case in BATCH + SCHEDULE + RETENTION if case.name in LOCK_ORDERS]
+
+
+@pytest.mark.parametrize("case", LOCKING, ids=str)
 def test_rows_are_locked_in_the_order_of_their_keys(
     stores: dict[type, tuple[Any, PlanLog]], case: Case
 ) -> None:
     """Two transactions that want the same rows wait for each other, and never in a circle."""
-    kind = ScheduleStore if case in SCHEDULE else BatchStore
+    kind = ScheduleStore if case in SCHEDULE else RetentionStore if case in RETENTION else BatchStore
     orders = lock_orders(plan_of(stores, kind, case))
     assert len(orders) == len(LOCK_ORDERS[case.name])
     for order in LOCK_ORDERS[case.name]:

@@ -16,6 +16,7 @@ from tracker.settings.values import (
     MemberName,
     Patterns,
     PortOrNone,
+    SecondsOrNone,
     Topic,
     Topics,
     Truth,
@@ -179,6 +180,23 @@ class Settings(BaseModel):
             alias="CAF_STATUS_CHECK_INTERVAL_SECONDS",
         ),
     ] = 5
+    retention_s: Annotated[
+        SecondsOrNone,
+        About(
+            "Jobs",
+            "Completed and cancelled jobs are removed this long after they ended. Empty: never.",
+            unit="seconds",
+        ),
+    ] = None
+    retention_failed_s: Annotated[
+        SecondsOrNone,
+        About(
+            "Jobs",
+            "Failed jobs, which could still be repaired, are removed when they have not changed for this "
+            "long. Empty: never.",
+            unit="seconds",
+        ),
+    ] = None
 
     http_host: Annotated[
         Host,
@@ -186,6 +204,7 @@ class Settings(BaseModel):
     ] = "127.0.0.1"
     http_port: Annotated[
         PortOrNone,
+        SecondsOrNone,
         About(
             "Observing", "The port for them. 0: any free one, which is logged. Empty: they are not served."
         ),

@@ -66,7 +66,7 @@ def _whole(value: object) -> object:
     return int(value)
 
 
-def _port_or_none(value: object) -> object:
+def _whole_or_none(value: object) -> object:
     return None if isinstance(value, str) and not value.strip() else _whole(value)
 
 
@@ -141,8 +141,14 @@ _Stripped = BeforeValidator(_strip)
 WholeNumber = Annotated[int, BeforeValidator(_whole)]
 PortOrNone = Annotated[
     Annotated[int, Ge(0), Le(65_535)] | None,
-    BeforeValidator(_port_or_none),
+    BeforeValidator(_whole_or_none),
     Allowed("a port from 0 to 65535, or empty"),
+]
+_MOST_SECONDS = 3_153_600_000  # a hundred years
+SecondsOrNone = Annotated[
+    Annotated[int, Ge(1), Le(_MOST_SECONDS)] | None,
+    BeforeValidator(_whole_or_none),
+    Allowed(f"a whole number of seconds from 1 to {_MOST_SECONDS}, or empty"),
 ]
 Truth = Annotated[bool, BeforeValidator(_truth), Allowed("true or false (also yes, no, 1, 0)")]
 Word = BeforeValidator(_lower)

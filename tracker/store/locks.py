@@ -22,6 +22,9 @@ uses the slot's transactional ID, so that two supervisors on one host take diffe
 SCHEDULER = 0x7472_0004
 """Key 0, for a session. Whoever holds it is the one that sends what no message triggers."""
 
+RETENTION = 0x7472_0005
+"""Key 0, for a session. Whoever holds it is the one that removes jobs that ended long ago."""
+
 
 def prerequisites_key(tenant_key: int) -> int:
     """Return the key for a tenant: one of 1,024, as a call for more tenants could exhaust the lock table."""

@@ -1,0 +1,224 @@
+"""Removes jobs that ended long ago, on a thread beside the active scheduler, in small steps.
+
+How the jobs are found. A batch must not pay for it, so nothing is kept for it: each sweep walks all jobs
+that are old enough in the order of `job_create_time`, tenant by tenant, and looks at their rows. What was
+rejected, with what the update of a job costs the batch that completes it (184 bytes of WAL without any of
+these) and the batch that only goes on with it (266 bytes), for 200,000 jobs in batches of 2,000:
+
+- a table in which the batch notes the jobs that it completes: 376 bytes; and cancels, failures and repairs
+  would have to keep it true as well;
+- an index on the key of those that have ended (``WHERE status >= 4``): 472 bytes, since the update that
+  completes a job is no longer one in place (HOT);
+- an index that contains the time of the last update: 478 bytes, and 501 for the batch that only goes on, as
+  no update of a job is in place any more.
+
+With very many old jobs that stay, sweeps are so far apart that they take at most a tenth of one session's
+time.
+
+What is removed. Not a job that others wait for, nor one of which something may be still to be sent. And not
+before all that had been applied when the job was seen is known to be published: the messages of a batch
+whose Kafka transaction did not commit come again, and are forwarded again only if their job is there
+(`tracker.fold.decide`).
+
+Work and rest take turns, equally long, so that others get at PostgreSQL's CPUs and disks.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+import psycopg
+from confluent_kafka import KafkaException
+
+from tracker.errors import DatabaseUnavailable
+from tracker.failpoints import reach
+from tracker.fold.state import JobStatus
+from tracker.kafka.committed import CommittedOffsets
+from tracker.logs import get_logger
+from tracker.metrics import DATABASE_RETRIES, JOBS_REMOVED, RETENTION_DELAY, Recorder
+from tracker.settings import Settings
+from tracker.store.retention_store import START, Found, JobKey, RetentionStore
+
+_WALK = 10_000  # jobs looked at in a statement, which locks none
+_STEP = 500  # jobs removed in a transaction: a late message of one of them waits for it, about 20 ms
+_LEFTOVERS = 5_000  # rows of tasks removed in a transaction
+_SHARE = 10  # of the time of retention: how long after its time a job may be removed ...
+_SWEEP_EVERY_S = (1.0, 60.0)  # ... within these bounds
+_IDLE_TIMES = 9  # a sweep that took a second is followed by nine without
+_PUBLISHED_AGAIN_S = 0.2
+_STANDBY_S = 1.0
+_RETRY_S = (1.0, 60.0)
+
+T = TypeVar("T")
+log = get_logger()
+
+
+class _Interrupted(Exception):
+    """The thread is to end, or to leave the removing to another."""
+
+
+class Retention:
+    """A thread that removes old jobs while it is allowed to. Made for every scheduler; see `is_wanted`."""
+
+    def __init__(self, settings: Settings, recorder: Recorder, stopping: threading.Event) -> None:
+        self._settings = settings
+        self._recorder = recorder
+        self._stopping = stopping
+        self._times = {
+            JobStatus.FAILED: settings.retention_failed_s,
+            JobStatus.CANCELLED: settings.retention_s,
+            JobStatus.COMPLETED: settings.retention_s,
+        }
+        self._store = RetentionStore(
+            settings.database_conninfo(), settings.retention_s, settings.retention_failed_s
+        )
+        self._allowed = threading.Event()
+        self._mistake: BaseException | None = None
+        self._thread = threading.Thread(target=self._main, name="retention", daemon=True)
+        self._removed: Counter[JobStatus] = Counter()  # in this sweep
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether anything is to be removed, ever."""
+        return any(self._times.values())
+
+    def allow(self) -> None:
+        """Let it work; called when the scheduler becomes active."""
+        if self.is_wanted:
+            self._allowed.set()
+            if not self._thread.is_alive():
+                self._thread.start()
+
+    def forbid(self) -> None:
+        """Let it end the step that it is at, and wait until it is allowed again."""
+        self._allowed.clear()
+
+    def check(self) -> None:
+        """Raise what the thread has died of, if it has: a mistake in the program."""
+        if self._mistake is not None:
+            raise self._mistake
+
+    def close(self, timeout_s: float) -> None:
+        """End the thread, which `stopping` has told to; a step that hangs is left to die with the process."""
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def _main(self) -> None:
+        committed = CommittedOffsets(self._settings, self._settings.group_id)
+        try:
+            self._go_on(committed)
+        except BaseException as mistake:  # noqa: BLE001 - raised by the scheduler
+            self._mistake = mistake
+        finally:
+            committed.close()
+            self._store.close()
+
+    def _go_on(self, committed: CommittedOffsets) -> None:
+        """Sweep, again and again, until the program is to stop."""
+        retry_s, longest_s = _RETRY_S
+        while not self._stopping.is_set():
+            try:
+                while not (self._allowed.is_set() and self._store.connect()):
+                    self._stopping.wait(_STANDBY_S)
+                    if self._stopping.is_set():
+                        return
+                took_s = self._sweep(committed)
+                retry_s = _RETRY_S[0]
+                self._rest(self._pause_s(took_s))
+            except _Interrupted:
+                self._store.close()  # and let go of the lock
+            except (
+                psycopg.OperationalError,
+                psycopg.errors.ReadOnlySqlTransaction,
+                DatabaseUnavailable,
+            ) as error:
+                self._recorder.add(DATABASE_RETRIES, cause="unavailable")
+                self._complain("PostgreSQL", str(error).partition("\n")[0])
+                self._stopping.wait(retry_s)
+                retry_s = min(2 * retry_s, longest_s)
+            except KafkaException as error:
+                self._complain("Kafka", error.args[0].str())
+                self._stopping.wait(retry_s)
+                retry_s = min(2 * retry_s, longest_s)
+
+    def _complain(self, about: str, error: str) -> None:
+        log.warning("old jobs are not removed for now", waiting_for=about, error=error)
+
+    def _pause_s(self, took_s: float) -> float:
+        """Return how long to wait between a sweep and the next."""
+        shortest_s, longest_s = _SWEEP_EVERY_S
+        retention_s = min(filter(None, self._times.values()))
+        often_s = min(max(retention_s / _SHARE, shortest_s), longest_s)
+        return max(often_s, min(_IDLE_TIMES * took_s, retention_s / _SHARE))
+
+    def _sweep(self, committed: CommittedOffsets) -> float:
+        """Walk all jobs once and remove those whose time has come; return how long that took."""
+        began = time.monotonic()
+        self._removed.clear()
+        place = START
+        while True:
+            found = self._work(partial(self._store.find, place, _WALK))
+            if found.jobs:
+                self._wait_until_published(found, committed)
+                for first in range(0, len(found.jobs), _STEP):
+                    self._remove(found.jobs[first : first + _STEP])
+            if found.next_place is None:
+                break
+            place = found.next_place
+        while self._work(partial(self._store.remove_leftovers, _LEFTOVERS)):
+            pass
+        took_s = time.monotonic() - began
+        if self._removed.total():
+            counts = {str(status.name).lower(): count for status, count in self._removed.items()}
+            log.info("old jobs removed", **counts, seconds=round(took_s, 1))
+        self._recorder.set(RETENTION_DELAY, 0)
+        return took_s
+
+    def _wait_until_published(self, found: Found, committed: CommittedOffsets) -> None:
+        """Wait until the messages of all that had been applied are out.
+
+        Those that come again need their jobs. Of a topic that the group reads no more nothing comes again.
+        """
+        wanted = {
+            place: offset
+            for place, offset in found.applied_offsets.items()
+            if place[0] in self._settings.topics
+        }
+        while wanted:
+            offsets = committed.read(wanted)
+            wanted = {place: offset for place, offset in wanted.items() if offsets.get(place, -1) < offset}
+            if wanted:
+                self._rest(_PUBLISHED_AGAIN_S)
+
+    def _remove(self, jobs: list[JobKey]) -> None:
+        removed = self._work(partial(self._store.remove, jobs))
+        for each in removed:
+            self._removed[each.status] += each.count
+            self._recorder.add(JOBS_REMOVED, each.count, status=each.status.name.lower())
+        if removed:
+            delays = (each.age_s - (self._times[each.status] or 0) for each in removed)
+            self._recorder.set(RETENTION_DELAY, max(delays))
+            reach("retention-after-jobs")
+
+    def _work(self, step: Callable[[], T]) -> T:
+        """Do a step, and rest for as long as it took."""
+        began = time.monotonic()
+        result = step()
+        self._rest(time.monotonic() - began)
+        return result
+
+    def _rest(self, seconds: float) -> None:
+        """Wait.
+
+        :raises _Interrupted: the thread is to end, or is not allowed to go on.
+        """
+        ends = time.monotonic() + seconds
+        while True:
+            left_s = ends - time.monotonic()
+            if self._stopping.wait(max(0.0, min(left_s, _STANDBY_S))) or not self._allowed.is_set():
+                raise _Interrupted
+            if left_s <= _STANDBY_S:
+                return

@@ -1,0 +1,138 @@
+"""What retention reads and removes: one method a step, each of them a short transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import psycopg
+
+from tracker.fold.state import JobStatus
+from tracker.store import locks
+from tracker.store.arrays import encode
+from tracker.store.connect import connect_by_index
+from tracker.store.queries import query
+
+JobKey = tuple[int, int]  # tenant_key, job_key
+
+# It holds ended jobs locked meanwhile, and a batch with a late message of one waits for it. So it waits for
+# others, at rows that still belong to an ended job, no longer than this.
+_LOCK_TIMEOUT_MS = 200
+
+
+class Place(NamedTuple):
+    """A place in the order in which the jobs are walked: behind this job of the tenant, if any."""
+
+    tenant_key: int
+    create_time: datetime | None = None
+    job_key: int = 0
+
+
+START = Place(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a stretch of the walk has found."""
+
+    jobs: list[JobKey]  # to be removed, if they are still as they were seen
+    next_place: Place | None  # None: that was the last stretch
+    # By (topic, Kafka partition), for those that are not known to be published: once the group has committed
+    # these offsets, all that had been applied when the jobs were seen is.
+    applied_offsets: dict[tuple[str, int], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """How many jobs of a status were removed, and for how long at most one of them had not changed."""
+
+    status: JobStatus
+    count: int
+    age_s: float
+
+
+class RetentionStore:
+    """Retention's connection to the job store. Not for several threads at once.
+
+    `ended_s`, `failed_s`: how long cancelled and completed, and failed jobs are kept; None: for ever. Every
+    method may raise `psycopg.Error`: nothing was done then, and the next sweep does it.
+    """
+
+    def __init__(self, conninfo: str, ended_s: int | None, failed_s: int | None) -> None:
+        self._conninfo = conninfo
+        self._times = {"ended_s": ended_s, "failed_s": failed_s}
+        self._connection: psycopg.Connection[Any] | None = None
+
+    def connect(self) -> bool:
+        """Connect where there is no sound connection; return whether this is the one that removes jobs.
+
+        :raises DatabaseUnavailable: it cannot be had.
+        """
+        if self._connection is not None and not self._connection.broken and not self._connection.closed:
+            return True
+        self.close()
+        self._connection = connect_by_index(self._conninfo, application_name="tracker-retention")
+        self._connection.execute(f"SET lock_timeout = {_LOCK_TIMEOUT_MS}")
+        [(locked,)] = self._execute("try_retention_lock", **{"class": locks.RETENTION}).fetchall()
+        if not locked:
+            self.close()
+        return bool(locked)
+
+    def close(self) -> None:
+        """Close the connection, and let go of the lock."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def find(self, place: Place, limit: int) -> Found:
+        """Walk over up to `limit` jobs from `place` on, and return those that are to be removed."""
+        rows = self._execute("find_expired_jobs", **place._asdict(), **self._times, limit=limit).fetchall()
+        # In a later statement: a batch whose end of a job is seen above has its progress seen here.
+        progress = self._execute("read_progress").fetchall()
+        return Found(
+            [(tenant_key, job_key) for tenant_key, _, job_key, is_expired in rows if is_expired],
+            _next_place(*rows[-1][:3]) if len(rows) == limit else None,
+            {
+                (topic, kafka_partition): next_offset
+                for topic, kafka_partition, next_offset, published_offset, _ in progress
+                if next_offset > published_offset
+            },
+        )
+
+    def remove(self, jobs: Sequence[JobKey]) -> list[Removed]:
+        """Remove those of these jobs that may be, and return how many.
+
+        Locks are taken in the order of everyone: jobs, edges, pending tasks; a job with outbox rows stays.
+        """
+        keys = {"tenant_keys": [key[0] for key in jobs], "job_keys": [key[1] for key in jobs]}
+        with self._open.transaction():
+            locked = self._execute("lock_expired_jobs", **keys, **self._times).fetchall()
+            if not locked:
+                return []
+            keys = {"tenant_keys": [key[0] for key in locked], "job_keys": [key[1] for key in locked]}
+            with self._open.pipeline():
+                for lock in ("lock_edges_of_jobs", "lock_pending_tasks"):
+                    self._execute(lock, **keys)
+                rows = self._execute("remove_expired_jobs", **keys).fetchall()
+        return [Removed(JobStatus(status), count, age_s) for status, count, age_s in rows]
+
+    def remove_leftovers(self, limit: int) -> int:
+        """Remove some of what removed jobs have left, and return how many rows; 0: nothing was left."""
+        [(count,)] = self._execute("remove_leftovers", limit=limit).fetchall()
+        return int(count)
+
+    @property
+    def _open(self) -> "psycopg.Connection[Any]":
+        if self._connection is None:
+            raise psycopg.OperationalError("not connected")
+        return self._connection
+
+    def _execute(self, name: str, **parameters: object) -> "psycopg.Cursor[Any]":
+        return self._open.execute(query(name), encode(name, parameters), prepare=True, binary=True)
+
+
+def _next_place(tenant_key: int, create_time: datetime | None, job_key: int | None) -> Place:
+    """Return the place behind a row of the walk; one without job is the end of its tenant."""
+    if job_key is None:
+        return Place(tenant_key + 1)
+    return Place(tenant_key, create_time, job_key)

@@ -1,0 +1,66 @@
+-- Removes jobs that ended long ago and are locked, with their edges and pending tasks: all but those
+-- that somebody still waits for (a failed one may be repaired, and only a job that is there can be seen to be in
+-- the way) or of which something may be still to be sent. Of their tasks, which may be a million, only a note
+-- is made.
+--
+-- Run after the locks, so that it sees who came to wait before them; nobody can come now, since a submit
+-- share-locks the prerequisites.
+-- Gives the number of jobs by status, and for how long at most they had not changed, in seconds.
+WITH expired_job AS MATERIALIZED (
+    SELECT locked_job.tenant_key, locked_job.job_key
+    FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS locked_job (tenant_key, job_key)
+    JOIN job ON job.tenant_key = locked_job.tenant_key AND job.job_key = locked_job.job_key
+    WHERE NOT EXISTS (
+            SELECT FROM prerequisite
+            WHERE prerequisite.tenant_key = job.tenant_key AND prerequisite.prerequisite_job_id = job.job_id
+        )
+        AND NOT EXISTS (
+            SELECT FROM outbox WHERE outbox.tenant_key = job.tenant_key AND outbox.job_key = job.job_key
+        )
+        AND NOT EXISTS (
+            SELECT FROM resumed_job
+            WHERE resumed_job.tenant_key = job.tenant_key AND resumed_job.job_key = job.job_key
+        )
+        AND NOT EXISTS (
+            SELECT FROM held_message
+            WHERE held_message.tenant_key = job.tenant_key AND held_message.job_key = job.job_key
+        )
+),
+noted_job AS (
+    INSERT INTO removed_job (tenant_key, job_key)
+    SELECT expired_job.tenant_key, expired_job.job_key
+    FROM expired_job
+    WHERE EXISTS (
+            SELECT FROM task
+            WHERE task.tenant_key = expired_job.tenant_key AND task.job_key = expired_job.job_key
+        )
+        OR EXISTS (
+            SELECT FROM task_block
+            WHERE task_block.tenant_key = expired_job.tenant_key AND task_block.job_key = expired_job.job_key
+        )
+        OR EXISTS (
+            SELECT FROM task_failure
+            WHERE task_failure.tenant_key = expired_job.tenant_key
+                AND task_failure.job_key = expired_job.job_key
+        )
+),
+deleted_label AS (
+    DELETE FROM label USING expired_job
+    WHERE label.tenant_key = expired_job.tenant_key AND label.job_key = expired_job.job_key
+),
+deleted_prerequisite AS (
+    DELETE FROM prerequisite USING expired_job
+    WHERE prerequisite.tenant_key = expired_job.tenant_key AND prerequisite.job_key = expired_job.job_key
+),
+deleted_pending_task AS (
+    DELETE FROM pending_task USING expired_job
+    WHERE pending_task.tenant_key = expired_job.tenant_key AND pending_task.job_key = expired_job.job_key
+),
+deleted_job AS (
+    DELETE FROM job USING expired_job
+    WHERE job.tenant_key = expired_job.tenant_key AND job.job_key = expired_job.job_key
+    RETURNING job.status, job.last_update_time
+)
+SELECT status, count(*), extract(epoch FROM max(now() - last_update_time))::float8
+FROM deleted_job
+GROUP BY status

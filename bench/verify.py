@@ -1,6 +1,7 @@
 """Looks at what came out: each message once at its destination, byte for byte, and each job as it must be."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -47,6 +48,19 @@ def verify_count(clients: Mapping[str, Any], topic: str, count: int) -> None:
     found = sum(1 for _ in committed_records(clients, topic, {0: 0}))
     if found != count:
         raise WrongResult(f"topic {topic} has {found:,} records, where {count:,} are right")
+
+
+def verify_keys(clients: Mapping[str, Any], topic: str, keys: Iterable[bytes]) -> None:
+    """Make sure that a topic of one Kafka partition has one record for each of these keys.
+
+    :raises WrongResult: it has not.
+    """
+    found, right = Counter(key for key, _ in committed_records(clients, topic, {0: 0})), Counter(keys)
+    if found != right:
+        raise WrongResult(
+            f"topic {topic} has {(found - right).total():,} records too many, and"
+            f" {(right - found).total():,} are missing"
+        )
 
 
 def verify_jobs(

@@ -144,13 +144,7 @@ def cost_metrics(figures: Sequence[Figures], unit: str, *, reach: float | None =
     """Return the metrics of one contender's rounds."""
     one = unit.removesuffix("s")
     metrics = [Metric("rate", f"{unit}/s", [each.rate for each in figures], "more", reach)]
-    for part, label in _PARTS.items():
-        if part in figures[0].cpu_seconds:
-            spent = [each.cpu_seconds[part] / each.units * 1e6 for each in figures]
-            metrics.append(Metric(f"cpu_us_{part}", f"CPU µs/{one}: {label}", spent, "less", None, 2))
-    if "broker" in figures[0].cpu_seconds:
-        spent = [cpu_us(each) for each in figures]
-        metrics.append(Metric("cpu_us", f"CPU µs/{one}: together", spent, "less", None, 2))
+    metrics += cpu_metrics(figures, one)
     peaks = [each.peak_bytes / 1e6 for each in figures]
     metrics.append(Metric("peak_mb", "most memory of a process, MB", peaks, "less"))
     wal = [each.wal_bytes / each.units for each in figures if each.wal_bytes is not None]
@@ -159,6 +153,19 @@ def cost_metrics(figures: Sequence[Figures], unit: str, *, reach: float | None =
     statements = [each.units / each.statements for each in figures if each.statements]
     if statements:
         metrics.append(Metric("units_a_statement", f"{unit}/statement", statements, "more"))
+    return metrics
+
+
+def cpu_metrics(figures: Sequence[Figures], one: str) -> list[Metric]:
+    """Return the CPU time for `one` message or report, by part as far as it is known, and together."""
+    metrics = []
+    for part, label in _PARTS.items():
+        if part in figures[0].cpu_seconds:
+            spent = [each.cpu_seconds[part] / each.units * 1e6 for each in figures]
+            metrics.append(Metric(f"cpu_us_{part}", f"CPU µs/{one}: {label}", spent, "less", None, 2))
+    if "broker" in figures[0].cpu_seconds:
+        spent = [cpu_us(each) for each in figures]
+        metrics.append(Metric("cpu_us", f"CPU µs/{one}: together", spent, "less", None, 2))
     return metrics
 
 

@@ -32,16 +32,16 @@ def run(stack: LocalStack) -> Iterator[Run]:
 
 
 def test_a_round_moves_every_message_and_knows_what_it_cost(run: Run) -> None:
-    outcome = run("complete")
+    outcome = run("complete", 20_000)
 
     for name in ("ceiling", "tracker"):
         case = outcome.case(name)
         assert case["rate"].middle.value > 0
-        assert case["cpu_us_contender"].middle.value > 0
         assert case["peak_mb"].middle.value > 20
         figures = outcome.raw[name][0]
-        assert figures["units"] == 2_000
-        assert figures["timeline"][-1][1] == 2_000
+        assert figures["units"] == 20_000
+        assert figures["timeline"][-1][1] == 20_000
+    assert outcome.case("tracker")["cpu_us_contender"].middle.value > 0
     assert outcome.case("tracker")["wal_bytes"].middle.value > 0
     assert outcome.raw["tracker"][0]["stage_seconds"]["decode"] > 0
 
@@ -59,3 +59,29 @@ def test_every_throughput_scenario_comes_out_right(name: str, run: Run) -> None:
     outcome = run(name, 3_000, quick=False)
 
     assert all(case["rate"].middle.value > 0 for case in outcome.cases)
+
+
+@pytest.mark.soak
+def test_messages_flow_at_a_rate_and_are_timed(run: Run) -> None:
+    outcome = run("latency")
+
+    assert [case.name for case in outcome.cases] == [
+        f"{contender}, {rate}/s" for rate in ("1,000", "10,000") for contender in ("ceiling", "tracker")
+    ]
+    for case in outcome.cases:
+        assert 0 < case["p50_ms"].middle.value <= case["p99_ms"].middle.value <= case["max_ms"].middle.value
+
+
+@pytest.mark.soak
+def test_jobs_are_released_along_every_graph(run: Run) -> None:
+    outcome = run("release")
+
+    assert all(case["rate"].middle.value > 0 for case in outcome.cases)
+
+
+@pytest.mark.soak
+def test_jobs_are_cancelled_under_load(run: Run) -> None:
+    outcome = run("cancel")
+
+    assert outcome.case("under load")["cancel_ms"].middle.value > 0
+    assert outcome.case("dropped")["cpu_factor"].middle.value > 0

@@ -1,0 +1,150 @@
+"""`latency`: how long it takes from when a message is due until a reader of committed records has it.
+
+Messages come at steady rates, and do not wait for the tracker. The ceiling takes what is there at once: its
+latency is about what Kafka's transactions need.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from bench.contenders import Contender
+from bench.drain import STALL_TIMEOUT_S, Costs, Figures, run_warm
+from bench.flow import Arrivals, Reader, Sender
+from bench.load import Loader, Watcher
+from bench.outcome import Case, Outcome, latency_metrics, size_text
+from bench.scenarios.throughput import CEILING, cpu_metrics
+from bench.session import WARM_UP_MESSAGES, Options, Session
+from bench.verify import verify_jobs, verify_messages
+from bench.workload import Size, TasksInTurn, Topics, Workload
+
+_RATES = (1_000, 10_000)
+_FULL_RATES = (1_000, 3_000, 10_000, 20_000, 40_000)
+_SECONDS, _QUICK_SECONDS = 15, 4
+_JOBS = 200
+_REACH_MS = (20.0, 100.0)
+TRACKER = "tracker"
+
+
+@dataclass(frozen=True)
+class Flowed:
+    """One contender at one rate: latencies in seconds, and what it cost."""
+
+    latencies: Sequence[float]
+    figures: Figures
+
+
+class Latency:
+    name = "latency"
+    what = "from when a message is due until it is visible at its destination, at steady rates"
+    quick = usual = True
+
+    def steps(self, options: Options) -> int:
+        return 2 * options.rounds
+
+    def run(self, session: Session) -> Outcome:
+        options = session.options
+        rates = _FULL_RATES if options.full else _RATES
+        seconds = _QUICK_SECONDS if options.quick else _SECONDS
+        found: dict[tuple[str, int], list[Flowed]] = {}
+        for number in range(options.rounds):
+            turn = [CEILING, TRACKER]
+            for contender in turn if number % 2 == 0 else turn[::-1]:
+                with session.progress.step(f"latency, round {number + 1} of {options.rounds}: {contender}"):
+                    measure = _ceiling if contender == CEILING else measure_tracker
+                    for rate, flowed in measure(session, rates, seconds).items():
+                        found.setdefault((contender, rate), []).append(flowed)
+        cases = [
+            _case(contender, rate, found[contender, rate])
+            for rate in rates
+            for contender in (CEILING, TRACKER)
+        ]
+        raw = {
+            f"{contender}, {rate}/s": [asdict(each.figures) for each in rounds]
+            for (contender, rate), rounds in found.items()
+        }
+        size = size_text(sum(rates) * seconds, "messages", options.workers, options.rounds)
+        return Outcome(size=f"{size}; {seconds} s at each rate", cases=cases, raw=raw)
+
+
+SCENARIO = Latency()
+
+
+def measure_tracker(
+    session: Session,
+    rates: Sequence[int],
+    seconds: float,
+    *,
+    workers: int | None = None,
+    variables: dict[str, str] | None = None,
+) -> dict[int, Flowed]:
+    """Measure the tracker at these rates, one after the other, and verify what came out."""
+    topics = session.topics()
+    warm_up, workloads = _workloads(topics, rates, seconds, session.options.seed)
+    jobs = [job for workload in (warm_up, *workloads.values()) for job in workload.jobs()]
+    with session.tracker(topics, jobs, workers=workers, variables=variables) as tracked:
+        found = {}
+        _warm_up(session, tracked.contender, warm_up)
+        for rate, workload in workloads.items():
+            found[rate], first = _flow(session, tracked.contender, workload, rate)
+            clients = session.servers.clients
+            verify_messages(clients, topics.destination, first, workload.size, workload.forwarded)
+            status, percentage = workload.expected_status, workload.expected_percentage
+            verify_jobs(tracked.database_url, workload.job_ids, status, percentage)
+    return found
+
+
+def _ceiling(session: Session, rates: Sequence[int], seconds: float) -> dict[int, Flowed]:
+    topics = session.topics()
+    warm_up, workloads = _workloads(topics, rates, seconds, session.options.seed)
+    with session.ceiling(topics, eager=True) as contender:
+        found = {}
+        _warm_up(session, contender, warm_up)
+        for rate, workload in workloads.items():
+            found[rate], first = _flow(session, contender, workload, rate)
+            clients = session.servers.clients
+            verify_messages(clients, topics.destination, first, workload.size, workload.sent)
+    return found
+
+
+def _workloads(
+    topics: Topics, rates: Sequence[int], seconds: float, seed: int
+) -> tuple[Workload, dict[int, Workload]]:
+    warm_up = TasksInTurn(topics, Size(WARM_UP_MESSAGES, seed, "warm"), jobs=_JOBS)
+    sizes = {rate: Size(round(rate * seconds), seed, f"at-{rate}") for rate in rates}
+    return warm_up, {rate: TasksInTurn(topics, size, jobs=_JOBS) for rate, size in sizes.items()}
+
+
+def _warm_up(session: Session, contender: Contender, warm_up: Workload) -> None:
+    clients = session.servers.clients
+    watcher = Watcher(clients, warm_up.topics, contender.group_id)
+    try:
+        run_warm(Loader(clients, warm_up.topics), watcher, contender, warm_up)
+    finally:
+        watcher.close()
+
+
+def _flow(
+    session: Session, contender: Contender, workload: Workload, rate: int
+) -> tuple[Flowed, dict[int, int]]:
+    """Let the messages flow; return their latencies, and where in the destination they begin."""
+    topics, clients = workload.topics, session.servers.clients
+    messages = list(workload.messages())
+    arrivals = Arrivals(workload.size)
+    sender = Sender(clients, topics.tracking)
+    with Reader(clients, topics.destination, topics.partitions, arrivals.note) as reader:
+        costs = Costs(session.servers, contender)
+        began = time.monotonic()
+        sender.send_at_rate(messages, rate, began)
+        arrivals.wait([contender.check, reader.check], STALL_TIMEOUT_S)
+        figures = costs.figures(workload.size, time.monotonic() - began, [])
+        first = reader.first
+    latencies = [at - (began + number / rate) for number, at in enumerate(arrivals.times)]
+    return Flowed(latencies, figures), first
+
+
+def _case(contender: str, rate: int, rounds: Sequence[Flowed]) -> Case:
+    reach = _REACH_MS if contender == TRACKER and rate in _RATES else None
+    metrics = latency_metrics([each.latencies for each in rounds], reach_ms=reach)
+    metrics += cpu_metrics([each.figures for each in rounds], "message")
+    return Case(f"{contender}, {rate:,}/s", metrics, at=rate)

@@ -1,0 +1,254 @@
+"""`release`: jobs that wait for others are sent when those complete.
+
+Four graphs: many dependents of one job, all released by one message; a chain, and a lattice of diamonds, in
+which this program completes each job as soon as it sees it released; and many prerequisites of one job.
+
+Latency is from when the message that completes the (last) prerequisite is sent until the release is visible
+to a reader of committed records. Nothing else goes on in the chain: there the tracker is not overloaded.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import Message
+
+from bench.contenders import Contender
+from bench.drain import STALL_TIMEOUT_S, run_warm
+from bench.flow import Reader, Sender, wait_while
+from bench.load import Loader, Watcher
+from bench.outcome import Case, Metric, Outcome, latency_metrics
+from bench.session import WARM_UP_MESSAGES, Options, Session, Tracked
+from bench.verify import verify_jobs, verify_keys
+from bench.workload import PARTITION_ID, Envelope, Load, Size, TasksInTurn, Topics, start_task
+from tracker import Client, JobStatus, NewJob
+
+_FAN, _CHAIN, _SIDE = 10_000, 1_000, 100
+_QUICK_FAN, _QUICK_CHAIN, _QUICK_SIDE = 10_000, 100, 20
+_REACH_RATE = 20_000
+_REACH_MS = (20.0, 100.0)
+_ONLY_TASK = b"1*"
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Jobs, with the numbers of those that each waits for.
+
+    `reacts`: each job is completed when it is released; otherwise those that wait for nothing are completed
+    all at once. `reach_rate`, `reach_ms`: releases a second; milliseconds, half of them and 99 % of them.
+    """
+
+    name: str
+    prerequisites: Sequence[Sequence[int]]
+    reacts: bool
+    reach_rate: float | None = None
+    reach_ms: tuple[float, float] | None = None
+
+    @property
+    def waiting(self) -> list[int]:
+        """The jobs that wait for others."""
+        return [number for number, needed in enumerate(self.prerequisites) if needed]
+
+    @property
+    def prefix(self) -> str:
+        """What the IDs of all its jobs begin with."""
+        return self.name.replace(" ", "-") + "-"
+
+    def job_id(self, number: int) -> str:
+        """Return the ID of a job."""
+        return f"{self.prefix}{number:06d}"
+
+    def jobs(self, topics: Topics) -> list[NewJob]:
+        """Return the jobs to submit."""
+        task = start_task(topics, topics.destination)
+        return [
+            NewJob(
+                partition_id=PARTITION_ID,
+                id=self.job_id(number),
+                task=task,
+                prerequisite_job_ids=tuple(self.job_id(each) for each in needed),
+            )
+            for number, needed in enumerate(self.prerequisites)
+        ]
+
+
+def dependents(count: int) -> Graph:
+    """Return a graph in which `count` jobs wait for one."""
+    return Graph("dependents of one", [(), *[(0,)] * count], reacts=False, reach_rate=_REACH_RATE)
+
+
+def chain(length: int) -> Graph:
+    """Return a graph in which each of `length` jobs waits for the one before."""
+    return Graph("chain", [(), *((n,) for n in range(length))], reacts=True, reach_ms=_REACH_MS)
+
+
+def lattice(side: int) -> Graph:
+    """Return `side` layers of as many jobs, each of which waits for two neighbours in the layer before."""
+    first: list[Sequence[int]] = [()] * side
+    return Graph(
+        "lattice",
+        first
+        + [
+            tuple({(layer - 1) * side + place, (layer - 1) * side + (place + 1) % side})
+            for layer in range(1, side)
+            for place in range(side)
+        ],
+        reacts=True,
+    )
+
+
+def prerequisites(count: int) -> Graph:
+    """Return a graph in which one job waits for `count`."""
+    return Graph("prerequisites of one", [*[()] * count, tuple(range(count))], reacts=False)
+
+
+class Release:
+    name = "release"
+    what = "jobs are sent when what they wait for completes"
+    quick = usual = True
+
+    def graphs(self, options: Options) -> list[Graph]:
+        """Return the graphs that are measured; smaller ones where few messages are asked for."""
+        quick = options.quick
+        fan = min(_QUICK_FAN if quick else _FAN, max(10, options.messages // 10))
+        return [
+            dependents(fan),
+            chain(min(fan, _QUICK_CHAIN if quick else _CHAIN)),
+            lattice(min(max(2, fan // 100), _QUICK_SIDE if quick else _SIDE)),
+            prerequisites(fan),
+        ]
+
+    def steps(self, options: Options) -> int:
+        return options.rounds * 4
+
+    def run(self, session: Session) -> Outcome:
+        options = session.options
+        graphs = self.graphs(options)
+        found: dict[str, list[Released]] = {graph.name: [] for graph in graphs}
+        for number in range(options.rounds):
+            for graph in graphs:
+                text = f"release, round {number + 1} of {options.rounds}: {graph.name}"
+                with session.progress.step(text):
+                    found[graph.name].append(_measure(session, graph))
+        sizes = ", ".join(f"{graph.name} {len(graph.prerequisites):,} jobs" for graph in graphs)
+        return Outcome(
+            size=f"{sizes}; {options.workers} workers; each was sent once",
+            cases=[_case(graph, found[graph.name]) for graph in graphs],
+            raw={name: [{"seconds": each.seconds} for each in rounds] for name, rounds in found.items()},
+        )
+
+
+SCENARIO = Release()
+
+
+@dataclass(frozen=True)
+class Released:
+    """What came of a graph: how long all of it took, and the latency of each release, in seconds."""
+
+    completions: int
+    seconds: float
+    latencies: Sequence[float]
+
+
+def _case(graph: Graph, rounds: Sequence[Released]) -> Case:
+    rates = [len(each.latencies) / each.seconds for each in rounds]
+    completed = [each.completions / each.seconds for each in rounds]
+    return Case(
+        graph.name,
+        [
+            Metric("rate", "releases/s", rates, "more", graph.reach_rate),
+            Metric("completed_rate", "jobs completed/s", completed, "more"),
+            *latency_metrics([each.latencies for each in rounds], reach_ms=graph.reach_ms),
+        ],
+    )
+
+
+def _measure(session: Session, graph: Graph) -> Released:
+    topics = session.topics()
+    warm_up = TasksInTurn(topics, Size(WARM_UP_MESSAGES, session.options.seed, "warm"), jobs=200)
+    jobs = [*warm_up.jobs(), *graph.jobs(topics)]
+    with session.tracker(topics, jobs, waiting=len(graph.waiting)) as tracked:
+        _warm_up(session, tracked.contender, warm_up)
+        driver = _Driver(session, tracked, graph)
+        released = driver.run()
+        job_ids = [graph.job_id(number) for number in range(len(graph.prerequisites))]
+        keys = [f"{PARTITION_ID}:{job_id}".encode() for job_id in [*warm_up.job_ids, *job_ids]]
+        verify_keys(session.servers.clients, topics.start, keys)
+        for status, percentage, numbers in driver.expected():
+            verify_jobs(tracked.database_url, [graph.job_id(n) for n in numbers], status, percentage)
+    return released
+
+
+def _warm_up(session: Session, contender: Contender, warm_up: TasksInTurn) -> None:
+    clients = session.servers.clients
+    watcher = Watcher(clients, warm_up.topics, contender.group_id)
+    try:
+        run_warm(Loader(clients, warm_up.topics), watcher, contender, warm_up)
+    finally:
+        watcher.close()
+
+
+class _Driver:
+    """Completes jobs, and sees the others released."""
+
+    def __init__(self, session: Session, tracked: Tracked, graph: Graph) -> None:
+        self._clients = session.servers.clients
+        self._tracked = tracked
+        self._graph = graph
+        self._envelope = Envelope(tracked.topics, session.options.seed)
+        self._sender = Sender(self._clients, tracked.topics.tracking)
+        self._numbers = {graph.job_id(n).encode(): n for n in range(len(graph.prerequisites))}
+        self._completed: dict[int, float] = {}  # when the message was sent that completes it
+        self._released: dict[int, float] = {}
+
+    def run(self) -> Released:
+        topics, graph = self._tracked.topics, self._graph
+        roots = [n for n, needed in enumerate(graph.prerequisites) if not needed]
+        with Reader(self._clients, topics.start, 1, self._on_released) as reader:
+            began = time.monotonic()
+            for number in roots:
+                self._complete(number)
+            self._sender.flush()
+            checks: list[Callable[[], Any]] = [self._tracked.contender.check, reader.check]
+            waiting, what = self._graph.waiting, "jobs were not released"
+            wait_while(lambda: len(waiting) - len(self._released), checks, STALL_TIMEOUT_S, what)
+            seconds = max(self._released.values()) - began
+        self._sender.flush()
+        self._wait_for_the_last()
+        latencies = [
+            seen - max(self._completed[needed] for needed in graph.prerequisites[number])
+            for number, seen in self._released.items()
+        ]
+        return Released(len(self._completed), seconds, latencies)
+
+    def expected(self) -> list[tuple[JobStatus, float, list[int]]]:
+        """Return which status and percentage which jobs must have now."""
+        completed = list(self._completed)
+        others = [n for n in range(len(self._graph.prerequisites)) if n not in self._completed]
+        return [(JobStatus.COMPLETED, 100.0, completed), (JobStatus.WAITING, 0.0, others)]
+
+    def _complete(self, number: int) -> None:
+        job_id = self._graph.job_id(number)
+        value = self._envelope.message(number, number, job_id, _ONLY_TASK)
+        key = f"{PARTITION_ID}:{job_id}".encode()
+        self._completed[number] = time.monotonic()
+        self._sender.send(Load(number % self._tracked.topics.partitions, key, value))
+
+    def _on_released(self, now: float, records: list[Message]) -> None:
+        for record in records:
+            _, _, job_id = (record.key() or b"").partition(b":")
+            number = self._numbers[job_id]
+            self._released[number] = now
+            if self._graph.reacts:
+                self._complete(number)
+
+    def _wait_for_the_last(self) -> None:
+        """Wait until the tracker has recorded all that was sent, also what releases nothing."""
+        with Client(self._tracked.database_url) as client:
+            wait_while(
+                lambda: len(self._completed) - client.count(prefix=self._graph.prefix, status="Completed"),
+                [self._tracked.contender.check],
+                STALL_TIMEOUT_S,
+                "jobs have not completed",
+            )

@@ -61,6 +61,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--messages", type=_positive, help="messages in each measurement (1000000; quick: 100000)"
     )
     parser.add_argument("--workers", type=_positive, default=2, help="worker processes (2)")
+    parser.add_argument("--minutes", type=_positive_minutes, default=10.0, help="how long soak takes (10)")
     parser.add_argument("--seed", type=int, default=1, help="of what is random in the messages (1)")
     parser.add_argument("--output", type=Path, help="folder for the JSON file (bench/results)")
     parsed = parser.parse_args(arguments)
@@ -68,6 +69,16 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     if unknown:
         parser.error(f"there is no scenario {unknown[0]!r}; there are {', '.join(SCENARIOS)}")
     return parsed
+
+
+def _positive_minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0.0
+    if not 0 < minutes < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes")
+    return minutes
 
 
 def _positive(text: str) -> int:

@@ -37,17 +37,12 @@ def cpu_seconds(roots: Iterable[int]) -> float:
 
 def peak_bytes(roots: Iterable[int]) -> int:
     """Return the most memory (resident set) that any one of these processes and descendants has had."""
-    peaks = [0]
-    for root in roots:
-        for pid in process_tree(root):
-            try:
-                status = (_PROC / str(pid) / "status").read_text()
-            except OSError:
-                continue
-            peaks += [
-                int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:")
-            ]
-    return max(peaks)
+    return max([0, *(_status_bytes(pid, "VmHWM") for root in roots for pid in process_tree(root))])
+
+
+def resident_bytes(roots: Iterable[int]) -> list[int]:
+    """Return the memory (resident set) of each of these processes and descendants, as it is now."""
+    return [_status_bytes(pid, "VmRSS") for root in roots for pid in process_tree(root)]
 
 
 def machine_cpu_seconds() -> float:
@@ -56,6 +51,15 @@ def machine_cpu_seconds() -> float:
         int(field) for field in (_PROC / "stat").read_text().split("\n", 1)[0].split()[1:]
     )
     return (user + nice + system + irq + softirq) / _TICKS_A_SECOND
+
+
+def _status_bytes(pid: int, field: str) -> int:
+    """Return a size in ``/proc/PID/status``; 0 if the process has ended."""
+    try:
+        status = (_PROC / str(pid) / "status").read_text()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith(f"{field}:"))
 
 
 def _stat(pid: int) -> list[str]:

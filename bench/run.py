@@ -62,6 +62,7 @@ def _options(parsed: argparse.Namespace, batch_size: int) -> Options:
         batch_size=batch_size,
         quick=parsed.quick,
         full=parsed.full,
+        minutes=parsed.minutes,
     )
 
 
@@ -73,7 +74,9 @@ def _chosen(names: Sequence[str], options: Options) -> list[Scenario]:
 
 @contextmanager
 def _own_servers(progress: Progress) -> Iterator[Servers]:
-    with LocalStack(say=progress.say) as stack:
+    # Long runs let Kafka remove old records; it would look for them every 5 minutes only.
+    kafka_settings = {"log.retention.check.interval.ms": "10000"}
+    with LocalStack(say=progress.say, kafka_settings=kafka_settings) as stack:
         servers = Servers.of_stack(stack)
         servers.count_statements()
         yield servers

@@ -66,12 +66,12 @@ class Servers:
         return [self._stack.postgres.pid]
 
     @contextmanager
-    def topics(self, topics: Topics) -> Iterator[None]:
+    def topics(self, topics: Topics, config: Mapping[str, str] | None = None) -> Iterator[None]:
         """Create topics, and delete them with all their data, and the groups that have read them."""
         counts = {topics.tracking: topics.partitions, topics.destination: topics.partitions}
         counts |= {topics.start: 1, topics.dead_letters: 1}
         # A minute's wait for space is too long here; other people's brokers may not let us say so.
-        config = {"file.delete.delay.ms": "100"} if self.ours else {}
+        config = {**(config or {}), **({"file.delete.delay.ms": "100"} if self.ours else {})}
         new = [NewTopic(name, num_partitions=count, config=config) for name, count in counts.items()]
         for created in self.admin.create_topics(new).values():
             created.result(_CALL_TIMEOUT_S)

@@ -84,6 +84,7 @@ class Session:
         workers: int | None = None,
         variables: Mapping[str, str] | None = None,
         before: Callable[[str], None] = lambda _: None,
+        topic_config: Mapping[str, str] | None = None,
     ) -> Iterator["Tracked"]:
         """Create topics and a database, submit the jobs, and run the tracker on them.
 
@@ -91,7 +92,7 @@ class Session:
         `variables` come over the user's; `before` is called with the database's URL before the tracker runs.
         """
         with ExitStack() as stack:
-            stack.enter_context(self.servers.topics(topics))
+            stack.enter_context(self.servers.topics(topics, topic_config or {}))
             database = topics.tracking
             database_url = stack.enter_context(self.servers.database(database))
             before(database_url)

@@ -119,10 +119,12 @@ class Workload(ABC):
 class Envelope:
     """Makes task messages, as workers send them when they are done with a task.
 
-    With `completes`, tracking ends where the message goes; otherwise later: the task is in progress.
+    With `completes`, tracking ends where the message goes; otherwise later: the task is in progress. With
+    `failed`, the task has failed.
     """
 
-    def __init__(self, topics: Topics, seed: int, *, completes: bool = True) -> None:
+    def __init__(self, topics: Topics, seed: int, *, completes: bool = True, failed: bool = False) -> None:
+        self._failed = failed
         self._topics = topics
         self._seed = seed
         self._completes = completes
@@ -146,7 +148,11 @@ class Envelope:
         to = self._topics.destination
         room = MESSAGE_BYTES - len(_compact(envelope_fields("", to, tracking)))
         data = random.Random(f"{self._seed} {variant}").randbytes(max(0, room) * 3 // 4)
+        if self._failed:
+            data = b"out of memory "  # the data says why, and must be text
         text = _compact(envelope_fields(base64.b64encode(data).decode(), to, tracking))
+        if self._failed:
+            text = text.replace('"RESULT_SUCCESS"', '"RESULT_EXCEPTION"')
         text = text.replace(NUMBER_PLACE, "%012d", 1).replace(job_place, "%b").replace(path_place, "%b", 1)
         return text.encode()
 

@@ -11,10 +11,27 @@ from bench.scenarios import (
     one_job,
     proxied,
     release,
+    scale,
+    soak,
+    tuning,
 )
 from bench.scenarios.scenario import Scenario
 
 SCENARIOS: dict[str, Scenario] = {
     module.SCENARIO.name: module.SCENARIO
-    for module in (proxied, complete, one_job, fan_in, nested, events, job_each, release, latency, cancel)
+    for module in (
+        proxied,
+        complete,
+        one_job,
+        fan_in,
+        nested,
+        events,
+        job_each,
+        release,
+        latency,
+        cancel,
+        tuning,
+        scale,
+        soak,
+    )
 }

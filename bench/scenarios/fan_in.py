@@ -25,10 +25,7 @@ from tracker.store.batch_store import BatchStore
 from tracker.worker.apply import Applier
 
 _SIBLINGS = (1_000, 10_000, 100_000, 1_000_000)
-_QUICK_SIBLINGS = _SIBLINGS[:3]
 _JOBS_AT_ONCE = 10
-_LEAST_COMPLETIONS = 1_000_000  # of one size: groups of jobs follow each other until there are so many
-_QUICK_LEAST_COMPLETIONS = 200_000
 _TOPIC = "bench"
 _PART = 5  # the first and the last of so many parts of the batches are compared
 
@@ -78,7 +75,8 @@ class FanIn:
         )
 
     def _sizes(self, options: Options) -> Sequence[int]:
-        return _QUICK_SIBLINGS if options.quick else _SIBLINGS
+        """Return the numbers of siblings: no more than messages are asked for elsewhere."""
+        return [siblings for siblings in _SIBLINGS if siblings <= max(_SIBLINGS[0], options.messages)]
 
 
 SCENARIO = FanIn()
@@ -109,8 +107,8 @@ def _case(siblings: int, costs: list[_Cost], costs_of_least: list[_Cost]) -> Cas
 
 def _measure(session: Session, siblings: int) -> _Cost:
     servers, options = session.servers, session.options
-    least = _QUICK_LEAST_COMPLETIONS if options.quick else _LEAST_COMPLETIONS
-    groups = max(1, -(-least // (siblings * _JOBS_AT_ONCE)))
+    # Groups of ten jobs follow each other until there have been so many completions.
+    groups = max(1, options.messages // (siblings * _JOBS_AT_ONCE))
     job_ids = [f"job-{number:06d}" for number in range(groups * _JOBS_AT_ONCE)]
     topics = session.topics()
     task = start_task(topics, topics.destination)

@@ -1,0 +1,138 @@
+"""`scale`: `complete` with more workers, with more Kafka partitions, and with more jobs in the database."""
+
+from dataclasses import asdict, dataclass
+from functools import partial
+
+import psycopg
+
+from bench.drain import Figures
+from bench.outcome import Case, Metric, Outcome, size_text
+from bench.scenarios.complete import COMPLETE
+from bench.scenarios.throughput import cost_metrics, drain_ceiling, drain_tracker, ratio_metrics
+from bench.session import Options, Session
+from bench.workload import KAFKA_PARTITIONS, PARTITION_ID, Size
+from tracker.settings.model import available_cpus
+from tracker.store.connect import store_conninfo
+
+_PARTITIONS = (1, 8, 64)
+_FINISHED = (10, 1_000, 100_000)
+_FULL_FINISHED = (10, 1_000, 100_000, 10_000_000)
+_REACH_OF_LEAST = 0.9  # a full database costs less than 10 %
+
+
+@dataclass(frozen=True)
+class Point:
+    """One measurement: so many of what is scaled. The ceiling has no database, so none with `finished`."""
+
+    what: str
+    count: int
+    workers: int
+    partitions: int = KAFKA_PARTITIONS
+    finished: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What a table calls it."""
+        return f"{self.what}: {self.count:,}"
+
+
+class Scale:
+    name = "scale"
+    what = "complete with more workers, Kafka partitions, and finished jobs in the database"
+    usual = quick = False
+
+    def points(self, options: Options) -> list[Point]:
+        """Return what is measured."""
+        cpus = available_cpus()
+        workers = sorted({*(1 << n for n in range(cpus.bit_length()) if 1 << n <= cpus), cpus})
+        partitions = list(_PARTITIONS)
+        finished = list(_FULL_FINISHED if options.full else _FINISHED)
+        if options.quick:
+            workers, partitions, finished = workers[:2], partitions[:2], finished[:2]
+        return [
+            *(Point("workers", count, count) for count in workers),
+            *(Point("Kafka partitions", count, options.workers, count) for count in partitions),
+            *(Point("finished jobs", count, options.workers, finished=count) for count in finished),
+        ]
+
+    def steps(self, options: Options) -> int:
+        return options.rounds * sum(1 if point.finished else 2 for point in self.points(options))
+
+    def run(self, session: Session) -> Outcome:
+        options = session.options
+        points = self.points(options)
+        tracker: dict[Point, list[Figures]] = {point: [] for point in points}
+        ceiling: dict[Point, list[Figures]] = {point: [] for point in points}
+        for number in range(options.rounds):
+            for point in points if number % 2 == 0 else reversed(points):
+                _measure(session, point, number, ceiling[point], tracker[point])
+        least = tracker[next(point for point in points if point.finished)]
+        return Outcome(
+            size=size_text(options.messages, "messages", options.workers, options.rounds),
+            cases=[_case(point, ceiling[point], tracker[point], least) for point in points],
+            raw={point.name: [asdict(each) for each in tracker[point]] for point in points},
+        )
+
+
+SCENARIO = Scale()
+
+
+def _measure(
+    session: Session, point: Point, number: int, ceiling: list[Figures], tracker: list[Figures]
+) -> None:
+    size = Size(session.options.messages, session.options.seed)
+
+    def measure_ceiling() -> None:
+        figures = drain_ceiling(session, COMPLETE, size, processes=point.workers, partitions=point.partitions)
+        ceiling.append(figures)
+
+    def measure_tracker() -> None:
+        fill = partial(fill_with_finished_jobs, count=point.finished or 0)
+        figures = drain_tracker(
+            session, COMPLETE, size, workers=point.workers, partitions=point.partitions, prepare=fill
+        )
+        tracker.append(figures)
+
+    turn = [("tracker", measure_tracker)]
+    if point.finished is None:
+        turn.insert(0, ("ceiling", measure_ceiling))
+    for name, measure in turn if number % 2 == 0 else turn[::-1]:
+        text = f"scale, round {number + 1} of {session.options.rounds}: {point.name}, {name}"
+        with session.progress.step(text):
+            measure()
+
+
+def _case(point: Point, ceiling: list[Figures], tracker: list[Figures], least: list[Figures]) -> Case:
+    costs = {metric.key: metric for metric in cost_metrics(tracker, "messages")}
+    metrics = [costs[key] for key in ("rate", "cpu_us", "peak_mb") if key in costs]
+    if ceiling:
+        rates = [each.rate for each in ceiling]
+        metrics.append(Metric("ceiling_rate", "ceiling's messages/s", rates, "more"))
+        ratios = ratio_metrics(ceiling, tracker, COMPLETE)
+        metrics += [Metric("ratio", "ratio to it", ratios[0].values, "more", None, 2)]
+    else:
+        of_least = [each.rate / few.rate for each, few in zip(tracker, least, strict=True)]
+        metrics.append(Metric("of_least", "of that with the fewest", of_least, "more", _REACH_OF_LEAST, 2))
+    return Case(point.name, metrics, at=point.count)
+
+
+def fill_with_finished_jobs(database_url: str, *, count: int) -> None:
+    """Put jobs that have completed into the database, of the same tenant as those that are measured."""
+    if not count:
+        return
+    with psycopg.connect(store_conninfo(database_url), autocommit=True) as connection:
+        connection.execute("SET statement_timeout = 0")
+        tenant = connection.execute(
+            "INSERT INTO tenant (partition_id) VALUES (%s) RETURNING tenant_key", [PARTITION_ID]
+        ).fetchone()
+        assert tenant is not None
+        connection.execute(
+            """
+            INSERT INTO job (tenant_key, job_id, status, percentage, content_hash)
+            SELECT %s, 'old-' || number, 5, 100000000, decode(md5(number::text), 'hex')
+            FROM generate_series(1, %s) AS number
+            """,
+            [tenant[0], count],
+        )
+        connection.execute("VACUUM ANALYZE job")
+        connection.execute("CHECKPOINT")  # so that its cost is not the measurement's

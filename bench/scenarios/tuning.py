@@ -1,0 +1,86 @@
+"""`tuning`: `complete` and `latency` over the batch size, the longest wait for a batch, and the workers."""
+
+from dataclasses import asdict, dataclass
+from itertools import product
+from typing import Any
+
+from bench.drain import Figures
+from bench.outcome import Case, Metric, Outcome, latency_metrics
+from bench.scenarios.complete import COMPLETE
+from bench.scenarios.latency import Flowed, measure_tracker
+from bench.scenarios.throughput import cost_metrics, drain_tracker
+from bench.session import Options, Session
+from bench.workload import Size
+from tracker.settings.model import available_cpus
+
+_BATCH_SIZES = (1_000, 3_000, 10_000, 30_000)
+_WAITS_MS = (0, 5, 20, 50)
+_RATE = 2_000  # at which latency is measured
+_SECONDS, _QUICK_SECONDS = 8, 2
+
+
+@dataclass(frozen=True)
+class Point:
+    """The settings of one measurement."""
+
+    batch_size: int
+    wait_ms: int
+    workers: int
+
+    @property
+    def name(self) -> str:
+        """What a table calls it."""
+        return f"{self.batch_size:,} messages, {self.wait_ms} ms, {self.workers} workers"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables that the tracker is run with."""
+        return {"TRACKER_BATCH_SIZE": str(self.batch_size), "TRACKER_BATCH_WAIT_MS": str(self.wait_ms)}
+
+
+class Tuning:
+    name = "tuning"
+    what = "complete and latency over batch size, wait and workers"
+    quick = usual = False
+
+    def points(self, options: Options) -> list[Point]:
+        """Return what is measured."""
+        sizes, waits = list(_BATCH_SIZES), list(_WAITS_MS)
+        workers = {1, options.workers, available_cpus()}
+        if options.quick:
+            sizes, waits, workers = sizes[:3:2], waits[2:3], {options.workers}
+        return [Point(*each) for each in product(sizes, waits, sorted(workers))]
+
+    def steps(self, options: Options) -> int:
+        return options.rounds * len(self.points(options))
+
+    def run(self, session: Session) -> Outcome:
+        options = session.options
+        points = self.points(options)
+        size = Size(options.messages, options.seed)
+        seconds = _QUICK_SECONDS if options.quick else _SECONDS
+        drained: dict[Point, list[Figures]] = {point: [] for point in points}
+        flowed: dict[Point, list[Flowed]] = {point: [] for point in points}
+        for number in range(options.rounds):
+            for point in points if number % 2 == 0 else reversed(points):
+                text = f"tuning, round {number + 1} of {options.rounds}: {point.name}"
+                with session.progress.step(text):
+                    given: dict[str, Any] = {"workers": point.workers, "variables": point.variables}
+                    drained[point].append(drain_tracker(session, COMPLETE, size, **given))
+                    flowed[point].append(measure_tracker(session, [_RATE], seconds, **given)[_RATE])
+        return Outcome(
+            size=f"{options.messages:,} messages as fast as it goes, then {_RATE:,}/s for {seconds} s,"
+            f" {options.rounds} round(s); what came out is right",
+            cases=[_case(point, drained[point], flowed[point]) for point in points],
+            raw=[asdict(point) for point in points],
+        )
+
+
+SCENARIO = Tuning()
+
+
+def _case(point: Point, drained: list[Figures], flowed: list[Flowed]) -> Case:
+    costs = {metric.key: metric for metric in cost_metrics(drained, "messages")}
+    kept = [costs[key] for key in ("rate", "cpu_us", "peak_mb") if key in costs]
+    latencies: list[Metric] = latency_metrics([each.latencies for each in flowed])
+    return Case(point.name, [*kept, *latencies])

@@ -185,9 +185,9 @@ def test_of_two_schedulers_the_active_one_removes(retaining: Deployment) -> None
 
 
 def test_what_a_killed_scheduler_has_begun_is_finished(deploy: Deploy, tmp_path: Path) -> None:
-    """It is killed behind each second step, of 500 jobs; of some jobs there are tasks left then."""
+    """It is killed behind each second step, of 200 jobs; of those there are tasks left then."""
     retaining = deploy(**HOUR)
-    names = [f"job-{number}" for number in range(1_600)]
+    names = [f"job-{number}" for number in range(700)]
     retaining.client.submit([retaining.job(name) for name in names])
     retaining.client.cancel([f"acme:{name}" for name in names])
     retaining.database.execute(

@@ -30,19 +30,25 @@ noted_job AS (
     INSERT INTO removed_job (tenant_key, job_key)
     SELECT expired_job.tenant_key, expired_job.job_key
     FROM expired_job
-    WHERE EXISTS (
-            SELECT FROM task
+    -- Not EXISTS, for which the planner may hash a whole table.
+    WHERE coalesce(
+        (
+            SELECT true FROM task
             WHERE task.tenant_key = expired_job.tenant_key AND task.job_key = expired_job.job_key
-        )
-        OR EXISTS (
-            SELECT FROM task_block
+            LIMIT 1
+        ),
+        (
+            SELECT true FROM task_block
             WHERE task_block.tenant_key = expired_job.tenant_key AND task_block.job_key = expired_job.job_key
-        )
-        OR EXISTS (
-            SELECT FROM task_failure
+            LIMIT 1
+        ),
+        (
+            SELECT true FROM task_failure
             WHERE task_failure.tenant_key = expired_job.tenant_key
                 AND task_failure.job_key = expired_job.job_key
+            LIMIT 1
         )
+    )
 ),
 deleted_label AS (
     DELETE FROM label USING expired_job

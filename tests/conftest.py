@@ -4,6 +4,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -19,6 +20,18 @@ from tracker.stack.local import KAFKA_VARIABLE
 from tracker.store.migrate import migrate
 
 MakeTopic = Callable[..., str]
+HASH_PARTITIONS = Path(__file__).parents[1] / "deploy" / "hash-partitions.sql"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the same tests run on tables that are spread."""
+    parser.addoption(
+        "--hash-partitions",
+        type=int,
+        default=0,
+        metavar="N",
+        help="spread the tables over N hash partitions (deploy/hash-partitions.sql)",
+    )
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -69,29 +82,39 @@ def topic(admin: AdminClient) -> MakeTopic:
 
 
 @pytest.fixture(scope="session")
-def template_database(stack: LocalStack) -> Iterator[str]:
+def template_database(stack: LocalStack, request: pytest.FixtureRequest) -> Iterator[str]:
     """The name of a database with the program's schema, to be copied, not changed."""
-    with _new_database(stack, template="template0") as (name, url):
+    with new_database(stack, template="template0") as (name, url):
         migrate(url)
+        if number := request.config.getoption("--hash-partitions"):
+            spread_over_hash_partitions(url, number)
         yield name
+
+
+def spread_over_hash_partitions(database_url: str, number: int) -> None:
+    """Do what an operator does whose tables have become too large."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(f"SET tracker.hash_partitions = {number}")
+        connection.execute(HASH_PARTITIONS.read_bytes())
 
 
 @pytest.fixture
 def database_url(stack: LocalStack, template_database: str) -> Iterator[str]:
     """A database of the test's own, with the program's schema and nothing in it."""
-    with _new_database(stack, template=template_database) as (_, url):
+    with new_database(stack, template=template_database) as (_, url):
         yield url
 
 
 @pytest.fixture
 def empty_database_url(stack: LocalStack) -> Iterator[str]:
     """A database of the test's own, without the program's schema."""
-    with _new_database(stack, template="template0") as (_, url):
+    with new_database(stack, template="template0") as (_, url):
         yield url
 
 
 @contextmanager
-def _new_database(stack: LocalStack, template: str) -> Iterator[tuple[str, str]]:
+def new_database(stack: LocalStack, template: str) -> Iterator[tuple[str, str]]:
+    """Make a database for as long as the block lasts; give its name and URL."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
     drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))

@@ -1,4 +1,4 @@
-"""Full databases, for tests of plans: what the planner knows of their tables differs."""
+"""Full databases, for tests of plans: what the planner knows of their tables differs, and how they lie."""
 
 import uuid
 from collections.abc import Iterator
@@ -10,12 +10,14 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from tests.conftest import spread_over_hash_partitions
 from tracker.stack import LocalStack
 from tracker.store.connect import connect
 from tracker.store.migrate import migrate
 
 HERE = Path(__file__).parent
-STATES = ("analysed", "never analysed", "analysed on its first day")
+STATES = ("analysed", "never analysed", "analysed on its first day", "in hash partitions")
+HASH_PARTITIONS = 4
 
 
 @pytest.fixture(scope="session")
@@ -48,9 +50,21 @@ def analysed_on_its_first_day(stack: LocalStack) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def full_databases(never_analysed: str, analysed: str, analysed_on_its_first_day: str) -> dict[str, str]:
-    """The three of them, by what is known."""
-    return dict(zip(STATES, (analysed, never_analysed, analysed_on_its_first_day), strict=True))
+def in_hash_partitions(stack: LocalStack, never_analysed: str) -> Iterator[str]:
+    """The same one, whose tables were spread over hash partitions when they were full."""
+    with _database(stack, never_analysed) as url:
+        spread_over_hash_partitions(url, HASH_PARTITIONS)
+        _run(url, "VACUUM ANALYZE")
+        yield url
+
+
+@pytest.fixture(scope="session")
+def full_databases(
+    never_analysed: str, analysed: str, analysed_on_its_first_day: str, in_hash_partitions: str
+) -> dict[str, str]:
+    """The four of them, by what is known."""
+    urls = analysed, never_analysed, analysed_on_its_first_day, in_hash_partitions
+    return dict(zip(STATES, urls, strict=True))
 
 
 @contextmanager

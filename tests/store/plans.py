@@ -23,6 +23,7 @@ class Plan:
 
     statement: str
     root: dict[str, Any]
+    parents: dict[str, str]  # of hash partitions of tables and indexes: of what they are a part
 
     def nodes(self) -> Iterator[dict[str, Any]]:
         """Yield all nodes, those below a node after it."""
@@ -34,11 +35,13 @@ class Plan:
 
     def indexes(self) -> set[str]:
         """Return the names of the indexes that are read."""
-        return {node["Index Name"] for node in self.nodes() if "Index Name" in node}
+        names = {node["Index Name"] for node in self.nodes() if "Index Name" in node}
+        return {self.parents.get(name, name) for name in names}
 
     def whole_tables(self) -> set[str]:
         """Return the names of the tables that are read as a whole."""
-        return {node["Relation Name"] for node in self.nodes() if node["Node Type"] == "Seq Scan"}
+        names = {node["Relation Name"] for node in self.nodes() if node["Node Type"] == "Seq Scan"}
+        return {self.parents.get(name, name) for name in names}
 
     def rows_looked_at(self) -> int:
         """Return how many rows the busiest node looked at, with those that it threw away."""
@@ -54,6 +57,13 @@ class PlanLog:
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._plans: list[Plan] = []
+        rows = connection.execute(
+            """
+            SELECT part.relname, whole.relname FROM pg_inherits
+            JOIN pg_class AS part ON part.oid = inhrelid JOIN pg_class AS whole ON whole.oid = inhparent
+            """
+        ).fetchall()
+        self._parents: dict[str, str] = dict(rows)
         connection.execute("LOAD 'auto_explain'")
         for name, value in SETTINGS.items():
             connection.execute("SELECT set_config(%s, %s, false)", [name, value])
@@ -68,7 +78,7 @@ class PlanLog:
         text = diagnostic.message_primary or ""
         if text.startswith("duration:"):
             report = json.loads(text.partition("plan:\n")[2])
-            self._plans.append(Plan(report["Query Text"], report["Plan"]))
+            self._plans.append(Plan(report["Query Text"], report["Plan"], self._parents))
 
 
 def _rows(node: dict[str, Any]) -> int:

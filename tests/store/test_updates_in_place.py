@@ -32,8 +32,9 @@ def share_in_place(database_url: str, table: str, *, least: int) -> float:
     with closing(connect(database_url, autocommit=True)) as connection:
         while time.monotonic() < deadline:  # a session's counts are there shortly after it has ended
             [(updates, in_place)] = connection.execute(
-                "SELECT n_tup_upd::float, n_tup_hot_upd::float FROM pg_stat_user_tables WHERE relname = %s",
-                [table],
+                "SELECT sum(n_tup_upd)::float, sum(n_tup_hot_upd)::float FROM pg_stat_user_tables"
+                " WHERE relname ~ %s",
+                [f"^{table}(_[0-9]+)?$"],  # and its hash partitions
             ).fetchall()
             assert isinstance(updates, float)
             assert isinstance(in_place, float)

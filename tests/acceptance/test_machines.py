@@ -1,0 +1,47 @@
+"""Several `tracker run`, as on several machines, share the Kafka partitions of one tracking topic."""
+
+from contextlib import ExitStack
+
+from confluent_kafka.admin import AdminClient
+
+from tests.acceptance import invariants
+from tests.acceptance.conftest import Deploy
+from tests.acceptance.deployment import Deployment
+from tests.acceptance.kafka import DEADLINE_S, wait_until
+from tests.acceptance.load import Load
+from tests.acceptance.program import Program
+
+MACHINES = ("machine-1", "machine-2", "machine-3")
+
+
+def shares(tracker: Deployment) -> dict[str, int]:
+    """Return how many Kafka partitions each member of the group has, by machine."""
+    admin = AdminClient({"bootstrap.servers": tracker.variables["TRACKER_KAFKA_BOOTSTRAP_SERVERS"]})
+    group = admin.describe_consumer_groups([tracker.group_id])[tracker.group_id].result(DEADLINE_S)
+    counts: dict[str, int] = {}
+    for member in group.members:
+        machine = next(name for name in MACHINES if name in str(member.group_instance_id))
+        counts[machine] = counts.get(machine, 0) + len(member.assignment.topic_partitions)
+    return counts
+
+
+def test_machines_share_a_topic_and_one_that_goes_leaves_its_share_to_the_others(deploy: Deploy) -> None:
+    tracker = deploy(partitions=6, TRACKER_WORKERS="1", TRACKER_BATCH_SIZE="500")
+    load = Load(tracker, jobs=60, messages=30_000)
+    load.submit()
+    with ExitStack() as stack:
+        programs = [
+            stack.enter_context(Program({**tracker.variables, "TRACKER_INSTANCE": machine}))
+            for machine in MACHINES
+        ]
+        wait_until(lambda: shares(tracker) == dict.fromkeys(MACHINES, 2), "two Kafka partitions each")
+        load.send(0, 10_000)
+        wait_until(lambda: sum(tracker.kafka.ends(tracker.topics.results).values()) > 1_000, "some forwarded")
+        assert programs[0].stop() == 0
+        load.send(10_000)
+        wait_until(lambda: shares(tracker) == dict.fromkeys(MACHINES[1:], 3), "three Kafka partitions each")
+        tracker.programs = 2
+        tracker.wait_until_processed()
+        invariants.check_at_rest(tracker)
+        load.check()
+        assert [program.stop() for program in programs[1:]] == [0, 0]

@@ -45,12 +45,16 @@ class ChildStatus:
     machine share this clock.
 
     `detail`: what it is doing or waiting for, in a few words, for people; shown by ``/readyz``.
+
+    `hangs`: the call that does not return although its own time limit has long passed; empty: none does. Only
+    the end of the process ends such a call.
     """
 
     ready: bool
     has_work: bool
     last_progress_monotonic_s: float
     detail: str = ""
+    hangs: str = ""
 
 
 @dataclass(frozen=True, slots=True)

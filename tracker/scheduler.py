@@ -299,4 +299,5 @@ class Scheduler:
             else "active"
             if self._active
             else "standing by",
+            hangs=self._producer.hangs(),
         )

@@ -75,7 +75,12 @@ class Kafka:
         self.bootstrap_servers = bootstrap_servers
         self.admin = AdminClient({"bootstrap.servers": bootstrap_servers})
         self._producer = Producer(
-            {"bootstrap.servers": bootstrap_servers, "message.max.bytes": 20_000_000, "linger.ms": 5}
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "enable.idempotence": True,  # or a retry changes the order
+                "message.max.bytes": 20_000_000,
+                "linger.ms": 5,
+            }
         )
         self._refused: list[KafkaError] = []
 
@@ -125,7 +130,7 @@ class Kafka:
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "isolation.level": "read_committed",
-                "auto.offset.reset": "earliest",
+                "auto.offset.reset": "error",  # never from the start again in silence
                 "fetch.wait.max.ms": 50,
             }
         )

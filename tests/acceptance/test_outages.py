@@ -108,18 +108,18 @@ def test_kafka_may_be_away(
     load = Load(tracker, jobs=20, messages=40_000)
     load.submit()
     load.send()
-    tracker.start(workers=2)
-    wait_until(lambda: grown(tracker) > 1_000, "some messages")
-    getattr(broker, how)()
-    tracker.submit("meanwhile")
-    pause(away_s)
-    broker.start()
-    tracker.wait_until_processed(120)
-    tracker.wait_until_sent()
-    load.check()
-    assert tracker.started().count("acme:meanwhile") == 1
-    assert len(tracker.started()) == 21
-    invariants.check_at_rest(tracker)
+    with Program(tracker.variables) as program:
+        wait_until(lambda: grown(tracker) > 1_000, "some messages")
+        getattr(broker, how)()
+        tracker.submit("meanwhile")
+        pause(away_s)
+        broker.start()
+        tracker.wait_until_processed(120)
+        tracker.wait_until_sent()
+        load.check()
+        assert tracker.started().count("acme:meanwhile") == 1
+        invariants.check_at_rest(tracker)
+        assert program.stop() == 0
 
 
 @pytest.mark.parametrize("what", ["postgresql", "kafka", "both"])

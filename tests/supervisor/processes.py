@@ -44,6 +44,15 @@ def stuck(lifeline: Lifeline) -> int:
     return ExitStatus.DONE
 
 
+def hanging(lifeline: Lifeline) -> int:
+    """Alive, and waiting for what is away, but in a call that will not return."""
+    lifeline.report(
+        lambda: ChildStatus(True, False, time.monotonic(), "waiting for Kafka", hangs="commit_transaction")
+    )
+    lifeline.stopping.wait()
+    return ExitStatus.DONE
+
+
 def silent(lifeline: Lifeline) -> int:
     """Never reports."""
     lifeline.stopping.wait()

@@ -98,7 +98,7 @@ def test_children_leave_when_their_supervisor_is_killed() -> None:
         program.all_gone(5.0)
 
 
-@pytest.mark.parametrize("behaviour", ["stuck", "silent"])
+@pytest.mark.parametrize("behaviour", ["stuck", "silent", "hanging"])
 def test_a_child_that_makes_no_progress_is_killed_and_started_again(behaviour: str) -> None:
     with Program(worker_0=behaviour, worker_1="good", patience={"stuck_after_s": 3.0}) as program:
         pid = program.next("child started", child="worker-0")["pid"]

@@ -1,5 +1,6 @@
 """Batches in: the consumer of a worker, and what becomes of its work when the group rebalances."""
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 
@@ -97,6 +98,7 @@ class BatchConsumer:
         self._claims: dict[Key, Claim] = {}  # see Batch.first_claims
         self._gathered: list[Message] = []
         self._paused = False
+        self._finish_timeout_s = _CALL_TIMEOUT_S
         self.run = Run()
         self.joined = False
 
@@ -228,19 +230,26 @@ class BatchConsumer:
                     LAG, max(0, high - position), topic=topic, kafka_partition=str(kafka_partition)
                 )
 
-    def close(self) -> None:
-        """Leave the group. A static member leaves only by unsubscribing; closing alone means "back soon"."""
+    def close(self, timeout_s: float) -> None:
+        """Leave the group, within this time; batches that are worked on are not waited for.
+
+        A static member leaves only by unsubscribing; closing alone means "back soon".
+        """
+        deadline = time.monotonic() + timeout_s
+        self._finish_timeout_s = 0.0
         try:
             self._consumer.unsubscribe()
             # The group is left once what is assigned has been given up, in callbacks of polls; to close
             # before that keeps the place in the group.
-            deadline = time.monotonic() + _CALL_TIMEOUT_S
             while self._positions and time.monotonic() < deadline:
                 self._consumer.poll(0.05)
             self._consumer.poll(0.05)
         except KafkaException as error:
             log.warning("could not leave the group in order", error=str(error))
-        self._consumer.close()
+        # It may wait for a broker that is away, and has no time limit of its own.
+        closing = threading.Thread(target=self._consumer.close, name="close", daemon=True)
+        closing.start()
+        closing.join(max(1.0, deadline - time.monotonic()))
 
     # Rebalances. A rebalance is in steps (cooperative): these are the Kafka partitions that come and go.
 
@@ -260,7 +269,7 @@ class BatchConsumer:
         log.info("Kafka partitions assigned", added=len(keys), assigned=len(self._positions))
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._finish_batches(_CALL_TIMEOUT_S)
+        self._finish_batches(self._finish_timeout_s)
         self._forget(partitions)
         if self._gathered:
             self.run.given_up = True  # records of what is revoked may be among them

@@ -1,5 +1,6 @@
 """Transactions out: what a batch sends, and the offsets that say so, become visible together."""
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -13,6 +14,9 @@ from tracker.metrics import KAFKA_ABORTS, KAFKA_PRODUCER_RESTARTS, KAFKA_RETRIES
 from tracker.settings import Settings
 
 _CALL_TIMEOUT_S = 5.0  # calls that have not ended by then go on with the next try
+# librdkafka loses sight of a call now and then, and then never returns from it: seen with 2.15 in
+# send_offsets_to_transaction, where the group's coordinator went away in the middle of it.
+_HANGS_AFTER_S = 20.0
 _FENCINGS_IN_A_ROW = 5  # then two processes take the transactional ID from each other again and again
 
 log = get_logger()
@@ -74,6 +78,7 @@ class BatchProducer:
         self._on_refused = on_refused
         self._undelivered: list[tuple[str, KafkaError]] = []
         self._fencings = 0
+        self._call: tuple[str, float] | None = None  # its name, and when it began
         self._producer: Producer | None = None
 
     def start(self) -> None:
@@ -118,6 +123,11 @@ class BatchProducer:
         except KafkaException as error:
             self._give_up(error.args[0])
         self._fencings = 0
+
+    def hangs(self) -> str:
+        """Name the call that has not returned long after its time; empty: all is well. Any thread may ask."""
+        call = self._call
+        return call[0] if call is not None and time.monotonic() - call[1] > _HANGS_AFTER_S else ""
 
     def close(self) -> None:
         """Let go of the connection; what is not committed is not visible."""
@@ -169,14 +179,17 @@ class BatchProducer:
     def _retry(self, call: Callable[..., object], *arguments: object) -> None:
         """Make a call of a transaction until it is done; errors that more tries do not mend are raised."""
         while True:
+            self._call = call.__name__, time.monotonic()
             try:
                 call(*arguments)
                 return
             except KafkaException as error:
                 if not error.args[0].retriable():
                     raise
-                self._recorder.add(KAFKA_RETRIES)
-                self._wait()
+            finally:
+                self._call = None
+            self._recorder.add(KAFKA_RETRIES)
+            self._wait()
 
     def _give_up(self, error: KafkaError) -> None:
         """Abort the transaction, with a new producer where the old one cannot go on, and raise."""

@@ -45,9 +45,9 @@ class Patience:
     a random part of up to a half is taken off, so that children that died together do not come back together.
     Once it has been ready for `healthy_after_s`, this begins anew.
 
-    A child is stuck, and killed, when it has work and has finished nothing for `stuck_after_s`, or has not
-    reported at all for that long. The slowest thing that a worker does in one go is a statement, which
-    PostgreSQL ends after 300 s.
+    A child is stuck, and killed, when it has work and has finished nothing for `stuck_after_s`, has not
+    reported at all for that long, or says itself that a call of it hangs. The slowest thing that a worker
+    does in one go is a statement, which PostgreSQL ends after 300 s.
 
     `live_for_s`: how long a child may keep dying before ``/livez`` says that something is wrong.
     """
@@ -191,7 +191,12 @@ class Child:
 
     def is_stuck(self, now_s: float) -> bool:
         """Tell whether the process is to be killed, since it makes no progress."""
-        return self.idle_s(now_s) >= self._patience.stuck_after_s
+        return bool(self.hangs) or self.idle_s(now_s) >= self._patience.stuck_after_s
+
+    @property
+    def hangs(self) -> str:
+        """The call that the process hangs in, and never will return from; empty: none."""
+        return self.status.hangs if self.status is not None else ""
 
     def is_failing(self, now_s: float) -> bool:
         """Tell whether the child has been dying again and again for too long."""

@@ -44,6 +44,8 @@ class Health:
 def _problem(child: Child, now_s: float) -> str:
     if child.is_failing(now_s):
         return f"keeps ending, {child.failures} times in a row"
+    if child.hangs:
+        return f"hangs in {child.hangs}"
     if child.is_stuck(now_s):
         return f"no progress for {child.idle_s(now_s):.0f} s"
     return ""

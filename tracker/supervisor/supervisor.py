@@ -149,7 +149,8 @@ class Supervisor:
         child.forgive(now_s)
         stuck = child.is_stuck(now_s)
         if stuck:
-            log.error("child is stuck and is killed", **_who(child), idle_s=round(child.idle_s(now_s)))
+            why = {"hangs_in": child.hangs} if child.hangs else {"idle_s": round(child.idle_s(now_s))}
+            log.error("child is stuck and is killed", **_who(child), **why)
             child.kill()
         if stuck or not child.is_alive:
             self._child_ended(child, now_s, stuck=stuck)

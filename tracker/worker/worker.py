@@ -1,5 +1,6 @@
 """The hot path: poll, decode, load, fold, write, publish, commit."""
 
+import math
 import queue
 import random
 import threading
@@ -37,6 +38,7 @@ from tracker.worker.publish import Publisher
 _POLL_S = 0.1
 _FIRST_RETRY_S = 0.05
 _LONGEST_RETRY_S = 5.0
+_HANGS_AFTER_S = 120.0  # of the main thread: its longest wait, in a rebalance, is for batches, twice 10 s
 _REJECTIONS = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded)
 
 log = get_logger()
@@ -84,6 +86,7 @@ class Worker:
         self._decoding = False
         self._in_hand: tuple[Batch, Sorted] | None = None  # decoded, not handed over yet
         self._next_lag_monotonic_s = 0.0
+        self._turned_monotonic_s = math.inf  # when the main thread last showed that it goes on; not yet
 
     def run(self) -> int:
         """Work until asked to stop; return the exit status."""
@@ -112,7 +115,7 @@ class Worker:
         self._publisher = Publisher(self._settings, self._producer, limit, self._applier.database_id)
         self._consumer.subscribe()
         for name, work in (("apply", self._apply_batches), ("publish", self._publish_batches)):
-            thread = threading.Thread(target=self._guarded, args=[work], name=name)
+            thread = threading.Thread(target=self._guarded, args=[work], name=name, daemon=True)
             thread.start()
             self._threads.append(thread)
 
@@ -137,6 +140,7 @@ class Worker:
     # The main thread: poll and decode
 
     def _turn(self) -> None:
+        self._turned_monotonic_s = time.monotonic()
         if self._failure is not None:
             raise self._failure
         if self._consumer.run.given_up:
@@ -170,6 +174,7 @@ class Worker:
         while self._has_in_hand and self._failure is None and not batch.run.given_up:
             if not self._put_in_hand(patience_s):
                 patience_s = _POLL_S
+                self._turned_monotonic_s = time.monotonic()
                 self._patience.check()
                 self._consumer.idle(0)  # a rebalance in there hands it over too, to finish it
                 self._commit_delivered()
@@ -194,6 +199,7 @@ class Worker:
     def _rewind(self) -> None:
         """Begin again at the committed offsets, once no batch is worked on."""
         while not self._in_flight.wait_for_none(_POLL_S):
+            self._turned_monotonic_s = time.monotonic()
             self._patience.check()
             self._consumer.idle(0)
         self._to_commit.clear()
@@ -203,6 +209,7 @@ class Worker:
                 break
             except KafkaException as error:
                 log.warning("cannot go back to the committed offsets yet", error=error.args[0].str())
+                self._turned_monotonic_s = time.monotonic()
                 self._patience.pause(1.0, "Kafka")
                 self._consumer.idle(0)
         self._consumer.go_on()
@@ -378,6 +385,8 @@ class Worker:
 
     def _wait_for_broker(self, error: KafkaException) -> None:
         log.warning("waiting for Kafka", error=error.args[0].str())
+        if threading.current_thread() is self._polling_thread:
+            self._turned_monotonic_s = time.monotonic()
         self._patience.pause(1.0, "Kafka")
 
     def _wait_to_publish(self) -> None:
@@ -403,15 +412,22 @@ class Worker:
             has_work=self._in_flight.any and not waiting_for,
             last_progress_monotonic_s=self._in_flight.last_progress_monotonic_s,
             detail=f"waiting for {waiting_for}" if waiting_for else "",
+            hangs=self._producer.hangs() or self._hangs(),
         )
+
+    def _hangs(self) -> str:
+        """Name the call to Kafka that the main thread does not return from; empty: all is well."""
+        still_s = time.monotonic() - self._turned_monotonic_s
+        return "a call of the consumer" if still_s > _HANGS_AFTER_S else ""
 
     def _stop(self) -> None:
         """Finish what was polled, leave the group, and let the threads end."""
+        self._turned_monotonic_s = math.inf
         if self._threads and self._failure is None:
             self._in_flight.wait_for_none(self._patience.left_s())
         self._consumer.run.given_up = True
         try:
-            self._consumer.close()
+            self._consumer.close(self._settings.shutdown_timeout_s * 0.2)
         except (KafkaException, RuntimeError, TrackerError) as error:
             log.warning("left the group in disorder", error=str(error))
         with suppress(queue.Full):  # a thread that hangs ends with the process

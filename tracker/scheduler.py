@@ -17,15 +17,17 @@ import time
 
 import msgspec
 import psycopg
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaException
 
 from tracker import failpoints
+from tracker.agreement import REMEDY, Known, ledger_disagreement
 from tracker.errors import DatabaseUnavailable
 from tracker.kafka.destinations import Destinations
 from tracker.kafka.errors import BatchGivenUp, OffsetsRefused, SlotShared
+from tracker.kafka.ledger import Ledger
 from tracker.kafka.producer import BatchProducer, OutgoingMessage
 from tracker.lifeline import ChildStatus, ExitStatus, Lifeline
-from tracker.logs import get_logger, kafka_logger
+from tracker.logs import get_logger
 from tracker.messages.release import StatusCheck, start_message
 from tracker.metrics import DATABASE_RETRIES, HELD_DROPPED, SCHEDULED_SENDS
 from tracker.retention import Retention
@@ -38,7 +40,6 @@ _ROUND = 5_000  # messages of each kind in a Kafka transaction
 _ROUND_BYTES = 32 * 1024 * 1024
 _IDLE_S = 0.5  # how late a delay that has passed is noticed; what is submitted wakes the scheduler at once
 _STANDBY_S = 1.0  # how soon another takes over
-_CALL_TIMEOUT_S = 10.0
 _KEEP_LEDGER_S = (
     3600.0  # an offset that nobody commits again expires after a week (offsets.retention.minutes)
 )
@@ -65,8 +66,6 @@ class Scheduler:
         self._recorder = lifeline.recorder
         self._patience = Patience(lifeline.stopping, settings.shutdown_timeout_s * 0.3)
         self._store = ScheduleStore(settings.database_conninfo())
-        self._group_id = f"{settings.group_id}-scheduler"
-        self._ledger_place = TopicPartition(settings.topics[0], 0)
         self._transactional = settings.delivery == "exactly_once"
         self._destinations = Destinations(
             settings.kafka_client_properties(),
@@ -77,23 +76,15 @@ class Scheduler:
         self._check = StatusCheck(
             settings.service_url, settings.status_check_interval_seconds * 1000, settings.topics[0]
         )
-        # A consumer that never subscribes: the broker takes its group metadata for the ledger's commits.
-        self._consumer = Consumer(
-            {
-                **settings.consumer_properties(),
-                "group.id": self._group_id,
-                "enable.auto.commit": "false",
-                "isolation.level": "read_committed",  # waits until an open transaction has ended
-            },
-            logger=kafka_logger(),
-        )
-        self._producer = self._new_producer()
+        self._ledger = Ledger(settings)
         self._retention = Retention(settings, self._recorder, lifeline.stopping)
         self._database_id = ""
+        self._producer = self._new_producer()
         self._active = False
         self._ready = False
         self._working = False
-        self._ledger = 0  # everything up to this number was sent
+        self._sent = 0  # everything up to this number was sent
+        self._refusal = ""
         self._ledger_kept_monotonic_s = 0.0
         self._last_progress_monotonic_s = time.monotonic()
 
@@ -124,11 +115,12 @@ class Scheduler:
         except Stopping:
             pass
         except OffsetsRefused as refused:
-            log.error("the scheduler refuses to go on", reason=str(refused))
+            self._refusal = str(refused)
+            log.error("the scheduler refuses to go on", reason=self._refusal)
             return ExitStatus.REFUSED
         finally:
             self._producer.close()
-            self._consumer.close()
+            self._ledger.close()
             self._store.close()
             self._retention.close(_RETENTION_ENDS_S)
         return ExitStatus.DONE
@@ -160,10 +152,10 @@ class Scheduler:
         self._producer.close()
         self._producer = self._new_producer()
         self._producer.start()
-        self._ledger = self._read_ledger()
+        self._sent = self._read_ledger()
         self._active = True
         self._retention.allow()
-        log.info("scheduler active", ledger=self._ledger)
+        log.info("scheduler active", ledger=self._sent)
         return True
 
     def _holds_lock(self) -> bool:
@@ -180,45 +172,34 @@ class Scheduler:
             last, sent = self._store.numbers()
         if not self._transactional:
             return sent
-        [committed] = self._consumer.committed([self._ledger_place], timeout=_CALL_TIMEOUT_S)
-        if committed.error is not None:
-            raise KafkaException(committed.error)
-        if committed.offset < 0:
-            if sent > 0 and last > sent:
-                raise OffsetsRefused(
-                    f"the offset of group {self._group_id!r}, by which one knows what was sent, is gone:"
-                    f" numbers {sent + 1} to {last} may or may not have been sent"
-                )
+        number, metadata = self._ledger.read(self._database_id)
+        if number is None and last == sent:
+            # Nothing is in doubt. From here on there is a ledger, so that one that is gone is noticed.
+            self._ledger.commit(sent, self._database_id)
             return sent
-        if committed.metadata and committed.metadata != self._database_id:
+        wrong = ledger_disagreement(number, metadata, Known(last, sent), self._database_id)
+        if wrong or number is None:
             raise OffsetsRefused(
-                f"the offset of group {self._group_id!r} was committed with another database"
-                f" ({committed.metadata[:100]!r}, not {self._database_id!r})"
+                f"the scheduler's ledger (group {self._ledger.group_id!r}): {wrong}; {REMEDY}"
             )
-        if not sent <= committed.offset <= last:
-            raise OffsetsRefused(
-                f"the offset of group {self._group_id!r} says that the scheduler has sent number"
-                f" {committed.offset}, but the database has {sent} to {last}: it is an earlier copy, or"
-                " the offset was moved"
-            )
-        return committed.offset
+        return number
 
     def _round(self) -> int:
         """Number what is due, send it, and return how much that was."""
         with self._store.transaction():
             _, known_sent = self._store.numbers()
-            if self._ledger > known_sent:
-                self._store.clear(self._ledger)
+            if self._sent > known_sent:
+                self._store.clear(self._sent)
             dropped = self._store.queue(_ROUND)
-            sends = self._sendable(self._store.sends(self._ledger, 2 * _ROUND, _ROUND_BYTES))
+            sends = self._sendable(self._store.sends(self._sent, 2 * _ROUND, _ROUND_BYTES))
         if dropped:
             self._recorder.add(HELD_DROPPED, dropped)
         failpoints.reach("scheduler-after-database-commit")
         if sends:
             self._publish(sends)
             failpoints.reach("scheduler-after-kafka-commit")
-        elif self._ledger and time.monotonic() > self._ledger_kept_monotonic_s + _KEEP_LEDGER_S:
-            self._commit([], self._ledger)
+        elif time.monotonic() > self._ledger_kept_monotonic_s + _KEEP_LEDGER_S:
+            self._commit([], self._sent)
         return len(sends)
 
     def _sendable(self, sends: list[Send]) -> list[Send]:
@@ -266,15 +247,18 @@ class Scheduler:
                 self._recorder.add(SCHEDULED_SENDS, count, kind=kind)
 
     def _commit(self, messages: list[OutgoingMessage], number: int) -> None:
-        place = TopicPartition(self._ledger_place.topic, 0, number, self._database_id)
-        self._producer.publish([], [], [], messages, [place], self._consumer.consumer_group_metadata())
-        self._ledger = number
+        place = self._ledger.place(number, self._database_id)
+        self._producer.publish([], [], [], messages, [place], self._ledger.consumer.consumer_group_metadata())
+        if not self._transactional:
+            self._ledger.commit(number, self._database_id)  # for when transactions are used again
+        self._sent = number
         self._ledger_kept_monotonic_s = time.monotonic()
 
     def _new_producer(self) -> BatchProducer:
+        # One transactional ID for each database: those that share a group by mistake do not fence each other.
         return BatchProducer(
             self._settings,
-            self._group_id,
+            f"{self._ledger.group_id}-{self._database_id}",
             self._recorder,
             lambda: self._patience.pause(0.05, "Kafka"),
             lambda topic, _error: self._destinations.forget(topic),
@@ -291,13 +275,10 @@ class Scheduler:
     def _status(self) -> ChildStatus:
         waiting_for = self._patience.waiting_for
         return ChildStatus(
-            ready=self._ready,
+            ready=self._ready and not self._refusal,
             has_work=self._working and not waiting_for,
             last_progress_monotonic_s=self._last_progress_monotonic_s,
-            detail=f"waiting for {waiting_for}"
-            if waiting_for
-            else "active"
-            if self._active
-            else "standing by",
+            detail=self._refusal
+            or (f"waiting for {waiting_for}" if waiting_for else "active" if self._active else "standing by"),
             hangs=self._producer.hangs(),
         )

@@ -125,6 +125,15 @@ class Deployment:
         self.schedulers: list[Member] = []
         self.programs = 0  # how many `tracker run` there are
 
+    def use_database(self, url: str) -> None:
+        """Use another database, or the same again after its connections were lost."""
+        self.client.close()
+        self.database.close()
+        self.database_url = self.variables["TRACKER_DATABASE_URL"] = url
+        self.client = Client(url)
+        self.client.open()
+        self.database = connect(url, autocommit=True)
+
     @property
     def settings(self) -> Settings:
         """The settings that the variables make."""

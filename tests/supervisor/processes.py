@@ -74,6 +74,12 @@ def refusing(_lifeline: Lifeline) -> int:
     raise SettingsError("TRACKER_TOPICS names a topic that does not exist.")
 
 
+def refusing_in_words(lifeline: Lifeline) -> int:
+    """Says in its last report why it cannot work like this."""
+    lifeline.report(lambda: _status(ready=False, detail="the offset was moved"))
+    return ExitStatus.REFUSED
+
+
 def fenced(_lifeline: Lifeline) -> int:
     """Ends at once, since another process uses its slot."""
     return ExitStatus.SLOT_SHARED

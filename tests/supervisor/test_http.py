@@ -39,6 +39,16 @@ def test_it_is_not_ready_while_it_stops() -> None:
         assert program.get_until("/readyz", 503)["missing"] == {"supervisor": "stopping"}
 
 
+def test_it_says_why_a_child_refuses_while_the_others_stop() -> None:
+    with Program(worker_0="refusing_in_words", worker_1="deaf", shutdown_timeout_s=5.0) as program:
+        assert program.get_until("/readyz", 503)["missing"]
+        program.next("child started", child="worker-1")
+        while (answer := program.get_until("/readyz", 503))["missing"] != {
+            "worker-0": "the offset was moved"
+        }:
+            assert not answer["ready"]
+
+
 def test_a_child_that_keeps_dying_makes_it_not_live() -> None:
     with Program(worker_0="failing", worker_1="good", patience={"live_for_s": 1.0}) as program:
         program.next("child ended", child="worker-0")

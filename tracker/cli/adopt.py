@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tracker.cli.output import Json, counted, print_json
+from tracker.cli.output import Json, counted, print_json, sentence
 
 
 class Leader(StrEnum):
@@ -37,13 +37,18 @@ def adopt(
     from tracker.settings import load
 
     settings = load()
+    if not dry_run:
+        adoption.require_stopped(settings)
     changes = adoption.plan(settings, leader.value)
-    if changes and not dry_run:
-        adoption.carry_out(settings, changes)
     if json:
         print_json({"place": c.place.name, "wrong": c.wrong, "remedy": c.remedy} for c in changes)
-        return
-    for change in changes:
-        typer.echo(f"{change.place.name}: {change.wrong}; {change.remedy}.")
-    done = "would be changed" if dry_run else "changed"
-    typer.echo(f"{counted(len(changes), 'offset')} {done}." if changes else "Kafka and the database agree.")
+    else:
+        for change in changes:
+            typer.echo(sentence(f"{change.place.name}: {change.wrong}; {change.remedy}"))
+    if changes and not dry_run:
+        adoption.carry_out(settings, changes)
+    if not json:
+        done = "would be changed" if dry_run else "changed"
+        typer.echo(
+            f"{counted(len(changes), 'offset')} {done}." if changes else "Kafka and the database agree."
+        )

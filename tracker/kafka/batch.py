@@ -34,9 +34,9 @@ class Claim(NamedTuple):
 class Batch:
     """Records in the order in which they were polled, so each Kafka partition's are in its order.
 
-    `ranges` has, for each Kafka partition among them, an offset that is not above its first record's, and
-    that behind its last. `first_claims` is for the Kafka partitions that this batch is the first of since
-    they were assigned.
+    `ranges` has, for each Kafka partition among them, the offset behind the batch before, which is not above
+    its first record's, and that behind its last. `first_claims` is for the Kafka partitions that this batch
+    is the first of since they were assigned.
     """
 
     records: Sequence[Message]
@@ -49,14 +49,23 @@ class Batch:
     def split(self) -> tuple["Batch", "Batch"]:
         """Return two batches that have half of the records each."""
         middle = len(self.records) // 2
-        return self._part(self.records[:middle]), self._part(self.records[middle:])
-
-    def _part(self, records: Sequence[Message]) -> "Batch":
-        ranges: dict[TopicPartition, tuple[int, int]] = {}
-        for record in records:
+        cuts: dict[TopicPartition, int] = {}  # behind what the first half has
+        for record in self.records[:middle]:
             key, offset = coordinates(record)
-            first = ranges[key][0] if key in ranges else offset
-            ranges[key] = first, offset + 1
+            cuts[key] = offset + 1
+        later = {coordinates(record)[0] for record in self.records[middle:]}
+        first, second = {}, {}
+        for key, (start, behind) in self.ranges.items():
+            if key not in later:
+                first[key] = start, behind
+            else:
+                cut = cuts.get(key, start)
+                if key in cuts:
+                    first[key] = start, cut
+                second[key] = cut, behind
+        return self._part(self.records[:middle], first), self._part(self.records[middle:], second)
+
+    def _part(self, records: Sequence[Message], ranges: dict[TopicPartition, tuple[int, int]]) -> "Batch":
         claims = {key: claim for key, claim in self.first_claims.items() if key in ranges}
         return Batch(records, ranges, self.run, self.group_metadata, sum(map(len, records)), claims)
 

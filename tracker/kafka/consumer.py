@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from tracker.agreement import REMEDY
 from tracker.kafka.batch import Batch, Claim, Run
 from tracker.kafka.batch import TopicPartition as Key
 from tracker.kafka.errors import BatchGivenUp, OffsetsRefused, SlotShared
@@ -162,7 +163,7 @@ class BatchConsumer:
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
             raise OffsetsRefused(
                 f"the group {self._settings.group_id!r} has a committed offset that its topic does not have"
-                f" (any more): {error.str()}"
+                f" (any more): {error.str()}; {REMEDY}"
             )
         if error.code() in _FENCED:
             raise SlotShared(f"another process has this worker's member ID: {error.str()}")

@@ -79,15 +79,16 @@ class BatchStore:
         self._conninfo = conninfo
         self._connection: psycopg.Connection[Any] | None = None
 
-    def connect(self) -> None:
-        """Connect, or connect again after an error; nothing happens while the connection is sound.
+    def connect(self) -> bool:
+        """Connect, or connect again after an error; while the connection is sound, only return False.
 
         :raises DatabaseUnavailable: it cannot be had.
         """
         if self._connection is not None and not self._connection.broken and not self._connection.closed:
-            return
+            return False
         self.close()
         self._connection = connect_by_index(self._conninfo, application_name="tracker-worker")
+        return True
 
     def close(self) -> None:
         """Close the connection; a transaction that is open is rolled back."""
@@ -368,6 +369,12 @@ class BatchStore:
             published_offsets=[each.published_offset for each in progress.values()],
             withheld=[_offsets_to_bits(each.withheld, each.published_offset) for each in progress.values()],
             refused=[json.dumps(each.refused) for each in progress.values()],
+        )
+
+    def note_published(self, published: Mapping[TopicPartition, int]) -> None:
+        """Note that everything that is applied is published, where this is how far it is applied."""
+        self._execute(
+            "note_published", **_topic_partitions(published), published_offsets=list(published.values())
         )
 
     def clear_outbox(self, committed: Mapping[TopicPartition, int]) -> None:

@@ -82,6 +82,7 @@ class Child:
         self.spec = spec
         self.process: SpawnProcess | None = None
         self.status: ChildStatus | None = None
+        self.last_detail = ""  # of the process that has ended last
         self.failures = 0
         self.failing_since_s: float | None = None
         self.start_at_s: float | None = None
@@ -155,6 +156,7 @@ class Child:
         assert self._reader is not None
         self.process.join()
         self._reader.join()  # its last report is counted; the dead process's end of the pipe is closed
+        self.last_detail = self.status.detail if self.status is not None else ""
         self._connection.close()
         self._totals.retire(self.spec.name)
         status = self.process.exitcode

@@ -21,6 +21,7 @@ class Health:
         self.children: Sequence[Child] = ()
         self.waiting_for: str | None = "starting"
         self.stopping = False
+        self.refusals: dict[str, str] = {}  # of children that are not started again, in their words
         self.turned_s = time.monotonic()
 
     def problems(self) -> dict[str, str]:
@@ -33,6 +34,8 @@ class Health:
 
     def missing(self) -> dict[str, str]:
         """Return what is not there yet, by process; empty means ready."""
+        if self.refusals:
+            return dict(self.refusals)
         if self.stopping:
             return {"supervisor": "stopping"}
         if self.waiting_for is not None:

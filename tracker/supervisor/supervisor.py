@@ -163,6 +163,7 @@ class Supervisor:
                 f"{name} was fenced again and again: another tracker uses the same group, instance and slot"
             )
         elif status == ExitStatus.REFUSED:
+            self._health.refusals[name] = child.last_detail or "refuses to go on"
             self._fail(f"{name} cannot work like this, as it has said above; it is not started again")
         else:
             self._totals.own.add(metrics.RESTARTS, process=name, cause="stuck" if stuck else "exited")

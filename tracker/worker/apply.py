@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import msgspec
 from confluent_kafka import Message
 
+from tracker.agreement import REMEDY, Known, disagreement, is_made_anew
 from tracker.failpoints import reach
 from tracker.fold.decide import Decisions, decide, decide_again
 from tracker.fold.job_fold import JobFold
@@ -132,6 +133,14 @@ class Applier:
             folds=folds,
         )
 
+    def note_published(self, published: Mapping[TopicPartition, int]) -> None:
+        """Note that all is published that is applied up to these offsets, unless more was applied since.
+
+        :raises psycopg.Error: nothing is noted; the next batch notes it.
+        """
+        with self._store.transaction():
+            self._store.note_published(published)
+
     def clear_outbox(self, committed: Mapping[TopicPartition, int]) -> None:
         """Remove what these committed offsets prove to be published.
 
@@ -145,55 +154,39 @@ class Applier:
     def _lock_progress(self, batch: Batch) -> dict[TopicPartition, Progress]:
         progress = self._store.lock_progress(list(batch.ranges))
         missing = {key: first for key, (first, _) in batch.ranges.items() if key not in progress}
-        if missing:
-            for key in missing:
-                _require_no_commit(key, batch)
-            ids = {key: claim.topic_id for key, claim in batch.first_claims.items()}
-            self._store.start_progress(missing, ids)
-            progress = self._store.lock_progress(list(batch.ranges))
         for key, claim in batch.first_claims.items():
             try:
-                self._check_claim(key, claim, progress[key], batch.ranges[key][0])
+                self._check_claim(key, claim, progress.get(key), batch.ranges[key][0])
             except OffsetsRefused:
                 # The claim is from when the Kafka partition was assigned. If the group has gone on without
                 # this worker since, it is only old. Locked, the progress cannot move on meanwhile.
                 if self._committed_now(key) != claim.committed:
                     raise BatchGivenUp("the group's offset has moved on") from None
                 raise
+        if missing:
+            _require_first(missing, batch)
+            ids = {key: claim.topic_id for key, claim in batch.first_claims.items()}
+            self._store.start_progress(missing, ids)
+            progress = self._store.lock_progress(list(batch.ranges))
         for key, each in progress.items():
-            each.publish_up_to(self._published.get(key, 0))
+            _require_no_gap(key, batch.ranges[key][0], each)
+            claimed = batch.first_claims[key].committed if key in batch.first_claims else None
+            each.publish_up_to(max(self._published.get(key, 0), claimed or 0))
         return progress
 
-    def _check_claim(self, key: TopicPartition, claim: Claim, progress: Progress, first: int) -> None:
-        """Compare Kafka's committed offset with the database's: the first is never ahead, nor far behind."""
-        committed, metadata, topic_id = claim
-        where = f"Kafka partition {key[1]} of topic {key[0]!r}"
-        if topic_id and progress.topic_id and topic_id != progress.topic_id:
+    def _check_claim(self, key: TopicPartition, claim: Claim, progress: Progress | None, first: int) -> None:
+        """Compare what Kafka said when the Kafka partition was assigned with what the database knows."""
+        known = None
+        if progress is not None:
+            known = Known(progress.next_offset, progress.published_offset, progress.topic_id)
+        if is_made_anew(claim.topic_id, known):
             raise OffsetsRefused(
-                f"topic {key[0]!r} was deleted and made anew: the database has applied records of the old one"
+                f"topic {key[0]!r} was deleted and made anew, and the database has applied records of the old"
+                f" one; {REMEDY}"
             )
-        if committed is None:
-            if progress.published_offset > first:
-                raise OffsetsRefused(
-                    f"the group has no committed offset for {where}, but the database has applied it up to"
-                    f" {progress.next_offset}: the group's offsets were deleted, or the topic was made anew"
-                )
-            return
-        if metadata and metadata != self.database_id:
-            raise OffsetsRefused(
-                f"the group's offset for {where} was committed with another database"
-                f" ({metadata[:100]!r}, not {self.database_id!r})"
-            )
-        if committed > progress.next_offset:
-            raise OffsetsRefused(
-                f"the group's offset for {where} is {committed}, but the database has applied it only up to"
-                f" {progress.next_offset}: the database is an earlier copy, or the offset was moved"
-            )
-        if committed < progress.published_offset:
-            raise OffsetsRefused(
-                f"the group's offset for {where} is {committed}, but everything up to"
-                f" {progress.published_offset} is known to be published: the offset was moved back"
-            )
+        wrong = disagreement(claim.committed, claim.metadata, known, self.database_id, first)
+        if wrong:
+            raise OffsetsRefused(f"{_place(key)}: {wrong}; {REMEDY}")
 
     def _told_apart(
         self, batch: Batch, batch_sorted: Sorted, progress: Mapping[TopicPartition, Progress]
@@ -275,13 +268,29 @@ class _Clock:
         self._since = now
 
 
-def _require_no_commit(key: TopicPartition, batch: Batch) -> None:
-    claim = batch.first_claims.get(key)
-    committed = claim.committed if claim is not None else None
-    if committed is not None:
+def _place(key: TopicPartition) -> str:
+    return f"Kafka partition {key[1]} of topic {key[0]!r}"
+
+
+def _require_first(missing: Mapping[TopicPartition, int], batch: Batch) -> None:
+    """Only what has just been assigned may be new to the database."""
+    for key, first in missing.items():
+        if key not in batch.first_claims:
+            raise OffsetsRefused(
+                f"{_place(key)}: the worker has come to {first}, and the database knows nothing of it any"
+                f" more: it was set back, or exchanged, while the worker ran; {REMEDY}"
+            )
+
+
+def _require_no_gap(key: TopicPartition, first: int, progress: Progress) -> None:
+    """What lies between would never be applied.
+
+    A standby that had not heard of the last transactions, and took over, shows here.
+    """
+    if first > progress.next_offset:
         raise OffsetsRefused(
-            f"the group has committed offset {committed} for Kafka partition {key[1]} of topic {key[0]!r},"
-            " but this database knows nothing of it: it is another database, or an earlier copy"
+            f"{_place(key)}: the worker has come to {first}, and the database has applied it only up to"
+            f" {progress.next_offset}: it was set back while the worker ran; {REMEDY}"
         )
 
 

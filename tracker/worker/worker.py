@@ -13,6 +13,7 @@ import psycopg
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
+from tracker.agreement import REMEDY
 from tracker.errors import DatabaseUnavailable, TrackerError
 from tracker.failpoints import reach
 from tracker.kafka.batch import Batch, Run, TopicPartition
@@ -20,7 +21,7 @@ from tracker.kafka.consumer import BatchConsumer, committed_now
 from tracker.kafka.destinations import Destinations
 from tracker.kafka.errors import BatchGivenUp, OffsetsRefused, SlotShared
 from tracker.kafka.producer import BatchProducer
-from tracker.kafka.topics import max_message_bytes, missing_topics, topic_ids
+from tracker.kafka.topics import TopicWatch, max_message_bytes, missing_topics, topic_ids
 from tracker.lifeline import ChildStatus, ExitStatus, Lifeline
 from tracker.logs import get_logger, kafka_logger
 from tracker.messages.batch import Rules, Sorted, sort_batch
@@ -59,6 +60,8 @@ class Worker:
         self._published: dict[TopicPartition, int] = {}  # offsets known to be committed
         self._to_commit: dict[TopicPartition, int] = {}  # at least once: delivered, not committed yet
         self._uncleared: dict[TopicPartition, int] = {}  # outbox rows below these offsets are to be removed
+        self._noted: dict[TopicPartition, int] = {}  # published offsets that the database knows
+        self._refusal = ""
 
         self._admin = AdminClient(dict(settings.kafka_client_properties()), logger=kafka_logger())
         self._destinations = Destinations(
@@ -98,10 +101,12 @@ class Worker:
         except Stopping:
             pass
         except OffsetsRefused as refused:
-            log.error("the worker refuses to go on", reason=str(refused))
+            self._refusal = str(refused)
+            log.error("the worker refuses to go on", reason=self._refusal)
             return ExitStatus.REFUSED
         except SlotShared as shared:
-            log.error("the worker's slot is used twice", reason=str(shared))
+            self._refusal = str(shared)
+            log.error("the worker's slot is used twice", reason=self._refusal)
             return ExitStatus.SLOT_SHARED
         finally:
             self._stop()
@@ -111,6 +116,7 @@ class Worker:
         self._reach_database(self._store.connect)
         self._reach_database(self._claim_deployment)
         self._wait_for_topics()
+        self._topic_watch = TopicWatch(self._admin, self._settings.topics)
         limit = max_message_bytes(self._admin, self._settings.dead_letter_topic)
         self._publisher = Publisher(self._settings, self._producer, limit, self._applier.database_id)
         self._consumer.subscribe()
@@ -150,6 +156,7 @@ class Worker:
         batch = self._consumer.poll(_POLL_S, lambda: not self._to_apply.full())
         self._commit_delivered()
         self._measure_lag()
+        self._topic_watch.look()
         if batch is None:
             return
         reach("after-poll")
@@ -248,8 +255,11 @@ class Worker:
                 work = self._to_apply.get(timeout=1.0)
             except queue.Empty:
                 self._clear_outbox()
+                self._note_published()
                 continue
             if work is None:
+                self._clear_outbox()
+                self._note_published()
                 return
             self._apply(*work)
             self._clear_outbox()
@@ -262,7 +272,7 @@ class Worker:
         retry_s = _FIRST_RETRY_S
         while not batch.run.given_up:
             try:
-                self._store.connect()
+                self._connect_again()
                 applied = self._applier.apply(batch, batch_sorted, rejected)
             except _REJECTIONS as error:
                 self._halve(batch, error)
@@ -316,13 +326,37 @@ class Worker:
             return
         reach("before-outbox-cleared")
         try:
-            self._store.connect()
+            self._connect_again()
             self._applier.clear_outbox(due)
         except (psycopg.Error, DatabaseUnavailable) as error:
             log.warning("the outbox is cleared later", error=_one_line(error))
             return
         for key in due:
             del self._uncleared[key]
+
+    def _note_published(self) -> None:
+        """Tell the database that all it has applied is published, while there is nothing else to do.
+
+        Each batch notes this of the one before; a worker that idles, or ends, says so of the last.
+        """
+        due = {key: offset for key, offset in self._published.items() if self._noted.get(key) != offset}
+        if not due:
+            return
+        try:
+            self._connect_again()
+            self._applier.note_published(due)
+        except (psycopg.Error, DatabaseUnavailable) as error:
+            log.debug("what is published is noted later", error=_one_line(error))
+            return
+        self._noted.update(due)
+
+    def _connect_again(self) -> None:
+        """Connect where the connection is lost.
+
+        :raises OffsetsRefused: another database answers under the same name.
+        """
+        if self._store.connect() and self._store.database_id() != self._applier.database_id:
+            raise OffsetsRefused(f"the database was exchanged for another one while the worker ran; {REMEDY}")
 
     # The third thread: publish, commit
 
@@ -364,7 +398,7 @@ class Worker:
         jitter = random.uniform(0.7, 1.3)
         self._patience.pause(seconds * jitter, "PostgreSQL", lambda: run.given_up)
 
-    def _reach_database(self, call: Callable[[], None]) -> None:
+    def _reach_database(self, call: Callable[[], object]) -> None:
         while True:
             try:
                 call()
@@ -408,10 +442,10 @@ class Worker:
     def _status(self) -> ChildStatus:
         waiting_for = self._patience.waiting_for
         return ChildStatus(
-            ready=self._consumer.joined,
+            ready=self._consumer.joined and not self._refusal,
             has_work=self._in_flight.any and not waiting_for,
             last_progress_monotonic_s=self._in_flight.last_progress_monotonic_s,
-            detail=f"waiting for {waiting_for}" if waiting_for else "",
+            detail=self._refusal or (f"waiting for {waiting_for}" if waiting_for else ""),
             hangs=self._producer.hangs() or self._hangs(),
         )
 

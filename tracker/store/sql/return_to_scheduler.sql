@@ -1,9 +1,10 @@
--- Have the scheduler send what a Kafka partition's records were to start and may not have started: their
--- offsets mean nothing any more. Outbox rows are locked first, then pending tasks, as everywhere.
+-- Have the scheduler send what a Kafka partition's records below an offset were to start and may not have
+-- started: they do not come again. Outbox rows are locked first, then pending tasks, as everywhere.
 WITH locked_outbox AS (
     SELECT tenant_key, job_key
     FROM outbox
     WHERE source_topic = %(topic)s::text AND source_partition = %(kafka_partition)s::integer
+        AND source_offset < %(below)s::bigint
     ORDER BY tenant_key, job_key
     FOR UPDATE
 ),

@@ -1,0 +1,18 @@
+"""Brings Kafka's offsets and the database together again, when they have come apart.
+
+They do so when offsets were moved, a topic was made anew, or a database was restored from an earlier copy or
+exchanged. Workers and scheduler then refuse to go on (`tracker.agreement`), since only a person can know what
+is right:
+
+- *follow the database*: the group's offsets become what the database knows. Nothing that it has seen is
+  reported again; what it does not know to be published is forwarded (again).
+- *follow Kafka*: the database takes the group's offsets as they are. What lies between is reported and
+  forwarded again (the offset is behind), or never (it is ahead).
+
+A job that is to start is not lost in either case: where nobody knows whether it was sent, it is sent again.
+"""
+
+from tracker.adoption.carry_out import carry_out, require_stopped
+from tracker.adoption.plan import Change, Leader, plan
+
+__all__ = ["Change", "Leader", "carry_out", "plan", "require_stopped"]

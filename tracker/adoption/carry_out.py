@@ -1,0 +1,103 @@
+"""Makes the changes."""
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Any
+
+import psycopg
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from tracker.adoption.plan import Change
+from tracker.adoption.survey import TIMEOUT_S, LedgerPlace
+from tracker.errors import TrackerError
+from tracker.kafka.ledger import Ledger
+from tracker.logs import kafka_logger
+from tracker.settings import Settings
+from tracker.store import locks
+from tracker.store.connect import connect
+from tracker.store.deployment import claim_deployment
+from tracker.store.queries import query
+
+_LEAVE_S = 5.0  # for members that have just been stopped
+
+
+def require_stopped(settings: Settings) -> None:
+    """Return if nothing of the group runs; wait a moment for what has just been stopped.
+
+    :raises TrackerError: something runs.
+    """
+    admin = AdminClient(dict(settings.kafka_client_properties()))
+    deadline = time.monotonic() + _LEAVE_S
+    while members := _count_members(admin, settings.group_id):
+        if time.monotonic() > deadline:
+            raise TrackerError(
+                f"the group {settings.group_id!r} has {members} members: stop every 'tracker run' of it first"
+                " (Kafka notices within 20 seconds that one was killed)"
+            )
+        time.sleep(0.2)
+
+
+def carry_out(settings: Settings, changes: Sequence[Change]) -> None:
+    """Make the changes. If it ends halfway, it can be done again.
+
+    :raises TrackerError: something of the group runs, or Kafka or PostgreSQL refuses.
+    """
+    require_stopped(settings)
+    database_id = claim_deployment(settings)
+    with connect(settings.database_conninfo()) as connection:
+        [(locked,)] = connection.execute(query("try_scheduler_lock"), {"class": locks.SCHEDULER}).fetchall()
+        if not locked:
+            raise TrackerError("a scheduler is active: stop every 'tracker run' of the database first")
+        for change in changes:
+            _in_database(connection, change)
+        connection.commit()
+        for change in changes:
+            if change.offset is not None:
+                _in_kafka(settings, change, change.offset, database_id)
+
+
+def _count_members(admin: AdminClient, group_id: str) -> int:
+    try:
+        [answer] = admin.describe_consumer_groups([group_id], request_timeout=TIMEOUT_S).values()
+        return len(answer.result(timeout=TIMEOUT_S).members)
+    except KafkaException as error:
+        if error.args[0].name() == "GROUP_ID_NOT_FOUND":
+            return 0
+        raise TrackerError(f"Kafka does not tell who is in the group: {error.args[0].str()}") from None
+
+
+def _in_database(connection: psycopg.Connection[Any], change: Change) -> None:
+    place = change.place
+    if isinstance(place, LedgerPlace):
+        if change.in_database:
+            connection.execute(query("set_ledger"), {"number": change.offset})
+            connection.execute(query("clear_sends"), {"ledger": change.offset})
+        return
+    parameters = {"topic": place.topic, "kafka_partition": place.kafka_partition}
+    if change.starts_below:
+        connection.execute(query("return_to_scheduler"), {**parameters, "below": change.starts_below})
+    if change.offset is None:
+        connection.execute(query("forget_progress"), parameters)
+    elif change.in_database:
+        progress = {"offset": change.offset, "topic_id": place.topic_id}
+        connection.execute(query("set_progress"), parameters | progress)
+
+
+def _in_kafka(settings: Settings, change: Change, offset: int, database_id: str) -> None:
+    """Commit the offset anew: with the other offset, or only with this database's ID."""
+    place = change.place
+    try:
+        if isinstance(place, LedgerPlace):
+            with closing(Ledger(settings)) as ledger:
+                ledger.commit(offset, database_id)
+            return
+        properties = {**settings.consumer_properties(), "group.id": settings.group_id}
+        with closing(
+            Consumer({**properties, "enable.auto.commit": "false"}, logger=kafka_logger())
+        ) as consumer:
+            partition = TopicPartition(place.topic, place.kafka_partition, offset, database_id)
+            consumer.commit(offsets=[partition], asynchronous=False)
+    except KafkaException as error:
+        raise TrackerError(f"Kafka does not take the offset of {place.name}: {error.args[0].str()}") from None

@@ -1,0 +1,133 @@
+"""What Kafka and the database say of each Kafka partition, and of the scheduler's ledger."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from tracker.agreement import Known
+from tracker.errors import TrackerError
+from tracker.kafka.ledger import Ledger
+from tracker.kafka.topics import topic_ids
+from tracker.logs import kafka_logger
+from tracker.settings import Settings
+from tracker.store.connect import connect
+from tracker.store.queries import query
+
+TIMEOUT_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A Kafka partition of a tracking topic."""
+
+    topic: str
+    kafka_partition: int
+    committed: int | None  # offset; None: none is committed
+    metadata: str  # of the commit
+    topic_id: str
+    known: Known | None
+    log: tuple[int, int] | None  # where it begins and ends; None: the topic does not exist
+
+    @property
+    def name(self) -> str:
+        """How people call it."""
+        return f"Kafka partition {self.kafka_partition} of topic {self.topic!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerPlace:
+    """The scheduler's ledger."""
+
+    group_id: str
+    committed: int | None  # the number
+    metadata: str
+    known: Known
+
+    @property
+    def name(self) -> str:
+        """How people call it."""
+        return f"the scheduler's ledger (group {self.group_id!r})"
+
+
+def survey(settings: Settings) -> list[Place]:
+    """Look at every Kafka partition of the tracking topics, and at what else the database knows of.
+
+    :raises TrackerError: Kafka or the database does not answer, or a tracking topic does not exist.
+    """
+    with connect(settings.database_conninfo()) as connection:
+        rows: list[Any] = connection.execute(query("read_progress")).fetchall()
+    known = {(topic, number): Known(*rest) for topic, number, *rest in rows}
+    topics = list(dict.fromkeys([*settings.topics, *(topic for topic, _ in known)]))
+    with kafka_answers(), closing(_consumer(settings)) as consumer:
+        ids = topic_ids(AdminClient(dict(settings.kafka_client_properties())), topics)
+        partitions = _partitions(consumer, topics)
+        missing = sorted(set(settings.topics) - {topic for topic, _ in partitions})
+        if missing:
+            raise TrackerError(
+                f"topics are missing, and 'tracker topics --create' creates them: {', '.join(missing)}"
+            )
+        committed = _committed(consumer, partitions)
+        logs = {
+            key: consumer.get_watermark_offsets(TopicPartition(*key), timeout=TIMEOUT_S) for key in partitions
+        }
+    return [
+        Place(topic, number, offset, metadata, ids.get(topic, ""), known.get(key), logs.get(key))
+        for key in sorted({*partitions, *known})
+        for (topic, number), (offset, metadata) in [(key, committed.get(key, (None, "")))]
+    ]
+
+
+def survey_ledger(settings: Settings, database_id: str) -> LedgerPlace:
+    """Look at the scheduler's ledger.
+
+    :raises TrackerError: Kafka or the database does not answer.
+    """
+    with kafka_answers(), closing(Ledger(settings)) as ledger:
+        number, metadata = ledger.read(database_id)
+    with connect(settings.database_conninfo()) as connection:
+        numbers: list[Any] = connection.execute(query("lock_deployment")).fetchall()
+    [(_, last, sent)] = numbers
+    return LedgerPlace(ledger.group_id, number, metadata, Known(last, sent))
+
+
+@contextmanager
+def kafka_answers() -> Iterator[None]:
+    """Say in a sentence that Kafka does not answer."""
+    try:
+        yield
+    except KafkaException as error:
+        raise TrackerError(f"Kafka does not answer: {error.args[0].str()}") from None
+
+
+def _partitions(consumer: Consumer, topics: list[str]) -> list[tuple[str, int]]:
+    found = []
+    for topic in topics:
+        metadata = consumer.list_topics(topic, timeout=TIMEOUT_S).topics.get(topic)
+        if metadata is not None and metadata.error is None:
+            found += [(topic, number) for number in metadata.partitions]
+    return found
+
+
+def _committed(consumer: Consumer, keys: list[tuple[str, int]]) -> dict[tuple[str, int], tuple[int, str]]:
+    found = {}
+    for each in consumer.committed([TopicPartition(*key) for key in keys], timeout=TIMEOUT_S):
+        if each.error is not None:
+            raise KafkaException(each.error)
+        if each.offset >= 0:
+            found[each.topic, each.partition] = each.offset, each.metadata or ""
+    return found
+
+
+def _consumer(settings: Settings) -> Consumer:
+    """Make a consumer that reads offsets only; it waits until an open transaction has ended."""
+    properties = {
+        **settings.consumer_properties(),
+        "group.id": settings.group_id,
+        "enable.auto.commit": "false",
+        "isolation.level": "read_committed",
+    }
+    return Consumer(properties, logger=kafka_logger())

@@ -1,0 +1,75 @@
+"""The scheduler's ledger: the number up to which everything was sent, as an offset of a group of its own.
+
+It is committed on Kafka partition 0 of the first tracking topic. Which topic is first may change, or differ
+between deployments that share a database; numbers only grow, so the highest that was committed with this
+database counts, whatever topic it is on.
+"""
+
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from tracker.logs import kafka_logger
+from tracker.settings import Settings
+
+_CALL_TIMEOUT_S = 10.0
+
+
+class Ledger:
+    """Reads and keeps the ledger.
+
+    `consumer` never subscribes: the broker takes its group metadata for the commits.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.group_id = f"{settings.group_id}-scheduler"
+        self.topic = settings.topics[0]
+        self._admin = AdminClient(dict(settings.kafka_client_properties()), logger=kafka_logger())
+        self.consumer = Consumer(
+            {
+                **settings.consumer_properties(),
+                "group.id": self.group_id,
+                "enable.auto.commit": "false",
+                "isolation.level": "read_committed",  # waits until an open transaction has ended
+            },
+            logger=kafka_logger(),
+        )
+
+    def read(self, database_id: str) -> tuple[int | None, str]:
+        """Return the number, None where there is none, and the ID of the database that it was committed with.
+
+        :raises KafkaException: no broker has answered.
+        """
+        request = ConsumerGroupTopicPartitions(self.group_id)
+        [answer] = self._admin.list_consumer_group_offsets(
+            [request], request_timeout=_CALL_TIMEOUT_S
+        ).values()
+        listed = answer.result(timeout=_CALL_TIMEOUT_S).topic_partitions or []
+        places = {self.topic, *(each.topic for each in listed if each.partition == 0)}
+        found = {}
+        for each in self.consumer.committed(
+            [TopicPartition(topic, 0) for topic in sorted(places)], timeout=_CALL_TIMEOUT_S
+        ):
+            if each.error is not None and each.topic == self.topic:
+                raise KafkaException(each.error)
+            if each.error is None and each.offset >= 0:
+                found[each.topic] = each.offset, each.metadata or ""
+        here = found.get(self.topic)
+        if here is not None and here[1] != database_id:
+            return here
+        ours = [number for number, metadata in found.values() if metadata == database_id]
+        return (max(ours), database_id) if ours else (None, "")
+
+    def place(self, number: int, database_id: str) -> TopicPartition:
+        """Return what is to be committed to say that everything up to `number` was sent."""
+        return TopicPartition(self.topic, 0, number, database_id)
+
+    def commit(self, number: int, database_id: str) -> None:
+        """Commit the number without a transaction.
+
+        :raises KafkaException: it is not committed.
+        """
+        self.consumer.commit(offsets=[self.place(number, database_id)], asynchronous=False)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self.consumer.close()

@@ -1,0 +1,17 @@
+-- Note that all that is applied of Kafka partitions is published, unless more has been applied since. In order,
+-- as the progress of a batch is locked.
+WITH idle AS (
+    SELECT progress.topic, progress.kafka_partition
+    FROM kafka_progress AS progress
+    JOIN unnest(%(topics)b::text[], %(kafka_partitions)b::integer[], %(published_offsets)b::bigint[])
+        AS published (topic, kafka_partition, published_offset)
+        ON published.topic = progress.topic AND published.kafka_partition = progress.kafka_partition
+        AND published.published_offset = progress.next_offset
+    WHERE progress.published_offset < progress.next_offset
+    ORDER BY progress.topic, progress.kafka_partition
+    FOR UPDATE OF progress
+)
+UPDATE kafka_progress AS progress
+SET published_offset = progress.next_offset, withheld = '', refused = '{}'
+FROM idle
+WHERE progress.topic = idle.topic AND progress.kafka_partition = idle.kafka_partition

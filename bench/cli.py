@@ -1,6 +1,7 @@
 """The command line: ``python -m bench``."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; return 0, 1 where something failed or came out wrong, or 2 for wrong usage."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        return _measure(_parse(arguments))
+        return _do(list(arguments))
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
@@ -27,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"FAILED: {_sentence(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        print("Interrupted; what was made for it has been removed.", file=sys.stderr)
         return 130
 
 
@@ -36,10 +38,53 @@ def _sentence(error: Exception) -> str:
     return f"{' '.join(str(error).split()).rstrip('.')}."
 
 
-def _measure(parsed: argparse.Namespace) -> int:
+def _do(arguments: list[str]) -> int:
+    match arguments:
+        case ["compare", *files]:
+            return _compare(files)
+        case ["draw", *files]:
+            return _draw(files)
+    parsed = _parse(arguments)
     from bench.run import measure  # takes a moment to load, which wrong usage need not wait for
 
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     return measure(parsed)
+
+
+def _interrupt(number: int, _frame: object) -> None:
+    """Begin to clean up, once; a second Ctrl-C would leave things behind."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    print("Ending and cleaning up ...", file=sys.stderr, flush=True)
+    raise KeyboardInterrupt
+
+
+def _compare(files: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench compare", description="Say what got better or worse beyond the noise."
+    )
+    parser.add_argument("before", type=Path, help="JSON file of a run")
+    parser.add_argument("after", type=Path, help="JSON file of a later one")
+    parsed = parser.parse_args(files)
+    from bench.compare import compare
+    from bench.report import read
+
+    print(compare(read(parsed.before), read(parsed.after)))
+    return 0
+
+
+def _draw(files: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench draw", description="Draw the pictures of runs again, beside their files."
+    )
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="JSON file of a run")
+    parsed = parser.parse_args(files)
+    from bench.report import outcomes_of, read, say_drawn
+
+    for path in parsed.files:
+        say_drawn(outcomes_of(read(path)), path)
+    return 0
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -49,10 +94,17 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         prog="python -m bench",
         description="Measure the tracker on a Kafka and a PostgreSQL that are started for it, beside what "
         "this machine can do at all. TRACKER_ variables are passed on to the tracker.",
-        epilog="Scenarios: " + "; ".join(f"{each.name} ({each.what})" for each in SCENARIOS.values()) + ".",
+        epilog="Also: python -m bench compare BEFORE.json AFTER.json; python -m bench draw FILE.json."
+        " Scenarios: " + "; ".join(f"{each.name} ({each.what})" for each in SCENARIOS.values()) + ".",
     )
     parser.add_argument(
         "scenarios", nargs="*", metavar="SCENARIO", help="which ones; the usual ones where none is named"
+    )
+    parser.add_argument(
+        "--against",
+        action="store_true",
+        help="measure on the Kafka and PostgreSQL that TRACKER_KAFKA_... and TRACKER_DATABASE_URL name, with"
+        " topics and databases of its own, which it removes",
     )
     parser.add_argument("--quick", action="store_true", help="once, with less of everything: 2 minutes or so")
     parser.add_argument("--full", action="store_true", help="the largest sizes too, which take long")

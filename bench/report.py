@@ -3,6 +3,7 @@
 import json
 import platform
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from tracker.settings.model import available_cpus
 
 RESULTS = Path(__file__).parent / "results"
 _FORMAT = 2  # of the file; another number where a program that reads it would go wrong
-_ADDRESSES = ("TRACKER_KAFKA_BOOTSTRAP_SERVERS", "TRACKER_DATABASE_URL")
+_ADDRESSES = ("TRACKER_KAFKA_BOOTSTRAP_SERVERS", "TRACKER_DATABASE_URL", "TRACKER_HTTP_PORT")
 _LIBRARIES = ("confluent-kafka", "psycopg", "msgspec", "orjson")
 
 
@@ -66,6 +67,21 @@ def read(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise BenchError(f"{path} is not a file of this benchmark, or of another version of it")
     return content
+
+
+def say_drawn(outcomes: Mapping[str, Outcome], path: Path) -> None:
+    """Draw the pictures beside the file at `path`, and say so on stderr; or why not."""
+    try:
+        from bench.pictures import draw
+    except ModuleNotFoundError as error:
+        if error.name != "matplotlib":
+            raise
+        print("There are no pictures, since Matplotlib is not installed.", file=sys.stderr)
+        return
+    drawn = draw(outcomes, path)
+    if drawn:
+        names = ", ".join(sorted({each.stem.removeprefix(f"{path.stem}-") for each in drawn}))
+        print(f"Pictures ({names}) are beside it, as SVG and PNG.", file=sys.stderr)
 
 
 def outcomes_of(content: Mapping[str, Any]) -> dict[str, Outcome]:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import secrets
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from bench.drain import drain
 from bench.errors import BenchError
 from bench.outcome import Outcome
 from bench.progress import Progress
-from bench.report import RESULTS, document, write
+from bench.report import RESULTS, document, say_drawn, write
 from bench.scenarios import SCENARIOS
 from bench.scenarios.complete import COMPLETE
 from bench.scenarios.scenario import Scenario
@@ -20,6 +21,7 @@ from bench.session import Options, Session
 from bench.tables import table
 from bench.tracked import own_settings
 from bench.workload import Size
+from tracker.settings import Settings, load
 from tracker.stack import LocalStack
 from tracker.stack.lifetime import Watchdog
 
@@ -32,6 +34,7 @@ def measure(parsed: argparse.Namespace) -> int:
     """Measure, print and write what the command line asks for; return the exit status."""
     if not Path("/proc/self/stat").exists():
         raise BenchError("the benchmark reads what processes cost from /proc, which only Linux has")
+    given = load(os.environ) if parsed.against else None
     settings = own_settings(os.environ, parsed.workers)
     options = _options(parsed, settings.batch_size)
     scenarios = _chosen(parsed.scenarios, options)
@@ -39,7 +42,7 @@ def measure(parsed: argparse.Namespace) -> int:
     watchdog = Watchdog()
     try:
         steps = 1 + sum(scenario.steps(options) for scenario in scenarios)
-        with Progress(steps) as progress, _own_servers(progress) as servers:
+        with Progress(steps) as progress, _servers(progress, given) as servers:
             session = Session(servers, watchdog, options, progress)
             _warm_up(session)
             for scenario in scenarios:
@@ -50,6 +53,7 @@ def measure(parsed: argparse.Namespace) -> int:
         watchdog.close()
     path = write(document(options, settings, versions, outcomes), parsed.output or RESULTS)
     print(f"All of it is in {path}.", file=sys.stderr)
+    say_drawn(outcomes, path)
     return 0
 
 
@@ -73,7 +77,13 @@ def _chosen(names: Sequence[str], options: Options) -> list[Scenario]:
 
 
 @contextmanager
-def _own_servers(progress: Progress) -> Iterator[Servers]:
+def _servers(progress: Progress, given: Settings | None) -> Iterator[Servers]:
+    """Start a Kafka and a PostgreSQL, unless settings are given that name some."""
+    if given is not None:
+        # Nobody else's names begin so, not even those of another run at the same time.
+        prefix = f"tracker-bench-{secrets.token_hex(3)}"
+        yield Servers(given.kafka_client_properties(), given.database_conninfo(), prefix=prefix)
+        return
     # Long runs let Kafka remove old records; it would look for them every 5 minutes only.
     kafka_settings = {"log.retention.check.interval.ms": "10000"}
     with LocalStack(say=progress.say, kafka_settings=kafka_settings) as stack:

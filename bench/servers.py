@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from bench.errors import BenchError
 from bench.workload import Topics
 from tracker.stack import LocalStack
 from tracker.store.migrate import migrate
@@ -73,13 +74,17 @@ class Servers:
         # A minute's wait for space is too long here; other people's brokers may not let us say so.
         config = {**(config or {}), **({"file.delete.delay.ms": "100"} if self.ours else {})}
         new = [NewTopic(name, num_partitions=count, config=config) for name, count in counts.items()]
-        for created in self.admin.create_topics(new).values():
-            created.result(_CALL_TIMEOUT_S)
         try:
+            for created in self.admin.create_topics(new).values():
+                created.result(_CALL_TIMEOUT_S)
             yield
         finally:
             for deleted in self.admin.delete_topics(list(counts)).values():
-                deleted.result(_CALL_TIMEOUT_S)
+                try:
+                    deleted.result(_CALL_TIMEOUT_S)
+                except KafkaException as error:
+                    if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                        raise
             self._delete_groups(topics)
 
     @contextmanager
@@ -87,7 +92,13 @@ class Servers:
         """Create a database with the tracker's schema, yield its URL, and drop it."""
         identifier = sql.Identifier(name)
         with self._connection() as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(identifier))
+            try:
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(identifier))
+            except psycopg.errors.InsufficientPrivilege:
+                raise BenchError(
+                    "PostgreSQL does not let this user create the database that the benchmark needs; it takes"
+                    " the right CREATEDB"
+                ) from None
             url = make_conninfo(self._database_url, dbname=name)
             try:
                 migrate(url)

@@ -106,6 +106,8 @@ class Session:
                 database_url,
                 workers or self.options.workers,
             )
+            if not self.servers.ours:  # they may say what the database's URL leaves out
+                environment |= {name: text for name, text in self._environ.items() if name.startswith("PG")}
             environment |= variables or {}
             contender = stack.enter_context(tracked(environment, database, self._watchdog))
             found = Tracked(self.servers, topics, contender, database_url)

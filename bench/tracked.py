@@ -25,6 +25,7 @@ from tracker.stack.server import clean_environment
 USERS_VARIABLES = ("TRACKER_", "CAF_")  # that are passed on
 _READY_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 40.0
+_END_TIMEOUT_S = 10.0  # when the benchmark was interrupted, or has failed
 _REPORT_INTERVAL_S = 1.0  # how often workers tell their supervisor what they have counted
 
 
@@ -79,10 +80,19 @@ def tracked(variables: Mapping[str, str], database: str, watchdog: Watchdog) -> 
                 yield Contender("tracker", group_id, [child.pid], run.check, run.stages, database)
                 run.stop()
             finally:
-                if child.poll() is None:
-                    os.killpg(child.pid, signal.SIGKILL)  # its workers too
-                    child.wait()
+                _end(child)
                 watchdog.forget(identity)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End the tracker if it still runs; in order, if that can be, so that its group can be deleted."""
+    if child.poll() is None:
+        child.send_signal(signal.SIGTERM)
+        try:
+            child.wait(_END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)  # its workers too
+            child.wait()
 
 
 class _Run:

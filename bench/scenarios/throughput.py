@@ -177,7 +177,9 @@ def cpu_us(figures: Figures) -> float:
 
 
 def disturbances(found: dict[str, list[Figures]]) -> list[str]:
-    """Return a sentence if something else has used the machine meanwhile."""
+    """Return a sentence if something else has used the machine meanwhile, as far as that can be told."""
+    if not all("broker" in each.cpu_seconds for figures in found.values() for each in figures):
+        return []  # broker and PostgreSQL may be on this machine, and are no disturbance
     cpus = available_cpus()
     shares = [
         each.cpu_seconds["others"] / each.seconds / cpus for figures in found.values() for each in figures

@@ -1,5 +1,7 @@
 """What a user sees who asks for something that cannot be."""
 
+from pathlib import Path
+
 import pytest
 
 from bench.cli import main
@@ -21,6 +23,7 @@ def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--workers", "-1"], "argument --workers: '-1' is not a whole number above 0"),
         (["--seed", "x"], "argument --seed: invalid int value: 'x'"),
         (["--fast"], "unrecognized arguments: --fast"),
+        (["--minutes", "0"], "argument --minutes: '0' is not a number of minutes"),
     ],
 )
 def test_wrong_usage_is_a_sentence_and_status_2(
@@ -48,3 +51,23 @@ def test_help_lists_the_scenarios(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert ended.value.code == 0
     assert "tasks in progress" in " ".join(capsys.readouterr().out.split())
+
+
+def test_compare_and_draw_refuse_what_is_no_file_of_a_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run.json"
+    path.write_text("[]")
+
+    assert main(["compare", str(path), str(path)]) == 1
+    assert main(["draw", str(tmp_path / "none.json")]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        f"FAILED: {path} is not a file of this benchmark, or of another version of it.",
+        f"FAILED: {tmp_path / 'none.json'} cannot be read: No such file or directory.",
+    ]
+
+
+def test_against_needs_to_know_which_servers(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--against"]) == 2
+    assert "TRACKER_KAFKA_BOOTSTRAP_SERVERS" in capsys.readouterr().err

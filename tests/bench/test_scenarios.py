@@ -46,13 +46,6 @@ def test_a_round_moves_every_message_and_knows_what_it_cost(run: Run) -> None:
     assert outcome.raw["tracker"][0]["stage_seconds"]["decode"] > 0
 
 
-def test_fan_in_costs_are_known_for_each_number_of_siblings(run: Run) -> None:
-    outcome = run("fan-in", 10_000)
-
-    assert [case.at for case in outcome.cases] == [1_000, 10_000]
-    assert all(case["rate"].middle.value > 0 for case in outcome.cases)
-
-
 @pytest.mark.soak
 @pytest.mark.parametrize("name", ["proxied", "one-job", "nested", "events", "job-each"])
 def test_every_throughput_scenario_comes_out_right(name: str, run: Run) -> None:

@@ -221,8 +221,8 @@ def test_delete_knows_every_table_of_a_job(connection: Connection) -> None:
     tables = rows(
         connection,
         """
-        SELECT table_name FROM information_schema.columns
-        WHERE table_schema = 'tracker' AND column_name = 'job_key'
+        SELECT relname FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid AND attname = 'job_key'
+        WHERE relnamespace = 'tracker'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
         """,
     )
     assert {name for (name,) in tables} - {"removed_job"} == EVERYTHING_OF_A_JOB  # which has no job's data

@@ -11,6 +11,7 @@ from tests.acceptance import invariants
 from tests.acceptance.conftest import Deploy
 from tests.acceptance.deployment import Deployment, Topics
 from tests.acceptance.kafka import Received
+from tests.acceptance.raw_producer import send_raw
 from tests.model.messages import record_of
 from tests.model.poison import KNOWN_TOPICS, POISON, SOUND, TRACKING_TOPICS
 from tests.model.reading import Record
@@ -225,3 +226,19 @@ def test_what_the_database_refuses_is_found_and_the_rest_of_its_batch_is_kept(tr
     detail = tracker.dead_letters()[0].header("tracker-error-detail")
     assert detail is not None
     assert "PostgreSQL" in detail
+
+
+def test_a_header_whose_name_is_not_utf_8_makes_a_dead_letter_and_stops_nothing(running: Deployment) -> None:
+    """The client library raises an error at the first look at such headers, and shows none at the second."""
+    value = running.message("acme:job.2").value
+    assert value is not None
+    running.send(running.message("acme:job.1"))
+    send_raw(
+        running.kafka.bootstrap_servers, running.topics.tracking, value, [(b"x-\xff", b"1"), (b"ok", b"2")]
+    )
+    running.process(running.message("acme:job.3"))
+    [letter] = running.dead_letters()
+    assert (letter.value, letter.header("tracker-error-reason")) == (value, "wrong-type")
+    assert "header is not UTF-8" in (letter.header("tracker-error-detail") or "")
+    assert "ok" not in dict(letter.headers)
+    assert len(running.results()) == 2

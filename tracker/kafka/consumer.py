@@ -11,6 +11,7 @@ from tracker.kafka.batch import Batch, Claim, Run
 from tracker.kafka.batch import TopicPartition as Key
 from tracker.kafka.errors import BatchGivenUp, OffsetsRefused, SlotShared
 from tracker.logs import get_logger, kafka_logger
+from tracker.messages.refusal import UNREADABLE_HEADERS
 from tracker.metrics import LAG, REBALANCES, Recorder
 from tracker.settings import Settings
 
@@ -67,6 +68,19 @@ def committed_now(settings: Settings, key: Key) -> int | None:
         raise BatchGivenUp(error.args[0].str()) from None
     finally:
         consumer.close()
+
+
+def settle_headers(records: Sequence[Message]) -> None:
+    """Replace headers that cannot be read by one that says so.
+
+    Once only, since a second look at them finds none at all, without an error. Whoever needs the headers of a
+    record later gets what is read here.
+    """
+    for record in records:
+        try:
+            record.headers()
+        except (SystemError, UnicodeDecodeError):
+            record.set_headers([(UNREADABLE_HEADERS, None)])
 
 
 class BatchConsumer:
@@ -145,6 +159,7 @@ class BatchConsumer:
             for record in records:
                 self._report(record.error())
             records = [record for record in records if record.error() is None]
+        settle_headers(records)
         ranges: dict[Key, tuple[int, int]] = {}
         for position in self._consumer.position(_topic_partitions(list(self._positions))):
             key = position.topic, position.partition

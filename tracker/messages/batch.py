@@ -29,7 +29,7 @@ from tracker.messages.event import (
     task_data_bytes,
     task_name,
 )
-from tracker.messages.refusal import Reason, Refused
+from tracker.messages.refusal import UNREADABLE_HEADERS, Reason, Refused
 from tracker.messages.task_message import (
     DONE_STATUSES,
     FAILED_STATUSES,
@@ -184,6 +184,9 @@ class _Sorter:
         value = record.value()
         if value is None or len(value) > self.rules.max_message_bytes:
             raise self._unreadable(value)
+        headers = record.headers()
+        if headers and headers[0][0] == UNREADABLE_HEADERS:
+            raise Refused(Reason.WRONG_TYPE, "the name of a header is not UTF-8; no header of it can be kept")
         message, tracking = decode_message(value)
         to = message.to
         if to is not None and to not in self.allowed and self._is_event(to, record):

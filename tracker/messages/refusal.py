@@ -38,6 +38,11 @@ class Refused(Exception):
         self.detail = detail
 
 
+UNREADABLE_HEADERS = "tracker-headers-unreadable"
+"""Stands, alone, for the headers of a record that has one whose name is not UTF-8: librdkafka's Python client
+cannot hand those over, so they cannot be sent on."""
+
+
 def dead_letter_headers(
     headers: Sequence[tuple[str, bytes | None]] | None,
     refused: Refused,

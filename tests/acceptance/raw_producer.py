@@ -19,7 +19,7 @@ def send_raw(
     properties = ctypes.c_void_p(library.rd_kafka_conf_new())
     library.rd_kafka_conf_set(properties, b"bootstrap.servers", bootstrap_servers.encode(), reason, 512)
     producer = ctypes.c_void_p(library.rd_kafka_new(0, properties, reason, 512))
-    assert producer, reason.value
+    assert producer.value, reason.value
     made = ctypes.c_void_p(library.rd_kafka_headers_new(len(headers)))
     for name, text in headers:
         assert library.rd_kafka_header_add(made, name, len(name), text, len(text)) == 0

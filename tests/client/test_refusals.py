@@ -44,6 +44,7 @@ REFUSED: dict[str, tuple[dict[str, Any] | NewJob, str]] = {
     "a long partition ID": (job("a", partition_id="p" * 41), "not a partition ID"),
     "a partition ID with a colon": (job("a", partition_id="p:q"), "not a job ID"),
     "a partition ID with a star": (job("a", partition_id="*"), "not a partition ID"),
+    "an unknown field that a terminal would act on": (as_json("a") | {"\x1b[2J": 1}, r"field \x1b[2J"),
     "NUL in the name": (job("a", name="\0"), "name has a NUL"),
     "NUL in the description": (job("a", description="x\0"), "description has a NUL"),
     "NUL in the data": (job("a", external_data="x\0"), "externalData has a NUL"),

@@ -147,3 +147,8 @@ def test_several_parts_that_differ_are_several_problems() -> None:
         JOB_SERVICE_DATABASE_PORT="2",
     )
     assert len(found) == 2
+
+
+def test_a_url_that_is_not_utf_8_is_refused_and_not_shown() -> None:
+    sentence = problem(TRACKER_DATABASE_URL="postgresql://user:secret\udcff@host/x")
+    assert sentence.startswith("TRACKER_DATABASE_URL is ***: it must be")

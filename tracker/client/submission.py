@@ -107,11 +107,11 @@ def _accept_one(given: NewJob | Mapping[str, Any]) -> AcceptedJob:
     except msgspec.ValidationError as error:
         raise _Refused(plain(error)) from None
     except BadIdentifier as error:
-        raise _Refused(str(error)) from None
+        raise _Refused(printable(str(error))) from None
     except RecursionError:
         raise _Refused("taskData is nested too deeply") from None
     except (AttributeError, TypeError, ValueError, OverflowError) as error:  # only Python's callers get here
-        raise _Refused(f"a field has a wrong type: {error}") from None
+        raise _Refused(f"a field has a wrong type: {printable(str(error))}") from None
 
 
 def _check(job: NewJob) -> AcceptedJob:
@@ -136,7 +136,13 @@ def _check(job: NewJob) -> AcceptedJob:
 
 def plain(error: Exception) -> str:
     """Return what msgspec says of bad content, without its markup."""
-    return re.sub(r" - at `\$\.?(.*)`$", r" in \1", str(error)).removesuffix(" in ").replace("`", "")
+    text = re.sub(r" - at `\$\.?(.*)`$", r" in \1", str(error), flags=re.DOTALL)
+    return printable(text.removesuffix(" in ").replace("`", ""))
+
+
+def printable(text: str) -> str:
+    """Return a text as it is, but for what a terminal would act on, or could not show."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def _texts(job: NewJob) -> Iterable[tuple[str, object, int]]:
@@ -253,4 +259,4 @@ def _known_name(job: object) -> str:
     if not isinstance(partition_id, str) or not isinstance(job_id, str):
         return ""
     name = f"{partition_id[:40]}:{job_id[:48]}"
-    return f" ({''.join(c if c.isprintable() else ascii(c)[1:-1] for c in name)})"
+    return f" ({printable(name)})"

@@ -109,7 +109,7 @@ def _parsed(url: Text, problems: Problems) -> dict[str, str]:
     """
     try:
         params = {key: str(value) for key, value in conninfo.conninfo_to_dict(url.value).items()}
-    except psycopg.Error as error:
+    except (psycopg.Error, UnicodeError) as error:  # the second: bytes of the environment that are no UTF-8
         problems.add(f"{url.variable} is ***: it must be {_ALLOWED}{_hint(str(error))}")
         return {}
     rest = url.value.partition("://")[2].partition("?")[0]

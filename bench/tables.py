@@ -8,8 +8,8 @@ _MOST_SIDE_BY_SIDE = 4
 _NOISE_SHOWN = 0.005
 
 
-def table(name: str, what: str, outcome: Outcome) -> str:
-    """Return the table of one scenario."""
+def table(name: str, what: str, outcome: Outcome, *, judged: bool = True) -> str:
+    """Return the table of one scenario. `judged`: it says what was reached and what was missed."""
     keys = list(dict.fromkeys(metric.key for case in outcome.cases for metric in case.metrics))
     rows = [["", *(case.name for case in outcome.cases)]]
     for key in keys:
@@ -19,7 +19,8 @@ def table(name: str, what: str, outcome: Outcome) -> str:
     if len(outcome.cases) > _MOST_SIDE_BY_SIDE:
         rows = [list(column) for column in zip(*rows, strict=True)]
     lines = [f"{name}: {what}", f"  {outcome.size}", *aligned(rows)]
-    lines += _reached(outcome.cases)
+    if judged:
+        lines += _reached(outcome.cases)
     lines += [f"  {note}" for note in outcome.notes]
     return "\n".join(lines) + "\n"
 

@@ -26,6 +26,7 @@ from tracker.worker.apply import Applier
 
 _SIBLINGS = (1_000, 10_000, 100_000, 1_000_000)
 _JOBS_AT_ONCE = 10
+_WARM_UP_SIBLINGS = 3_000
 _TOPIC = "bench"
 _PART = 5  # the first and the last of so many parts of the batches are compared
 
@@ -110,13 +111,18 @@ def _measure(session: Session, siblings: int) -> _Cost:
     # Groups of ten jobs follow each other until there have been so many completions.
     groups = max(1, options.messages // (siblings * _JOBS_AT_ONCE))
     job_ids = [f"job-{number:06d}" for number in range(groups * _JOBS_AT_ONCE)]
+    warm_ids = [f"warm-{number:06d}" for number in range(_JOBS_AT_ONCE)]
     topics = session.topics()
     task = start_task(topics, topics.destination)
+    submitted = [*warm_ids, *job_ids]
     with servers.database(topics.tracking) as database_url:
         with Client(database_url) as client:
-            client.submit([NewJob(partition_id=PARTITION_ID, id=job_id, task=task) for job_id in job_ids])
+            client.submit([NewJob(partition_id=PARTITION_ID, id=job_id, task=task) for job_id in submitted])
         driver = _Driver(database_url, topics)
         try:
+            for completions in _batches(warm_ids, _WARM_UP_SIBLINGS, options.batch_size):
+                driver.apply(completions)  # statements are prepared, code is loaded
+            driver.forget()
             wal_before, cpu_before = servers.wal_bytes(), _cpu(session)
             for completions in _batches(job_ids, siblings, options.batch_size):
                 driver.apply(completions)
@@ -204,6 +210,11 @@ class _Driver:
         self.seconds.append(time.perf_counter() - began)
         self.completions.append(count)
         self._published[_TOPIC, 0] = self._next_offset
+
+    def forget(self) -> None:
+        """Forget what was measured so far."""
+        self.seconds.clear()
+        self.completions.clear()
 
     def close(self) -> None:
         self._store.close()

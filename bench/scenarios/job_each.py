@@ -17,4 +17,5 @@ SCENARIO = Throughput(
         Variant("first task", FirstTasks, reach_rate=25_000),
     ],
     share=0.1,
+    quick=False,
 )

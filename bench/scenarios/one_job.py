@@ -12,5 +12,4 @@ SCENARIO = Throughput(
         Variant("in order", partial(TasksInTurn, jobs=1), reach=0.7),
         Variant("shuffled", partial(TasksInTurn, jobs=1, shuffled=True), reach=0.7),
     ],
-    quick_variants=2,
 )

@@ -18,28 +18,34 @@ import time
 import msgspec
 import psycopg
 from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
 from tracker import failpoints
 from tracker.agreement import REMEDY, Known, ledger_disagreement
 from tracker.errors import DatabaseUnavailable
+from tracker.kafka.dead_letters import DeadLetters, refusal
 from tracker.kafka.destinations import Destinations
-from tracker.kafka.errors import BatchGivenUp, OffsetsRefused, SlotShared
+from tracker.kafka.errors import BatchGivenUp, MessagesRefused, OffsetsRefused, SlotShared
 from tracker.kafka.ledger import Ledger
 from tracker.kafka.producer import BatchProducer, OutgoingMessage
+from tracker.kafka.topics import max_message_bytes
 from tracker.lifeline import ChildStatus, ExitStatus, Lifeline
-from tracker.logs import get_logger
+from tracker.logs import get_logger, kafka_logger
+from tracker.messages.refusal import Refused
 from tracker.messages.release import StatusCheck, start_message
-from tracker.metrics import DATABASE_RETRIES, HELD_DROPPED, SCHEDULED_SENDS
+from tracker.metrics import DATABASE_RETRIES, DEAD_LETTERS, HELD_DROPPED, SCHEDULED_SENDS
 from tracker.retention import Retention
 from tracker.settings import Settings
+from tracker.store.batch_store import POSTPONED_S
 from tracker.store.deployment import claim_deployment
-from tracker.store.schedule_store import ScheduleStore, Send
+from tracker.store.schedule_store import HeldSend, ScheduleStore, Send
 from tracker.waiting import Patience, Stopping
 
 _ROUND = 5_000  # messages of each kind in a Kafka transaction
 _ROUND_BYTES = 32 * 1024 * 1024
 _IDLE_S = 0.5  # how late a delay that has passed is noticed; what is submitted wakes the scheduler at once
 _STANDBY_S = 1.0  # how soon another takes over
+_REFUSED_S = 60  # a job whose task message Kafka refuses is tried again after this long
 _KEEP_LEDGER_S = (
     3600.0  # an offset that nobody commits again expires after a week (offsets.retention.minutes)
 )
@@ -78,6 +84,8 @@ class Scheduler:
         )
         self._ledger = Ledger(settings)
         self._retention = Retention(settings, self._recorder, lifeline.stopping)
+        self._refused: dict[int, Refused] = {}  # numbers of what Kafka has refused
+        self._dead_letters: DeadLetters | None = None  # not needed yet
         self._database_id = ""
         self._producer = self._new_producer()
         self._active = False
@@ -129,9 +137,12 @@ class Scheduler:
         """Be active, or stand by: one round, or a wait."""
         self._retention.check()
         if self._store.connect():
-            self._active = False
+            self._active, self._database_id = False, ""
             self._retention.forbid()
+        if not self._database_id:  # PostgreSQL may be there, and refuse to say
             self._database_id = claim_deployment(self._settings)
+            self._producer.close()
+            self._producer = self._new_producer()
         if not self._active and not self._take_over():
             self._ready = True
             self._lifeline.stopping.wait(_STANDBY_S)
@@ -149,8 +160,7 @@ class Scheduler:
         """Become active if no other is: fence a predecessor, and read the ledger."""
         if not self._holds_lock():
             return False
-        self._producer.close()
-        self._producer = self._new_producer()
+        self._producer.close()  # and not another one: it knows what it has found out about messages refused
         self._producer.start()
         self._sent = self._read_ledger()
         self._active = True
@@ -203,31 +213,37 @@ class Scheduler:
         return len(sends)
 
     def _sendable(self, sends: list[Send]) -> list[Send]:
-        """Put back the jobs whose topic may not, or cannot, be sent to; their numbers pass unused."""
+        """Put back the jobs that cannot be sent where they are to go; their numbers pass unused."""
         refused = {
-            start.task_pipe: why
-            for start in (send.start for send in sends)
-            if start is not None and (why := self._destinations.refuse(start.task_pipe)) is not None
+            send.number: why for send in sends if send.start is not None and (why := self._why_not(send))
         }
         if not refused:
             return sends
-        for why in refused.values():
-            log.warning("jobs cannot be sent, and are tried again", reason=why.detail)
-        postponed = [
-            send.start for send in sends if send.start is not None and send.start.task_pipe in refused
-        ]
-        self._store.postpone(postponed)
+        for detail in {why.detail for why in refused.values()}:
+            log.warning("jobs cannot be sent, and are tried again", reason=detail)
+        for by_kafka, delay_s in ((False, POSTPONED_S), (True, _REFUSED_S)):
+            starts = [
+                send.start
+                for send in sends
+                if send.start is not None
+                and send.number in refused
+                and (send.number in self._refused) is by_kafka
+            ]
+            self._store.postpone(starts, delay_s)
         return [
-            Send(send.number, None, delayed=False, held=None)
-            if send.start is not None and send.start.task_pipe in refused
-            else send
+            Send(send.number, None, delayed=False, held=None) if send.number in refused else send
             for send in sends
         ]
 
+    def _why_not(self, send: Send) -> Refused | None:
+        """Return why something cannot be sent to its topic, or None."""
+        return self._destinations.refuse(send.topic) or self._refused.get(send.number)
+
     def _publish(self, sends: list[Send]) -> None:
         now_ms = time.time_ns() // 1_000_000
-        messages = []
+        messages, numbers = [], []
         counts = {"first": 0, "delayed": 0, "resumed": 0}
+        dead: list[Refused] = []
         for send in sends:
             if send.start is not None:
                 value = start_message(send.start, self._check, now_ms)
@@ -236,15 +252,42 @@ class Scheduler:
                 )
                 counts["delayed" if send.delayed else "first"] += 1
             elif send.held is not None:
-                headers = _HEADERS.decode(send.held.headers) if send.held.headers else None
-                messages.append(
-                    OutgoingMessage(send.held.destination, send.held.key, send.held.value, headers)
-                )
-                counts["resumed"] += 1
-        self._commit(messages, sends[-1].number)
+                why = self._why_not(send)
+                messages.append(self._dead_letter(send.held, why) if why else _as_it_was(send.held))
+                dead += [why] if why else []
+                counts["resumed"] += not why
+            else:
+                continue
+            numbers.append(send.number)
+        try:
+            self._commit(messages, sends[-1].number)
+        except MessagesRefused as refused:
+            self._note(messages, numbers, refused)
+            raise
+        self._refused.clear()
         for kind, count in counts.items():
             if count:
                 self._recorder.add(SCHEDULED_SENDS, count, kind=kind)
+        for why in dead:
+            self._recorder.add(DEAD_LETTERS, reason=why.reason.value)
+
+    def _note(self, messages: list[OutgoingMessage], numbers: list[int], refused: MessagesRefused) -> None:
+        """Note what was refused, so that it is not sent again: the rest can be."""
+        for place, error in refused.why.items():
+            topic = messages[place].topic
+            if topic == self._settings.dead_letter_topic and self._dead_letters is not None:
+                self._dead_letters.were_refused()
+            else:
+                self._refused[numbers[place]] = refusal(topic, error)
+
+    def _dead_letter(self, held: HeldSend, why: Refused) -> OutgoingMessage:
+        if self._dead_letters is None:
+            admin = AdminClient(dict(self._settings.kafka_client_properties()), logger=kafka_logger())
+            limit = max_message_bytes(admin, self._settings.dead_letter_topic)
+            self._dead_letters = DeadLetters(self._settings, limit)
+        log.warning("a message that was held cannot be sent", reason=why.detail)
+        source = list(zip(("topic", "partition", "offset", "timestamp"), held.source, strict=True))
+        return self._dead_letters.make(held.key, held.value, _headers(held), why, source)
 
     def _commit(self, messages: list[OutgoingMessage], number: int) -> None:
         place = self._ledger.place(number, self._database_id)
@@ -282,3 +325,11 @@ class Scheduler:
             or (f"waiting for {waiting_for}" if waiting_for else "active" if self._active else "standing by"),
             hangs=self._producer.hangs(),
         )
+
+
+def _headers(held: HeldSend) -> list[tuple[str, bytes | None]] | None:
+    return _HEADERS.decode(held.headers) if held.headers else None
+
+
+def _as_it_was(held: HeldSend) -> OutgoingMessage:
+    return OutgoingMessage(held.destination, held.key, held.value, _headers(held))

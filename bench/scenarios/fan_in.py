@@ -23,6 +23,7 @@ from tracker.messages.batch import Rules, Siblings, Sorted
 from tracker.metrics import Recorder
 from tracker.store.batch_store import BatchStore
 from tracker.worker.apply import Applier
+from tracker.worker.refusals import Refusals
 
 _SIBLINGS = (1_000, 10_000, 100_000, 1_000_000)
 _JOBS_AT_ONCE = 10
@@ -194,7 +195,7 @@ class _Driver:
         self._store.connect()
         rules = Rules([topics.tracking], lambda _: None, 1_000_000, 10_000)
         self._applier = Applier(
-            settings, self._store, rules, Recorder(), self._published, self._published.get
+            settings, self._store, rules, Recorder(), self._published, Refusals(), self._published.get
         )
         self._run = Run()
         self._next_offset = 0

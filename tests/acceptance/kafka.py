@@ -14,7 +14,14 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+)
 
 from tests.model.reading import Headers, Record
 
@@ -93,6 +100,25 @@ class Kafka:
         new = [NewTopic(name, num_partitions=count, config=config) for name, count in partitions.items()]
         for created in self.admin.create_topics(new).values():
             created.result(timeout=DEADLINE_S)
+
+    def configure(self, topic: str, **config: str) -> None:
+        """Change settings of a topic, and wait until its broker has them."""
+        entries = [
+            ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+            for name, value in config.items()
+        ]
+        resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)
+        for changed in self.admin.incremental_alter_configs([resource]).values():
+            changed.result(timeout=DEADLINE_S)
+
+        def known() -> bool:
+            [answer] = self.admin.describe_configs(
+                [ConfigResource(ConfigResource.Type.TOPIC, topic)]
+            ).values()
+            found = answer.result(timeout=DEADLINE_S)
+            return all(found[name].value == value for name, value in config.items())
+
+        wait_until(known, "the topic's settings")
 
     def send(self, records: Iterable[Record], topic: str, kafka_partition: int = -1) -> None:
         """Lay records ready, in their order, by their keys unless told where; return once they are stored."""

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from tests.acceptance.kafka import wait_until
 from tests.faults.checker import check
 from tests.faults.conftest import NewRound
 from tests.faults.round import Round
@@ -106,6 +107,24 @@ def test_postgres_goes_while_a_member_starts(
     a_round.wait_for_log(member, "scheduler active" if what == "scheduler" else "Kafka partitions assigned")
     assert not member.has_logged("unexpected error"), member.tail()
     member.stop()
+
+
+def test_a_scheduler_that_starts_while_postgres_can_only_be_read(new_round: NewRound) -> None:
+    """It is connected, and has not learnt yet which database that is."""
+    a_round = new_round()
+    a_round.start("worker 0")
+    first = a_round.start("scheduler")
+    weather = Weather(a_round, seed=1)
+    with a_round.playing(MESSAGES):
+        wait_until(lambda: a_round.watcher.processed > 0, "jobs to start")
+        first.stop()
+        with contextmanager(FAULTS["read only"])(weather):
+            second = a_round.start("scheduler")
+            waits = "the scheduler waits for PostgreSQL"
+            wait_until(lambda: [line["event"] for line in second.lines()].count(waits) > 1, waits)
+    a_round.drain()
+    check(a_round)
+    a_round.stop()
 
 
 @pytest.mark.parametrize("offset_s", [3600, -3600])

@@ -120,7 +120,9 @@ BATCH = [
         "hold_messages",
         keys(8)
         | {"destinations": ["sort-in"] * N, "message_keys": [None] * N}
-        | {"message_values": [b"{}"] * N, "headers": [None] * N},
+        | {"message_values": [b"{}"] * N, "headers": [None] * N}
+        | {"source_topics": ["tracking"] * N, "source_partitions": [0] * N}
+        | {"source_offsets": list(range(N)), "source_times_ms": [0] * N},
         N,
         10 * N,
     ),

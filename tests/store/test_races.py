@@ -376,6 +376,10 @@ def hold(worker: Worker, job_id: str, count: int) -> None:
             message_keys=[None] * count,
             message_values=[str(number).encode() for number in range(count)],
             headers=[None] * count,
+            source_topics=["tracking"] * count,
+            source_partitions=[0] * count,
+            source_offsets=list(range(count)),
+            source_times_ms=[0] * count,
         )
 
 

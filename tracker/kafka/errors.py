@@ -1,5 +1,9 @@
 """What can go wrong with Kafka in a way that decides what a worker does next."""
 
+from collections.abc import Mapping
+
+from confluent_kafka import KafkaError
+
 from tracker.errors import TrackerError
 
 
@@ -13,3 +17,14 @@ class SlotShared(TrackerError):
 
 class BatchGivenUp(Exception):
     """The batch was not published, and comes again: its Kafka transaction was aborted, or never begun."""
+
+
+class MessagesRefused(BatchGivenUp):
+    """The batch was not published, since Kafka refuses some of its messages, each for what it is.
+
+    `why` says which: places among all that was to be published, records first.
+    """
+
+    def __init__(self, why: Mapping[int, KafkaError]) -> None:
+        super().__init__(f"{len(why)} messages are refused")
+        self.why = why

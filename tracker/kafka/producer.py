@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, NoReturn
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from tracker.failpoints import reach
 from tracker.kafka.batch import TopicPartition as Key
-from tracker.kafka.errors import BatchGivenUp, SlotShared
+from tracker.kafka.errors import BatchGivenUp, MessagesRefused, SlotShared
 from tracker.logs import get_logger, kafka_logger
 from tracker.metrics import KAFKA_ABORTS, KAFKA_PRODUCER_RESTARTS, KAFKA_RETRIES, Recorder
 from tracker.settings import Settings
@@ -17,7 +18,27 @@ _CALL_TIMEOUT_S = 5.0  # calls that have not ended by then go on with the next t
 # librdkafka loses sight of a call now and then, and then never returns from it: seen with 2.15 in
 # send_offsets_to_transaction, where the group's coordinator went away in the middle of it.
 _HANGS_AFTER_S = 20.0
+_SMALLEST_BATCH_BYTES = 16_384
 _FENCINGS_IN_A_ROW = 5  # then two processes take the transactional ID from each other again and again
+
+# A topic that was there may be gone, or not to be written to any more.
+_MAY_BE_A_TOPIC = (
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError._TIMED_OUT,
+    KafkaError._INCONSISTENT,  # several messages, each for a reason of its own
+)
+
+# What a topic says no to is a batch of messages, though it may be only one of them that it does not take:
+# too large a one, or one without a key where the topic is compacted.
+_REFUSALS = (
+    KafkaError.MSG_SIZE_TOO_LARGE,
+    KafkaError.RECORD_LIST_TOO_LARGE,
+    KafkaError.INVALID_RECORD,
+    KafkaError.INVALID_TIMESTAMP,
+    KafkaError.INVALID_MSG,
+    KafkaError.POLICY_VIOLATION,
+)
 
 log = get_logger()
 
@@ -59,8 +80,11 @@ def producer_properties(settings: Settings, transactional_id: str) -> dict[str, 
 class BatchProducer:
     """Publishes batches, each in one Kafka transaction with its offsets. Calls come from one thread.
 
+    After a message was refused, the batch is tried again by a producer that sends every message by itself, to
+    find out which. Where none is refused then, it was their number: from then on fewer go together.
+
     `wait` is called between tries of calls that fail for a while; it raises where they are to end.
-    `on_refused(topic, error)` is told of destinations that would not take a message.
+    `on_refused(topic, error)` is told of destinations that would not take a message, or may be gone.
     """
 
     def __init__(
@@ -77,24 +101,35 @@ class BatchProducer:
         self._wait = wait
         self._on_refused = on_refused
         self._undelivered: list[tuple[str, KafkaError]] = []
+        self._one_by_one = self._has_refused = False
+        self._refused: dict[int, KafkaError] = {}  # places
         self._fencings = 0
         self._call: tuple[str, float] | None = None  # its name, and when it began
         self._producer: Producer | None = None
 
     def start(self) -> None:
         """Connect, and end whatever transaction a predecessor with the same ID has left open."""
-        self._producer = Producer(
-            {**self._properties, "on_delivery": self._on_delivery}, logger=kafka_logger()
-        )
+        own: dict[str, Any] = {"on_delivery": self._on_delivery}
+        if self._one_by_one:
+            own["batch.num.messages"] = "1"
+        self._producer = Producer({**self._properties, **own}, logger=kafka_logger())
         if self._transactional:
             self._retry(self._producer.init_transactions, _CALL_TIMEOUT_S)
+
+    def settle(self) -> None:
+        """End a transaction that could not be aborted. Offsets are told only once it has ended or timed out.
+
+        :raises KafkaException: it cannot be done now.
+        """
+        if self._producer is None:
+            self.start()
 
     def publish(
         self,
         records: Sequence[Message],
         destinations: Sequence[str | None],
         values: Sequence[bytes | None],
-        others: Iterable[OutgoingMessage],
+        others: Sequence[OutgoingMessage],
         offsets: Sequence[TopicPartition],
         group_metadata: Any,
     ) -> None:
@@ -105,6 +140,7 @@ class BatchProducer:
 
         :raises BatchGivenUp: nothing of it is visible to readers of committed messages, and the batch is to
             be done again from the committed offsets.
+        :raises MessagesRefused: the same, and to be done without those messages.
         :raises SlotShared: another process uses the transactional ID.
         """
         try:
@@ -121,8 +157,14 @@ class BatchProducer:
             else:
                 self._flush(producer)
         except KafkaException as error:
+            if error.args[0].code() in _MAY_BE_A_TOPIC:
+                # The transaction's coordinator does not say which topic it is; or nobody says anything.
+                for topic in {*filter(None, destinations), *(other.topic for other in others)}:
+                    self._on_refused(topic, KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
             self._give_up(error.args[0])
         self._fencings = 0
+        if self._one_by_one:
+            self._send_together_again()
 
     def hangs(self) -> str:
         """Name the call that has not returned long after its time; empty: all is well. Any thread may ask."""
@@ -148,6 +190,9 @@ class BatchProducer:
         values: Sequence[bytes | None],
         others: Iterable[OutgoingMessage],
     ) -> None:
+        if self._one_by_one:
+            self._produce_one_by_one(producer, records, destinations, values, others)
+            return
         produce = producer.produce
         for record, destination, value in zip(records, destinations, values, strict=True):
             if destination is not None:
@@ -159,12 +204,59 @@ class BatchProducer:
             self._produce_later(producer, other.topic, other.value, other.key, other.headers)
         producer.poll(0)
 
+    def _produce_one_by_one(
+        self,
+        producer: Producer,
+        records: Sequence[Message],
+        destinations: Sequence[str | None],
+        values: Sequence[bytes | None],
+        others: Iterable[OutgoingMessage],
+    ) -> None:
+        """Produce, and note which are refused."""
+        sends: list[OutgoingMessage | None] = [
+            None
+            if destination is None
+            else OutgoingMessage(destination, record.key(), value, record.headers())
+            for record, destination, value in zip(records, destinations, values, strict=True)
+        ]
+        for place, send in enumerate([*sends, *others]):
+            if send is None:
+                continue
+            on_delivery = partial(self._on_each, place)
+            try:
+                self._produce_later(
+                    producer, send.topic, send.value, send.key, send.headers, on_delivery=on_delivery
+                )
+            except KafkaException as error:
+                self._on_each(place, error.args[0], None)
+                raise
+
+    def _on_each(self, place: int, error: KafkaError | None, message: Message | None) -> None:
+        if error is not None and error.code() in _REFUSALS:
+            self._refused[place] = error
+        if message is not None:
+            self._on_delivery(error, message)
+
+    def _send_together_again(self) -> None:
+        """Go on as before; but with smaller batches, if none of the messages was refused by itself."""
+        if not self._has_refused:
+            smaller = max(int(self._properties["batch.size"]) // 4, _SMALLEST_BATCH_BYTES)
+            log.warning("a topic takes no such large batches; smaller ones are sent", size_bytes=smaller)
+            self._properties["batch.size"] = str(smaller)
+        self._one_by_one, self._producer = False, None
+
     def _produce_later(
-        self, producer: Producer, topic: str, value: bytes | None, key: bytes | None, headers: Headers
+        self,
+        producer: Producer,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        headers: Headers,
+        **on_delivery: Any,
     ) -> None:
         while True:
             try:
-                producer.produce(topic, value, key, headers=headers)
+                producer.produce(topic, value, key, headers=headers, **on_delivery)
                 return
             except BufferError:  # the queue is full: let some of it go out
                 self._wait()
@@ -191,13 +283,48 @@ class BatchProducer:
             self._recorder.add(KAFKA_RETRIES)
             self._wait()
 
-    def _give_up(self, error: KafkaError) -> None:
+    def _give_up(self, error: KafkaError) -> NoReturn:
         """Abort the transaction, with a new producer where the old one cannot go on, and raise."""
-        for topic, why in self._undelivered:
-            self._on_refused(topic, why)
-        self._undelivered.clear()
         self._recorder.add(KAFKA_ABORTS)
         log.warning("batch given up, and done again", error=error.str(), code=error.name())
+        self._count_fencings(error)
+        if not self._has_aborted(error):
+            # Fatal, or with an outcome that is not known: a new producer with the same ID settles it.
+            self._recorder.add(KAFKA_PRODUCER_RESTARTS)
+            self._producer = None
+        undelivered, self._undelivered = self._undelivered, []
+        for topic, why in dict(undelivered).items():
+            self._on_refused(topic, why)
+        refused, self._refused = self._refused, {}
+        if refused:
+            self._has_refused = True
+            raise MessagesRefused(refused)
+        if not self._one_by_one and any(
+            why.code() in _REFUSALS for why in (error, *dict(undelivered).values())
+        ):
+            self._one_by_one, self._has_refused, self._producer = True, False, None
+        raise BatchGivenUp(error.str())
+
+    def _has_aborted(self, error: KafkaError) -> bool:
+        """Abort the transaction where that can be done, and tell whether it has been."""
+        producer = self._producer
+        if not self._transactional or not error.txn_requires_abort() or error.fatal() or producer is None:
+            return False
+        if error.code() in _REFUSALS:
+            # A new producer settles it at once. The same one would hear of the next refusal only when its
+            # commit times out (librdkafka 2.16).
+            producer.purge()
+            producer.flush(_CALL_TIMEOUT_S)  # what became of each message is told in here
+            return False
+        try:
+            self._retry(producer.abort_transaction, _CALL_TIMEOUT_S)
+            producer.poll(0)
+        except KafkaException as abort_error:
+            log.warning("the abort failed too", error=abort_error.args[0].str())
+            return False
+        return True
+
+    def _count_fencings(self, error: KafkaError) -> None:
         fenced = error.code() in (
             KafkaError._FENCED,
             KafkaError.INVALID_PRODUCER_EPOCH,
@@ -208,16 +335,6 @@ class BatchProducer:
             raise SlotShared(
                 "another process uses this worker's transactional ID: it is fenced again and again"
             )
-        if self._transactional and error.txn_requires_abort() and not error.fatal():
-            try:
-                self._retry(self._started().abort_transaction, _CALL_TIMEOUT_S)
-                raise BatchGivenUp(error.str())
-            except KafkaException as abort_error:
-                log.warning("the abort failed too", error=abort_error.args[0].str())
-        # Fatal, or with an outcome that is not known: a new producer with the same ID settles it.
-        self._recorder.add(KAFKA_PRODUCER_RESTARTS)
-        self._producer = None
-        raise BatchGivenUp(error.str())
 
     def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
         if error is not None and error.code() not in (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT):

@@ -57,6 +57,10 @@ class HeldMessage(NamedTuple):
     key: bytes | None
     value: bytes
     headers: bytes | None  # msgpack
+    source_topic: str
+    source_partition: int
+    source_offset: int
+    source_time_ms: int
 
 
 class CompletedJob(NamedTuple):
@@ -306,7 +310,8 @@ class BatchStore:
         if messages:
             rows = [(*_key(held.job), *held[1:]) for held in messages]
             names = ("tenant_keys", "job_keys", "destinations", "message_keys", "message_values", "headers")
-            self._execute("hold_messages", **_columns(rows, *names))
+            sources = ("source_topics", "source_partitions", "source_offsets", "source_times_ms")
+            self._execute("hold_messages", **_columns(rows, *names, *sources))
 
     # Release and propagation
 

@@ -26,6 +26,7 @@ class HeldSend:
     key: bytes | None
     value: bytes
     headers: bytes | None  # msgpack
+    source: tuple[str, int, int, int]  # where it was read: topic, Kafka partition, offset, timestamp in ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,13 @@ class Send:
     start: Start | None
     delayed: bool
     held: HeldSend | None
+
+    @property
+    def topic(self) -> str:
+        """Where it is to be sent; empty where that is nowhere."""
+        if self.start is not None:
+            return self.start.task_pipe
+        return self.held.destination if self.held is not None else ""
 
 
 class ScheduleStore:
@@ -103,14 +111,14 @@ class ScheduleStore:
         rows = self._execute("read_sends", ledger=ledger, limit=limit, limit_bytes=limit_bytes).fetchall()
         return [_send(row) for row in rows]
 
-    def postpone(self, starts: list[Start]) -> None:
-        """Put jobs back that cannot be sent now; they are tried again after `POSTPONED_S`."""
+    def postpone(self, starts: list[Start], delay_s: int = POSTPONED_S) -> None:
+        """Put jobs back that cannot be sent now; they are tried again after a while."""
         if starts:
             self._execute(
                 "postpone_starts",
                 tenant_keys=[start.tenant_key for start in starts],
                 job_keys=[start.job_key for start in starts],
-                delay_s=POSTPONED_S,
+                delay_s=delay_s,
             )
 
     @property
@@ -126,7 +134,7 @@ class ScheduleStore:
 def _send(row: tuple[Any, ...]) -> Send:
     number, tenant_key, job_key, partition_id, job_id = row[:5]
     classifier, api_version, data, pipe, target, correlation_id, task_id, delayed = row[5:13]
-    destination, key, value, headers = row[13:]
+    destination, key, value, headers, *source = row[13:]
     start = held = None
     if pipe is not None and job_id is not None:
         job = JobName(partition_id, job_id)
@@ -134,5 +142,5 @@ def _send(row: tuple[Any, ...]) -> Send:
             tenant_key, job_key, job, classifier, api_version, data, pipe, target, correlation_id, task_id
         )
     elif destination is not None:
-        held = HeldSend(destination, key, value, headers)
+        held = HeldSend(destination, key, value, headers, tuple(source))
     return Send(number, start, bool(delayed), held)

@@ -24,6 +24,7 @@ from tracker.messages.task_message import decode_message
 from tracker.metrics import STAGE_DURATION, Recorder
 from tracker.settings import Settings
 from tracker.store.batch_store import BatchStore, CompletedJob, HeldMessage, Progress
+from tracker.worker.refusals import Refusals
 
 log = get_logger()
 
@@ -61,6 +62,7 @@ class Applier:
     """Applies batches, one at a time.
 
     `published` has the offsets that are known to be committed to Kafka; another thread moves them on.
+    What is in `refusals` is not sent again.
     `committed_now(key)` asks Kafka for the group's offset.
     """
 
@@ -71,6 +73,7 @@ class Applier:
         rules: Rules,
         recorder: Recorder,
         published: Mapping[TopicPartition, int],
+        refusals: Refusals,
         committed_now: Callable[[TopicPartition], int | None],
     ) -> None:
         self._settings = settings
@@ -78,6 +81,7 @@ class Applier:
         self._rules = rules
         self._recorder = recorder
         self._published = published
+        self._refusals = refusals
         self._committed_now = committed_now
         self.database_id = ""
 
@@ -201,7 +205,7 @@ class Applier:
             key, offset = coordinates(record)
             (old if offset < progress[key].next_offset else new).append(record)
         old_sorted = self._sort(old)
-        _refuse_again(old, old_sorted, progress)
+        _refuse_again(old, old_sorted, progress, self._refusals)
         return _Part(old, old_sorted), _Part(new, self._sort(new))
 
     def _sort(self, records: list[Message]) -> Sorted:
@@ -230,16 +234,22 @@ class Applier:
     def _starts(self, batch: Batch) -> list[Start]:
         """Return the jobs that start with the batch; one whose topic is refused is left to the scheduler."""
         starts = self._store.read_outbox(batch.ranges)
-        refused = {
-            topic: self._rules.refuse_destination(topic) for topic in {start.task_pipe for start in starts}
+        topics = {
+            topic: self._rules.refuse_destination(topic) for topic in {each.task_pipe for each in starts}
         }
-        postponed = [start for start in starts if refused[start.task_pipe]]
-        if not postponed:
+        refused = {
+            (start.tenant_key, start.job_key): why
+            for start in starts
+            if (
+                why := topics[start.task_pipe] or self._refusals.starts.get((start.tenant_key, start.job_key))
+            )
+        }
+        if not refused:
             return starts
-        for why in filter(None, refused.values()):
-            log.warning("released jobs cannot be sent, and are tried again", reason=why.detail)
-        self._store.postpone(postponed)
-        return [start for start in starts if not refused[start.task_pipe]]
+        for detail in {why.detail for why in refused.values()}:
+            log.warning("released jobs cannot be sent, and are tried again", reason=detail)
+        self._store.postpone([each for each in starts if (each.tenant_key, each.job_key) in refused])
+        return [each for each in starts if (each.tenant_key, each.job_key) not in refused]
 
     def _look_up(self, old: Sorted, new: Sorted) -> dict[JobName, JobState]:
         names = list({**old.jobs, **new.jobs})
@@ -301,15 +311,21 @@ def _reject(part: _Part, rejected: Refused) -> None:
 
 
 def _refuse_again(
-    records: list[Message], batch_sorted: Sorted, progress: Mapping[TopicPartition, Progress]
+    records: list[Message],
+    batch_sorted: Sorted,
+    progress: Mapping[TopicPartition, Progress],
+    refusals: Refusals,
 ) -> None:
-    """What became a dead letter for a reason outside itself becomes one again."""
+    """What became a dead letter for a reason outside itself is one again, and what Kafka refused is."""
     refused = dict(batch_sorted.refused)
     for place, record in enumerate(records):
         key, offset = coordinates(record)
+        why = refusals.records.get((key, offset))
         if offset in progress[key].refused:
             reason, detail = progress[key].refused[offset]
-            refused[place] = Refused(Reason(reason), detail)
+            why = Refused(Reason(reason), detail)
+        if why is not None:
+            refused[place] = why
             batch_sorted.destinations[place] = None
     batch_sorted.refused = sorted(refused.items())
 
@@ -351,6 +367,7 @@ def _held(part: _Part, decided: Decisions) -> list[HeldMessage]:
     for job, destination, place in decided.held:
         record = part.records[place]
         headers = record.headers()
+        (topic, kafka_partition), offset = coordinates(record)
         held.append(
             HeldMessage(
                 job,
@@ -358,6 +375,10 @@ def _held(part: _Part, decided: Decisions) -> list[HeldMessage]:
                 record.key(),
                 part.sorted.values[place] or b"",
                 msgspec.msgpack.encode(headers) if headers else None,
+                topic,
+                kafka_partition,
+                offset,
+                record.timestamp()[1],
             )
         )
     return held

@@ -1,30 +1,37 @@
 """Publishes an applied batch: forwards, starts, dead letters, and the offsets, in one transaction."""
 
 import time
-from typing import Any
 
 from confluent_kafka import Message
 
 from tracker.kafka.batch import coordinates
+from tracker.kafka.dead_letters import DeadLetters, refusal
+from tracker.kafka.errors import MessagesRefused
 from tracker.kafka.producer import BatchProducer, OutgoingMessage, next_offsets
-from tracker.messages.refusal import Refused, dead_letter_headers, truncated_header
+from tracker.logs import get_logger
+from tracker.messages.refusal import Refused
 from tracker.messages.release import StatusCheck, start_message
 from tracker.settings import Settings
 from tracker.worker.apply import Applied
+from tracker.worker.refusals import Refusals
 
-_ENVELOPE_BYTES = 1_024  # what a record's framing takes beyond key, value and headers, generously
+log = get_logger()
 
 
 class Publisher:
-    """Publishes batches, one at a time."""
+    """Publishes batches, one at a time. What Kafka refuses of them is added to `refusals`."""
 
     def __init__(
-        self, settings: Settings, producer: BatchProducer, dead_letter_limit_bytes: int, database_id: str
+        self,
+        settings: Settings,
+        producer: BatchProducer,
+        dead_letters: DeadLetters,
+        database_id: str,
+        refusals: Refusals,
     ) -> None:
         self._producer = producer
-        self._group_id = settings.group_id
-        self._dead_letter_topic = settings.dead_letter_topic
-        self._dead_letter_limit_bytes = dead_letter_limit_bytes
+        self._dead_letters = dead_letters
+        self._refusals = refusals
         self._database_id = database_id
         self._check = StatusCheck(
             settings.service_url, settings.status_check_interval_seconds * 1000, settings.topics[0]
@@ -46,9 +53,29 @@ class Publisher:
         others += [self._dead_letter(record, why) for record, why in applied.refused]
         batch = applied.batch
         offsets = next_offsets(batch.ranges, self._database_id)
-        self._producer.publish(
-            applied.records, applied.destinations, applied.values, others, offsets, batch.group_metadata
-        )
+        try:
+            self._producer.publish(
+                applied.records, applied.destinations, applied.values, others, offsets, batch.group_metadata
+            )
+        except MessagesRefused as refused:
+            self._note(applied, others, refused)
+            raise
+        self._refusals.forget(applied.refused)
+
+    def _note(self, applied: Applied, others: list[OutgoingMessage], refused: MessagesRefused) -> None:
+        """Note what was refused: records become dead letters, and starts are left to the scheduler."""
+        records, starts = applied.records, applied.starts
+        for place, error in refused.why.items():
+            other = place - len(records)
+            topic = applied.destinations[place] if other < 0 else others[other].topic
+            why = refusal(topic or "", error)
+            log.warning("Kafka refuses a message", reason=why.detail)
+            if other < 0:
+                self._refusals.records[coordinates(records[place])] = why
+            elif other < len(starts):
+                self._refusals.starts[starts[other].tenant_key, starts[other].job_key] = why
+            else:
+                self._dead_letters.were_refused()
 
     def _dead_letter(self, record: Message, why: Refused) -> OutgoingMessage:
         (topic, kafka_partition), offset = coordinates(record)
@@ -58,14 +85,5 @@ class Publisher:
             ("partition", kafka_partition),
             ("offset", offset),
             ("timestamp", timestamp_ms),
-            ("group", self._group_id),
         ]
-        key, value = record.key(), record.value()
-        headers: Any = record.headers()
-        headers = dead_letter_headers(headers, why, source)
-        taken = len(key or b"") + sum(len(name) + len(text or b"") + 10 for name, text in headers)
-        room = max(0, self._dead_letter_limit_bytes - taken - _ENVELOPE_BYTES)
-        if value is not None and len(value) > room:
-            headers.append(truncated_header(len(value)))
-            value = value[:room]
-        return OutgoingMessage(self._dead_letter_topic, key, value, headers)
+        return self._dead_letters.make(record.key(), record.value(), record.headers(), why, source)

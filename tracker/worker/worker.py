@@ -18,6 +18,7 @@ from tracker.errors import DatabaseUnavailable, TrackerError
 from tracker.failpoints import reach
 from tracker.kafka.batch import Batch, Run, TopicPartition
 from tracker.kafka.consumer import BatchConsumer, committed_now
+from tracker.kafka.dead_letters import DeadLetters
 from tracker.kafka.destinations import Destinations
 from tracker.kafka.errors import BatchGivenUp, OffsetsRefused, SlotShared
 from tracker.kafka.producer import BatchProducer
@@ -35,6 +36,7 @@ from tracker.worker.account import account_for
 from tracker.worker.apply import Applied, Applier
 from tracker.worker.in_flight import InFlight
 from tracker.worker.publish import Publisher
+from tracker.worker.refusals import Refusals
 
 _POLL_S = 0.1
 _FIRST_RETRY_S = 0.05
@@ -74,8 +76,15 @@ class Worker:
             settings.topics, self._destinations.refuse, settings.max_message_bytes, settings.max_failure_chars
         )
         self._store = BatchStore(settings.database_conninfo())
+        self._refusals = Refusals()
         self._applier = Applier(
-            settings, self._store, self._rules, recorder, self._published, partial(committed_now, settings)
+            settings,
+            self._store,
+            self._rules,
+            recorder,
+            self._published,
+            self._refusals,
+            partial(committed_now, settings),
         )
         transactional_id = f"{settings.group_id}-{settings.instance}-{slot}"
         self._producer = BatchProducer(
@@ -118,7 +127,10 @@ class Worker:
         self._wait_for_topics()
         self._topic_watch = TopicWatch(self._admin, self._settings.topics)
         limit = max_message_bytes(self._admin, self._settings.dead_letter_topic)
-        self._publisher = Publisher(self._settings, self._producer, limit, self._applier.database_id)
+        dead_letters = DeadLetters(self._settings, limit)
+        self._publisher = Publisher(
+            self._settings, self._producer, dead_letters, self._applier.database_id, self._refusals
+        )
         self._consumer.subscribe()
         for name, work in (("apply", self._apply_batches), ("publish", self._publish_batches)):
             thread = threading.Thread(target=self._guarded, args=[work], name=name, daemon=True)
@@ -378,6 +390,8 @@ class Worker:
                 run.given_up = True
             finally:
                 self._in_flight.end()
+            if run.given_up:
+                self._reach_kafka(self._producer.settle)
 
     @property
     def _at_least_once(self) -> bool:

@@ -112,6 +112,10 @@ CREATE TABLE held_message (
     message_key   bytea,
     message_value bytea NOT NULL,
     headers       bytea,    -- msgpack [[name, value], ...]; null: none. Not text: a name may hold NUL
+    source_topic  text,     -- where it was read: for its dead letter, if the destination does not take it in the end
+    source_partition integer,
+    source_offset bigint,
+    source_time_ms bigint,
     PRIMARY KEY (tenant_key, job_key, held_number)
 );
 

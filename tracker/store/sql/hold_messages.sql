@@ -1,9 +1,14 @@
 -- Keep the messages of paused jobs, in the order in which they came. The jobs are locked, so a resume
 -- finds all of them or comes before.
-INSERT INTO held_message (tenant_key, job_key, destination, message_key, message_value, headers)
-SELECT held.tenant_key, held.job_key, held.destination, held.message_key, held.message_value, held.headers
+INSERT INTO held_message (tenant_key, job_key, destination, message_key, message_value, headers,
+                          source_topic, source_partition, source_offset, source_time_ms)
+SELECT held.tenant_key, held.job_key, held.destination, held.message_key, held.message_value, held.headers,
+       held.source_topic, held.source_partition, held.source_offset, held.source_time_ms
 FROM unnest(
     %(tenant_keys)b::integer[], %(job_keys)b::bigint[], %(destinations)b::text[], %(message_keys)b::bytea[],
-    %(message_values)b::bytea[], %(headers)b::bytea[]
-) WITH ORDINALITY AS held (tenant_key, job_key, destination, message_key, message_value, headers, place)
+    %(message_values)b::bytea[], %(headers)b::bytea[],
+    %(source_topics)b::text[], %(source_partitions)b::integer[], %(source_offsets)b::bigint[],
+    %(source_times_ms)b::bigint[]
+) WITH ORDINALITY AS held (tenant_key, job_key, destination, message_key, message_value, headers,
+                           source_topic, source_partition, source_offset, source_time_ms, place)
 ORDER BY held.place

@@ -14,6 +14,8 @@ payload AS (
            pending_task.task_pipe, pending_task.target_pipe, pending_task.correlation_id, next_send.task_id,
            pending_task.delay_s > 0 AS delayed,
            held_message.destination, held_message.message_key, held_message.message_value, held_message.headers,
+           held_message.source_topic, held_message.source_partition, held_message.source_offset,
+           held_message.source_time_ms,
            sum(coalesce(octet_length(pending_task.task_data), 0)
                + coalesce(octet_length(held_message.message_value), 0))
                OVER (ORDER BY next_send.send_number)
@@ -31,7 +33,8 @@ payload AS (
 )
 SELECT send_number, tenant_key, job_key, partition_id, job_id, task_classifier, task_api_version, task_data,
        task_pipe, target_pipe, correlation_id, task_id, delayed,
-       destination, message_key, message_value, headers
+       destination, message_key, message_value, headers,
+       source_topic, source_partition, source_offset, source_time_ms
 FROM payload
 WHERE bytes_before < %(limit_bytes)b::bigint
 ORDER BY send_number

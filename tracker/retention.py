@@ -196,7 +196,10 @@ class Retention:
                 self._rest(_PUBLISHED_AGAIN_S)
 
     def _remove(self, jobs: list[JobKey]) -> None:
-        removed = self._work(partial(self._store.remove, jobs))
+        try:
+            removed = self._work(partial(self._store.remove, jobs))
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+            return  # somebody works on what belongs to one of them: the next sweep finds them again
         for each in removed:
             self._removed[each.status] += each.count
             self._recorder.add(JOBS_REMOVED, each.count, status=each.status.name.lower())

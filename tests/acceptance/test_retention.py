@@ -1,5 +1,6 @@
 """Jobs that ended long ago are removed, by the active scheduler, and nothing is lost by it."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.model.messages import report
 from tracker.errors import JobNotFound
 from tracker.failpoints import VARIABLE
 from tracker.metrics import DROPS, JOBS_REMOVED, REPORTS_IGNORED
+from tracker.store.connect import connect
 from tracker.store.schedule_store import ScheduleStore
 
 HOUR = {"TRACKER_RETENTION_S": "3600", "TRACKER_RETENTION_FAILED_S": "3600"}
@@ -163,6 +165,21 @@ def test_a_job_stays_until_its_messages_are_known_to_be_published(
     retaining.wait_until_processed()
     assert len(retaining.results()) == 1
     wait_until_there(retaining)
+
+
+def test_one_that_is_locked_holds_up_no_other(retaining: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracker.retention, "_STEP", 1)
+    for job_id in ("locked", "free"):
+        retaining.submit(job_id)
+    retaining.database.execute("UPDATE job SET status = 5")
+    make_old(retaining, "locked", "free")
+    with closing(connect(retaining.database_url)) as session:
+        session.execute("SELECT FROM pending_task JOIN job USING (tenant_key, job_key)"
+                        " WHERE job_id = 'locked' FOR UPDATE OF pending_task")  # fmt: skip
+        with retaining.running(workers=0):
+            wait_until_there(retaining, "locked")
+            session.rollback()
+            wait_until_there(retaining)
 
 
 def test_of_two_schedulers_the_active_one_removes(retaining: Deployment) -> None:

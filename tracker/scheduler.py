@@ -304,7 +304,7 @@ class Scheduler:
             f"{self._ledger.group_id}-{self._database_id}",
             self._recorder,
             lambda: self._patience.pause(0.05, "Kafka"),
-            lambda topic, _error: self._destinations.forget(topic),
+            self._destinations.failed,
         )
 
     def _back_off(self, seconds: float, waiting_for: str) -> float:

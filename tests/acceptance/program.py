@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -61,6 +62,12 @@ class Program:
             seen = self._changed.wait_for(lambda: len(found()) >= times, DEADLINE_S)
         assert seen, f"no {wanted} in:\n{self.text()}"
         return found()[times - 1]
+
+    def wait_for_text(self, pattern: str) -> None:
+        """Wait until a line of the log matches."""
+        with self._changed:
+            seen = self._changed.wait_for(lambda: re.search(pattern, self.text()), DEADLINE_S)
+        assert seen, f"no {pattern} in:\n{self.text()}"
 
     def children(self) -> dict[str, int]:
         """Return the process IDs of the children that were started and have not ended, by name."""

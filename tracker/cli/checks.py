@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
@@ -12,8 +13,8 @@ from psycopg import Connection
 
 from tracker.errors import TrackerError
 from tracker.settings import Settings
-from tracker.store import migrate
-from tracker.store.connect import connect, database_errors
+from tracker.store import grants, migrate
+from tracker.store.connect import connect
 
 # A login or a name look-up that fails does so within a second; what takes longer is not there.
 _TIMEOUT_S = 10.0
@@ -27,7 +28,7 @@ _silent.propagate = False
 class Finding(NamedTuple):
     """What was found."""
 
-    subject: str  # kafka, topics, postgresql or schema
+    subject: str  # kafka, topics, postgresql, schema or rights
     good: bool
     text: str
 
@@ -85,18 +86,26 @@ def check_database(settings: Settings) -> Iterator[Finding]:
             server = info.parameter_status("server_version") or str(info.server_version)
             place = f"database {info.dbname} on {info.host or 'this machine'} as {info.user}"
             yield _good("postgresql", f"PostgreSQL answers: version {server}, {place}.")
-            yield _check_schema(connection)
+            yield from _check_schema(connection)
     except TrackerError as error:
         yield _bad("postgresql", _sentence(str(error)))
 
 
-def _check_schema(connection: Connection[Any]) -> Finding:
-    try:
-        with database_errors():
-            migrate.check_schema(connection)
-    except TrackerError as error:
-        return _bad("schema", _sentence(str(error)))
-    return _good("schema", "The schema is this program's.")
+def _check_schema(connection: Connection[Any]) -> Iterator[Finding]:
+    for subject, check, good in (
+        ("schema", migrate.check_schema, "The schema is this program's."),
+        (
+            "rights",
+            partial(grants.require, rights=grants.RUN),
+            "The role has all rights that it takes to run.",
+        ),
+    ):
+        try:
+            check(connection)
+        except TrackerError as error:
+            yield _bad(subject, _sentence(str(error)))
+            return
+        yield _good(subject, good)
 
 
 def _reason(error: KafkaError) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tracker.cli.database import database_url
-from tracker.cli.output import Json, counted, print_json, print_rows, time_text
+from tracker.cli.output import Json, counted, in_one_line, print_json, print_rows, time_text
 
 if TYPE_CHECKING:
     from tracker.store.migrate import MigrationState
@@ -16,21 +16,48 @@ def migrate(
     status: Annotated[
         bool, typer.Option("--status", help="Only show which migrations the database has had.")
     ] = False,
+    grant_run: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ROLE", help="A role that runs the tracker, or submits or changes jobs."),
+    ] = None,
+    grant_read: Annotated[
+        list[str] | None, typer.Option(metavar="ROLE", help="A role that only looks at jobs.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Create or upgrade the database's schema. Safe to run twice, and from two places at once."""
+    """Create or upgrade the database's schema. Safe to run twice, and from two places at once.
+
+    Roles are given exactly the rights that they need. New versions may need more, so name the roles at each
+    upgrade.
+    """
+    from tracker.store import grants
     from tracker.store import migrate as store
+
+    roles = [(role, grants.RUN) for role in grant_run or ()]
+    roles += [(role, grants.READ) for role in grant_read or ()]
+    if status and roles:
+        raise typer.BadParameter(
+            "--status changes nothing, so it goes with neither --grant-run nor --grant-read"
+        )
+    if len({role for role, _ in roles}) < len(roles):
+        raise typer.BadParameter("a role is granted one kind of rights, so it can be named only once")
 
     if status:
         _print_status(store.status(database_url()), json=json)
         return
     applied = store.migrate(database_url())
+    if roles:
+        grants.grant(database_url(), roles)
     if json:
         print_json({"migration": title} for title in applied)
-    elif applied:
+        print_json({"role": role, "granted": rights.option[len("--grant-") :]} for role, rights in roles)
+        return
+    if applied:
         print(f"Applied {counted(len(applied), 'migration')}: {', '.join(applied)}.")
     else:
         print("The schema is up to date.")
+    for role, rights in roles:
+        print(f"Granted to {in_one_line(role)}: {rights.about}.")
 
 
 def _print_status(states: "Iterable[MigrationState]", *, json: bool) -> None:

@@ -5,17 +5,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AclOperation, AdminClient
 
+from tracker.kafka.topics import Access, access
 from tracker.logs import kafka_logger
 from tracker.messages.refusal import Reason, Refused
 
 _LEGAL = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 _KNOWN_FOR_S = 60.0  # a topic that was there is asked about again after this long
-_UNKNOWN_FOR_S = 2.0  # one that was not may be made at any time
+_UNKNOWN_FOR_S = 2.0  # one that was not, or not ours to write to, may be so at any time
 _ASK_TIMEOUT_S = 5.0
-_NOT_THERE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError.TOPIC_EXCEPTION)
-_ABSENT = KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)
 
 
 class Destinations:
@@ -44,16 +43,23 @@ class Destinations:
         valid_until, answer = self._answers.get(topic, (0.0, None))
         if now < valid_until:
             return answer
-        answer = self._not_allowed(topic) or self._not_there(topic)
-        keep_s = _UNKNOWN_FOR_S if answer and answer.reason is Reason.DESTINATION_UNKNOWN else _KNOWN_FOR_S
+        keep_s = _KNOWN_FOR_S
+        answer = self._not_allowed(topic)
+        if answer is None:
+            answer = self._not_there(topic)
+            keep_s = _UNKNOWN_FOR_S if answer else _KNOWN_FOR_S
         if len(self._answers) > 100_000:
             self._answers.clear()  # someone makes names up: memory stays bounded
         self._answers[topic] = (now + keep_s, answer)
         return answer
 
-    def forget(self, topic: str) -> None:
-        """Ask about `topic` anew: sending to it has failed."""
-        self._answers.pop(topic, None)
+    def failed(self, topic: str, error: KafkaError) -> None:
+        """Take notice that `topic` did not take a message: so refuse it, or ask about it anew."""
+        if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            # Not every broker says beforehand what one may do.
+            self._answers[topic] = (time.monotonic() + _KNOWN_FOR_S, _no_right(topic))
+        else:
+            self._answers.pop(topic, None)
 
     def _not_allowed(self, topic: str) -> Refused | None:
         why = None
@@ -72,17 +78,16 @@ class Destinations:
     def _not_there(self, topic: str) -> Refused | None:
         while True:
             try:
-                found = self._admin.list_topics(topic, timeout=_ASK_TIMEOUT_S).topics.get(topic)
+                found = access(self._admin, {topic: AclOperation.WRITE}, _ASK_TIMEOUT_S)[topic]
             except KafkaException as unanswered:
                 self._retry_wait(unanswered)
                 continue
-            error: KafkaError | None = found.error if found is not None else _ABSENT
-            if error is None:
-                return None
-            if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-                return Refused(
-                    Reason.DESTINATION_NOT_ALLOWED, f"the tracker may not write to the destination {topic!r}"
-                )
-            if error.code() in _NOT_THERE:
+            if found is Access.NO_RIGHT:
+                return _no_right(topic)
+            if found is Access.NO_TOPIC:
                 return Refused(Reason.DESTINATION_UNKNOWN, f"the destination {topic!r} does not exist")
-            self._retry_wait(KafkaException(error))
+            return None
+
+
+def _no_right(topic: str) -> Refused:
+    return Refused(Reason.DESTINATION_NOT_ALLOWED, f"the tracker may not write to the destination {topic!r}")

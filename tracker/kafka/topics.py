@@ -1,12 +1,13 @@
 """What the broker says of topics."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from enum import Enum
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka.admin import AclOperation, AdminClient, ConfigResource, ResourceType, TopicDescription
 
 from tracker.agreement import REMEDY
 from tracker.kafka.errors import OffsetsRefused
@@ -14,20 +15,45 @@ from tracker.kafka.errors import OffsetsRefused
 _DEFAULT_MAX_MESSAGE_BYTES = 1_048_588  # the broker's default
 _TIMEOUT_S = 10.0
 _WATCH_S = 3.0
+_NOT_THERE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError.TOPIC_EXCEPTION)
 _SAYS_NO = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART)
 
 
-def missing_topics(admin: AdminClient, topics: Sequence[str]) -> list[str]:
-    """Return those of `topics` that do not exist, or may not be seen.
+class Access(Enum):
+    """Whether a topic can be used for what it is wanted for."""
+
+    GIVEN = "given"
+    NO_TOPIC = "no topic"
+    NO_RIGHT = "no right"
+
+
+def access(
+    admin: AdminClient, wanted: Mapping[str, AclOperation], timeout_s: float = _TIMEOUT_S
+) -> dict[str, Access]:
+    """Ask the broker whether topics are there, and whether this client may do what is wanted with each.
+
+    It never makes one. The look for a topic's metadata does, where brokers make topics by themselves.
 
     :raises KafkaException: no broker has answered.
     """
-    return [
-        topic
-        for topic in topics
-        if (found := admin.list_topics(topic, timeout=_TIMEOUT_S).topics.get(topic)) is None
-        or found.error is not None
-    ]
+    answers = admin.describe_topics(
+        TopicCollection(list(wanted)), include_authorized_operations=True, request_timeout=timeout_s
+    )
+    return {topic: _access(answer, wanted[topic]) for topic, answer in answers.items()}
+
+
+def _access(answer: Future[TopicDescription], operation: AclOperation) -> Access:
+    try:
+        allowed: Sequence[Enum] | None = answer.result().authorized_operations
+    except KafkaException as error:
+        code = error.args[0].code()
+        if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            return Access.NO_RIGHT
+        if code in _NOT_THERE:
+            return Access.NO_TOPIC
+        raise
+    # Older brokers do not say what one may do; then it shows when it is done.
+    return Access.GIVEN if allowed is None or operation in allowed else Access.NO_RIGHT
 
 
 def topic_ids(admin: AdminClient, topics: Sequence[str]) -> dict[str, str]:

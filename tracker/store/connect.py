@@ -137,13 +137,19 @@ def explain(error: psycopg.Error) -> TrackerError | None:
             f"the database's schema is not this program's ({reason}): run 'tracker migrate'"
         )
     if isinstance(error, errors.InsufficientPrivilege):
-        return TrackerError(f"PostgreSQL does not allow it: {reason}")
+        return TrackerError(f"PostgreSQL does not allow it: {reason}{_way_out(reason)}")
     if isinstance(error, errors.LockNotAvailable | errors.QueryCanceled):
         return DatabaseUnavailable(f"PostgreSQL did not answer in time: {reason}")
     # A lost or refused connection, no connections left, shutting down, disk full, read-only.
     if isinstance(error, psycopg.OperationalError | errors.ReadOnlySqlTransaction | psycopg.InterfaceError):
         return DatabaseUnavailable(f"PostgreSQL is not available: {reason}")
     return None
+
+
+def _way_out(reason: str) -> str:
+    """Say how a role gets the rights on the schema that it lacks; creating the schema takes another kind."""
+    lacks_grant = reason.startswith("permission denied for ") and "database" not in reason
+    return "; 'tracker migrate --grant-run ROLE' (or --grant-read) gives a role what it needs" * lacks_grant
 
 
 def _options(settings: Mapping[str, str]) -> str:

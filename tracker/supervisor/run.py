@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
+
+import psycopg
 
 from tracker import logs
 from tracker.settings import Settings
+from tracker.store import grants
 from tracker.store.migrate import check_schema
 from tracker.supervisor.children import ChildSpec
 from tracker.supervisor.slots import SlotKeeper
@@ -53,5 +57,10 @@ def slot_keeper(settings: Settings) -> Callable[[Callable[[], None]], SlotKeeper
         group_id=settings.group_id,
         instance=settings.instance,
         count=settings.workers,
-        check=check_schema,
+        check=_check,
     )
+
+
+def _check(connection: psycopg.Connection[Any]) -> None:
+    check_schema(connection)
+    grants.require(connection, grants.RUN)

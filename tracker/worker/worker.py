@@ -11,7 +11,7 @@ from functools import partial
 
 import psycopg
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AclOperation, AdminClient
 
 from tracker.agreement import REMEDY
 from tracker.errors import DatabaseUnavailable, TrackerError
@@ -22,7 +22,7 @@ from tracker.kafka.dead_letters import DeadLetters
 from tracker.kafka.destinations import Destinations
 from tracker.kafka.errors import BatchGivenUp, OffsetsRefused, SlotShared
 from tracker.kafka.producer import BatchProducer
-from tracker.kafka.topics import TopicWatch, max_message_bytes, missing_topics, topic_ids
+from tracker.kafka.topics import Access, TopicWatch, access, max_message_bytes, topic_ids
 from tracker.lifeline import ChildStatus, ExitStatus, Lifeline
 from tracker.logs import get_logger, kafka_logger
 from tracker.messages.batch import Rules, Sorted, sort_batch
@@ -42,6 +42,8 @@ _POLL_S = 0.1
 _FIRST_RETRY_S = 0.05
 _LONGEST_RETRY_S = 5.0
 _HANGS_AFTER_S = 120.0  # of the main thread: its longest wait, in a rebalance, is for batches, twice 10 s
+_FREE_RETRIES = 3
+_LONGEST_REST_S = 2.0
 _REJECTIONS = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded)
 
 log = get_logger()
@@ -141,19 +143,32 @@ class Worker:
         self._applier.database_id = claim_deployment(self._settings)
 
     def _wait_for_topics(self) -> None:
-        topics = [*self._settings.topics, self._settings.dead_letter_topic]
-        while True:
+        """Wait until the tracker's own topics are there, to be read and written."""
+        wanted = dict.fromkeys(self._settings.topics, AclOperation.READ)
+        wanted[self._settings.dead_letter_topic] = AclOperation.WRITE
+        while not self._lifeline.stopping.is_set():
             try:
-                missing = missing_topics(self._admin, topics)
+                found = access(self._admin, wanted)
             except KafkaException as error:
                 self._wait_for_broker(error)
                 continue
-            if not missing:
+            missing = [topic for topic, is_there in found.items() if is_there is Access.NO_TOPIC]
+            forbidden = [
+                f"to {wanted[topic].name.lower()} {topic}"
+                for topic, is_there in found.items()
+                if is_there is Access.NO_RIGHT
+            ]
+            if missing:
+                log.warning("topics are missing: create them, with 'tracker topics --create'", topics=missing)
+            if forbidden:
+                log.warning("rights on topics are missing: add ACLs for the tracker's user", rights=forbidden)
+            if not missing and not forbidden:
                 return
-            log.warning("topics are missing: create them, with 'tracker topics --create'", topics=missing)
-            self._patience.pause(2.0, "topics " + ", ".join(missing), self._lifeline.stopping.is_set)
-            if self._lifeline.stopping.is_set():
-                raise Stopping
+            waiting_for = ["topics " + ", ".join(missing)] * bool(missing) + [
+                "the right " + right for right in forbidden
+            ]
+            self._patience.pause(2.0, ", ".join(waiting_for), self._lifeline.stopping.is_set)
+        raise Stopping
 
     # The main thread: poll and decode
 
@@ -374,6 +389,7 @@ class Worker:
 
     def _publish_batches(self) -> None:
         self._reach_kafka(self._producer.start)  # which takes as long as to join the group: both at once
+        failures = 0  # in a row
         while (applied := self._to_publish.get()) is not None:
             began = time.perf_counter()
             run = applied.batch.run
@@ -386,12 +402,20 @@ class Worker:
                     (self._to_commit if self._at_least_once else self._published).update(offsets)
                     self._recorder.observe(STAGE_DURATION, time.perf_counter() - began, stage="publish")
                     account_for(applied, self._recorder)
+                    failures = 0
             except BatchGivenUp:
                 run.given_up = True
+                failures += 1
+                self._rest(failures)
             finally:
                 self._in_flight.end()
             if run.given_up:
                 self._reach_kafka(self._producer.settle)
+
+    def _rest(self, failures: int) -> None:
+        """Let a moment pass before what fails again and again is done again; a rebalance is over at once."""
+        if failures > _FREE_RETRIES:
+            self._patience.pause(min(0.05 * 2 ** (failures - _FREE_RETRIES), _LONGEST_REST_S), "Kafka")
 
     @property
     def _at_least_once(self) -> bool:
@@ -451,7 +475,7 @@ class Worker:
 
     def _on_refused(self, topic: str, error: KafkaError) -> None:
         log.warning("a destination did not take a message", topic=topic, error=error.str())
-        self._destinations.forget(topic)
+        self._destinations.failed(topic, error)
 
     def _status(self) -> ChildStatus:
         waiting_for = self._patience.waiting_for

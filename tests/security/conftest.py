@@ -1,0 +1,157 @@
+"""A Kafka and a PostgreSQL with TLS, logins and rights; and a deployment that has just those it needs."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from confluent_kafka.admin import AclBinding
+from psycopg import sql
+
+from tests.acceptance import invariants
+from tests.acceptance.deployment import Deployment, Topics
+from tests.acceptance.program import ROOT
+from tests.security import acls
+from tests.security.certificates import Certificates
+from tests.security.servers import SecureKafka, SecurePostgres
+from tracker.stack.lifetime import Watchdog
+from tracker.stack.server import clean_environment
+from tracker.store import grants
+from tracker.store.migrate import migrate
+
+PASSWORD = "hush-äß/@:'%"
+
+
+@dataclass
+class Secure:
+    """The two servers, and who can log in: `owner`, `runner` and `reader` in PostgreSQL."""
+
+    folder: Path
+    certificates: Certificates
+    kafka: SecureKafka
+    postgres: SecurePostgres
+
+
+@pytest.fixture(scope="session")
+def secure() -> Iterator[Secure]:
+    """The servers, for all tests of this folder; started only for them."""
+    watchdog = Watchdog()
+    folder = Path(tempfile.mkdtemp(prefix="tracker-secure-"))
+    folder.chmod(0o711)
+    watchdog.watch_directory(folder)
+    certificates = Certificates(folder)
+    kafka = SecureKafka(folder, certificates, watchdog)
+    postgres = SecurePostgres(folder, certificates, watchdog)
+    try:
+        kafka.launch()
+        postgres.start()
+        with psycopg.connect(postgres.server.url, autocommit=True) as connection:
+            for role in ("owner", "runner", "reader"):
+                create = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}")
+                connection.execute(create.format(sql.Identifier(role), sql.Literal(PASSWORD)))
+        kafka.wait_until_started()
+        yield Secure(folder, certificates, kafka, postgres)
+    finally:
+        kafka.broker.kill()
+        postgres.server.kill()
+        watchdog.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def database(secure: Secure) -> Iterator[str]:
+    """The name of a database of the test's own, which its owner has migrated, and granted to the others."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    create = "CREATE DATABASE {0} TEMPLATE template0; GRANT CREATE ON DATABASE {0} TO owner"
+    with psycopg.connect(secure.postgres.server.url, autocommit=True) as connection:
+        for statement in create.split("; "):
+            connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
+        try:
+            owner = url_of(secure, name, "owner")
+            migrate(owner)
+            grants.grant(owner, [("runner", grants.RUN), ("reader", grants.READ)])
+            yield name
+        finally:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def url_of(secure: Secure, database: str, user: str) -> str:
+    """Return how a role gets to a database, as docs/security.md says."""
+    params = {"sslmode": "verify-full", "sslrootcert": str(secure.certificates.authority)}
+    return secure.postgres.url(database, user, PASSWORD, **params)
+
+
+class Secured(Deployment):
+    """One whose tracker has the least rights, in Kafka and PostgreSQL. Tests use a door of their own.
+
+    `user` is the tracker's in Kafka, and `acls` are those that the page lists for `tracker run`.
+    """
+
+    def __init__(self, secure: Secure, database: str, *, create_topics: bool = True) -> None:
+        suffix = uuid.uuid4().hex[:12]
+        self.user = f"user-{suffix}"
+        topics = Topics(*(f"{name}-{suffix}" for name in ("tracking", "work", "results", "dead-letters")))
+        super().__init__(secure.kafka.address, secure.postgres.server.url_of(database), topics)
+        secure.kafka.add_user(self.user, PASSWORD)
+        if create_topics:
+            self.kafka.create(dict.fromkeys(topics, 1))
+        password = secure.folder / f"{self.user}.password"
+        password.write_text(PASSWORD + "\n")
+        self.variables |= acls.block("A user name and password, by SCRAM:") | {
+            "TRACKER_KAFKA_BOOTSTRAP_SERVERS": secure.kafka.login_address,
+            "TRACKER_KAFKA_SSL_CA_LOCATION": str(secure.certificates.authority),
+            "TRACKER_KAFKA_SASL_USERNAME": self.user,
+            "TRACKER_KAFKA_SASL_PASSWORD_FILE": str(password),
+            "TRACKER_DATABASE_URL": url_of(secure, database, "runner"),
+            "TRACKER_WORKERS": "1",
+        }
+
+    def acls(self, command: str) -> list[tuple[acls.Row, list[AclBinding]]]:
+        """Return the rows of a command, each as ACLs for this deployment."""
+        topics = self.topics
+        names = {
+            "tracking topic": [topics.tracking],
+            "dead-letter topic": [topics.dead_letters],
+            "destination": [topics.work, topics.results],
+            "group": [self.group_id],
+        }
+        found = []
+        for row in acls.rows():
+            if row.command == command:
+                [placeholder] = [name for name in names if f"*{name}*" in row.name]
+                found.append(
+                    (row, [row.binding(self.user, {placeholder: name}) for name in names[placeholder]])
+                )
+        return found
+
+
+@pytest.fixture
+def tracker(secure: Secure, database: str) -> Iterator[Secured]:
+    """A deployment with no ACLs yet, and nothing running."""
+    deployment = Secured(secure, database)
+    try:
+        yield deployment
+        deployment.stop()
+        invariants.check(deployment)
+    finally:
+        deployment.close()
+
+
+def command(deployment: Deployment, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run ``tracker`` with the deployment's settings, as a user does."""
+    environment = clean_environment(**{"PYTHONPATH": str(ROOT), **deployment.variables, **variables})
+    return subprocess.run(
+        [sys.executable, "-m", "tracker", *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )

@@ -1,0 +1,222 @@
+"""The tracker works with the rights that docs/security.md lists, and says so where one of them is missing."""
+
+import json
+import re
+
+import msgspec
+import pytest
+from confluent_kafka.admin import AclBinding, AclOperation, ResourceType
+
+from tests.acceptance.kafka import wait_until
+from tests.acceptance.program import Program
+from tests.security import acls
+from tests.security.conftest import PASSWORD, Secure, Secured, command
+from tests.security.servers import binding
+
+RUN = [row for row in acls.rows() if row.command == "run"]
+# What the log has while a right is missing from the start, and when it is taken away later.
+SIGNS = {
+    "Topic *tracking topic*": "to read tracking-|Topic authorization failed",
+    "Topic *dead-letter topic*": "to write dead-letters-|the right to write to a topic is missing",
+    "Group *group*": "Group authorization failed",
+    "Group *group*-scheduler": "the scheduler waits for Kafka.*Group authorization failed",
+    "TransactionalId *group*-": "Transactional Id authorization failed",
+}
+
+
+def allow(secure: Secure, tracker: Secured, but: acls.Row | None = None) -> list[AclBinding]:
+    """Give the tracker all rights that it needs to run, but for a row's; return those."""
+    left_out = []
+    for row, bindings in tracker.acls("run"):
+        if row == but:
+            left_out += bindings
+        else:
+            secure.kafka.allow(*bindings)
+    return left_out
+
+
+def lay_ready(tracker: Secured, name: str) -> None:
+    """Lay out what takes every right: a start, a forward, a completion that releases a job, a dead letter."""
+    tracker.submit(f"{name}-first")
+    tracker.submit(f"{name}-second", f"{name}-first")
+    tracker.submit(f"{name}-third")
+    tracker.send(
+        tracker.more_work(f"acme:{name}-first.1"),
+        tracker.message(f"acme:{name}-first.1*"),
+        tracker.message(f"acme:{name}-first.0"),
+    )
+
+
+def require_done(tracker: Secured, name: str) -> None:
+    """Wait for all that `lay_ready` asks for, and see that it was done, and once."""
+    tracker.programs = 1
+    tracker.wait_until_processed()
+    tracker.wait_until_sent()
+    assert tracker.status(f"{name}-first") == "Completed"
+    sent = sorted(each.task for each in tracker.work() if each.task.startswith(f"acme:{name}-"))
+    started = [task for task in sent if task == f"acme:{name}-first"]  # unless it had completed by then
+    assert sent == [*started, *(f"acme:{name}-{rest}" for rest in ("first.1", "second", "third"))]
+    assert len(started) <= 1
+    assert len(tracker.results()) == len(tracker.dead_letters())
+    assert {each.header("tracker-error-reason") for each in tracker.dead_letters()} == {"bad-job-task-id"}
+
+
+def require_clean(program: Program) -> None:
+    """Fail where the log has what nobody could understand, or a secret."""
+    for text in ("unexpected error", "Traceback", PASSWORD, "hush"):
+        assert text not in program.text()
+
+
+def test_it_works_with_just_the_rights_that_are_listed(secure: Secure, tracker: Secured) -> None:
+    allow(secure, tracker)
+    lay_ready(tracker, "job")
+    with Program(tracker.variables) as program:
+        program.wait_for("ready")
+        require_done(tracker, "job")
+        assert program.stop() == 0
+        require_clean(program)
+
+
+POSTPONED = "SELECT count(*) FROM pending_task WHERE eligible_time > now()"
+AT_ONCE = [row for row in RUN if row.name != "*destination*"]
+one_by_one = pytest.mark.parametrize(
+    "row", AT_ONCE, ids=lambda row: f"{row.resource}-{row.name.replace('*', '')}"
+)
+
+
+@one_by_one
+def test_it_says_which_right_is_missing_and_goes_on_once_it_is_given(
+    secure: Secure, tracker: Secured, row: acls.Row
+) -> None:
+    left_out = allow(secure, tracker, but=row)
+    lay_ready(tracker, "job")
+    with Program(tracker.variables) as program:
+        program.wait_for_text(SIGNS[f"{row.resource} {row.name}"])
+        secure.kafka.allow(*left_out)
+        require_done(tracker, "job")
+        assert program.stop() == 0
+        require_clean(program)
+
+
+@pytest.mark.soak
+@one_by_one
+def test_it_goes_on_after_a_right_was_taken_away_for_a_while(
+    secure: Secure, tracker: Secured, row: acls.Row
+) -> None:
+    allow(secure, tracker)
+    with Program(tracker.variables) as program:
+        program.wait_for("ready")
+        lay_ready(tracker, "before")
+        require_done(tracker, "before")
+        [taken] = [bindings for each, bindings in tracker.acls("run") if each == row]
+        secure.kafka.forbid(*taken)
+        lay_ready(tracker, "after")
+        program.wait_for_text(SIGNS[f"{row.resource} {row.name}"])
+        secure.kafka.allow(*taken)
+        require_done(tracker, "after")
+        assert program.stop() == 0
+        require_clean(program)
+
+
+def test_a_destination_that_may_only_be_looked_at_costs_its_own_records_alone(
+    secure: Secure, tracker: Secured
+) -> None:
+    allow(secure, tracker)
+    results = tracker.topics.results
+    secure.kafka.forbid(binding(tracker.user, ResourceType.TOPIC, results, AclOperation.WRITE))
+    secure.kafka.allow(binding(tracker.user, ResourceType.TOPIC, results, AclOperation.DESCRIBE))
+    tracker.submit("job")
+    tracker.start(scheduler=False)
+    tracker.process(
+        tracker.more_work("acme:job.1"), tracker.message("acme:job.2"), tracker.more_work("acme:job.3")
+    )
+    assert [each.task for each in tracker.work()] == ["acme:job.1", "acme:job.3"]
+    [dead_letter] = tracker.dead_letters()
+    assert dead_letter.header("tracker-error-reason") == "destination-not-allowed"
+    assert (
+        dead_letter.header("tracker-error-detail")
+        == f"the tracker may not write to the destination '{results}'"
+    )
+    assert tracker.rows("SELECT * FROM task_block") == []
+
+
+def test_a_right_that_is_taken_away_costs_its_own_records_alone(secure: Secure, tracker: Secured) -> None:
+    allow(secure, tracker)
+    tracker.submit("job")
+    tracker.start(scheduler=False)
+    tracker.process(tracker.message("acme:job.1"))
+    secure.kafka.forbid(binding(tracker.user, ResourceType.TOPIC, tracker.topics.results, AclOperation.WRITE))
+    tracker.process(
+        tracker.more_work("acme:job.2"), tracker.message("acme:job.3"), tracker.more_work("acme:job.4")
+    )
+    assert [each.task for each in tracker.work()] == ["acme:job.2", "acme:job.4"]
+    assert len(tracker.results()) == 1
+    [dead_letter] = tracker.dead_letters()
+    assert dead_letter.header("tracker-error-reason") == "destination-not-allowed"
+
+
+def test_a_job_whose_topic_may_not_be_written_waits_until_it_may(secure: Secure, tracker: Secured) -> None:
+    allow(secure, tracker)
+    work = binding(tracker.user, ResourceType.TOPIC, tracker.topics.work, AclOperation.WRITE)
+    secure.kafka.forbid(work)
+    tracker.submit("job")
+    tracker.start(workers=0)
+    wait_until(
+        lambda: tracker.rows("SELECT eligible_time > now() FROM pending_task") == [(True,)], "postponed"
+    )
+    secure.kafka.allow(work)
+    wait_until(lambda: tracker.started() == ["acme:job"], "the job started")
+
+
+def test_no_topic_is_made_where_brokers_make_them_by_themselves(secure: Secure, tracker: Secured) -> None:
+    tracker.variables = {**tracker.variables, "TRACKER_KAFKA_BOOTSTRAP_SERVERS": secure.kafka.address}
+    for name in [name for name in tracker.variables if "SASL" in name or "SSL" in name or "PROTOCOL" in name]:
+        del tracker.variables[name]
+    new = tracker.topics.work + "-new"
+    tracker.submit("job")
+    tracker.submit("other", task=msgspec.structs.replace(tracker.job("other").task, task_pipe=new))
+    tracker.start()
+    tracker.process(tracker.message("acme:job.1", to=new))
+    assert [each.header("tracker-error-reason") for each in tracker.dead_letters()] == ["destination-unknown"]
+    wait_until(lambda: tracker.rows(POSTPONED) == [(1,)], "postponed")
+    assert new not in tracker.kafka.admin.list_topics(timeout=30).topics
+
+
+def test_topics_are_made_with_just_the_rights_that_are_listed(secure: Secure, database: str) -> None:
+    deployment = Secured(secure, database, create_topics=False)
+    try:
+        for _, bindings in deployment.acls("topics --create"):
+            secure.kafka.allow(*bindings)
+        done = command(deployment, "topics", "--create", "--json")
+        assert (done.returncode, done.stderr) == (0, "")
+        made = {line["topic"]: line["created"] for line in map(json.loads, done.stdout.splitlines())}
+        assert made == {deployment.topics.tracking: True, deployment.topics.dead_letters: True}
+    finally:
+        deployment.close()
+
+
+def test_topics_that_may_not_be_made_are_a_sentence(secure: Secure, database: str) -> None:
+    deployment = Secured(secure, database, create_topics=False)
+    try:
+        done = command(deployment, "topics", "--create")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert re.fullmatch("The topic .* could not be created: .*[Aa]uthorization failed.*\n", done.stderr)
+    finally:
+        deployment.close()
+
+
+def test_the_other_commands_need_no_more(secure: Secure, tracker: Secured) -> None:
+    allow(secure, tracker)
+    tracker.submit("job")
+    with tracker.running():
+        tracker.process(tracker.message("acme:job.1"))
+    tracker.database.execute("UPDATE kafka_progress SET next_offset = 7, published_offset = 7")
+    checked = command(tracker, "config", "--check")
+    assert (checked.returncode, checked.stderr) == (0, "")
+    planned = command(tracker, "adopt", "kafka", "--dry-run")
+    assert planned.returncode == 0
+    adopted = command(tracker, "adopt", "kafka")
+    assert (adopted.returncode, adopted.stderr) == (0, "")
+    assert tracker.rows("SELECT next_offset FROM kafka_progress") == [(1,)]
+    shown = command(tracker, "topics", "--json")
+    assert [json.loads(line)["exists"] for line in shown.stdout.splitlines()] == [True, True]

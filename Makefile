@@ -11,7 +11,7 @@ MINUTES ?= 30
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test soak check bench lock stack-up stack-down prerequisites
+.PHONY: help demo test soak check audit bench lock stack-up stack-down prerequisites
 
 help: ## List what make can do
 	@awk -F ':[^#]*## ' '/^[a-z-]+:[^#]*## / {printf "  make %-12s%s\n", $$1, $$2}' Makefile
@@ -30,6 +30,9 @@ check: .venv ## Check lint, format, types and layers; change nothing
 	@$(BIN)/ruff format --check --quiet $(SOURCES)
 	@$(BIN)/mypy --no-error-summary $(SOURCES)
 	@found=$$($(BIN)/lint-imports --no-logo) || { echo "$$found"; exit 1; }
+
+audit: build/audit/complete ## Look dependencies up among known vulnerabilities; list them in build/sbom.json
+	@build/audit/bin/python deploy/audit
 
 bench: prerequisites .venv ## Measure the speed, in 2 or 3 minutes; ARGS="complete" measures one scenario well
 	@$(BIN)/python -m bench $(if $(ARGS),$(ARGS),--quick)
@@ -56,4 +59,12 @@ prerequisites:
 	@$(PYTHON) -m venv .venv
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@$(PIP) install --no-build-isolation --no-deps -e .
+	@touch $@
+
+build/audit/complete: requirements-audit.lock
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later, with venv, is needed." >&2; exit 1; }
+	@echo "Setting up build/audit ..."
+	@$(PYTHON) -m venv build/audit
+	@build/audit/bin/pip --quiet --disable-pip-version-check --no-input install --require-hashes \
+		-r requirements-audit.lock
 	@touch $@

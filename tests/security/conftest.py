@@ -20,6 +20,7 @@ from tests.acceptance.program import ROOT
 from tests.security import acls
 from tests.security.certificates import Certificates
 from tests.security.servers import SecureKafka, SecurePostgres
+from tests.security.tokens import IdentityProvider
 from tracker.stack.lifetime import Watchdog
 from tracker.stack.server import clean_environment
 from tracker.store import grants
@@ -34,6 +35,7 @@ class Secure:
 
     folder: Path
     certificates: Certificates
+    tokens: IdentityProvider
     kafka: SecureKafka
     postgres: SecurePostgres
 
@@ -46,7 +48,8 @@ def secure() -> Iterator[Secure]:
     folder.chmod(0o711)
     watchdog.watch_directory(folder)
     certificates = Certificates(folder)
-    kafka = SecureKafka(folder, certificates, watchdog)
+    tokens = IdentityProvider(folder, PASSWORD)
+    kafka = SecureKafka(folder, certificates, tokens.keys, watchdog)
     postgres = SecurePostgres(folder, certificates, watchdog)
     try:
         kafka.launch()
@@ -56,10 +59,11 @@ def secure() -> Iterator[Secure]:
                 create = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}")
                 connection.execute(create.format(sql.Identifier(role), sql.Literal(PASSWORD)))
         kafka.wait_until_started()
-        yield Secure(folder, certificates, kafka, postgres)
+        yield Secure(folder, certificates, tokens, kafka, postgres)
     finally:
         kafka.broker.kill()
         postgres.server.kill()
+        tokens.close()
         watchdog.close()
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -103,14 +107,35 @@ class Secured(Deployment):
             self.kafka.create(dict.fromkeys(topics, 1))
         password = secure.folder / f"{self.user}.password"
         password.write_text(PASSWORD + "\n")
-        self.variables |= acls.block("A user name and password, by SCRAM:") | {
+        self.by_password = acls.block("A user name and password, by SCRAM:") | {
             "TRACKER_KAFKA_BOOTSTRAP_SERVERS": secure.kafka.login_address,
             "TRACKER_KAFKA_SSL_CA_LOCATION": str(secure.certificates.authority),
             "TRACKER_KAFKA_SASL_USERNAME": self.user,
             "TRACKER_KAFKA_SASL_PASSWORD_FILE": str(password),
+        }
+        self.by_token = acls.block("A token from an identity provider (OAUTHBEARER, OpenID Connect):") | {
+            "TRACKER_KAFKA_BOOTSTRAP_SERVERS": secure.kafka.login_address,
+            "TRACKER_KAFKA_SSL_CA_LOCATION": str(secure.certificates.authority),
+            "TRACKER_KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL": secure.tokens.url,
+            "TRACKER_KAFKA_SASL_OAUTHBEARER_CLIENT_ID": self.user,
+            "TRACKER_KAFKA_SASL_OAUTHBEARER_CLIENT_SECRET_FILE": str(password),
+        }
+        shown, key = secure.certificates.client(self.user)
+        self.by_certificate = acls.block("A certificate of the client (mTLS):") | {
+            "TRACKER_KAFKA_BOOTSTRAP_SERVERS": secure.kafka.certificate_address,
+            "TRACKER_KAFKA_SSL_CA_LOCATION": str(secure.certificates.authority),
+            "TRACKER_KAFKA_SSL_CERTIFICATE_LOCATION": str(shown),
+            "TRACKER_KAFKA_SSL_KEY_LOCATION": str(key),
+        }
+        self._others = self.variables | {
             "TRACKER_DATABASE_URL": url_of(secure, database, "runner"),
             "TRACKER_WORKERS": "1",
         }
+        self.log_in(self.by_password)
+
+    def log_in(self, variables: dict[str, str]) -> None:
+        """Have the tracker log in to Kafka in this way."""
+        self.variables = self._others | variables
 
     def acls(self, command: str) -> list[tuple[acls.Row, list[AclBinding]]]:
         """Return the rows of a command, each as ACLs for this deployment."""

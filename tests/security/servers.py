@@ -21,6 +21,7 @@ from confluent_kafka.admin import (
 from psycopg.conninfo import make_conninfo
 
 from tests.security.certificates import Certificates
+from tests.security.tokens import AUDIENCE
 from tracker.stack import KafkaBroker, PostgresServer
 from tracker.stack.kafka import START_TIMEOUT_S, ClusterPlan
 from tracker.stack.kafka_software import find_kafka
@@ -30,7 +31,7 @@ from tracker.stack.postgres import find_postgres
 
 _TIMEOUT_S = 30.0
 _SCRAM = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
-_OAUTH = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;"
+_OAUTH = "org.apache.kafka.common.security.oauthbearer"
 
 
 class SecureKafka:
@@ -40,9 +41,10 @@ class SecureKafka:
     certificate), and `address`, the tests' own door, where everyone may do everything.
     """
 
-    def __init__(self, directory: Path, certificates: Certificates, watchdog: Watchdog) -> None:
-        self._ports = free_ports(4)
-        clients, controller, login, certificate = self._ports
+    def __init__(
+        self, directory: Path, certificates: Certificates, token_keys: Path, watchdog: Watchdog
+    ) -> None:
+        clients, controller, login, certificate = free_ports(4)
         keys = directory / "kafka.pem"  # the key and the certificate
         shown, key = certificates.server()
         keys.write_text(key.read_text() + shown.read_text())
@@ -57,8 +59,14 @@ class SecureKafka:
             "ssl.keystore.location": str(keys),
             "ssl.truststore.type": "PEM",
             "ssl.truststore.location": str(certificates.authority),
-            "listener.name.login.sasl.enabled.mechanisms": "SCRAM-SHA-512",
+            "listener.name.login.sasl.enabled.mechanisms": "SCRAM-SHA-512,OAUTHBEARER",
             "listener.name.login.scram-sha-512.sasl.jaas.config": _SCRAM,
+            "listener.name.login.oauthbearer.sasl.jaas.config": f"{_OAUTH}.OAuthBearerLoginModule required;",
+            "listener.name.login.oauthbearer.sasl.server.callback.handler.class": (
+                f"{_OAUTH}.OAuthBearerValidatorCallbackHandler"
+            ),
+            "listener.name.login.oauthbearer.sasl.oauthbearer.jwks.endpoint.url": token_keys.as_uri(),
+            "listener.name.login.oauthbearer.sasl.oauthbearer.expected.audience": AUDIENCE,
             "listener.name.certificate.ssl.client.auth": "required",
             "ssl.principal.mapping.rules": "RULE:^CN=([^,]+).*$/$1/",
             # Kafka's default, and what a tracker must not use.
@@ -67,7 +75,9 @@ class SecureKafka:
             "allow.everyone.if.no.acl.found": "false",
             "super.users": "User:ANONYMOUS",
         }
-        plan = ClusterPlan(find_kafka(lambda _: None), (clients,), (controller,), "512m", settings)
+        allowed = f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={token_keys.as_uri()}"
+        software = find_kafka(lambda _: None)
+        plan = ClusterPlan(software, (clients,), (controller,), "512m", settings, [allowed])
         self.broker = KafkaBroker(directory / "kafka", 1, plan, watchdog)
         self.address = self.broker.address
         self.login_address = f"127.0.0.1:{login}"

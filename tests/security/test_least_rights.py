@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 
 import msgspec
 import pytest
@@ -17,7 +18,7 @@ RUN = [row for row in acls.rows() if row.command == "run"]
 # What the log has while a right is missing from the start, and when it is taken away later.
 SIGNS = {
     "Topic *tracking topic*": "to read tracking-|Topic authorization failed",
-    "Topic *dead-letter topic*": "to write dead-letters-|the right to write to a topic is missing",
+    "Topic *dead-letter topic*": "to write dead-letters-|Topic authorization failed",
     "Group *group*": "Group authorization failed",
     "Group *group*-scheduler": "the scheduler waits for Kafka.*Group authorization failed",
     "TransactionalId *group*-": "Transactional Id authorization failed",
@@ -79,12 +80,15 @@ def test_it_works_with_just_the_rights_that_are_listed(secure: Secure, tracker: 
 
 POSTPONED = "SELECT count(*) FROM pending_task WHERE eligible_time > now()"
 AT_ONCE = [row for row in RUN if row.name != "*destination*"]
-one_by_one = pytest.mark.parametrize(
-    "row", AT_ONCE, ids=lambda row: f"{row.resource}-{row.name.replace('*', '')}"
-)
+IDS = [f"{row.resource} {row.name.replace('*', '')}" for row in AT_ONCE]
 
 
-@one_by_one
+def in_the_soak(row: acls.Row) -> Sequence[pytest.MarkDecorator]:
+    """Return the mark of a row whose test takes long: an offset that is asked for fails after 10 s."""
+    return [pytest.mark.soak] if "scheduler" in row.name else []
+
+
+@pytest.mark.parametrize("row", [pytest.param(row, marks=in_the_soak(row)) for row in AT_ONCE], ids=IDS)
 def test_it_says_which_right_is_missing_and_goes_on_once_it_is_given(
     secure: Secure, tracker: Secured, row: acls.Row
 ) -> None:
@@ -99,7 +103,7 @@ def test_it_says_which_right_is_missing_and_goes_on_once_it_is_given(
 
 
 @pytest.mark.soak
-@one_by_one
+@pytest.mark.parametrize("row", AT_ONCE, ids=IDS)
 def test_it_goes_on_after_a_right_was_taken_away_for_a_while(
     secure: Secure, tracker: Secured, row: acls.Row
 ) -> None:
@@ -216,7 +220,8 @@ def test_the_other_commands_need_no_more(secure: Secure, tracker: Secured) -> No
     planned = command(tracker, "adopt", "kafka", "--dry-run")
     assert planned.returncode == 0
     adopted = command(tracker, "adopt", "kafka")
-    assert (adopted.returncode, adopted.stderr) == (0, "")
+    assert adopted.returncode == 0
+    assert "%" not in adopted.stderr, "librdkafka wrote there by itself"
     assert tracker.rows("SELECT next_offset FROM kafka_progress") == [(1,)]
     shown = command(tracker, "topics", "--json")
     assert [json.loads(line)["exists"] for line in shown.stdout.splitlines()] == [True, True]

@@ -48,6 +48,17 @@ def test_sound_settings_have_no_warning(variables: dict[str, str]) -> None:
             "ssl.ca.location is set, but security.protocol is plaintext",
         ),
         ({**SASL, "TRACKER_KAFKA_SECURITY_PROTOCOL": "sasl_plaintext"}, "sasl.password crosses the network"),
+        (
+            {
+                "TRACKER_KAFKA_SECURITY_PROTOCOL": "sasl_plaintext",
+                "TRACKER_KAFKA_SASL_MECHANISM": "OAUTHBEARER",
+            },
+            "the token crosses the network",
+        ),
+        (
+            {**SASL, "TRACKER_KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL": "http://identity.example/token"},
+            "the client's secret crosses the network",
+        ),
         ({**SASL, "TRACKER_KAFKA_ENABLE_SSL_CERTIFICATE_VERIFICATION": "no"}, "verification is false"),
         ({**SASL, "TRACKER_KAFKA_SSL_ENDPOINT_IDENTIFICATION_ALGORITHM": "none"}, "algorithm is none"),
         ({**SASL, "TRACKER_KAFKA_ENABLE_SASL_OAUTHBEARER_UNSECURE_JWT": "yes"}, "such tokens prove nothing"),

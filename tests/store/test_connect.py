@@ -32,6 +32,7 @@ def test_time_limits_and_the_name_are_the_users_where_he_gives_them(database_url
     with closing(connect(url)) as connection:
         assert setting(connection, "lock_timeout") == "7s"
         assert setting(connection, "statement_timeout") == "5min"
+        assert setting(connection, "idle_in_transaction_session_timeout") == "2min"
         assert setting(connection, "application_name") == "mine"
 
 

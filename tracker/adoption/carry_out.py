@@ -28,7 +28,7 @@ def require_stopped(settings: Settings) -> None:
 
     :raises TrackerError: something runs.
     """
-    admin = AdminClient(dict(settings.kafka_client_properties()))
+    admin = AdminClient(dict(settings.kafka_client_properties()), logger=kafka_logger())
     deadline = time.monotonic() + _LEAVE_S
     while members := _count_members(admin, settings.group_id):
         if time.monotonic() > deadline:

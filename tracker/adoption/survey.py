@@ -63,7 +63,7 @@ def survey(settings: Settings) -> list[Place]:
     known = {(topic, number): Known(*rest) for topic, number, *rest in rows}
     topics = list(dict.fromkeys([*settings.topics, *(topic for topic, _ in known)]))
     with kafka_answers(), closing(_consumer(settings)) as consumer:
-        ids = topic_ids(AdminClient(dict(settings.kafka_client_properties())), topics)
+        ids = topic_ids(AdminClient(dict(settings.kafka_client_properties()), logger=kafka_logger()), topics)
         partitions = _partitions(consumer, topics)
         missing = sorted(set(settings.topics) - {topic for topic, _ in partitions})
         if missing:

@@ -2,12 +2,16 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from urllib.parse import urlsplit
 
 from psycopg import conninfo
 
 from tracker.settings.database import Database
 from tracker.settings.kafka import KafkaProperty, effective
 
+# What mechanisms send as it stands.
+_SHOWN = MappingProxyType({"PLAIN": "sasl.password", "OAUTHBEARER": "the token"})
 _ENCRYPTED = {"require", "verify-ca", "verify-full"}
 
 
@@ -24,8 +28,12 @@ def _about_kafka(side: Mapping[str, str]) -> Iterator[str]:
         yield f"{unused} is set, but security.protocol is {protocol}: Kafka is reached without a login."
     if not protocol.endswith("ssl") and (unused := _unused(side, "ssl.")):
         yield f"{unused} is set, but security.protocol is {protocol}: Kafka is reached without encryption."
-    if protocol == "sasl_plaintext" and _mechanism(side) == "PLAIN" and not _all_brokers_local(side):
-        yield "sasl.password crosses the network in plain text, because security.protocol is sasl_plaintext."
+    shown = _SHOWN.get(_mechanism(side))
+    if protocol == "sasl_plaintext" and shown and not _all_brokers_local(side):
+        yield f"{shown} crosses the network in plain text, because security.protocol is sasl_plaintext."
+    endpoint = side.get("sasl.oauthbearer.token.endpoint.url", "")
+    if endpoint.lower().startswith("http://") and not _is_local(urlsplit(endpoint).hostname or ""):
+        yield "the client's secret crosses the network in plain text: the token endpoint has an http URL."
     if protocol.endswith("ssl") and side.get("enable.ssl.certificate.verification") == "false":
         yield "enable.ssl.certificate.verification is false: anyone can pose as a broker."
     elif protocol.endswith("ssl") and side.get("ssl.endpoint.identification.algorithm") == "none":

@@ -43,7 +43,7 @@ _FIRST_RETRY_S = 0.05
 _LONGEST_RETRY_S = 5.0
 _HANGS_AFTER_S = 120.0  # of the main thread: its longest wait, in a rebalance, is for batches, twice 10 s
 _FREE_RETRIES = 3
-_LONGEST_REST_S = 2.0
+_DOUBLINGS = 5  # to 1.6 s
 _REJECTIONS = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded)
 
 log = get_logger()
@@ -415,7 +415,7 @@ class Worker:
     def _rest(self, failures: int) -> None:
         """Let a moment pass before what fails again and again is done again; a rebalance is over at once."""
         if failures > _FREE_RETRIES:
-            self._patience.pause(min(0.05 * 2 ** (failures - _FREE_RETRIES), _LONGEST_REST_S), "Kafka")
+            self._patience.pause(0.05 * 2 ** min(failures - _FREE_RETRIES, _DOUBLINGS), "Kafka")
 
     @property
     def _at_least_once(self) -> bool:

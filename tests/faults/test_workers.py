@@ -10,8 +10,6 @@ from tests.faults.conftest import NewRound
 from tests.faults.round import Round
 from tracker.failpoints import POINTS
 
-pytestmark = pytest.mark.soak
-
 # What a worker or scheduler is doing when it happens: something that it does for the second time, so that
 # there is something behind it that must stay as it is. A scheduler may have no more than one round.
 WORKERS = [point for point in POINTS if not point.startswith(("scheduler", "retention"))]

@@ -9,10 +9,13 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
+from multiprocessing.connection import Connection
 
 from tests.faults import planted
 from tracker import logs
+from tracker.lifeline import ChildReport
 from tracker.settings import load
 from tracker.supervisor import child_main
 from tracker.supervisor.run import run
@@ -30,12 +33,22 @@ if int(os.environ.get("CLOCK_OFFSET_S", "0")):
     _move_clock(int(os.environ["CLOCK_OFFSET_S"]))
 
 
+def _supervise(ours: Connection) -> None:
+    """Do for this process what a supervisor does: end it where it says itself that a call of it hangs."""
+    while True:
+        report: ChildReport = ours.recv()
+        if report.status.hangs:
+            print(f'{{"event": "killed, as a supervisor would: hangs in {report.status.hangs}"}}', flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
 def main() -> int:
     settings = load()
     what, *slot = sys.argv[1:]
     if what == "run":
         return run(settings)
-    _ours, lifeline = multiprocessing.Pipe()
+    ours, lifeline = multiprocessing.Pipe()
+    threading.Thread(target=_supervise, args=[ours], name="supervisor", daemon=True).start()
     options = logs.LogOptions("json", settings.log_level)
     arguments = (settings, int(slot[0])) if slot else (settings,)
     child_main.main(" ".join(sys.argv[1:]), f"tracker.{what}:run", arguments, lifeline, options)

@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 from tracker.adoption.plan import Change
 from tracker.adoption.survey import TIMEOUT_S, LedgerPlace
 from tracker.errors import TrackerError
+from tracker.kafka.answers import answer_of
 from tracker.kafka.ledger import Ledger
 from tracker.logs import kafka_logger
 from tracker.settings import Settings
@@ -61,7 +62,7 @@ def carry_out(settings: Settings, changes: Sequence[Change]) -> None:
 def _count_members(admin: AdminClient, group_id: str) -> int:
     try:
         [answer] = admin.describe_consumer_groups([group_id], request_timeout=TIMEOUT_S).values()
-        return len(answer.result(timeout=TIMEOUT_S).members)
+        return len(answer_of(answer, TIMEOUT_S).members)
     except KafkaException as error:
         if error.args[0].name() == "GROUP_ID_NOT_FOUND":
             return 0

@@ -8,6 +8,7 @@ database counts, whatever topic it is on.
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from tracker.kafka.answers import answer_of
 from tracker.logs import kafka_logger
 from tracker.settings import Settings
 
@@ -43,7 +44,7 @@ class Ledger:
         [answer] = self._admin.list_consumer_group_offsets(
             [request], request_timeout=_CALL_TIMEOUT_S
         ).values()
-        listed = answer.result(timeout=_CALL_TIMEOUT_S).topic_partitions or []
+        listed = answer_of(answer, _CALL_TIMEOUT_S).topic_partitions or []
         places = {self.topic, *(each.topic for each in listed if each.partition == 0)}
         found = {}
         for each in self.consumer.committed(

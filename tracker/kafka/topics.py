@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AclOperation, AdminClient, ConfigResource, ResourceType, TopicDescription
 
 from tracker.agreement import REMEDY
+from tracker.kafka.answers import answer_of
 from tracker.kafka.errors import OffsetsRefused
 
 _DEFAULT_MAX_MESSAGE_BYTES = 1_048_588  # the broker's default
@@ -65,7 +66,7 @@ def topic_ids(admin: AdminClient, topics: Sequence[str]) -> dict[str, str]:
     answers = admin.describe_topics(TopicCollection(list(topics)), request_timeout=_TIMEOUT_S)
     for topic, answer in answers.items():
         try:
-            found[topic] = str(answer.result(timeout=_TIMEOUT_S).topic_id)
+            found[topic] = str(answer_of(answer, _TIMEOUT_S).topic_id)
         except KafkaException as error:
             if error.args[0].code() not in _SAYS_NO:
                 raise
@@ -108,6 +109,6 @@ def max_message_bytes(admin: AdminClient, topic: str) -> int:
     resource = ConfigResource(ResourceType.TOPIC, topic)
     try:
         [answer] = admin.describe_configs([resource], request_timeout=_TIMEOUT_S).values()
-        return int(answer.result(timeout=_TIMEOUT_S)["max.message.bytes"].value)
-    except (KafkaException, KeyError, ValueError, TimeoutError):
+        return int(answer_of(answer, _TIMEOUT_S)["max.message.bytes"].value)
+    except (KafkaException, KeyError, ValueError):
         return _DEFAULT_MAX_MESSAGE_BYTES

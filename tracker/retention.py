@@ -34,13 +34,13 @@ from typing import TypeVar
 import psycopg
 from confluent_kafka import KafkaException
 
-from tracker.errors import DatabaseUnavailable
 from tracker.failpoints import reach
 from tracker.fold.state import JobStatus
 from tracker.kafka.committed import CommittedOffsets
 from tracker.logs import get_logger
 from tracker.metrics import DATABASE_RETRIES, JOBS_REMOVED, RETENTION_DELAY, Recorder
 from tracker.settings import Settings
+from tracker.store.connect import PASSING
 from tracker.store.retention_store import START, Found, JobKey, RetentionStore
 
 _WALK = 10_000  # jobs looked at in a statement, which locks none
@@ -132,11 +132,7 @@ class Retention:
                 self._rest(self._pause_s(took_s))
             except _Interrupted:
                 self._store.close()  # and let go of the lock
-            except (
-                psycopg.OperationalError,
-                psycopg.errors.ReadOnlySqlTransaction,
-                DatabaseUnavailable,
-            ) as error:
+            except PASSING as error:
                 self._recorder.add(DATABASE_RETRIES, cause="unavailable")
                 self._complain("PostgreSQL", str(error).partition("\n")[0])
                 self._stopping.wait(retry_s)

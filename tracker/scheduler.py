@@ -16,13 +16,11 @@ import random
 import time
 
 import msgspec
-import psycopg
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from tracker import failpoints
 from tracker.agreement import REMEDY, Known, ledger_disagreement
-from tracker.errors import DatabaseUnavailable
 from tracker.kafka.dead_letters import DeadLetters, refusal
 from tracker.kafka.destinations import Destinations
 from tracker.kafka.errors import BatchGivenUp, MessagesRefused, OffsetsRefused, SlotShared
@@ -37,6 +35,7 @@ from tracker.metrics import DATABASE_RETRIES, DEAD_LETTERS, HELD_DROPPED, SCHEDU
 from tracker.retention import Retention
 from tracker.settings import Settings
 from tracker.store.batch_store import POSTPONED_S
+from tracker.store.connect import PASSING
 from tracker.store.deployment import claim_deployment
 from tracker.store.schedule_store import HeldSend, ScheduleStore, Send
 from tracker.waiting import Patience, Stopping
@@ -105,11 +104,7 @@ class Scheduler:
                 try:
                     self._turn()
                     retry_s = 0.1
-                except (
-                    psycopg.OperationalError,
-                    DatabaseUnavailable,
-                    psycopg.errors.ReadOnlySqlTransaction,
-                ) as error:
+                except PASSING as error:
                     self._recorder.add(DATABASE_RETRIES, cause="unavailable")
                     log.warning("the scheduler waits for PostgreSQL", error=str(error).partition("\n")[0])
                     retry_s = self._back_off(retry_s, "PostgreSQL")

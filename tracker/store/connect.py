@@ -23,6 +23,17 @@ _NETWORK_LIMITS = {
     "tcp_user_timeout": 25_000,  # milliseconds
 }
 
+PASSING = (
+    psycopg.OperationalError,
+    DatabaseUnavailable,
+    errors.ReadOnlySqlTransaction,
+    errors.InsufficientPrivilege,
+)
+"""What ends without the program's doing: the server is away, full or read-only, or a right was taken away.
+
+Processes that are at work wait for the end of it, and try again.
+"""
+
 # What is right rests on these, so they come last, where they win over the user's own options.
 _FIXED_SETTINGS = {
     "search_path": "tracker,pg_temp",

@@ -30,6 +30,7 @@ from tracker.messages.refusal import Reason, Refused
 from tracker.metrics import DATABASE_RETRIES, STAGE_DURATION
 from tracker.settings import Settings
 from tracker.store.batch_store import BatchStore
+from tracker.store.connect import PASSING
 from tracker.store.deployment import claim_deployment
 from tracker.waiting import Patience, Stopping
 from tracker.worker.account import account_for
@@ -308,11 +309,7 @@ class Worker:
                 log.warning("batch given up, and done again", error=str(error))
                 batch.run.given_up = True
                 continue
-            except (
-                psycopg.OperationalError,
-                DatabaseUnavailable,
-                psycopg.errors.ReadOnlySqlTransaction,
-            ) as error:
+            except PASSING as error:
                 self._recorder.add(DATABASE_RETRIES, cause=_cause(error))
                 log.warning("the database did not take a batch; trying again", error=_one_line(error))
                 self._pause(retry_s, batch.run)

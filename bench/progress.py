@@ -21,7 +21,7 @@ class Progress:
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
-            columns = (BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+            columns = (BarColumn(20), TimeElapsedColumn(), TextColumn("{task.description}"))
             self._bar = Bar(*columns, console=self._console, transient=True)
             self._task = self._bar.add_task("starting Kafka and PostgreSQL", total=self._steps)
             self._bar.start()

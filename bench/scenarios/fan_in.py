@@ -90,12 +90,14 @@ def _case(siblings: int, costs: list[_Cost], costs_of_least: list[_Cost]) -> Cas
     flatness = [cost.us(whole) / least.us(whole) for cost, least in pairs]
     starts = [cost.us(slice(0, max(1, len(cost.batch_seconds) // _PART))) for cost in costs]
     ends = [cost.us(slice(-max(1, len(cost.batch_seconds) // _PART), None)) for cost in costs]
+    growth = [end / start for end, start in zip(ends, starts, strict=True)]
     metrics = [
         Metric("rate", "completions/s", [cost.rate for cost in costs], "more", 300_000),
         Metric("us", "µs each", [cost.us(whole) for cost in costs], "less", None, 2),
         Metric("flatness", "of that of the fewest", flatness, "less", 1.2, 2),
         Metric("start_us", "at the start", starts, "less", None, 2),
         Metric("end_us", "at the end", ends, "less", None, 2),
+        Metric("growth", "end, of the start", growth, "less", 1.2, 2),
     ]
     for part, label in (("contender", "CPU µs: process"), ("postgresql", "CPU µs: PostgreSQL")):
         if part in costs[0].cpu_seconds:

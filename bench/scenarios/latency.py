@@ -13,7 +13,7 @@ from bench.drain import STALL_TIMEOUT_S, Costs, Figures, run_warm
 from bench.flow import Arrivals, Reader, Sender
 from bench.load import Loader, Watcher
 from bench.outcome import Case, Outcome, latency_metrics, size_text
-from bench.scenarios.throughput import CEILING, cpu_metrics
+from bench.scenarios.throughput import CEILING, cost_metrics
 from bench.session import WARM_UP_MESSAGES, Options, Session
 from bench.verify import verify_jobs, verify_messages
 from bench.workload import Size, TasksInTurn, Topics, Workload
@@ -146,5 +146,5 @@ def _flow(
 def _case(contender: str, rate: int, rounds: Sequence[Flowed]) -> Case:
     reach = _REACH_MS if contender == TRACKER and rate in _RATES else None
     metrics = latency_metrics([each.latencies for each in rounds], reach_ms=reach)
-    metrics += cpu_metrics([each.figures for each in rounds], "message")
+    metrics += cost_metrics([each.figures for each in rounds], "messages")[1:]  # the rate is given
     return Case(f"{contender}, {rate:,}/s", metrics, at=rate)

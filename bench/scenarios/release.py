@@ -9,16 +9,17 @@ to a reader of committed records. Nothing else goes on in the chain: there the t
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from confluent_kafka import Message
 
 from bench.contenders import Contender
-from bench.drain import STALL_TIMEOUT_S, run_warm
+from bench.drain import STALL_TIMEOUT_S, Costs, Figures, run_warm
 from bench.flow import Reader, Sender, wait_while
 from bench.load import Loader, Watcher
 from bench.outcome import Case, Metric, Outcome, latency_metrics
+from bench.scenarios.throughput import cost_metrics
 from bench.session import WARM_UP_MESSAGES, Options, Session, Tracked
 from bench.verify import verify_jobs, verify_keys
 from bench.workload import PARTITION_ID, Envelope, Load, Size, TasksInTurn, Topics, start_task
@@ -132,7 +133,7 @@ class Release:
         return Outcome(
             size=f"{sizes}; {options.workers} workers; each was sent once",
             cases=[_case(graph, found[graph.name]) for graph in graphs],
-            raw={name: [{"seconds": each.seconds} for each in rounds] for name, rounds in found.items()},
+            raw={name: [asdict(each.figures) for each in rounds] for name, rounds in found.items()},
         )
 
 
@@ -146,6 +147,7 @@ class Released:
     completions: int
     seconds: float
     latencies: Sequence[float]
+    figures: Figures
 
 
 def _case(graph: Graph, rounds: Sequence[Released]) -> Case:
@@ -157,6 +159,7 @@ def _case(graph: Graph, rounds: Sequence[Released]) -> Case:
         rates = [each.completions / each.seconds for each in rounds]
         metrics.append(Metric("completed_rate", "jobs completed/s", rates, "more"))
     metrics += latency_metrics([each.latencies for each in rounds], reach_ms=graph.reach_ms)
+    metrics += cost_metrics([each.figures for each in rounds], "jobs")[1:]  # speed is told above
     return Case(graph.name, metrics)
 
 
@@ -202,6 +205,7 @@ class _Driver:
         topics, graph = self._tracked.topics, self._graph
         roots = [n for n, needed in enumerate(graph.prerequisites) if not needed]
         with Reader(self._clients, topics.start, 1, self._on_released) as reader:
+            costs = Costs(self._tracked.servers, self._tracked.contender)
             began = time.monotonic()
             for number in roots:
                 self._complete(number)
@@ -210,13 +214,14 @@ class _Driver:
             waiting, what = self._graph.waiting, "jobs were not released"
             wait_while(lambda: len(waiting) - len(self._released), checks, STALL_TIMEOUT_S, what)
             seconds = max(self._released.values()) - began
+            figures = costs.figures(len(graph.prerequisites), seconds, [])
         self._sender.flush()
         self._wait_for_the_last()
         latencies = [
             seen - max(self._completed[needed] for needed in graph.prerequisites[number])
             for number, seen in self._released.items()
         ]
-        return Released(len(self._completed), seconds, latencies)
+        return Released(len(self._completed), seconds, latencies, figures)
 
     def expected(self) -> list[tuple[JobStatus, float, list[int]]]:
         """Return which status and percentage which jobs must have now."""

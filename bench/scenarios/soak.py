@@ -19,7 +19,7 @@ from bench.flow import Reader, Sender, wait_while
 from bench.mixture import Mixture
 from bench.outcome import Case, Metric, Outcome
 from bench.samples import Sample, Sampler
-from bench.scenarios.throughput import cpu_metrics
+from bench.scenarios.throughput import MOST_MB, cost_metrics
 from bench.session import Options, Session, Tracked
 
 _SHARE = 0.7
@@ -92,6 +92,8 @@ def _metrics(found: Soaked, *, judged: bool) -> list[Metric]:
     def growth(what: Callable[[Sample], float | None]) -> list[float]:
         return [middle(last, what) / (middle(first, what) or 1.0)]
 
+    costs = cost_metrics([found.figures], "messages", reach_mb=MOST_MB)
+    peak = next(metric for metric in costs if metric.key == "peak_mb")
     end = samples[-1]
     dead_share = end.dead_rows / max(1, end.dead_rows + end.live_rows)
     return [
@@ -100,14 +102,14 @@ def _metrics(found: Soaked, *, judged: bool) -> list[Metric]:
         Metric("p50_ms", "p50 ms", [middle(samples, lambda sample: sample.p50_ms)], "less", None, 1),
         Metric("p99_ms", "p99 ms", [middle(samples, lambda sample: sample.p99_ms)], "less", None, 1),
         Metric("latency_growth", "p50, last third / first", growth(lambda s: s.p50_ms), "less", flat, 2),
-        Metric("peak_mb", "most memory of a process, MB", [found.figures.peak_bytes / 1e6], "less", 300),
+        peak,
         Metric(
             "memory_growth", "memory, last third / first", growth(lambda s: s.most_memory_mb), "less", flat, 2
         ),
         Metric("tables_mb", "tables at the end, MB", [end.tables_mb], "less", None, 1),
         Metric("tables_growth", "tables, last third / first", growth(lambda s: s.tables_mb), "less", flat, 2),
         Metric("dead_share", "dead rows at the end, share", [dead_share], "less", None, 2),
-        *cpu_metrics([found.figures], "message"),
+        *(metric for metric in costs if metric.key not in ("rate", "peak_mb")),
     ]
 
 

@@ -12,6 +12,8 @@ from bench.workload import Size, Topics, Workload
 from tracker.settings.model import available_cpus
 
 CEILING = "ceiling"
+MOST_MB = 300.0
+"""What a worker is to take at most, with default settings and whatever lies ready."""
 DISTURBED = 0.05
 """A round in which everything else on the machine used more than this share of its CPUs is no good."""
 
@@ -20,7 +22,8 @@ _PARTS = {"contender": "processes", "broker": "broker", "postgresql": "PostgreSQ
 
 @dataclass(frozen=True)
 class Variant:
-    """One way in which the tracker does it. `reach` is a ratio to the ceiling, `reach_rate` units a second.
+    """One way in which the tracker does it. `reach` is a ratio to the ceiling, `reach_rate` units a second,
+    `reach_cpu` a CPU time where the ceiling's is 1.
 
     `before` is called with the tracker and the workload before the messages are laid ready; then none of
     them is forwarded if `dropped`, and the jobs are not verified.
@@ -30,6 +33,7 @@ class Variant:
     workload: Callable[[Topics, Size], Workload]
     reach: float | None = None
     reach_rate: float | None = None
+    reach_cpu: float | None = None
     before: Callable[[Tracked, Workload], None] | None = None
     dropped: bool = False
 
@@ -79,7 +83,9 @@ class Throughput:
                         variant.name,
                         [
                             *ratio_metrics(found[CEILING], found[variant.name], variant),
-                            *cost_metrics(found[variant.name], unit, reach=variant.reach_rate),
+                            *cost_metrics(
+                                found[variant.name], unit, reach=variant.reach_rate, reach_mb=MOST_MB
+                            ),
                         ],
                     )
                     for variant in variants
@@ -140,19 +146,21 @@ def drain_tracker(
     return figures
 
 
-def cost_metrics(figures: Sequence[Figures], unit: str, *, reach: float | None = None) -> list[Metric]:
-    """Return the metrics of one contender's rounds."""
+def cost_metrics(
+    figures: Sequence[Figures], unit: str, *, reach: float | None = None, reach_mb: float | None = None
+) -> list[Metric]:
+    """Return the metrics of one contender's rounds. `reach`: of the speed, `reach_mb`: of the memory."""
     one = unit.removesuffix("s")
     metrics = [Metric("rate", f"{unit}/s", [each.rate for each in figures], "more", reach)]
     metrics += cpu_metrics(figures, one)
     peaks = [each.peak_bytes / 1e6 for each in figures]
-    metrics.append(Metric("peak_mb", "most memory of a process, MB", peaks, "less"))
+    metrics.append(Metric("peak_mb", "most memory of a process, MB", peaks, "less", reach_mb))
     wal = [each.wal_bytes / each.units for each in figures if each.wal_bytes is not None]
     if wal:
         metrics.append(Metric("wal_bytes", f"WAL bytes/{one}", wal, "less", None, 1))
     statements = [each.units / each.statements for each in figures if each.statements]
     if statements:
-        metrics.append(Metric("units_a_statement", f"{unit}/statement", statements, "more"))
+        metrics.append(Metric("units_a_statement", f"{unit}/statement", statements, "more", None, 1))
     return metrics
 
 
@@ -196,7 +204,9 @@ def ratio_metrics(ceiling: list[Figures], tracker: list[Figures], variant: Varia
     metrics = [Metric("ratio", "ratio to the ceiling", ratios, "more", variant.reach, 2)]
     if "broker" in ceiling[0].cpu_seconds:
         factors = [cpu_us(theirs) / cpu_us(most) for most, theirs in pairs]
-        metrics.append(Metric("cpu_factor", "CPU time, the ceiling's is 1", factors, "less", None, 2))
+        metrics.append(
+            Metric("cpu_factor", "CPU time, the ceiling's is 1", factors, "less", variant.reach_cpu, 2)
+        )
     return metrics
 
 

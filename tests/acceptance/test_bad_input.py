@@ -229,10 +229,13 @@ def test_what_the_database_refuses_is_found_and_the_rest_of_its_batch_is_kept(tr
 
 
 def test_a_header_whose_name_is_not_utf_8_makes_a_dead_letter_and_stops_nothing(running: Deployment) -> None:
-    """The client library raises an error at the first look at such headers, and shows none at the second."""
+    """The client library raises an error at the first look at such headers, and shows none at the second.
+
+    In calls that Python has made often, it comes up only at the next statement.
+    """
     value = running.message("acme:job.2").value
     assert value is not None
-    running.send(running.message("acme:job.1"))
+    running.send(*[running.message(f"acme:job.{number}") for number in range(4, 104)])
     send_raw(
         running.kafka.bootstrap_servers, running.topics.tracking, value, [(b"x-\xff", b"1"), (b"ok", b"2")]
     )
@@ -241,4 +244,4 @@ def test_a_header_whose_name_is_not_utf_8_makes_a_dead_letter_and_stops_nothing(
     assert (letter.value, letter.header("tracker-error-reason")) == (value, "wrong-type")
     assert "header is not UTF-8" in (letter.header("tracker-error-detail") or "")
     assert "ok" not in dict(letter.headers)
-    assert len(running.results()) == 2
+    assert len(running.results()) == 101

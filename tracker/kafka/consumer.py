@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
+from operator import methodcaller
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -17,6 +18,10 @@ from tracker.settings import Settings
 
 _CHUNK = 1_000  # records taken at once; between chunks their bytes are added up
 _CALL_TIMEOUT_S = 10.0
+# Where a header's name is not UTF-8, confluent_kafka sets an error and returns a result all the same. Python
+# does not look at that in calls that it has made often, and the error comes up at the next statement, whatever
+# it is; methodcaller always looks, and makes a SystemError of it.
+_read_headers = methodcaller("headers")
 _FENCED = (KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED)
 
 log = get_logger()
@@ -78,8 +83,8 @@ def settle_headers(records: Sequence[Message]) -> None:
     """
     for record in records:
         try:
-            record.headers()
-        except (SystemError, UnicodeDecodeError):
+            _read_headers(record)
+        except SystemError:
             record.set_headers([(UNREADABLE_HEADERS, None)])
 
 

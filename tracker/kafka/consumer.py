@@ -19,8 +19,8 @@ from tracker.settings import Settings
 _CHUNK = 1_000  # records taken at once; between chunks their bytes are added up
 _CALL_TIMEOUT_S = 10.0
 # Where a header's name is not UTF-8, confluent_kafka sets an error and returns a result all the same. Python
-# does not look at that in calls that it has made often, and the error comes up at the next statement, whatever
-# it is; methodcaller always looks, and makes a SystemError of it.
+# does not look at that in calls that it has made often, and the error comes up at the next statement. By
+# methodcaller it always looks, and makes a SystemError of it.
 _read_headers = methodcaller("headers")
 _FENCED = (KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED)
 

@@ -30,6 +30,7 @@ class Reader:
             {
                 "bootstrap.servers": bootstrap_servers,
                 "group.id": "reads-along",
+                "log_level": 0,  # it is no news here that a broker is away
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "earliest",
@@ -86,6 +87,7 @@ class Watcher:
             {
                 "bootstrap.servers": bootstrap_servers,
                 "group.id": group_id,
+                "log_level": 0,
                 "isolation.level": "read_uncommitted",
                 "reconnect.backoff.max.ms": 500,
             }

@@ -121,6 +121,7 @@ class Round:
             {
                 "bootstrap.servers": site.bootstrap_servers,
                 "enable.idempotence": True,
+                "log_level": 0,
                 "linger.ms": 5,
                 "reconnect.backoff.max.ms": 500,
             }

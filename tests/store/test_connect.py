@@ -8,7 +8,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from tracker.errors import DatabaseUnavailable, SchemaMismatch, TrackerError
-from tracker.store.connect import connect, connect_async, database_errors
+from tracker.store.connect import connect, connect_async, connect_by_index, database_errors
 
 
 def setting(connection: psycopg.Connection[tuple[object, ...]], name: str) -> object:
@@ -25,6 +25,15 @@ def test_the_settings_that_matter_are_fixed(database_url: str) -> None:
         assert setting(connection, "search_path") == "tracker,pg_temp"
         assert setting(connection, "default_transaction_isolation") == "read committed"
         assert setting(connection, "client_encoding") == "UTF8"
+
+
+@pytest.mark.parametrize(
+    ("given", "used"), [("off", "on"), ("local", "local"), ("remote_apply", "remote_apply")]
+)
+def test_what_kafka_relies_on_is_committed_to_disk(database_url: str, given: str, used: str) -> None:
+    url = make_conninfo(database_url, options=f"-c synchronous_commit={given}")
+    with closing(connect_by_index(url, application_name="test")) as connection:
+        assert setting(connection, "synchronous_commit") == used
 
 
 def test_time_limits_and_the_name_are_the_users_where_he_gives_them(database_url: str) -> None:

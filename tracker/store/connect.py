@@ -101,6 +101,12 @@ def connect_by_index(conninfo: str, *, application_name: str) -> psycopg.Connect
     connection = connect(conninfo, application_name=application_name, autocommit=True)
     with database_errors():
         connection.execute("; ".join(f"SET {name} = {value}" for name, value in _BY_INDEX.items()))
+        # Kafka moves past what is committed here, so it must not be lost in a crash of PostgreSQL. Stricter
+        # levels, for standbys, are left as they are.
+        connection.execute(
+            "SELECT set_config('synchronous_commit', 'on', false)"
+            " WHERE current_setting('synchronous_commit') = 'off'"
+        )
     return connection
 
 

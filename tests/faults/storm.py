@@ -25,7 +25,7 @@ from tests.faults.weather import Weather
 
 MESSAGES = 100_000
 ROUND_LIMIT_S = 900.0
-BREAK_UP_S = 120.0  # how long the rest may take once it is calm
+BREAK_UP_S = 60.0  # nothing may stand still for so long once it is calm
 
 
 @dataclass
@@ -72,7 +72,7 @@ def play_round(
             )
             a_round.enough.set()
             weather.calm(break_up_s)
-        drained_s = a_round.drain(break_up_s)
+        drained_s = a_round.drain(BREAK_UP_S)
         check(a_round)
         a_round.stop()
     finally:

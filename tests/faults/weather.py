@@ -98,9 +98,18 @@ class Weather:
             self._pause.wait(0.05)
 
     def calm(self, limit_s: float) -> None:
-        """Put right what a fault may have left, and keep the members running until all is played."""
+        """Put right what a fault may have left, and keep the members running until all is played.
+
+        Or until nothing has moved for so long.
+        """
         self.restore()
-        self.last(limit_s, until=lambda: self.round.is_played)
+        before: object = None
+        while not self.round.is_played and not self.round.problems and before != self._moved():
+            before = self._moved()
+            self.last(limit_s, until=lambda: self.round.is_played)
+
+    def _moved(self) -> tuple[int, int, int]:
+        return self.round.sent, self.round.watcher.processed, len(self.round.reader.received)
 
     def restore(self) -> None:
         """Have the servers run, and the network and the members' signals as they should be."""

@@ -133,9 +133,8 @@ class Weather:
             if not process.is_running:
                 status = process.wait_for_end()
                 self.round.note(f"{what} ({process.pid}) ended with {status}")
-                if status in {ExitStatus.REFUSED, ExitStatus.SLOT_SHARED} or process.has_logged(
-                    "unexpected error"
-                ):
+                gave_up = {ExitStatus.REFUSED, ExitStatus.SLOT_SHARED, -signal.SIGABRT, -signal.SIGSEGV}
+                if status in gave_up or process.has_logged("unexpected error"):
                     self.round.problems.append(f"{what} gave up with {status}:\n{process.tail()}")
                 self.start(what)
 

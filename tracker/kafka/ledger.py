@@ -5,10 +5,8 @@ between deployments that share a database; numbers only grow, so the highest tha
 database counts, whatever topic it is on.
 """
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from tracker.kafka.answers import answer_of
 from tracker.logs import kafka_logger
 from tracker.settings import Settings
 
@@ -24,7 +22,6 @@ class Ledger:
     def __init__(self, settings: Settings) -> None:
         self.group_id = f"{settings.group_id}-scheduler"
         self.topic = settings.topics[0]
-        self._admin = AdminClient(dict(settings.kafka_client_properties()), logger=kafka_logger())
         self.consumer = Consumer(
             {
                 **settings.consumer_properties(),
@@ -40,12 +37,9 @@ class Ledger:
 
         :raises KafkaException: no broker has answered.
         """
-        request = ConsumerGroupTopicPartitions(self.group_id)
-        [answer] = self._admin.list_consumer_group_offsets(
-            [request], request_timeout=_CALL_TIMEOUT_S
-        ).values()
-        listed = answer_of(answer, _CALL_TIMEOUT_S).topic_partitions or []
-        places = {self.topic, *(each.topic for each in listed if each.partition == 0)}
+        # All topics are asked for: an admin client could list those that the group has committed, but then
+        # librdkafka kills the process now and then ("Assertion `eonce->refcnt > 0' failed", 2.16).
+        places = {self.topic, *self.consumer.list_topics(timeout=_CALL_TIMEOUT_S).topics}
         found = {}
         for each in self.consumer.committed(
             [TopicPartition(topic, 0) for topic in sorted(places)], timeout=_CALL_TIMEOUT_S

@@ -90,7 +90,7 @@ def test_the_tracker_takes_all_messages_of_a_wave(mixture: Mixture, wave: Wave) 
     for name, work in batch.jobs.items():
         assert len(work.reports) <= 1
         completed[name.job_id] += sum(len(siblings.completed) for siblings in work.siblings)
-        completed[name.job_id] += len(work.event_reports) + len(work.reports)
+        completed[name.job_id] += work.count_event_reports() + len(work.reports)
     assert completed == dict.fromkeys(wave.job_ids[: PLAIN + REPORTED + FAILING], TASKS)
     assert accept(wave.jobs(), str)
 

@@ -93,14 +93,7 @@ class MemoryTracker:
         folds = [
             JobFold(states[name], work)
             for name, work in batch.jobs.items()
-            if name in states
-            and states[name].status <= JobStatus.FAILED
-            and (
-                work.reports
-                or work.event_reports
-                or work.job_completed_positions
-                or any(siblings.completed for siblings in work.siblings)
-            )
+            if name in states and states[name].status <= JobStatus.FAILED and work.reports_anything
         ]
         for fold in folds:
             self._load(fold)

@@ -15,7 +15,7 @@ from tests.model.poison import POISON, SOUND, Poison
 from tests.model.reading import Bad, Event, Proxied, Record, read
 from tests.profile import THOROUGH
 from tracker.identifiers import JobName
-from tracker.messages.batch import JobWork, Rules, Sorted
+from tracker.messages.batch import JobWork, Rules, Siblings, Sorted
 from tracker.messages.event import Failed, Failure
 
 JOB = JobName("acme", "job")
@@ -112,14 +112,17 @@ def work_summary(work: JobWork, number: dict[int, int]) -> Any:
     def places(positions: list[int]) -> list[int]:
         return sorted(number[position] for position in positions)
 
-    completed = [
-        (number[position], siblings.path, child)
-        for siblings in work.siblings
-        for child, position in zip(siblings.completed, siblings.completed_positions, strict=True)
-    ]
+    def completed(groups: list[Siblings]) -> Any:
+        children = [
+            (number[position], siblings.path, child)
+            for siblings in groups
+            for child, position in zip(siblings.completed, siblings.completed_positions, strict=True)
+        ]
+        return sorted(children), sorted((siblings.path, siblings.last) for siblings in groups)
+
     return (
-        sorted(completed),
-        sorted((siblings.path, siblings.last) for siblings in work.siblings),
+        completed(work.siblings),
+        completed(work.event_siblings),
         places(work.job_completed_positions),
         places(work.open_positions),
         places(work.ending_positions),

@@ -30,7 +30,15 @@ NAME = parse_task_name(TASK)
 
 
 def reports_of(value: bytes, max_failure_chars: int = 10_000) -> list[Report]:
-    return decode_event(decode_message(value)[0], NOW_MS, max_failure_chars, TaskNames())
+    """Read an event; what it groups comes out one by one, group by group."""
+    read = decode_event(decode_message(value)[0], NOW_MS, max_failure_chars, TaskNames())
+    grouped = [
+        Complete(group.parent.child(index, text.endswith("*")))
+        for group in read.completed
+        for text, index in zip(group.texts, group.indexes, strict=True)
+    ]
+    assert not (grouped and read.reports)
+    return [*read.reports, *grouped]
 
 
 def only_report(*arguments: Any, **fields: Any) -> Report:
@@ -175,6 +183,42 @@ def test_a_name_that_is_too_long_is_refused_beside_its_siblings() -> None:
     reader.read(f"{parent}.1")
     with pytest.raises(Refused, match="characters"):
         reader.read(f"{parent}.12")
+
+
+@given(
+    st.lists(
+        st.builds(
+            ".".join,
+            st.tuples(
+                st.sampled_from(["job", "acme:job", "acme:job.3", "acme:job.3*", "a:", "b" * 60, "x\0"]),
+                st.sampled_from(["1", "2", "2*", "3", "0", "01", "", "*", "2147483648", "7,8", "x", "1\0"]),
+            ),
+        )
+        | st.just("job"),
+        min_size=1,
+        max_size=6,
+    ),
+)
+@THOROUGH
+def test_children_that_have_completed_are_read_together_as_one_by_one(names: list[str]) -> None:
+    together = tracking_report(*(report(name, "Complete") for name in names))
+    one_by_one = [tracking_report(report(name, "Complete"), report("job", "Retry")) for name in names]
+
+    def read(value: bytes) -> list[Report] | Reason:
+        try:
+            return reports_of(value)
+        except Refused as refused:
+            return refused.reason
+
+    found, expected = read(together), [read(each) for each in one_by_one]
+    refused = [each for each in expected if isinstance(each, Reason)]
+    if refused:
+        assert found == refused[0]
+    else:
+        assert isinstance(found, list)
+        assert sorted(found) == sorted(each[0] for each in expected if not isinstance(each, Reason))
+    if len({name.rpartition(".")[0] for name in names}) == 1:
+        assert found == (refused[0] if refused else [each[0] for each in expected if isinstance(each, list)])
 
 
 def test_one_bad_report_spoils_its_event_and_no_other() -> None:

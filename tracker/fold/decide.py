@@ -38,8 +38,9 @@ def decide(batch: Sorted, jobs: Mapping[JobName, JobState]) -> Decisions:
             if dropped:
                 decisions.dropped[ended] += len(dropped)
                 _withhold(batch, decisions, dropped)
-            if work.event_reports and ended != "failed":
-                decisions.ignored[ended] += len(work.event_reports)
+            event_reports = work.count_event_reports()
+            if event_reports and ended != "failed":
+                decisions.ignored[ended] += event_reports
         elif job is not None and job.status is JobStatus.PAUSED and work.open_positions:
             for position in work.open_positions:
                 destination = batch.destinations[position]

@@ -19,11 +19,11 @@ class JobFold:
     def __init__(self, job: JobState, work: JobWork) -> None:
         self.job = job
         self._reports = work.event_reports
-        self._siblings: list[Siblings] = []
+        self._siblings: list[Siblings] = list(work.event_siblings)
         self._job_completed_positions: list[int] = []
         if job.status is not JobStatus.FAILED:  # else its proxied messages are dropped
             self._reports = work.reports + work.event_reports
-            self._siblings = [siblings for siblings in work.siblings if siblings.completed]
+            self._siblings += [siblings for siblings in work.siblings if siblings.completed]
             self._job_completed_positions = work.job_completed_positions
         self._masks: dict[str, dict[int, int]] = {}  # path -> block -> children reported complete by messages
         for siblings in self._siblings:
@@ -144,6 +144,8 @@ class JobFold:
         """
         if self._completing_position is not None:
             return self._completing_position
+        if not self._reports and not any(siblings.steps for siblings in self._siblings):
+            return self._completing_position_of_children()
         outright = []
         news: dict[tuple[str, int], int] = {}  # (path of the parent, child, or 0 for a mark) -> first told
         for position, report in self._in_order():
@@ -161,6 +163,34 @@ class JobFold:
         if outright and not (news and self._itself_is_complete()):
             return outright[0]
         return min([max(news.values()), *outright])
+
+    def _completing_position_of_children(self) -> int:
+        """Return the same where all that was reported are the job's own children, and perhaps itself.
+
+        Which is what most jobs are; it takes a tenth of the time.
+        """
+        first_told: dict[int, int] = {}  # child -> position
+        marks = []
+        for siblings in self._siblings:
+            # Backwards, so that of several the first stays.
+            children, positions = reversed(siblings.completed), reversed(siblings.completed_positions)
+            for child, position in dict(zip(children, positions, strict=True)).items():
+                first_told[child] = min(first_told.get(child, position), position)
+            if siblings.last and "" not in self._marked_before:
+                told = zip(siblings.completed_texts, siblings.completed_positions, strict=True)
+                marks.append(next(position for text, position in told if text[-1] == "*"))
+        before = {number: mask for (path, number), mask in self._completed_before.items() if not path}
+        news = [
+            position
+            for child, position in first_told.items()
+            if not before or not before.get(place(child)[0], 0) & place(child)[1]
+        ]
+        if marks:
+            news.append(min(marks))
+        outright = self._job_completed_positions[:1]
+        if outright and not (news and self._itself_is_complete()):
+            return outright[0]
+        return min([max(news), *outright])
 
     def _had_completed(self, step: Step) -> bool:
         number, bit = place(step.child)

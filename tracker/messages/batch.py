@@ -19,6 +19,7 @@ from tracker.identifiers import (
     parse_indexes,
 )
 from tracker.messages.event import (
+    CompletedChildren,
     Failed,
     Failure,
     Report,
@@ -105,6 +106,7 @@ class JobWork:
     __slots__ = (
         "ending_positions",
         "event_reports",
+        "event_siblings",
         "job_completed_positions",
         "open_positions",
         "reports",
@@ -118,9 +120,25 @@ class JobWork:
         ] = []  # the job itself is reported complete; forwarded like the ending ones
         self.reports: list[tuple[int, Report]] = []  # of proxied messages, with their positions: failures
         self.event_reports: list[tuple[int, Report]] = []
+        self.event_siblings: list[Siblings] = []  # of events that report nothing but completed children
         # Proxied records that are forwarded only if the job's status allows it:
         self.open_positions: list[int] = []  # tracking goes on: held while the job is paused
         self.ending_positions: list[int] = []  # tracking ends
+
+    @property
+    def reports_anything(self) -> bool:
+        """Whether there is anything to fold."""
+        return bool(
+            self.reports
+            or self.event_reports
+            or self.event_siblings
+            or self.job_completed_positions
+            or any(siblings.completed for siblings in self.siblings)
+        )
+
+    def count_event_reports(self) -> int:
+        """Return how many reports events have brought."""
+        return len(self.event_reports) + sum(len(siblings.completed) for siblings in self.event_siblings)
 
 
 class Sorted:
@@ -164,6 +182,7 @@ class _Sorter:
         self.now_ms = now_ms
         self.sorted = Sorted(size)
         self.siblings: dict[str, Siblings] = {}
+        self.event_siblings: dict[TaskName, Siblings] = {}
         self.names = TaskNames()
         self.allowed: set[str] = set()  # destinations
         self.refused_destinations: dict[str, Refused] = {}
@@ -235,13 +254,26 @@ class _Sorter:
         return False
 
     def _place_event(self, position: int, message: TaskMessage) -> None:
-        reports = decode_event(message, self.now_ms, self.rules.max_failure_chars, self.names)
+        event = decode_event(message, self.now_ms, self.rules.max_failure_chars, self.names)
         self.sorted.events += 1
-        for report in reports:
+        for completed in event.completed:
+            self._add_completed(position, completed)
+        for report in event.reports:
             if isinstance(report, Retry):
                 self.sorted.retries += 1
             else:
                 self.sorted.work_of(report.task.job).event_reports.append((position, report))
+
+    def _add_completed(self, position: int, completed: CompletedChildren) -> None:
+        parent = completed.parent
+        siblings = self.event_siblings.get(parent)
+        if siblings is None:
+            siblings = self.event_siblings[parent] = Siblings(parent)
+            self.sorted.work_of(parent.job).event_siblings.append(siblings)
+        siblings.completed_texts += completed.texts
+        siblings.completed_positions += [position] * len(completed.texts)
+        siblings.completed += completed.indexes
+        siblings.last = max(siblings.last, completed.last)
 
     def _place_proxied(self, position: int, job_task_id: str, ends_here: bool) -> None:
         """Note that a task has completed, or goes on."""

@@ -1,12 +1,20 @@
 """Events: messages meant for the tracker itself, which carry reports on tasks."""
 
 import binascii
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
 import msgspec
 
-from tracker.identifiers import MAX_JOB_TASK_ID_CHARS, BadIdentifier, TaskName, parse_index, parse_task_name
+from tracker.identifiers import (
+    MAX_JOB_TASK_ID_CHARS,
+    BadIdentifier,
+    TaskName,
+    parse_index,
+    parse_indexes,
+    parse_task_name,
+)
 from tracker.messages.refusal import Reason, Refused
 from tracker.messages.task_message import TaskMessage, decode_json
 
@@ -55,6 +63,22 @@ class Retry(NamedTuple):
 Report = Complete | Failed | Progress | Retry
 
 
+class CompletedChildren(NamedTuple):
+    """Children of one task, all reported complete by one event."""
+
+    parent: TaskName
+    texts: list[str]  # the indexes as they were written, in the event's order
+    indexes: list[int]
+    last: int  # the highest that is marked as the last; 0: none
+
+
+class Event(NamedTuple):
+    """What an event reports: single reports in their order, or only children that have completed."""
+
+    reports: Sequence[Report]
+    completed: Sequence[CompletedChildren]
+
+
 class _FailureDetails(msgspec.Struct, gc=False):
     failureId: str | None = None
     failureTime: int | str | None = None
@@ -89,6 +113,16 @@ class TaskNames:
     def __init__(self) -> None:
         self._parents: dict[str, TaskName] = {}
 
+    def parent(self, head: str, index: str) -> TaskName:
+        """Return the parent of the task that is named ``head.index``.
+
+        :raises Refused: that name breaks the grammar, or has a NUL in it.
+        """
+        parent = self._parents.get(head)
+        if parent is None:
+            parent = self._parents[head] = task_name(f"{head}.{index}").parent()
+        return parent
+
     def read(self, job_task_id: str) -> TaskName:
         """Read a `jobTaskId`, as `task_name` does: in 1.2 µs where a sibling was read before, against 4.
 
@@ -107,8 +141,8 @@ class TaskNames:
             raise Refused(Reason.BAD_JOB_TASK_ID, str(error)) from None
 
 
-def decode_event(message: TaskMessage, now_ms: int, max_failure_chars: int, names: TaskNames) -> list[Report]:
-    """Return the reports that an event carries, in their order. It counts whole or not at all.
+def decode_event(message: TaskMessage, now_ms: int, max_failure_chars: int, names: TaskNames) -> Event:
+    """Return what an event reports. It counts whole or not at all.
 
     :raises Refused: the classifier or version is unknown, or any report is bad.
     """
@@ -129,9 +163,41 @@ def decode_event(message: TaskMessage, now_ms: int, max_failure_chars: int, name
     data = task_data_bytes(message.taskData)
     if classifier == "JobTrackingWorker":
         task = decode_json(_decode_progress_task, data, "taskData")
-        return [_progress(names.read(task.jobTaskId), task.estimatedPercentageCompleted)]
+        return Event([_progress(names.read(task.jobTaskId), task.estimatedPercentageCompleted)], ())
     reports = decode_json(_decode_tracking_report_task, data, "taskData").trackingReports
-    return [_report(report, names.read(report.jobTaskId), now_ms, max_failure_chars) for report in reports]
+    completed = _completed_children(reports, names)
+    if completed is not None:
+        return Event((), completed)
+    one_by_one = [_report(each, names.read(each.jobTaskId), now_ms, max_failure_chars) for each in reports]
+    return Event(one_by_one, ())
+
+
+def _completed_children(
+    reports: Sequence[_TrackingReport], names: TaskNames
+) -> list[CompletedChildren] | None:
+    """Group the reports by parent, where all say that a child has completed, as most events do.
+
+    Costs 0.3 µs a report, one by one 2. None: something else is among them, or is malformed.
+    """
+    groups: dict[str, list[str]] = {}
+    for report in reports:
+        head, dot, index = report.jobTaskId.rpartition(".")
+        if report.status != "Complete" or not dot or report.estimatedPercentageCompleted is not None:
+            return None
+        if len(report.jobTaskId) > MAX_JOB_TASK_ID_CHARS:
+            return None
+        group = groups.get(head)
+        if group is None:
+            groups[head] = [index]
+        else:
+            group.append(index)
+    found = []
+    for head, texts in groups.items():
+        read = parse_indexes(texts)
+        if read is None:
+            return None
+        found.append(CompletedChildren(names.parent(head, texts[0]), texts, *read))
+    return found
 
 
 def task_name(job_task_id: str) -> TaskName:

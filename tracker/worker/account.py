@@ -80,7 +80,9 @@ def _count_reports(new: Sorted, recorder: Recorder) -> None:
     counts = {"complete": 0, "failed": 0, "progress": 0, "retry": new.retries}
     for work in new.jobs.values():
         counts["complete"] += len(work.job_completed_positions)
-        counts["complete"] += sum(len(siblings.completed) for siblings in work.siblings)
+        counts["complete"] += sum(
+            len(siblings.completed) for siblings in [*work.siblings, *work.event_siblings]
+        )
         for _, report in work.reports + work.event_reports:
             kind = (
                 "complete"

@@ -346,12 +346,7 @@ def _folds(batch: Sorted, jobs: Mapping[JobName, JobState]) -> list[JobFold]:
         job = jobs.get(name)
         if job is None or job.status > JobStatus.FAILED:
             continue
-        if (
-            work.reports
-            or work.event_reports
-            or work.job_completed_positions
-            or any(siblings.completed for siblings in work.siblings)
-        ):
+        if work.reports_anything:
             folds.append(JobFold(job, work))
     return folds
 

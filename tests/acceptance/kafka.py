@@ -86,6 +86,7 @@ class Kafka:
                 "bootstrap.servers": bootstrap_servers,
                 "enable.idempotence": True,  # or a retry changes the order
                 "message.max.bytes": 20_000_000,
+                "message.timeout.ms": 900_000,
                 "linger.ms": 5,
             }
         )

@@ -124,8 +124,8 @@ class Checker:
         """Return the job that a proxied record belongs to."""
         try:
             task = str(record.task)
-        except (ValueError, TypeError, KeyError):
-            return None
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return None  # a bad record
         return self._round.jobs.get(task.partition(".")[0] if ":" in task else "default:" + task)
 
     # What was sent

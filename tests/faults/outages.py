@@ -157,13 +157,20 @@ def measure_slow(where: Site, delay_s: float) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Outages under load; see the head of this module.")
     parser.add_argument("--seconds", type=float, default=300.0, help="how long each server is away")
+    parser.add_argument("--only", choices=["postgresql", "kafka", "slow"], help="one of them")
     options = parser.parse_args()
+
+    def wanted(what: str) -> bool:
+        return options.only in {None, what}
+
     with site() as where:
         postgres, [broker] = where.stack.postgres, where.stack.brokers
         assert postgres is not None
-        print(measure(where, "PostgreSQL", options.seconds, postgres.kill, postgres.start), flush=True)
-        print(measure(where, "Kafka", options.seconds, broker.kill, broker.start), flush=True)
-        for delay_s in DELAYS_S:
+        if wanted("postgresql"):
+            print(measure(where, "PostgreSQL", options.seconds, postgres.kill, postgres.start), flush=True)
+        if wanted("kafka"):
+            print(measure(where, "Kafka", options.seconds, broker.kill, broker.start), flush=True)
+        for delay_s in DELAYS_S if wanted("slow") else ():
             print(measure_slow(where, delay_s), flush=True)
     return 0
 

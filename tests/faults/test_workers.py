@@ -9,6 +9,7 @@ from tests.faults.checker import check
 from tests.faults.conftest import NewRound
 from tests.faults.round import Round
 from tracker.failpoints import POINTS
+from tracker.lifeline import ExitStatus
 
 # What a worker or scheduler is doing when it happens: something that it does for the second time, so that
 # there is something behind it that must stay as it is. A scheduler may have no more than one round.
@@ -104,3 +105,14 @@ def test_a_scheduler_that_wakes_when_another_has_its_work(new_round: NewRound, p
         a_round.wait_for_log(heir, "scheduler active")
         victim.thaw()
     finish(a_round)
+
+
+def test_a_worker_whose_place_in_the_group_another_takes_ends(new_round: NewRound) -> None:
+    """It would never be given a record again, and nobody would notice: it has nothing to do."""
+    a_round = new_round()
+    first = a_round.start("worker 0")
+    a_round.wait_until_all_assigned_to(first)
+    second = a_round.start("worker 0")
+    assert first.wait_for_end() in {ExitStatus.FAILED, ExitStatus.SLOT_SHARED}
+    a_round.wait_until_all_assigned_to(second)
+    second.stop()

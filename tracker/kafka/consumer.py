@@ -10,7 +10,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from tracker.agreement import REMEDY
 from tracker.kafka.batch import Batch, Claim, Run
 from tracker.kafka.batch import TopicPartition as Key
-from tracker.kafka.errors import BatchGivenUp, OffsetsRefused, SlotShared
+from tracker.kafka.errors import BatchGivenUp, ConsumerLost, OffsetsRefused, SlotShared
 from tracker.logs import get_logger, kafka_logger
 from tracker.messages.refusal import UNREADABLE_HEADERS
 from tracker.metrics import LAG, REBALANCES, Recorder
@@ -187,6 +187,9 @@ class BatchConsumer:
             )
         if error.code() in _FENCED:
             raise SlotShared(f"another process has this worker's member ID: {error.str()}")
+        if error.fatal() or error.code() == KafkaError._FATAL:
+            # Mostly fenced by itself: brokers that were away may take a member's own joining for another's.
+            raise ConsumerLost(error.str())
         log.warning("Kafka reports an error to the consumer", error=error.str(), code=error.name())
 
     def idle(self, timeout_s: float) -> None:

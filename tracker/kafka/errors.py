@@ -15,6 +15,10 @@ class SlotShared(TrackerError):
     """Another process uses this worker's transactional or member ID."""
 
 
+class ConsumerLost(TrackerError):
+    """The consumer will never return a record again; a new process will."""
+
+
 class BatchGivenUp(Exception):
     """The batch was not published, and comes again: its Kafka transaction was aborted, or never begun."""
 

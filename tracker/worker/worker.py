@@ -20,7 +20,7 @@ from tracker.kafka.batch import Batch, Run, TopicPartition
 from tracker.kafka.consumer import BatchConsumer, committed_now
 from tracker.kafka.dead_letters import DeadLetters
 from tracker.kafka.destinations import Destinations
-from tracker.kafka.errors import BatchGivenUp, OffsetsRefused, SlotShared
+from tracker.kafka.errors import BatchGivenUp, ConsumerLost, OffsetsRefused, SlotShared
 from tracker.kafka.producer import BatchProducer
 from tracker.kafka.topics import Access, TopicWatch, access, max_message_bytes, topic_ids
 from tracker.lifeline import ChildStatus, ExitStatus, Lifeline
@@ -116,6 +116,9 @@ class Worker:
             self._refusal = str(refused)
             log.error("the worker refuses to go on", reason=self._refusal)
             return ExitStatus.REFUSED
+        except ConsumerLost as lost:
+            log.error("the worker has lost its place in the group for good, and ends", reason=str(lost))
+            return ExitStatus.FAILED
         except SlotShared as shared:
             self._refusal = str(shared)
             log.error("the worker's slot is used twice", reason=self._refusal)

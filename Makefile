@@ -7,6 +7,8 @@ SOURCES := $(wildcard tracker tests bench examples)
 BIN := .venv/bin
 PIP := $(BIN)/pip --quiet --disable-pip-version-check --no-input
 ARGS ?=
+# Most tests wait for servers most of the time. Each of the two processes has a Kafka and a PostgreSQL of its own.
+SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
 MINUTES ?= 30
 
 .DEFAULT_GOAL := help
@@ -20,7 +22,7 @@ demo: prerequisites .venv ## Watch real jobs go through a real Kafka and Postgre
 	@$(BIN)/tracker demo $(ARGS)
 
 test: prerequisites .venv ## Run all tests; ARGS="-k name" goes to pytest
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest $(SIDE_BY_SIDE) $(ARGS)
 
 soak: prerequisites .venv ## Attack it with faults by chance, for MINUTES=30; ARGS="--seed 7 --rounds 1" replays one
 	@$(BIN)/python -m tests.faults.storm $(if $(ARGS),$(ARGS),--minutes $(MINUTES))

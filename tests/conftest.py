@@ -37,9 +37,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Fetch Kafka, if that is still to be done, before the time of the first test runs, and say so."""
     needed = any("stack" in item.fixturenames for item in session.items if isinstance(item, pytest.Function))
-    if needed and not session.config.option.collectonly and not os.environ.get(KAFKA_VARIABLE):
+    if needed and not session.config.option.collectonly:
+        # Where tests run side by side, a process that runs some has no terminal to write to.
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        _fetch_kafka(reporter.write_line if reporter is not None else lambda _: None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """Fetch it before there are several processes that run tests: only this one can say so."""
+    if not config.option.collectonly:
+        _fetch_kafka(config.get_terminal_writer().line)
+
+
+def _fetch_kafka(say: Callable[[str], None]) -> None:
+    if not os.environ.get(KAFKA_VARIABLE):
         try:
-            find_kafka(session.config.get_terminal_writer().line)
+            find_kafka(say)
         except StackError as error:
             pytest.exit(str(error), returncode=1)
 

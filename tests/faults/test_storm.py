@@ -12,11 +12,8 @@ SECONDS = 45  # and then what is left of its jobs
 
 
 @pytest.mark.timeout(300)
-def test_nothing_is_lost_and_nothing_happens_twice(
-    one_broker: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_nothing_is_lost_and_nothing_happens_twice(one_broker: Site, tmp_path: Path) -> None:
     seed = random.SystemRandom().randrange(10**6)
-    with capsys.disabled():
-        print(f"\nreplay this storm with: python -m tests.faults.storm --seed {seed} --seconds {SECONDS}")
+    print(f"replay this storm with: python -m tests.faults.storm --seed {seed} --seconds {SECONDS}")
     summary = play_round(one_broker, tmp_path, seed, limit_s=SECONDS)
     assert summary.messages > 0

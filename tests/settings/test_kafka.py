@@ -33,7 +33,7 @@ def test_no_property_begins_like_a_side_and_no_two_have_one_variable() -> None:
     assert not [name for name in variables if name.startswith(("CONSUMER_", "PRODUCER_"))]
 
 
-@pytest.mark.parametrize("name", [*REFUSED, *RESTRICTED, *SECRETS])
+@pytest.mark.parametrize("name", [*REFUSED, *RESTRICTED, *sorted(SECRETS)])
 def test_rules_are_about_properties_that_exist(name: str) -> None:
     assert name in properties()
 

@@ -53,7 +53,9 @@ class Worker:
         self._write(completed, 5)
         self._write(failed, 3)
         records = [CompletedJob(each, *self.place, self.offset, None) for each in completed]
-        self.store.release(records, failed, jobs.values())
+        if failed:
+            self.store.lock_edges(records, jobs.values())
+        self.store.release(records, failed)
 
     def look_up(self, names: list[str], may_fail: list[str]) -> dict[str, JobState]:
         failing = {JobName("default", name) for name in may_fail}

@@ -99,7 +99,7 @@ def test_a_prerequisite_that_is_met_is_counted_in_place(store: BatchStore, datab
     for name in names:
         with store.transaction():
             [job] = look_up(store, name)
-            store.release([CompletedJob(job, "tracking", 0, 1, None)], [], [job])
+            store.release([CompletedJob(job, "tracking", 0, 1, None)], [])
     store.close()
     assert share_in_place(database_url, "pending_task", least=JOBS * BATCHES) > 0.9
 

@@ -315,28 +315,29 @@ class BatchStore:
 
     # Release and propagation
 
-    def release(
-        self, completed: Sequence[CompletedJob], failed: Sequence[JobState], locked: Iterable[JobState]
-    ) -> None:
-        """Release what waited only for completed jobs; mark all that is downstream of failed ones as failed.
+    def lock_edges(self, completed: Sequence[CompletedJob], locked: Iterable[JobState]) -> None:
+        """Lock the edges that lead to completed jobs, and all of the jobs in `locked`, in one order.
 
-        `locked`: all the jobs that `look_up_jobs` returned.
+        Needed where more is locked behind them than `release` locks of completed jobs by itself.
         """
-        if failed:
-            self._lock_edges(completed, list(locked))
-        self._meet_prerequisites(completed)
-        for first in range(0, len(failed), ROOTS_AT_ONCE):
-            some = failed[first : first + ROOTS_AT_ONCE]
-            self._run("fail_dependents", [_key(job) for job in some], "job")
-
-    def _lock_edges(self, completed: Sequence[CompletedJob], locked: Sequence[JobState]) -> None:
+        others = list(locked)
         self._execute(
             "lock_edges",
             completed_tenant_keys=[done.job.tenant_key for done in completed],
             completed_job_ids=[done.job.name.job_id for done in completed],
-            tenant_keys=[job.tenant_key for job in locked],
-            job_keys=[job.job_key for job in locked],
+            tenant_keys=[job.tenant_key for job in others],
+            job_keys=[job.job_key for job in others],
         )
+
+    def release(self, completed: Sequence[CompletedJob], failed: Sequence[JobState]) -> None:
+        """Release what waited only for completed jobs; mark all that is downstream of failed ones as failed.
+
+        Where there are failed ones, `lock_edges` has been called.
+        """
+        self._meet_prerequisites(completed)
+        for first in range(0, len(failed), ROOTS_AT_ONCE):
+            some = failed[first : first + ROOTS_AT_ONCE]
+            self._run("fail_dependents", [_key(job) for job in some], "job")
 
     def _meet_prerequisites(self, completed: Sequence[CompletedJob]) -> None:
         if completed:

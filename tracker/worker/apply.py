@@ -117,8 +117,9 @@ class Applier:
             self._store.store(folds)
             completed = _completed(folds, new.records)
             failed = [fold.job for fold in folds if _has_failed(fold)]
-            self._store.release(completed, failed if self._settings.propagate_failures else [], jobs.values())
-            starts = self._starts(batch) if completed or old.records else []
+            starts = self._release(
+                batch, completed, failed if self._settings.propagate_failures else [], jobs, bool(old.records)
+            )
             self._store.advance_progress(self._advanced(batch, progress, new, decided[1]))
             reach("before-database-commit")
             clock.lap("write")
@@ -230,6 +231,24 @@ class Applier:
         return progress
 
     # Jobs
+
+    def _release(
+        self,
+        batch: Batch,
+        completed: list[CompletedJob],
+        failed: list[JobState],
+        jobs: Mapping[JobName, JobState],
+        has_old: bool,
+    ) -> list[Start]:
+        """Release and fail dependents, and return the jobs that start with the batch."""
+        if failed or (has_old and completed):
+            self._store.lock_edges(completed, jobs.values() if failed else ())
+        if has_old and completed:
+            # What old records have released is in an outbox that others can see, and may have to be put
+            # back: that locks outbox rows, which come before the pending tasks that the release locks.
+            self._starts(batch)
+        self._store.release(completed, failed)
+        return self._starts(batch) if completed or has_old else []
 
     def _starts(self, batch: Batch) -> list[Start]:
         """Return the jobs that start with the batch; one whose topic is refused is left to the scheduler."""

@@ -295,8 +295,8 @@ class Worker:
             self._apply(*work)
             self._clear_outbox()
 
-    def _apply(self, batch: Batch, batch_sorted: Sorted, rejected: Refused | None = None) -> None:
-        """Apply a batch, again and again until the database takes it, and pass it on.
+    def _apply(self, batch: Batch, batch_sorted: Sorted | None, rejected: Refused | None = None) -> None:
+        """Apply a batch, again and again until the database takes it, and pass it on. None: to be sorted.
 
         What passed the validation and is refused by the database all the same is found by halving.
         """
@@ -304,6 +304,8 @@ class Worker:
         while not batch.run.given_up:
             try:
                 self._connect_again()
+                if batch_sorted is None:
+                    batch_sorted = sort_batch(batch.records, self._rules, time.time_ns() // 1_000_000)
                 applied = self._applier.apply(batch, batch_sorted, rejected)
             except _REJECTIONS as error:
                 self._halve(batch, error)
@@ -341,8 +343,7 @@ class Worker:
             return
         self._in_flight.begin()  # one becomes two
         for half in batch.split():
-            now_ms = time.time_ns() // 1_000_000
-            self._apply(half, sort_batch(half.records, self._rules, now_ms))
+            self._apply(half, None)
 
     def _clear_outbox(self) -> None:
         """Remove what is published by now; if the database is away, later."""
@@ -465,10 +466,14 @@ class Worker:
         self._patience.pause(0.05, "Kafka")
 
     def _wait_in_group(self, error: KafkaException) -> None:
-        """Wait for a broker, on whichever thread, without being thought dead by the group."""
+        """Wait for a broker that is to say what a destination is, without being thought dead by the group.
+
+        :raises BatchGivenUp: on the thread that applies, which has rows locked that users may want to change.
+        """
+        if threading.current_thread() is not self._polling_thread:
+            raise BatchGivenUp(error.args[0].str())
         self._wait_for_broker(error)
-        if threading.current_thread() is self._polling_thread:
-            self._consumer.idle(0)
+        self._consumer.idle(0)
 
     def _topic_ids(self, topics: list[str]) -> dict[str, str]:
         return topic_ids(self._admin, topics)

@@ -237,7 +237,8 @@ def test_old_and_new_records_may_come_in_one_batch(running: Deployment, again: C
     again(*first, meanwhile=lambda: running.send(*second, running.message("acme:job.1")))
     assert [each.value for each in running.work()] == [each.value for each in [*first, *second]]
     assert running.percentage("job") == 50
-    assert redelivered(running) == 50
+    # On a busy machine the second batch has been applied, too, when the first one is given up.
+    assert redelivered(running) in {50, 101}
 
 
 def test_another_worker_publishes_what_one_has_applied_before_it_died(

@@ -33,6 +33,9 @@ def consumer_properties(settings: Settings, slot: int) -> dict[str, str]:
         # What librdkafka holds beyond the batches: half a second of records at full speed.
         "queued.max.messages.kbytes": "32768",
         "fetch.wait.max.ms": "50",
+        # How soon Kafka partitions that were added are read, and a topic that was made anew is seen; by
+        # default it takes 5 minutes.
+        "topic.metadata.refresh.interval.ms": "10000",
         "max.partition.fetch.bytes": "4194304",
     }
     given = settings.consumer_properties()
@@ -119,6 +122,8 @@ class BatchConsumer:
         self._gathered: list[Message] = []
         self._paused = False
         self._finish_timeout_s = _CALL_TIMEOUT_S
+        self._is_assigned = False
+        self._has_rejoined = False
         self.run = Run()
         self.joined = False
 
@@ -131,6 +136,27 @@ class BatchConsumer:
             on_lost=self._on_lost,
         )
 
+    def _rejoin(self) -> None:
+        """Leave the group and join it again, once after the start.
+
+        A member that takes its dead predecessor's place is given what that one had, without a rebalance. If
+        that one died in the middle of a rebalance, between giving up a Kafka partition and telling so, that
+        Kafka partition would be nobody's until the next rebalance, which may never come.
+        """
+        self._has_rejoined = True
+        self._leave(time.monotonic() + _CALL_TIMEOUT_S)
+        self.subscribe()
+
+    def _leave(self, deadline_monotonic_s: float) -> None:
+        """Leave the group. A static member leaves only by unsubscribing; closing alone means "back soon".
+
+        The group is left once what is assigned has been given up, in callbacks of polls.
+        """
+        self._consumer.unsubscribe()
+        while self._positions and time.monotonic() < deadline_monotonic_s:
+            self._consumer.poll(0.05)
+        self._consumer.poll(0.05)
+
     def poll(self, timeout_s: float, ready: Callable[[], bool]) -> Batch | None:
         """Wait for a record, and return it with all that is there.
 
@@ -141,6 +167,9 @@ class BatchConsumer:
         :raises SlotShared: another process has this member's ID.
         """
         first = self._consumer.poll(timeout_s)
+        if self._is_assigned and not self._has_rejoined:
+            self._rejoin()  # what came before that comes again
+            return None
         if first is None or self.run.given_up:
             return None
         self._gathered = records = [first]
@@ -255,19 +284,11 @@ class BatchConsumer:
                 )
 
     def close(self, timeout_s: float) -> None:
-        """Leave the group, within this time; batches that are worked on are not waited for.
-
-        A static member leaves only by unsubscribing; closing alone means "back soon".
-        """
+        """Leave the group, within this time; batches that are worked on are not waited for."""
         deadline = time.monotonic() + timeout_s
         self._finish_timeout_s = 0.0
         try:
-            self._consumer.unsubscribe()
-            # The group is left once what is assigned has been given up, in callbacks of polls; to close
-            # before that keeps the place in the group.
-            while self._positions and time.monotonic() < deadline:
-                self._consumer.poll(0.05)
-            self._consumer.poll(0.05)
+            self._leave(deadline)
         except KafkaException as error:
             log.warning("could not leave the group in order", error=str(error))
         # It may wait for a broker that is away, and has no time limit of its own.
@@ -288,7 +309,8 @@ class BatchConsumer:
         consumer.incremental_assign(starts)
         if self._paused:
             consumer.pause(starts)
-        self.joined = True
+        self._is_assigned = True
+        self.joined = self._has_rejoined
         self._recorder.add(REBALANCES, kind="assigned")
         log.info("Kafka partitions assigned", added=len(keys), assigned=len(self._positions))
 

@@ -273,10 +273,19 @@ class Worker:
             self._consumer.run.given_up = True  # it waits for a broker, and this is called from in there
         if self._has_in_hand:
             self._put_in_hand(timeout_s)
-        if self._failure is None and not self._in_flight.wait_for_none(timeout_s):
+        if self._failure is None and not self._wait_for_none(timeout_s):
             self._consumer.run.given_up = True
-            self._in_flight.wait_for_none(timeout_s)
+            self._wait_for_none(timeout_s)
         self._commit_delivered()
+
+    def _wait_for_none(self, timeout_s: float) -> bool:
+        """Return whether no batch is worked on any more, waiting for so long, or until it is time to stop."""
+        deadline = time.monotonic() + timeout_s
+        while not self._in_flight.wait_for_none(min(timeout_s, _POLL_S)):
+            is_over = self._lifeline.stopping.is_set() and not self._patience.left_s()
+            if is_over or time.monotonic() > deadline:
+                return False
+        return True
 
     # The second thread: load, fold, write
 

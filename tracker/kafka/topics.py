@@ -14,7 +14,7 @@ from tracker.kafka.answers import answer_of
 from tracker.kafka.errors import OffsetsRefused
 
 _DEFAULT_MAX_MESSAGE_BYTES = 1_048_588  # the broker's default
-_TIMEOUT_S = 10.0
+_TIMEOUT_S = 5.0
 _WATCH_S = 3.0
 _NOT_THERE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError.TOPIC_EXCEPTION)
 _SAYS_NO = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART)

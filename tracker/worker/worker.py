@@ -247,6 +247,8 @@ class Worker:
                 break
             except KafkaException as error:
                 log.warning("cannot go back to the committed offsets yet", error=error.args[0].str())
+                if self._lifeline.stopping.is_set():
+                    raise Stopping from None
                 self._turned_monotonic_s = time.monotonic()
                 self._patience.pause(1.0, "Kafka")
                 self._consumer.idle(0)

@@ -41,10 +41,19 @@ BLOCKS = """
 
 def check(a_round: Round) -> None:
     """Fail, with the seed and the first problems, unless all invariants hold. To be called at rest."""
-    invariants.check_at_rest(a_round.deployment)
-    checker = Checker(a_round)
-    problems = [*a_round.problems, *checker.problems()]
-    assert not problems, a_round._report("at rest", problems)
+    problems = [*a_round.problems, *problems_at_rest(a_round)]
+    if problems:
+        raise a_round.wrong("at rest", problems)
+
+
+def problems_at_rest(a_round: Round) -> list[str]:
+    """Return everything that is not as it should be, of a round that is at rest."""
+    found: list[str] = []
+    try:
+        invariants.check_at_rest(a_round.deployment)
+    except AssertionError as error:
+        found.append(f"the database contradicts itself or Kafka: {error}")
+    return found + list(Checker(a_round).problems())
 
 
 class Checker:
@@ -54,12 +63,12 @@ class Checker:
         self._round = a_round
         self._topics = a_round.topics
         kafka = a_round.deployment.kafka
-        self._sent = {_number(record): record for record in kafka.read(self._topics.tracking)}
+        self.sent = {number_of(record): record for record in kafka.read(self._topics.tracking)}
         places = self._topics.work, self._topics.results, self._topics.dead_letters
-        self._received = kafka.read(*places)
-        self._outcomes: dict[int, Outcome] = {}
+        self.received = kafka.read(*places)
+        self.outcomes: dict[int, Outcome] = {}
         self._unsound: list[str] = []
-        self._model = NaiveTracker(
+        self.model = NaiveTracker(
             a_round.propagate,
             [self._topics.tracking],
             dead_letter_topic=self._topics.dead_letters,
@@ -84,19 +93,19 @@ class Checker:
 
     def _replay(self) -> None:
         steps = sorted(self._round.steps, key=lambda step: step.before)
-        for number, record in sorted(self._sent.items()):
+        for number, record in sorted(self.sent.items()):
             while steps and steps[0].before <= number:
                 self._do(steps.pop(0))
-            self._outcomes[number] = self._process(record)
+            self.outcomes[number] = self._process(record)
         for step in steps:
             self._do(step)
-        self._model.advance(1_000_000)
+        self.model.advance(1_000_000)
 
     def _do(self, step: Step) -> None:
         job = step.job
         try:
             if step.verb == "create":
-                self._model.create_job(
+                self.model.create_job(
                     *job.key,
                     name=job.name,
                     prerequisites=job.prerequisites,
@@ -105,22 +114,22 @@ class Checker:
                     target_pipe=self._topics.results,
                 )
             elif step.verb == "resume":
-                self._model.pause(*job.key)
-                self._model.resume(*job.key)
+                self.model.pause(*job.key)
+                self.model.resume(*job.key)
             else:
-                getattr(self._model, step.verb)(*job.key)
+                getattr(self.model, step.verb)(*job.key)
         except Refused:
             pass  # a paused job may have failed before it was resumed
 
     def _process(self, record: Received) -> Outcome:
-        if any(job.eligible_at is not None for job in self._model.unsent.values()):
-            self._model.advance(1_000)  # whoever is told of a job with a delay has seen it start
-        job = self._job_of(record)
-        if job is not None and job.key in self._model.unsent:
+        if any(job.eligible_at is not None for job in self.model.unsent.values()):
+            self.model.advance(1_000)  # whoever is told of a job with a delay has seen it start
+        job = self.job_of(record)
+        if job is not None and job.key in self.model.unsent:
             self._unsound.append(f"{job.name} was started before its prerequisites had completed")
-        return self._model.process(Record(record.topic, record.key, record.value, record.headers))
+        return self.model.process(Record(record.topic, record.key, record.value, record.headers))
 
-    def _job_of(self, record: Received) -> Job | None:
+    def job_of(self, record: Received) -> Job | None:
         """Return the job that a proxied record belongs to."""
         try:
             task = str(record.task)
@@ -128,11 +137,23 @@ class Checker:
             return None  # a bad record
         return self._round.jobs.get(task.partition(".")[0] if ":" in task else "default:" + task)
 
+    def job_named(self, name: str) -> Job:
+        """Return a job of the round."""
+        return self._round.jobs[name]
+
     # What was sent
+
+    def forwarded(self) -> set[int]:
+        """Return the numbers of the records that are at a destination."""
+        return {number_of(each) for each in self.received if each.topic != self._topics.dead_letters}
+
+    def started(self) -> set[str]:
+        """Return the names of the jobs that were started."""
+        return {str(each.task) for each in self.received if _is_start(each, self._topics.dead_letters)}
 
     def _reader_differs(self) -> Iterator[str]:
         along = sorted(self._round.reader.received, key=_place)
-        at_rest = sorted(self._received, key=_place)
+        at_rest = sorted(self.received, key=_place)
         if along != at_rest:
             yield (
                 f"the reader that read along saw {len(along)} records, and now there are {len(at_rest)}:"
@@ -141,15 +162,15 @@ class Checker:
 
     def _forwards_differ(self) -> Iterator[str]:
         found: dict[int, list[Received]] = defaultdict(list)
-        for record in self._received:
+        for record in self.received:
             if record.topic != self._topics.dead_letters and record.header(NUMBER) is not None:
-                found[_number(record)].append(record)
+                found[number_of(record)].append(record)
         stopped: set[tuple[str, int]] = set()
-        for number, outcome in self._outcomes.items():
+        for number, outcome in self.outcomes.items():
             got = [(each.topic, each.key, each.value, each.headers) for each in found.pop(number, [])]
             wanted = [tuple(each) for each in outcome.forwarded]
-            sent = self._sent[number]
-            job = self._job_of(sent)
+            sent = self.sent[number]
+            job = self.job_of(sent)
             if job is not None and job.fate in DOOMED and wanted:
                 # Forwarded until the cancel was seen, and not once more behind that.
                 where = job.name, sent.kafka_partition
@@ -160,7 +181,7 @@ class Checker:
                     continue
             if got != wanted:
                 yield (
-                    f"record {number} of {job.name if job else 'no job'} ({_fate(job)}) was forwarded"
+                    f"record {number} of {job.name if job else 'no job'} ({job_fate(job)}) was forwarded"
                     f" {len(got)} times instead of {len(wanted)}"
                     + (": not the same bytes" if len(got) == len(wanted) else "")
                     + f"; it is at {sent.kafka_partition}:{sent.offset}, key {sent.key!r}; model: "
@@ -171,12 +192,12 @@ class Checker:
 
     def _dead_letters_differ(self) -> Iterator[str]:
         found: dict[int, list[tuple[object, ...]]] = defaultdict(list)
-        for record in self._received:
+        for record in self.received:
             if record.topic == self._topics.dead_letters:
                 own = tuple(header for header in record.headers if not header[0].startswith("tracker-"))
                 reason = record.header("tracker-error-reason")
-                found[_number(record)].append((reason, record.key, record.value, own))
-        for number, outcome in self._outcomes.items():
+                found[number_of(record)].append((reason, record.key, record.value, own))
+        for number, outcome in self.outcomes.items():
             letter = outcome.dead_letter
             wanted = [] if letter is None else [(letter.reason, letter.key, letter.value, letter.headers)]
             got = found.pop(number, [])
@@ -188,15 +209,15 @@ class Checker:
     def _starts_differ(self) -> Iterator[str]:
         found = Counter[str]()
         messages: dict[str, Any] = {}
-        for record in self._received:
-            if record.topic != self._topics.dead_letters and record.header(NUMBER) is None:
+        for record in self.received:
+            if _is_start(record, self._topics.dead_letters):
                 found[record.task] += 1
                 messages[record.task] = _lasting(record.json)
-        for release in self._model.releases:
+        for release in self.model.releases:
             name = f"{release.partition_id}:{release.job_id}"
             times = found.pop(name, 0)
             if times != 1 and not (times == 0 and self._round.jobs[name].fate in DOOMED):
-                yield f"{name} ({_fate(self._round.jobs[name])}) was started {times} times instead of once"
+                yield f"{name} ({job_fate(self._round.jobs[name])}) was started {times} times instead of once"
             elif times and messages[name] != _lasting(release.message):
                 yield f"{name} was started with {messages[name]} instead of {_lasting(release.message)}"
         for name, times in found.items():
@@ -205,11 +226,11 @@ class Checker:
     def _order_differs(self) -> Iterator[str]:
         last: dict[tuple[str, int], int] = {}
         piles: dict[str, list[int]] = defaultdict(list)
-        for record in sorted(self._received, key=_place):
+        for record in sorted(self.received, key=_place):
             if record.header(NUMBER) is None or record.topic == self._topics.dead_letters:
                 continue
-            sent = self._sent[_number(record)]
-            job = self._job_of(sent)
+            sent = self.sent[number_of(record)]
+            job = self.job_of(sent)
             if job is not None and job.fate.startswith("paused"):
                 # What was held comes later; but in order, and so does the rest.
                 where = f"{job.name} in {record.topic} from {sent.kafka_partition}"
@@ -231,7 +252,7 @@ class Checker:
         return {
             job.key
             for job in self._round.jobs.values()
-            if job.fate not in DOOMED and self._model.jobs[job.key].propagated_failure is None
+            if job.fate not in DOOMED and self.model.jobs[job.key].propagated_failure is None
         }
 
     def _jobs_differ(self) -> Iterator[str]:
@@ -239,12 +260,12 @@ class Checker:
         compared = self._compared()
         for job in self._round.jobs.values():
             status, percentage = stored.pop(job.key, (None, 0))
-            wanted = self._model.status(*job.key)
+            wanted = self.model.status(*job.key)
             if status != wanted:
-                yield f"{job.name} ({_fate(job)}) is {status} instead of {wanted}"
-            elif job.key in compared and percentage != self._model.percentage_millionths(*job.key):
-                wanted_percentage = self._model.percentage_millionths(*job.key)
-                yield f"{job.name} ({_fate(job)}) is at {percentage} instead of {wanted_percentage}"
+                yield f"{job.name} ({job_fate(job)}) is {status} instead of {wanted}"
+            elif job.key in compared and percentage != self.model.percentage_millionths(*job.key):
+                wanted_percentage = self.model.percentage_millionths(*job.key)
+                yield f"{job.name} ({job_fate(job)}) is at {percentage} instead of {wanted_percentage}"
         yield from (f"{name} is stored, and was never submitted" for name in stored)
 
     def _tasks_differ(self) -> Iterator[str]:
@@ -257,15 +278,15 @@ class Checker:
             unmet[row[0], row[1]].append(row[2])
         missing = self._missing()
         for key in self._compared():
-            wanted = {tuple(each.values()) for each in self._model.failures(*key)}
+            wanted = {tuple(each.values()) for each in self.model.failures(*key)}
             if failures[key] != wanted:
                 yield f"{key}: failures {failures[key]} instead of {wanted}"
-            if sorted(unmet[key]) != self._model.unmet_prerequisites(*key):
-                yield f"{key}: waits for {unmet[key]}, not {self._model.unmet_prerequisites(*key)}"
-            if self._model.status(*key) not in ENDED and sorted(missing[key]) != sorted(
-                self._model.missing(*key)
+            if sorted(unmet[key]) != self.model.unmet_prerequisites(*key):
+                yield f"{key}: waits for {unmet[key]}, not {self.model.unmet_prerequisites(*key)}"
+            if self.model.status(*key) not in ENDED and sorted(missing[key]) != sorted(
+                self.model.missing(*key)
             ):
-                yield f"{key}: {missing[key]} are missing, not {self._model.missing(*key)}"
+                yield f"{key}: {missing[key]} are missing, not {self.model.missing(*key)}"
 
     def _missing(self) -> dict[tuple[str, str], list[tuple[str, int, int]]]:
         done: dict[tuple[str, str, str], set[int]] = defaultdict(set)
@@ -292,7 +313,12 @@ class Checker:
 _ENDING = ("cancel", "delete")
 
 
-def _number(record: Received) -> int:
+def _is_start(record: Received, dead_letters: str) -> bool:
+    return record.topic != dead_letters and record.header(NUMBER) is None
+
+
+def number_of(record: Received) -> int:
+    """Return the number that a record was sent with; -1 for a start."""
     return int(record.header(NUMBER) or -1)
 
 
@@ -300,7 +326,8 @@ def _place(record: Received) -> tuple[str, int, int]:
     return record.topic, record.kafka_partition, record.offset
 
 
-def _fate(job: Job | None) -> str:
+def job_fate(job: Job | None) -> str:
+    """Say how a job is to go."""
     return "" if job is None else f"{job.plan}{', loose' * job.loose}{', ' * bool(job.fate)}{job.fate}"
 
 

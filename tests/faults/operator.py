@@ -41,6 +41,12 @@ class Operator:
         new = [_new_job(job, task_pipe, target_pipe) for job in jobs]
         self._deeds.put(lambda: self._insist(lambda: self._client.submit(new)))
 
+    def wait(self, timeout_s: float = 10.0) -> None:
+        """Return once all that was asked for has been done, or that time has passed."""
+        done = threading.Event()
+        self._deeds.put(done.set)
+        done.wait(timeout_s)
+
     def close(self) -> None:
         self._closing.set()
         self._deeds.put(None)

@@ -48,16 +48,15 @@ def commits_offsets_before_the_database() -> None:
     from tracker.worker.worker import Worker
 
     def make(original: Any) -> Any:
-        def apply(self: Any, batch: Any, *others: Any) -> None:
-            self._producer._started()
+        def hand_over(self: Any, batch: Any, *others: Any) -> None:
             offsets = {key: behind for key, (_, behind) in batch.ranges.items()}
             with suppress(KafkaException):
                 self._consumer.commit(offsets, self._applier.database_id)
             original(self, batch, *others)
 
-        return apply
+        return hand_over
 
-    change(Worker, "_apply", make)
+    change(Worker, "_hand_over", make)  # on the polling thread: on any other, the call never returns
 
 
 @bug
@@ -77,22 +76,30 @@ def skips_what_was_seen_before() -> None:
 
 @bug
 def takes_group_metadata_too_late() -> None:
-    from tracker.worker.worker import Worker
+    from tracker.kafka.consumer import BatchConsumer
+    from tracker.kafka.producer import BatchProducer
+
+    newest: list[Any] = [None]  # as of the polling thread: on any other, the call never returns
+
+    def keep(original: Any) -> Any:
+        def polled(self: Any, *arguments: Any) -> Any:
+            newest[0] = self._consumer.consumer_group_metadata()
+            return original(self, *arguments)
+
+        return polled
 
     def make(original: Any) -> Any:
-        def publish(self: Any) -> None:
-            publisher = self._publisher.publish
+        def retry(self: Any, call: Any, *arguments: Any) -> None:
+            if call.__name__ == "send_offsets_to_transaction" and newest[0] is not None:
+                offsets, _, timeout_s = arguments
+                arguments = offsets, newest[0], timeout_s
+            original(self, call, *arguments)
 
-            def late(applied: Any) -> None:
-                applied.batch.group_metadata = self._consumer._consumer.consumer_group_metadata()
-                publisher(applied)
+        return retry
 
-            self._publisher.publish = late
-            original(self)
-
-        return publish
-
-    change(Worker, "_publish_batches", make)
+    change(BatchConsumer, "poll", keep)
+    change(BatchConsumer, "idle", keep)
+    change(BatchProducer, "_retry", make)
 
 
 @bug

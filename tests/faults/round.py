@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -43,6 +43,14 @@ SETTINGS = {
 
 _AHEAD = 2_000  # records that are sent and not processed yet, at most
 _LIVE = 24  # jobs that are being told of; more are submitted when there are fewer
+
+
+class Wrong(AssertionError):
+    """What was found to be wrong in a round: `problems` has a sentence for each, the text all one needs."""
+
+    def __init__(self, report: str, problems: list[str]) -> None:
+        super().__init__(report)
+        self.problems = problems
 
 
 class Step(NamedTuple):
@@ -106,6 +114,7 @@ class Round:
         self.enough = threading.Event()  # set: no more jobs are begun
         self.steps: list[Step] = []
         self.jobs: dict[str, Job] = {}
+        self._to_resume: dict[str, Job] = {}  # their pause was asked for
         self.sent = 0
         self.processes: list[Process] = []
         self.notes: list[str] = []  # what befell it
@@ -236,7 +245,8 @@ class Round:
         finally:
             over.set()
             player.join()
-        assert not self.problems, self._report("while it happened", self.problems)
+        if self.problems:
+            raise self.wrong("while it happened", self.problems)
         for error in errors:
             raise error
 
@@ -255,8 +265,11 @@ class Round:
         early: list[Job] = []  # paused before they could start
         while waves is not None or waiting or telling:
             if over.is_set():
-                waiting_for = sorted(waiting)[:10], sorted(telling)[:10]
-                raise AssertionError(self._report("never started, or never told", map(str, waiting_for)))
+                stuck = {"never started": sorted(waiting), "never told to the end": sorted(telling)}
+                raise self.wrong(
+                    "when nothing moved any more",
+                    [f"{what}: {', '.join(names[:10])}" for what, names in stuck.items() if names],
+                )
             if waves is not None and self.enough.is_set():
                 waves = None
                 self._resume(early)
@@ -281,8 +294,12 @@ class Round:
             if job.fate == "cancelled-early":
                 self.operator.ask("cancel", job, partial(self._did, "cancel", job))
             elif job.fate == "paused-early":
-                self.operator.ask("pause", job, lambda: None)
+                self._ask_to_pause(job)
                 early.append(job)
+
+    def _ask_to_pause(self, job: Job) -> None:
+        self._to_resume[job.name] = job
+        self.operator.ask("pause", job, lambda: None)
 
     def _resume(self, early: list[Job]) -> None:
         for job in early:
@@ -346,7 +363,7 @@ class Round:
         """Begin what is to be done to the job while it is told of."""
         each.meddle_at = -1
         if each.job.fate == "paused":
-            self.operator.ask("pause", each.job, lambda: None)
+            self._ask_to_pause(each.job)
             if each.at_tail:
                 self._resume_told(each)
         elif each.job.fate in {"cancelled", "deleted"}:
@@ -442,9 +459,8 @@ class Round:
             # The group's offset is behind the last record that it was given; aborted ones may follow that.
             self._send(self.workload.noise(), None, number)
         assert self._producer.flush(timeout_s) == 0
+        self._connect_again()
         deployment = self.deployment
-        deployment.database.close()
-        deployment.database = connect(deployment.database_url, autocommit=True)
         deployment.wait_until_processed(timeout_s)
         deployment.wait_until_sent(timeout_s)
         ends: dict[tuple[str, int], int] = {}
@@ -462,7 +478,23 @@ class Round:
         )
         return time.monotonic() - began
 
-    def _report(self, when: str, problems: Any) -> str:
+    def _connect_again(self) -> None:
+        self.deployment.database.close()  # its server may have been away
+        self.deployment.database = connect(self.deployment.database_url, autocommit=True)
+
+    def settle(self) -> None:
+        """Where a round was cut short: resume the jobs that were to be, and let users' calls end."""
+        self.ghosts.close()
+        self._connect_again()
+        self.operator.wait()
+        resumed = {step.job.name for step in self.steps if step.verb == "resume"}
+        for name, job in self._to_resume.items():
+            if name not in resumed:
+                self.operator.ask("resume", job, partial(self._did, "resume", job))
+        self.operator.wait()
+
+    def wrong(self, when: str, problems: Iterable[str]) -> Wrong:
+        """Make an error of what is wrong, with what befell the round, and the ends of the processes' logs."""
         found = list(problems)
         shown = "\n".join(found[:20])
         for each in self.processes:
@@ -470,6 +502,7 @@ class Round:
                 each.tell_where_it_is()
         logs = "\n".join(f"--- {each.what} ({each.pid})\n{each.tail()}" for each in self.processes[-6:])
         befell = "\n".join(self.notes[-20:])
-        return (
-            f"seed {self.seed}, {len(found)} problems {when}:\n{shown}\n--- what befell it\n{befell}\n{logs}"
+        return Wrong(
+            f"seed {self.seed}, {len(found)} problems {when}:\n{shown}\n--- what befell it\n{befell}\n{logs}",
+            found,
         )

@@ -18,14 +18,16 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults.checker import check
-from tests.faults.round import Round
+from tests.faults.checker import check, problems_at_rest
+from tests.faults.losses import losses
+from tests.faults.round import Round, Wrong
 from tests.faults.site import Site, site
 from tests.faults.weather import Weather
 
 MESSAGES = 100_000
 ROUND_LIMIT_S = 900.0
 BREAK_UP_S = 60.0  # nothing may stand still for so long once it is calm
+EXAMINED_S = 10.0  # a round that went wrong is given so long to come to rest
 
 
 @dataclass
@@ -49,30 +51,41 @@ def play_round(
     break_up_s: float = BREAK_UP_S,
     bug: str = "",
     names: tuple[str, ...] = (),
+    kafka_partitions: int = 0,
 ) -> Summary:
-    """Play one round: a storm until so many messages were sent, or for so long; calm; check."""
+    """Play one round: a storm until so many messages were sent, or for so long; calm; check.
+
+    `names`: of the faults, if not all; `kafka_partitions`: how many, if not as the seed says.
+
+    :raises Wrong: something is wrong; what is lost was looked for.
+    """
     began = time.monotonic()
     draw = random.Random(seed)
+    drawn_partitions = draw.choice([1, 3, 6])
     a_round = Round(
         where,
         folder,
         seed,
-        kafka_partitions=draw.choice([1, 3, 6]),
+        kafka_partitions=kafka_partitions or drawn_partitions,
         propagate=draw.random() < 0.3,
         bug=bug,
         TRACKER_BATCH_SIZE=draw.choice(["20", "200", "2000"]),
     )
     weather = Weather(a_round, seed)
     try:
-        weather.begin()
-        with a_round.playing(messages, timeout_s=1.0):
-            ends = began + limit_s
-            weather.storm(
-                lambda: a_round.is_played or bool(a_round.problems) or time.monotonic() > ends, names=names
-            )
-            a_round.enough.set()
-            weather.calm(break_up_s)
-        drained_s = a_round.drain(BREAK_UP_S)
+        try:
+            weather.begin()
+            with a_round.playing(messages, timeout_s=1.0):
+                ends = began + limit_s
+                weather.storm(
+                    lambda: a_round.is_played or bool(a_round.problems) or time.monotonic() > ends,
+                    names=names,
+                )
+                a_round.enough.set()
+                weather.calm(break_up_s)
+            drained_s = a_round.drain(BREAK_UP_S)
+        except AssertionError as error:
+            raise examined(a_round, weather, error) from error
         check(a_round)
         a_round.stop()
     finally:
@@ -80,6 +93,21 @@ def play_round(
         a_round.close()
         where.drop_database(a_round.deployment.database_url)
     return Summary(seed, a_round.sent, time.monotonic() - began, drained_s, weather.counts)
+
+
+def examined(a_round: Round, weather: Weather, error: AssertionError) -> Wrong:
+    """Add to what went wrong what a look at the round shows: what is lost and, if it comes to rest, all."""
+    found = list(error.problems if isinstance(error, Wrong) else [str(error)])
+    try:
+        weather.restore()
+        weather.tend()
+        a_round.settle()
+        found += losses(a_round)
+        a_round.drain(EXAMINED_S)
+        found += problems_at_rest(a_round)
+    except Exception as why:  # noqa: BLE001 - what is known already counts more
+        found.append(f"it cannot be looked at any further: {type(why).__name__}: {why}")
+    return a_round.wrong("in the end", dict.fromkeys([*found, *a_round.problems]))
 
 
 def main() -> int:

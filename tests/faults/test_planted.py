@@ -1,22 +1,96 @@
-"""The storm finds each mistake that is planted into the tracker, within a minute."""
+"""The storm finds each mistake that is planted into the tracker, within a minute, and by what it does.
+
+That a round stands still proves nothing here: a machine that is busy with other things may show it too. Each
+mistake has its own proof, which the tracker as it is cannot give however slow it is; and under the same
+faults, within the same limits, the tracker as it is gives no problem at all.
+"""
 
 import random
+import re
+import time
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from tests.faults.planted import BUGS
+from tests.faults.round import Wrong
 from tests.faults.site import Site
-from tests.faults.storm import play_round
+from tests.faults.storm import Summary, play_round
 
-SECONDS = 50
+SECONDS = 25.0  # of storm; then what was begun is told to its end, and looked at
+STANDS_STILL_S = 15.0
+
+AT_ONCE = ("a slow database",)
+"""Two workers and users have the same jobs in hand."""
+DONE_AGAIN = ("a worker killed before its kafka commit",)
+"""A batch that the database has comes again."""
+SENT_AGAIN = ("the scheduler killed behind its kafka commit",)
+ZOMBIES = ("a zombie that is slow",)
+
+LOST = r"record \d+ of .* (is lost: the group is past it|was forwarded 0 times instead of 1)"
+NOT_STARTED = r"the start of .* is lost|was started 0 times instead of once"
+TWICE = r"record \d+ was read twice"
+DROPPED_ONCE = r"record \d+ of .* was forwarded 1 times instead of 0"
+
+
+class Proof(NamedTuple):
+    """What a mistake does, as the storm says it, and the faults that bring it about."""
+
+    found: str
+    faults: tuple[str, ...]
+
+
+PROOFS = {
+    "reads uncommitted records": Proof(r"a record was forwarded whose transaction was aborted", AT_ONCE),
+    "commits offsets before the database": Proof(LOST, DONE_AGAIN),
+    "skips what was seen before": Proof(LOST, DONE_AGAIN),
+    "takes group metadata too late": Proof(f"{TWICE}|{DROPPED_ONCE}", ZOMBIES),
+    "locks jobs in no order": Proof(r"deadlock detected", AT_ONCE),
+    "clears the outbox before it is published": Proof(NOT_STARTED, DONE_AGAIN),
+    "forgets what it decided": Proof(f"{TWICE}|{DROPPED_ONCE}", DONE_AGAIN),
+    "sends without a ledger": Proof(r"start .* was read twice", SENT_AGAIN),
+    "looks jobs up without locks": Proof(
+        r"is (Active|Waiting) instead of Completed|is at \d+ instead of \d+|counts_and_bits_differ", AT_ONCE
+    ),
+}
+
+
+def play(site: Site, folder: Path, faults: tuple[str, ...], bug: str = "") -> Summary:
+    """Play a round, within the limits that mistakes are found in."""
+    seed = random.SystemRandom().randrange(10**6)
+    print(f"{bug or 'no mistake'}: seed {seed}")
+    return play_round(
+        site,
+        folder,
+        seed,
+        limit_s=SECONDS,
+        break_up_s=STANDS_STILL_S,
+        bug=bug,
+        names=faults,
+        kafka_partitions=3,  # with a single one, no two workers ever meet
+    )
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("bug", sorted(BUGS))
 def test_a_planted_mistake_is_found(one_broker: Site, tmp_path: Path, bug: str) -> None:
-    seed = random.SystemRandom().randrange(10**6)
-    with pytest.raises(AssertionError) as found:
-        play_round(one_broker, tmp_path, seed, limit_s=SECONDS, break_up_s=15.0, bug=bug)
-    print(f"{bug}, seed {seed}: {str(found.value)[:2_000]}")
+    began = time.monotonic()
+    with pytest.raises(Wrong) as found:
+        play(one_broker, tmp_path, PROOFS[bug].faults, bug)
+    proofs = [problem for problem in found.value.problems if re.search(PROOFS[bug].found, problem)]
+    assert proofs, str(found.value)
+    seconds, others = time.monotonic() - began, len(found.value.problems) - len(proofs)
+    print(f"{bug}: {seconds:.0f} s, {len(proofs)} proofs and {others} other problems; {proofs[0][:300]}")
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize(
+    "faults", sorted({proof.faults for proof in PROOFS.values()}), ids=lambda names: names[0]
+)
+def test_without_a_mistake_nothing_is_found(
+    one_broker: Site, tmp_path: Path, faults: tuple[str, ...]
+) -> None:
+    assert play(one_broker, tmp_path, faults).messages > 0

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import psycopg
 
-from tests.faults.members import Process, assert_gone, is_alive, kill_quietly
+from tests.faults.members import Process, assert_gone, is_alive, kill_quietly, state_of
 from tests.faults.proxy import TO_CLIENT, TO_SERVER, Proxy
 from tests.faults.round import Round
 from tracker.failpoints import POINTS
@@ -23,15 +23,24 @@ from tracker.lifeline import ExitStatus
 
 MEMBERS = ("worker 0", "worker 1", "scheduler")
 CLOCKS_S = (0, 0, 0, 3600, -3600)
+AIMED_S = 6.0  # until a member has started and come to where it is to die or freeze, at most
 ORPHANS_GONE_S = 8.0  # 5 are promised; the rest is for a busy machine
 
 Fault = Callable[["Weather"], Iterator[None]]
 FAULTS: dict[str, Fault] = {}
+REQUESTED: dict[str, Fault] = {}
+"""Faults that are brought only where they are named: aimed at what those of `FAULTS` hit by chance."""
 
 
 def fault(function: Fault) -> Fault:
     """Make a fault of a generator: it begins, yields while the fault lasts, and puts things right."""
     FAULTS[function.__name__.replace("_", " ")] = function
+    return function
+
+
+def requested(function: Fault) -> Fault:
+    """Make a fault that is brought only where it is named."""
+    REQUESTED[function.__name__.replace("_", " ")] = function
     return function
 
 
@@ -56,10 +65,10 @@ class Weather:
         for what in MEMBERS:
             self.start(what)
 
-    def start(self, what: str, fail: str = "") -> Process:
+    def start(self, what: str, fail: str = "", **variables: str) -> Process:
         """Start a member, with a clock that may be wrong."""
         clock_offset_s = random.Random(f"{self.seed}/start/{next(self._starts)}").choice(CLOCKS_S)
-        self.members[what] = self.round.start(what, fail=fail, clock_offset_s=clock_offset_s)
+        self.members[what] = self.round.start(what, fail=fail, clock_offset_s=clock_offset_s, **variables)
         return self.members[what]
 
     def storm(self, until: Callable[[], bool], *, names: tuple[str, ...] = ()) -> None:
@@ -83,7 +92,7 @@ class Weather:
                 self.round.note(f"{number}: {name} begins")
                 self.random = random.Random(f"{self.seed}/{number}/{name}")
                 with suppress(psycopg.OperationalError):  # another fault has taken PostgreSQL away
-                    faults.enter_context(contextmanager(FAULTS[name])(self))
+                    faults.enter_context(contextmanager((FAULTS | REQUESTED)[name])(self))
                     self.counts[name] += 1
             self.last(seconds, until)
             self.round.note(f"{number}: over")
@@ -327,4 +336,48 @@ def a_silent_network(weather: Weather) -> Iterator[None]:
 def a_cut_network(weather: Weather) -> Iterator[None]:
     proxy = weather.some_proxy()
     proxy.cut(stay_down=weather.random.choice([True, False]))
+    yield
+
+
+@requested
+def a_worker_killed_before_its_kafka_commit(weather: Weather) -> Iterator[None]:
+    """The database has the batch, and nobody has seen it: it comes again."""
+    point = weather.random.choice(("after-database-commit", "after-produce", "after-offsets"))
+    what = weather.random.choice(MEMBERS[:2])
+    weather.members[what].kill()
+    victim = weather.start(what, f"{point} kill {weather.random.randint(3, 20)}")
+    weather.last(AIMED_S, until=lambda: not victim.is_running)
+    yield
+
+
+@requested
+def the_scheduler_killed_behind_its_kafka_commit(weather: Weather) -> Iterator[None]:
+    """What it has sent is known to Kafka alone."""
+    weather.members["scheduler"].kill()
+    victim = weather.start("scheduler", "scheduler-after-kafka-commit kill 1")
+    weather.last(AIMED_S, until=lambda: not victim.is_running)
+    yield
+
+
+@requested
+def a_zombie_that_is_slow(weather: Weather) -> Iterator[None]:
+    """Frozen with a batch until others have done it; awake, back in the group before it commits."""
+    what = weather.random.choice(MEMBERS[:2])
+    weather.members[what].kill()
+    zombie = weather.start(
+        what,
+        "after-begin stop 5\nafter-produce sleep:2.5 5",
+        TRACKER_KAFKA_PRODUCER_TRANSACTION_TIMEOUT_MS="20000",  # it outlasts the frost
+    )
+    weather.last(AIMED_S, until=lambda: state_of(zombie.pid) == "T" or not zombie.is_running)
+    weather.last(4.0)  # the end of its session, and the others' turn
+    yield
+    zombie.thaw()
+    weather.last(4.0)
+
+
+@requested
+def a_slow_database(weather: Weather) -> Iterator[None]:
+    """Transactions last, and so overlap."""
+    weather.site.postgres_proxy.delay_s = 0.02
     yield

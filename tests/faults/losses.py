@@ -1,0 +1,92 @@
+"""What can be shown to be lost in a round that went wrong, whether it has come to rest or not.
+
+A round that stands still says only that something is missing. Here is looked for what will never come: Kafka
+has moved past a record that is not at its destination, or a job waits for nothing, and nothing is stored that
+would start it. Neither depends on how slow the machine is.
+"""
+
+from collections.abc import Iterator
+
+from tests.acceptance.kafka import wait_until
+from tests.faults.checker import Checker, job_fate
+from tests.faults.round import Round
+from tests.faults.workload import DOOMED
+
+_HELD = "SELECT source_partition, source_offset FROM held_message"
+# Of jobs that have not ended: what is stored that may start them yet.
+_WAITING = """
+    SELECT partition_id, job.job_id,
+        array(
+            SELECT prerequisite_job_id
+                || CASE prerequisite_job.status WHEN 5 THEN ', which has completed' ELSE '' END
+            FROM prerequisite
+            LEFT JOIN job AS prerequisite_job
+                ON prerequisite_job.tenant_key = prerequisite.tenant_key
+                AND prerequisite_job.job_id = prerequisite.prerequisite_job_id
+            WHERE prerequisite.tenant_key = job.tenant_key AND prerequisite.job_key = job.job_key
+        ),
+        pending_task.eligible_time IS NOT NULL OR EXISTS (
+            SELECT FROM outbox WHERE outbox.tenant_key = job.tenant_key AND outbox.job_key = job.job_key
+        )
+    FROM job
+    JOIN tenant USING (tenant_key)
+    LEFT JOIN pending_task USING (tenant_key, job_key)
+    WHERE job.status < 3
+"""
+_DECIDED_S = 15.0  # more than a transaction lasts whose worker is gone
+
+
+def losses(a_round: Round) -> Iterator[str]:
+    """Give what is lost for good. What may come yet is looked up first, and what has come, last."""
+    deployment, topics = a_round.deployment, a_round.topics
+    kafka = deployment.kafka
+    committed = kafka.committed(deployment.group_id, topics.tracking)
+    held = set(deployment.rows(_HELD))
+    waiting = {(row[0], row[1]): row[2:] for row in deployment.rows(_WAITING)}
+    wait_until(
+        lambda: kafka.ends(*topics) == kafka.ends(*topics, committed=True), "no open transaction", _DECIDED_S
+    )
+    checker = Checker(a_round)
+    yield from _lost_records(checker, committed, held)
+    yield from _lost_starts(checker, waiting)
+
+
+def _lost_records(
+    checker: Checker, committed: dict[tuple[str, int], int], held: set[tuple[object, ...]]
+) -> Iterator[str]:
+    forwarded = checker.forwarded()
+    for number, outcome in checker.outcomes.items():
+        sent, job = checker.sent[number], checker.job_of(checker.sent[number])
+        place = sent.kafka_partition, sent.offset
+        behind = committed[sent.topic, sent.kafka_partition]
+        doomed = job is not None and job.fate in DOOMED
+        if (
+            outcome.forwarded
+            and number not in forwarded
+            and sent.offset < behind
+            and place not in held
+            and not doomed
+        ):
+            yield (
+                f"record {number} of {job.name if job else 'no job'} ({job_fate(job)}) is lost: the group is"
+                f" past it (it is at {place[0]}:{place[1]}, the group at {behind}), and it is not at its"
+                " destination"
+            )
+
+
+def _lost_starts(checker: Checker, waiting: dict[tuple[str, str], tuple[list[str], bool]]) -> Iterator[str]:
+    started = checker.started()
+    for release in checker.model.releases:
+        key = release.partition_id, release.job_id
+        name = ":".join(key)
+        if name in started or checker.job_named(name).fate in DOOMED or key not in waiting:
+            continue
+        unmet, is_due = waiting[key]
+        if not unmet and not is_due:
+            yield (
+                f"the start of {name} is lost: all its prerequisites have completed, it was not sent, and"
+                " nothing is stored that would send it"
+            )
+        for prerequisite in unmet:
+            if prerequisite.endswith("has completed"):
+                yield f"{name} waits for {prerequisite}"

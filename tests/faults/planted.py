@@ -104,36 +104,34 @@ def takes_group_metadata_too_late() -> None:
 
 @bug
 def locks_jobs_in_no_order() -> None:
-    from psycopg.sql import SQL
-
-    from tracker.store import batch_store
+    from tracker.store.batch_store import BatchStore
 
     def make(original: Any) -> Any:
-        def query(name: str) -> Any:
-            if name not in {"look_up_jobs", "look_up_jobs_and_downstream"}:
-                return original(name)
-            text = original(name).as_string(None)
-            return SQL(text.replace("ORDER BY job.tenant_key, job.job_key", "ORDER BY random()"))
+        def look_up_jobs(self: Any, names: Any, may_fail: Any) -> Any:
+            found: dict[Any, Any] = {}
+            for name in names:  # as they come
+                found |= original(self, [name], (may_fail or set()) & {name})
+            return found
 
-        return query
+        return look_up_jobs
 
-    change(batch_store, "query", make)
+    change(BatchStore, "look_up_jobs", make)
 
 
 @bug
 def clears_the_outbox_before_it_is_published() -> None:
-    from tracker.store.batch_store import BatchStore
+    from tracker.worker.apply import Applier
 
     def make(original: Any) -> Any:
-        def read_outbox(self: Any, ranges: Any) -> Any:
-            starts = original(self, ranges)
+        def release(self: Any, batch: Any, *others: Any) -> Any:
+            starts = original(self, batch, *others)
             if starts:
-                self.clear_outbox({key: behind for key, (_, behind) in ranges.items()})
+                self._store.clear_outbox({key: behind for key, (_, behind) in batch.ranges.items()})
             return starts
 
-        return read_outbox
+        return release
 
-    change(BatchStore, "read_outbox", make)
+    change(Applier, "_release", make)
 
 
 @bug

@@ -379,5 +379,5 @@ def a_zombie_that_is_slow(weather: Weather) -> Iterator[None]:
 @requested
 def a_slow_database(weather: Weather) -> Iterator[None]:
     """Transactions last, and so overlap."""
-    weather.site.postgres_proxy.delay_s = 0.02
+    weather.site.postgres_proxy.delay_s = 0.004
     yield

@@ -2,9 +2,10 @@
 
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -48,6 +49,22 @@ def pytest_xdist_setupnodes(config: pytest.Config) -> None:
     """Fetch it before there are several processes that run tests: only this one can say so."""
     if not config.option.collectonly:
         _fetch_kafka(config.get_terminal_writer().line)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """Let a report hold half characters, of which fuzzers are fond, though processes cannot send them."""
+    return _encodable((yield))
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {key: _encodable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_encodable, value))
+    return value
 
 
 def _fetch_kafka(say: Callable[[str], None]) -> None:

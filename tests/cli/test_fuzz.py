@@ -1,6 +1,6 @@
 """Command lines made up by chance: an exit status that means something, and a sentence, never a traceback."""
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.cli.conftest import Command
@@ -34,6 +34,8 @@ def is_safe(arguments: list[str]) -> bool:
 
 
 @given((_arguments | _sensible).filter(is_safe))
+@example(["job", "list", "\udc80"])
+@example(["job", "\ud800"])
 @settings(
     max_examples=120 * FACTOR,
     deadline=None,

@@ -46,7 +46,8 @@ def main() -> int:
         return 130
     except (TrackerError, typer.TyperException, OSError) as error:
         text, status = _explain(error)
-        print(text, file=sys.stderr)
+        # An argument may hold half a character, which a stream that is not the real stderr would not take.
+        print(text.encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
     return status if isinstance(status, int) else 0
 
 

@@ -377,7 +377,15 @@ def a_zombie_that_is_slow(weather: Weather) -> Iterator[None]:
 
 
 @requested
-def a_slow_database(weather: Weather) -> Iterator[None]:
-    """Transactions last, and so overlap."""
+def workers_that_wake_at_once(weather: Weather) -> Iterator[None]:
+    """A backlog of the same jobs waits for each, and transactions last a while: so they meet."""
     weather.site.postgres_proxy.delay_s = 0.004
+    for _ in range(3):
+        workers = [weather.members[what] for what in MEMBERS[:2]]
+        for worker in workers:
+            worker.freeze()
+        weather.last(1.0)  # not as long as a session
+        for worker in workers:
+            worker.thaw()
+        weather.last(1.0)
     yield

@@ -129,7 +129,7 @@ def test_it_stops_in_time_and_well_while_something_is_away(
     load = Load(tracker, jobs=20, messages=40_000)
     load.submit()
     load.send()
-    timeout_s = 12
+    timeout_s = 25
     with Program({**tracker.variables, "TRACKER_SHUTDOWN_TIMEOUT_S": str(timeout_s)}) as program:
         wait_until(lambda: grown(tracker) > 1_000, "some messages")
         if what != "kafka":

@@ -21,7 +21,7 @@ from tracker.store.connect import connect
 from tracker.store.deployment import claim_deployment
 from tracker.store.queries import query
 
-_LEAVE_S = 5.0  # for members that have just been stopped
+_LEAVE_S = 25.0  # a member that was killed, or stopped while it joined, is one until its session ends
 
 
 def require_stopped(settings: Settings) -> None:

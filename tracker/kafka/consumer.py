@@ -122,6 +122,7 @@ class BatchConsumer:
         self._gathered: list[Message] = []
         self._paused = False
         self._finish_timeout_s = _CALL_TIMEOUT_S
+        self._is_subscribed = False
         self._is_assigned = False
         self._has_rejoined = False
         self.run = Run()
@@ -129,6 +130,7 @@ class BatchConsumer:
 
     def subscribe(self) -> None:
         """Join the group; Kafka partitions are assigned within later polls."""
+        self._is_subscribed = True
         self._consumer.subscribe(
             list(self._settings.topics),
             on_assign=self._on_assign,
@@ -144,6 +146,7 @@ class BatchConsumer:
         Kafka partition would be nobody's until the next rebalance, which may never come.
         """
         self._has_rejoined = True
+        self._is_assigned = False
         self._leave(time.monotonic() + _CALL_TIMEOUT_S)
         self.subscribe()
 
@@ -288,6 +291,9 @@ class BatchConsumer:
         deadline = time.monotonic() + timeout_s
         self._finish_timeout_s = 0.0
         try:
+            # One that is just joining could not leave, and would keep its place until its session ends.
+            while self._is_subscribed and not self._is_assigned and time.monotonic() < deadline:
+                self._consumer.poll(0.05)
             self._leave(deadline)
         except KafkaException as error:
             log.warning("could not leave the group in order", error=str(error))

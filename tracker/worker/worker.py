@@ -57,7 +57,7 @@ class Worker:
         self._settings = settings
         self._lifeline = lifeline
         recorder = self._recorder = lifeline.recorder
-        self._patience = Patience(lifeline.stopping, settings.shutdown_timeout_s * 0.4)
+        self._patience = Patience(lifeline.stopping, settings.shutdown_timeout_s * 0.3)
         self._in_flight = InFlight()
         self._to_apply: queue.Queue[tuple[Batch, Sorted] | None] = queue.Queue(1)
         self._to_publish: queue.Queue[Applied | None] = queue.Queue(1)
@@ -273,8 +273,9 @@ class Worker:
         """Before Kafka partitions are given up: finish what was polled, or give it up."""
         if self._decoding:
             self._consumer.run.given_up = True  # it waits for a broker, and this is called from in there
-        if self._has_in_hand:
-            self._put_in_hand(timeout_s)
+        step_s, deadline = min(timeout_s, _POLL_S), time.monotonic() + timeout_s
+        while self._has_in_hand and not self._put_in_hand(step_s) and not self._is_over(deadline):
+            pass
         if self._failure is None and not self._wait_for_none(timeout_s):
             self._consumer.run.given_up = True
             self._wait_for_none(timeout_s)
@@ -284,10 +285,13 @@ class Worker:
         """Return whether no batch is worked on any more, waiting for so long, or until it is time to stop."""
         deadline = time.monotonic() + timeout_s
         while not self._in_flight.wait_for_none(min(timeout_s, _POLL_S)):
-            is_over = self._lifeline.stopping.is_set() and not self._patience.left_s()
-            if is_over or time.monotonic() > deadline:
+            if self._is_over(deadline):
                 return False
         return True
+
+    def _is_over(self, deadline_monotonic_s: float) -> bool:
+        is_to_end = self._lifeline.stopping.is_set() and not self._patience.left_s()
+        return is_to_end or time.monotonic() > deadline_monotonic_s
 
     # The second thread: load, fold, write
 
@@ -515,8 +519,8 @@ class Worker:
             self._in_flight.wait_for_none(self._patience.left_s())
         self._consumer.run.given_up = True
         try:
-            self._consumer.close(self._settings.shutdown_timeout_s * 0.2)
-        except (KafkaException, RuntimeError, TrackerError) as error:
+            self._consumer.close(self._settings.shutdown_timeout_s * 0.15)
+        except (KafkaException, RuntimeError, TrackerError, Stopping) as error:
             log.warning("left the group in disorder", error=str(error))
         with suppress(queue.Full):  # a thread that hangs ends with the process
             for inbox, thread in zip((self._to_apply, self._to_publish), self._threads, strict=False):

@@ -159,6 +159,9 @@ def test_it_waits_for_a_database_that_is_away(database_url: str) -> None:
         away = make_conninfo(database_url, host="127.0.0.1", hostaddr="127.0.0.1", port=port)
         with Program(database_url=away) as program:
             program.next("waiting for the database")
+            program.next(
+                "waiting for the database"
+            )  # the second time: the endpoint hears of it after the log
             assert "PostgreSQL" in program.get_until("/readyz", 503)["missing"]["database"]
             assert program.get("/livez")[0] == 200
             assert program.stop() == 0

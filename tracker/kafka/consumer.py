@@ -33,6 +33,9 @@ def consumer_properties(settings: Settings, slot: int) -> dict[str, str]:
         # What librdkafka holds beyond the batches: half a second of records at full speed.
         "queued.max.messages.kbytes": "32768",
         "fetch.wait.max.ms": "50",
+        # How long librdkafka fetches nothing once its queue is full: with its default of 1,000 ms they waited
+        # half of the time: 0.50 of the ceiling instead of 0.91.
+        "fetch.queue.backoff.ms": "5",
         # How soon Kafka partitions that were added are read, and a topic that was made anew is seen; by
         # default it takes 5 minutes.
         "topic.metadata.refresh.interval.ms": "10000",

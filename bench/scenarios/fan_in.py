@@ -18,11 +18,12 @@ from bench.verify import verify_jobs
 from bench.workload import PARTITION_ID, Topics, indexed, start_task
 from tracker import Client, JobStatus, NewJob
 from tracker.identifiers import JobName, TaskName
-from tracker.kafka.batch import Batch, Claim, Run, TopicPartition
+from tracker.kafka.batch import Batch, Claim, Run
 from tracker.messages.batch import Rules, Siblings, Sorted
 from tracker.metrics import Recorder
 from tracker.store.batch_store import BatchStore
 from tracker.worker.apply import Applier
+from tracker.worker.pipeline import Pipeline
 from tracker.worker.refusals import Refusals
 
 _SIBLINGS = (1_000, 10_000, 100_000, 1_000_000)
@@ -192,12 +193,18 @@ class _Driver:
 
     def __init__(self, database_url: str, topics: Topics) -> None:
         settings = own_settings({}, workers=1)
-        self._published: dict[TopicPartition, int] = {}
+        self._pipeline = Pipeline()
         self._store = BatchStore(database_url)
         self._store.connect()
         rules = Rules([topics.tracking], lambda _: None, 1_000_000, 10_000)
         self._applier = Applier(
-            settings, self._store, rules, Recorder(), self._published, Refusals(), self._published.get
+            settings,
+            self._store,
+            rules,
+            Recorder(),
+            self._pipeline,
+            Refusals(),
+            self._pipeline.published.get,
         )
         self._run = Run()
         self._next_offset = 0
@@ -212,7 +219,7 @@ class _Driver:
         self._applier.apply(batch, batch_sorted)
         self.seconds.append(time.perf_counter() - began)
         self.completions.append(count)
-        self._published[_TOPIC, 0] = self._next_offset
+        self._pipeline.published[_TOPIC, 0] = self._next_offset
 
     def forget(self) -> None:
         """Forget what was measured so far."""

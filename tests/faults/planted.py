@@ -47,18 +47,18 @@ def reads_uncommitted_records() -> None:
 
 @bug
 def commits_offsets_before_the_database() -> None:
-    from tracker.worker.worker import Worker
+    from tracker.worker.poll_loop import PollLoop
 
     def make(original: Any) -> Any:
         def hand_over(self: Any, batch: Any, *others: Any) -> None:
             offsets = {key: behind for key, (_, behind) in batch.ranges.items()}
             with suppress(KafkaException):
-                self._consumer.commit(offsets, self._applier.database_id)
+                self.consumer.commit(offsets, self._pipeline.database_id)
             original(self, batch, *others)
 
         return hand_over
 
-    change(Worker, "_hand_over", make)  # on the polling thread: on any other, the call never returns
+    change(PollLoop, "_hand_over", make)  # on the polling thread: on any other, the call never returns
 
 
 @bug

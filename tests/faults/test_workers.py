@@ -12,7 +12,8 @@ from tracker.failpoints import POINTS
 from tracker.lifeline import ExitStatus
 
 # What a worker or scheduler is doing when it happens: something that it does for the second time, so that
-# there is something behind it that must stay as it is. A scheduler may have no more than one round.
+# there is something behind it that must stay as it is. A scheduler may have no more than one round. Nothing
+# is old enough to be removed here: tests/acceptance/test_retention.py kills what removes.
 WORKERS = [point for point in POINTS if not point.startswith(("scheduler", "retention"))]
 SCHEDULERS = [point for point in POINTS if point.startswith("scheduler")]
 MESSAGES = 150
@@ -39,7 +40,7 @@ def finish(a_round: Round) -> None:
     a_round.stop()
 
 
-@pytest.mark.parametrize("point", by_weight([*POINTS]))
+@pytest.mark.parametrize("point", by_weight(WORKERS + SCHEDULERS))
 def test_killed(new_round: NewRound, point: str) -> None:
     what, other = ("worker 0", "scheduler") if point in WORKERS else ("scheduler", "worker 0")
     a_round = new_round(TRACKER_BATCH_SIZE="25")
@@ -52,7 +53,7 @@ def test_killed(new_round: NewRound, point: str) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", WORKERS + SCHEDULERS)
 def test_frozen_for_a_moment(new_round: NewRound, point: str) -> None:
     what, other = ("worker 0", "scheduler") if point in WORKERS else ("scheduler", "worker 0")
     a_round = new_round(TRACKER_BATCH_SIZE="25")

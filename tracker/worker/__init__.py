@@ -1,8 +1,8 @@
 """A worker: the process that every task message goes through.
 
-A batch is walked through in this order: `worker` polls it and hands it from thread to thread, `apply` brings
-it into the database, `publish` sends what comes of it. Three threads, so that while one batch is in Kafka the
-next is in the database and the one after is being decoded.
+A batch is walked through in this order: `poll_loop` polls and decodes it, `apply_loop` has `apply` bring it
+into the database, `publish_loop` has `publish` send what comes of it. Three threads, so that while one batch
+is in Kafka the next is in the database and the one after is being decoded.
 """
 
 import gc

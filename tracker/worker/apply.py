@@ -24,6 +24,7 @@ from tracker.messages.task_message import decode_message
 from tracker.metrics import STAGE_DURATION, Recorder
 from tracker.settings import Settings
 from tracker.store.batch_store import BatchStore, CompletedJob, HeldMessage, Progress
+from tracker.worker.pipeline import Pipeline
 from tracker.worker.refusals import Refusals
 
 log = get_logger()
@@ -61,8 +62,8 @@ class _Part:
 class Applier:
     """Applies batches, one at a time.
 
-    `published` has the offsets that are known to be committed to Kafka; another thread moves them on.
-    What is in `refusals` is not sent again.
+    `pipeline.published` has the offsets that are known to be committed to Kafka; another thread moves them
+    on. What is in `refusals` is not sent again.
     `committed_now(key)` asks Kafka for the group's offset.
     """
 
@@ -72,7 +73,7 @@ class Applier:
         store: BatchStore,
         rules: Rules,
         recorder: Recorder,
-        published: Mapping[TopicPartition, int],
+        pipeline: Pipeline,
         refusals: Refusals,
         committed_now: Callable[[TopicPartition], int | None],
     ) -> None:
@@ -80,10 +81,9 @@ class Applier:
         self._store = store
         self._rules = rules
         self._recorder = recorder
-        self._published = published
+        self._pipeline = pipeline
         self._refusals = refusals
         self._committed_now = committed_now
-        self.database_id = ""
 
     def apply(self, batch: Batch, batch_sorted: Sorted, rejected: "Refused | None" = None) -> Applied:
         """Apply the batch; `batch_sorted` is its records, sorted as if none had been applied before.
@@ -176,7 +176,7 @@ class Applier:
         for key, each in progress.items():
             _require_no_gap(key, batch.ranges[key][0], each)
             claimed = batch.first_claims[key].committed if key in batch.first_claims else None
-            each.publish_up_to(max(self._published.get(key, 0), claimed or 0))
+            each.publish_up_to(max(self._pipeline.published.get(key, 0), claimed or 0))
         return progress
 
     def _check_claim(self, key: TopicPartition, claim: Claim, progress: Progress | None, first: int) -> None:
@@ -189,7 +189,7 @@ class Applier:
                 f"topic {key[0]!r} was deleted and made anew, and the database has applied records of the old"
                 f" one; {REMEDY}"
             )
-        wrong = disagreement(claim.committed, claim.metadata, known, self.database_id, first)
+        wrong = disagreement(claim.committed, claim.metadata, known, self._pipeline.database_id, first)
         if wrong:
             raise OffsetsRefused(f"{_place(key)}: {wrong}; {REMEDY}")
 

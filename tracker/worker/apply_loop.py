@@ -1,0 +1,178 @@
+"""The worker's second thread: bring one batch after the other into the database, whatever it takes."""
+
+import queue
+import random
+import time
+from contextlib import suppress
+
+import psycopg
+
+from tracker.agreement import REMEDY
+from tracker.errors import DatabaseUnavailable
+from tracker.failpoints import reach
+from tracker.kafka.batch import Batch, Run, TopicPartition
+from tracker.kafka.errors import BatchGivenUp, OffsetsRefused
+from tracker.logs import get_logger
+from tracker.messages.batch import Rules, Sorted, sort_batch
+from tracker.messages.refusal import Reason, Refused
+from tracker.metrics import DATABASE_RETRIES, Recorder
+from tracker.store.batch_store import BatchStore
+from tracker.store.connect import PASSING
+from tracker.worker.apply import Applied, Applier
+from tracker.worker.pipeline import Pipeline
+from tracker.worker.waits import Waits
+
+_STEP_S = 0.1
+_FIRST_RETRY_S = 0.05
+_LONGEST_RETRY_S = 5.0
+_REJECTIONS = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded)
+
+log = get_logger()
+
+
+class ApplyLoop:
+    """Owns the connection to the database; only its thread may use it."""
+
+    def __init__(
+        self,
+        applier: Applier,
+        store: BatchStore,
+        rules: Rules,
+        pipeline: Pipeline,
+        waits: Waits,
+        recorder: Recorder,
+    ) -> None:
+        self._applier = applier
+        self._store = store
+        self._rules = rules
+        self._pipeline = pipeline
+        self._patience = waits.patience
+        self._recorder = recorder
+        self._uncleared: dict[TopicPartition, int] = {}  # outbox rows below these offsets are to be removed
+        self._noted: dict[TopicPartition, int] = {}  # published offsets that the database knows
+
+    def run(self) -> None:
+        """Work until there is None to apply.
+
+        :raises OffsetsRefused: Kafka's offsets and this database do not belong together.
+        """
+        while True:
+            try:
+                work = self._pipeline.to_apply.get(timeout=1.0)
+            except queue.Empty:
+                self._clear_outbox()
+                self._note_published()
+                continue
+            if work is None:
+                self._clear_outbox()
+                self._note_published()
+                return
+            self._apply(*work)
+            self._clear_outbox()
+
+    def _apply(self, batch: Batch, batch_sorted: Sorted | None, rejected: Refused | None = None) -> None:
+        """Apply a batch, again and again until the database takes it, and pass it on. None: to be sorted.
+
+        What passed the validation and is refused by the database all the same is found by halving.
+        """
+        retry_s = _FIRST_RETRY_S
+        while not batch.run.given_up:
+            try:
+                self._connect_again()
+                if batch_sorted is None:
+                    batch_sorted = sort_batch(batch.records, self._rules, time.time_ns() // 1_000_000)
+                applied = self._applier.apply(batch, batch_sorted, rejected)
+            except _REJECTIONS as error:
+                self._halve(batch, error)
+                return
+            except BatchGivenUp as error:
+                log.warning("batch given up, and done again", error=str(error))
+                batch.run.given_up = True
+                continue
+            except PASSING as error:
+                self._recorder.add(DATABASE_RETRIES, cause=_cause(error))
+                log.warning("the database did not take a batch; trying again", error=_one_line(error))
+                self._pause(retry_s, batch.run)
+                retry_s = min(2 * retry_s, _LONGEST_RETRY_S)
+                continue
+            self._patience.waiting_for = ""
+            # A predecessor may have left rows too, which the first batch after an assignment removes.
+            to_clear = batch.ranges if applied.starts else batch.first_claims
+            self._uncleared.update({key: batch.ranges[key][1] for key in to_clear})
+            if self._pass_on(applied):
+                return
+        self._pipeline.in_flight.end()
+
+    def _pass_on(self, applied: Applied) -> bool:
+        """Give the batch to the next thread, and return True; False if it was given up meanwhile."""
+        while not applied.batch.run.given_up:
+            with suppress(queue.Full):
+                self._pipeline.to_publish.put(applied, timeout=_STEP_S)
+                return True
+        return False
+
+    def _halve(self, batch: Batch, error: psycopg.Error) -> None:
+        if len(batch.records) == 1:
+            detail = f"PostgreSQL refuses what the record says: {_one_line(error)}"
+            self._apply(batch, Sorted(1), Refused(Reason.DATABASE_REJECTED, detail))
+            return
+        self._pipeline.in_flight.begin()  # one becomes two
+        for half in batch.split():
+            self._apply(half, None)
+
+    def _clear_outbox(self) -> None:
+        """Remove what is published by now; if the database is away, later."""
+        published = self._pipeline.published
+        due = {key: offset for key, offset in self._uncleared.items() if published.get(key, 0) >= offset}
+        if not due:
+            return
+        reach("before-outbox-cleared")
+        try:
+            self._connect_again()
+            self._applier.clear_outbox(due)
+        except (psycopg.Error, DatabaseUnavailable) as error:
+            log.debug("the outbox is cleared later", error=_one_line(error))
+            return
+        for key in due:
+            del self._uncleared[key]
+
+    def _note_published(self) -> None:
+        """Tell the database that all it has applied is published, while there is nothing else to do.
+
+        Each batch notes this of the one before; a worker that idles, or ends, says so of the last.
+        """
+        published = self._pipeline.published
+        due = {key: offset for key, offset in published.items() if self._noted.get(key) != offset}
+        if not due:
+            return
+        try:
+            self._connect_again()
+            self._applier.note_published(due)
+        except (psycopg.Error, DatabaseUnavailable) as error:
+            log.debug("what is published is noted later", error=_one_line(error))
+            return
+        self._noted.update(due)
+
+    def _connect_again(self) -> None:
+        """Connect where the connection is lost.
+
+        :raises OffsetsRefused: another database answers under the same name.
+        """
+        if self._store.connect() and self._store.database_id() != self._pipeline.database_id:
+            raise OffsetsRefused(f"the database was exchanged for another one while the worker ran; {REMEDY}")
+
+    def _pause(self, seconds: float, run: Run) -> None:
+        jitter = random.uniform(0.7, 1.3)
+        self._patience.pause(seconds * jitter, "PostgreSQL", lambda: run.given_up)
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, psycopg.errors.DeadlockDetected):
+        return "deadlock"
+    if isinstance(error, psycopg.errors.SerializationFailure):
+        return "serialization"
+    return "unavailable"
+
+
+def _one_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

@@ -1,0 +1,182 @@
+"""The worker's first thread, its main one: poll and decode, hand over, and stay in the group."""
+
+import queue
+import time
+from collections.abc import Callable
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from tracker.failpoints import reach
+from tracker.kafka.batch import Batch
+from tracker.kafka.consumer import BatchConsumer
+from tracker.kafka.topics import TopicWatch, topic_ids
+from tracker.lifeline import Lifeline
+from tracker.logs import get_logger
+from tracker.messages.batch import Rules, Sorted, sort_batch
+from tracker.metrics import STAGE_DURATION
+from tracker.settings import Settings
+from tracker.waiting import Stopping
+from tracker.worker.pipeline import Pipeline
+from tracker.worker.waits import Waits
+
+_POLL_S = 0.1
+
+log = get_logger()
+
+
+class PollLoop:
+    """Owns the consumer; only the main thread may call it, and `turn` again and again."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        slot: int,
+        lifeline: Lifeline,
+        rules: Rules,
+        pipeline: Pipeline,
+        waits: Waits,
+        admin: AdminClient,
+    ) -> None:
+        self._stopping = lifeline.stopping
+        self._recorder = lifeline.recorder
+        self._rules = rules
+        self._pipeline = pipeline
+        self._waits = waits
+        self.consumer = BatchConsumer(
+            settings,
+            slot,
+            self._finish_batches,
+            waits.for_broker,
+            lambda topics: topic_ids(admin, topics),
+            lifeline.recorder,
+        )
+        self._topic_watch = TopicWatch(admin, settings.topics)
+        self._decoding = False
+        self._in_hand: tuple[Batch, Sorted] | None = None  # decoded, not handed over yet
+        self._next_lag_monotonic_s = 0.0
+
+    def turn(self) -> None:
+        """Poll a batch, for a moment, and hand it over.
+
+        :raises Stopping: the worker has been stopping for long enough.
+        """
+        self._waits.turn()
+        if self._pipeline.failure is not None:
+            raise self._pipeline.failure
+        if self.consumer.run.given_up:
+            self._rewind()
+        if not self._pipeline.in_flight.any:
+            self._waits.patience.waiting_for = ""
+        batch = self.consumer.poll(_POLL_S, lambda: not self._pipeline.to_apply.full())
+        self._commit_delivered()
+        self._measure_lag()
+        self._topic_watch.look()
+        if batch is None:
+            return
+        reach("after-poll")
+        began = time.perf_counter()
+        self._decoding = True
+        batch_sorted = sort_batch(batch.records, self._rules, time.time_ns() // 1_000_000)
+        self._decoding = False
+        self._recorder.observe(STAGE_DURATION, time.perf_counter() - began, stage="decode")
+        self._hand_over(batch, batch_sorted)
+
+    def stay_in_group(self, pause: Callable[[], None] | None = None) -> None:
+        """Answer the group while no batch is polled, after `pause` if there is one.
+
+        :raises Stopping: the worker has been stopping for long enough.
+        """
+        self._waits.turn()
+        (pause or self._waits.patience.check)()
+        self.consumer.idle(0)
+
+    def _measure_lag(self) -> None:
+        now = time.monotonic()
+        if now >= self._next_lag_monotonic_s:
+            self._next_lag_monotonic_s = now + 1.0
+            self.consumer.measure_lag()
+
+    def _hand_over(self, batch: Batch, batch_sorted: Sorted) -> None:
+        """Give the batch to the next thread; while that is busy for long, stay in the group."""
+        self._pipeline.in_flight.begin()
+        self._in_hand = batch, batch_sorted
+        patience_s = 1.0  # to pause costs what librdkafka has fetched, so a busy second is waited out
+        while self._has_in_hand and self._pipeline.failure is None and not batch.run.given_up:
+            if not self._put_in_hand(patience_s):
+                patience_s = _POLL_S
+                self.stay_in_group()  # a rebalance in there hands it over too, to finish it
+                self._commit_delivered()
+        if self._has_in_hand:
+            self._in_hand = None
+            self._pipeline.in_flight.end()
+        else:
+            self.consumer.go_on()
+
+    @property
+    def _has_in_hand(self) -> bool:
+        return self._in_hand is not None
+
+    def _put_in_hand(self, timeout_s: float) -> bool:
+        try:
+            self._pipeline.to_apply.put(self._in_hand, timeout=timeout_s)
+        except queue.Full:
+            return False
+        self._in_hand = None
+        return True
+
+    def _rewind(self) -> None:
+        """Begin again at the committed offsets, once no batch is worked on."""
+        while not self._pipeline.in_flight.wait_for_none(_POLL_S):
+            self.stay_in_group()
+        self._pipeline.to_commit.clear()
+        while True:
+            try:
+                self.consumer.rewind()
+                break
+            except KafkaException as error:
+                log.warning("cannot go back to the committed offsets yet", error=error.args[0].str())
+                if self._stopping.is_set():
+                    raise Stopping from None
+                self.stay_in_group(lambda: self._waits.patience.pause(1.0, "Kafka"))
+        self.consumer.go_on()
+
+    def _commit_delivered(self) -> None:
+        """Commit what was delivered without a transaction (at least once)."""
+        to_commit = self._pipeline.to_commit
+        delivered = dict(to_commit)
+        if not delivered:
+            return
+        try:
+            self.consumer.commit(delivered, self._pipeline.database_id)
+        except KafkaException as error:
+            log.warning("offsets not committed yet", error=error.args[0].str())
+            return
+        self._pipeline.published.update(delivered)
+        for key, offset in delivered.items():
+            if to_commit.get(key) == offset:
+                del to_commit[key]
+
+    def _finish_batches(self, timeout_s: float) -> None:
+        """Before Kafka partitions are given up: finish what was polled, or give it up."""
+        if self._decoding:
+            self.consumer.run.given_up = True  # it waits for a broker, and this is called from in there
+        step_s, deadline = min(timeout_s, _POLL_S), time.monotonic() + timeout_s
+        while self._has_in_hand and not self._put_in_hand(step_s) and not self._is_over(deadline):
+            pass
+        if self._pipeline.failure is None and not self._wait_for_none(timeout_s):
+            self.consumer.run.given_up = True
+            self._wait_for_none(timeout_s)
+        self._commit_delivered()
+
+    def _wait_for_none(self, timeout_s: float) -> bool:
+        """Return whether no batch is worked on any more, waiting for so long, or until it is time to stop."""
+        deadline = time.monotonic() + timeout_s
+        while not self._pipeline.in_flight.wait_for_none(min(timeout_s, _POLL_S)):
+            if self._is_over(deadline):
+                return False
+        return True
+
+    def _is_over(self, deadline_monotonic_s: float) -> bool:
+        is_to_end = self._stopping.is_set() and not self._waits.patience.left_s()
+        return is_to_end or time.monotonic() > deadline_monotonic_s

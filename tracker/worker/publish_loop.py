@@ -1,0 +1,75 @@
+"""The worker's third thread: publish one applied batch after the other, and commit its offsets."""
+
+import time
+
+from tracker.failpoints import reach
+from tracker.kafka.errors import BatchGivenUp
+from tracker.kafka.producer import BatchProducer
+from tracker.metrics import STAGE_DURATION, Recorder
+from tracker.settings import Settings
+from tracker.worker.account import account_for
+from tracker.worker.apply import Applied
+from tracker.worker.pipeline import Pipeline
+from tracker.worker.publish import Publisher
+from tracker.worker.waits import Waits
+
+_FREE_RETRIES = 3
+_DOUBLINGS = 5  # to 1.6 s
+
+
+class PublishLoop:
+    """Owns the producer; only its thread may use it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        producer: BatchProducer,
+        publisher: Publisher,
+        pipeline: Pipeline,
+        waits: Waits,
+        recorder: Recorder,
+    ) -> None:
+        self._producer = producer
+        self._publisher = publisher
+        self._pipeline = pipeline
+        self._waits = waits
+        self._recorder = recorder
+        is_transactional = settings.delivery != "at_least_once"
+        self._moved_on = pipeline.published if is_transactional else pipeline.to_commit
+        self._failures = 0  # in a row
+
+    def run(self) -> None:
+        """Work until there is None to publish.
+
+        :raises SlotShared: another process uses the transactional ID.
+        """
+        self._waits.for_kafka(self._producer.start)  # which takes as long as to join the group: both at once
+        while (applied := self._pipeline.to_publish.get()) is not None:
+            run = applied.batch.run
+            try:
+                if not run.given_up:
+                    self._publish(applied)
+                    self._failures = 0
+            except BatchGivenUp:
+                run.given_up = True
+                self._failures += 1
+                self._rest()
+            finally:
+                self._pipeline.in_flight.end()
+            if run.given_up:
+                self._waits.for_kafka(self._producer.settle)
+
+    def _publish(self, applied: Applied) -> None:
+        began = time.perf_counter()
+        self._publisher.publish(applied)
+        self._waits.patience.waiting_for = ""
+        reach("after-kafka-commit")
+        self._moved_on.update({key: behind for key, (_, behind) in applied.batch.ranges.items()})
+        self._recorder.observe(STAGE_DURATION, time.perf_counter() - began, stage="publish")
+        account_for(applied, self._recorder)
+
+    def _rest(self) -> None:
+        """Let a moment pass before what fails again and again is done again; a rebalance is over at once."""
+        if self._failures > _FREE_RETRIES:
+            doublings = min(self._failures - _FREE_RETRIES, _DOUBLINGS)
+            self._waits.patience.pause(0.05 * 2**doublings, "Kafka")

@@ -123,7 +123,7 @@ class Retention:
         retry_s, longest_s = _RETRY_S
         while not self._stopping.is_set():
             try:
-                while not (self._allowed.is_set() and self._store.connect()):
+                while not (self._allowed.is_set() and self._store.try_lock()):
                     self._stopping.wait(_STANDBY_S)
                     if self._stopping.is_set():
                         return

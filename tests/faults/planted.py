@@ -165,7 +165,7 @@ def sends_without_a_ledger() -> None:
 def looks_jobs_up_without_locks() -> None:
     from psycopg.sql import SQL
 
-    from tracker.store import batch_store
+    from tracker.store import session
 
     def make(original: Any) -> Any:
         def query(name: str) -> Any:
@@ -175,4 +175,4 @@ def looks_jobs_up_without_locks() -> None:
 
         return query
 
-    change(batch_store, "query", make)
+    change(session, "query", make)

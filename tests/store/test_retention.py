@@ -41,7 +41,7 @@ def worker(database_url: str) -> Iterator[Worker]:
 def retention(database_url: str) -> Iterator[RetentionStore]:
     """It keeps ended and failed jobs for an hour."""
     store = RetentionStore(database_url, HOUR_S, HOUR_S)
-    assert store.connect()
+    assert store.try_lock()
     with closing(store):
         yield store
 
@@ -120,7 +120,7 @@ def test_failed_jobs_have_a_time_of_their_own(
     client.submit([job(name) for name in names])
     make_old(observer, **names)
     with closing(RetentionStore(database_url, ended_s, failed_s)) as store:
-        assert store.connect()
+        assert store.try_lock()
         sweep(store)
     assert set(left(observer)) == set(names) - gone
 
@@ -218,10 +218,10 @@ def test_a_job_of_which_something_is_to_be_sent_stays(
 
 def test_one_store_at_a_time_removes(database_url: str, retention: RetentionStore) -> None:
     with closing(RetentionStore(database_url, HOUR_S, None)) as other:
-        assert not other.connect()
+        assert not other.try_lock()
         retention.close()
-        assert other.connect()
-        assert not retention.connect()
+        assert other.try_lock()
+        assert not retention.try_lock()
 
 
 # At the same moment

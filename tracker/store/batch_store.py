@@ -16,9 +16,7 @@ from tracker.fold.job_fold import JobFold
 from tracker.fold.state import Block, JobState, JobStatus, TaskState
 from tracker.identifiers import JobName
 from tracker.messages.release import Start
-from tracker.store.arrays import encode
-from tracker.store.connect import connect_by_index
-from tracker.store.queries import query
+from tracker.store.session import Session
 
 TopicPartition = tuple[str, int]
 # A job may be downstream of many failed ones, and is found from each of those that a statement is given; the
@@ -73,47 +71,20 @@ class CompletedJob(NamedTuple):
     correlation_id: bytes | None
 
 
-class BatchStore:
+class BatchStore(Session):
     """A worker's connection to the job store. Not for several threads at once.
 
     Every method may raise `psycopg.Error`; after one the whole transaction is to be run again.
     """
 
     def __init__(self, conninfo: str) -> None:
-        self._conninfo = conninfo
-        self._connection: psycopg.Connection[Any] | None = None
-
-    def connect(self) -> bool:
-        """Connect, or connect again after an error; while the connection is sound, only return False.
-
-        :raises DatabaseUnavailable: it cannot be had.
-        """
-        if self._connection is not None and not self._connection.broken and not self._connection.closed:
-            return False
-        self.close()
-        self._connection = connect_by_index(self._conninfo, application_name="tracker-worker")
-        return True
-
-    def close(self) -> None:
-        """Close the connection; a transaction that is open is rolled back."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        super().__init__(conninfo, "tracker-worker")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Store everything within as a whole, or nothing. Statements do not wait for each other."""
         with self._open.pipeline(), self._open.transaction():
             yield
-
-    @property
-    def _open(self) -> "psycopg.Connection[Any]":
-        if self._connection is None:
-            raise psycopg.OperationalError("not connected")
-        return self._connection
-
-    def _execute(self, name: str, **parameters: object) -> "psycopg.Cursor[Any]":
-        return self._open.execute(query(name), encode(name, parameters), prepare=True, binary=True)
 
     # Progress
 

@@ -3,15 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
-
-import psycopg
+from typing import NamedTuple
 
 from tracker.fold.state import JobStatus
 from tracker.store import locks
-from tracker.store.arrays import encode
-from tracker.store.connect import connect_by_index
-from tracker.store.queries import query
+from tracker.store.session import Session
 
 JobKey = tuple[int, int]  # tenant_key, job_key
 
@@ -51,7 +47,7 @@ class Removed:
     age_s: float
 
 
-class RetentionStore:
+class RetentionStore(Session):
     """Retention's connection to the job store. Not for several threads at once.
 
     `ended_s`, `failed_s`: how long cancelled and completed, and failed jobs are kept; None: for ever. Every
@@ -59,30 +55,20 @@ class RetentionStore:
     """
 
     def __init__(self, conninfo: str, ended_s: int | None, failed_s: int | None) -> None:
-        self._conninfo = conninfo
+        super().__init__(conninfo, "tracker-retention")
         self._times = {"ended_s": ended_s, "failed_s": failed_s}
-        self._connection: psycopg.Connection[Any] | None = None
 
-    def connect(self) -> bool:
-        """Connect where there is no sound connection; return whether this is the one that removes jobs.
+    def try_lock(self) -> bool:
+        """Become the one that removes jobs, if there is none; return whether it is the one. Never waits.
 
-        :raises DatabaseUnavailable: it cannot be had.
+        :raises DatabaseUnavailable: no connection can be had.
         """
-        if self._connection is not None and not self._connection.broken and not self._connection.closed:
-            return True
-        self.close()
-        self._connection = connect_by_index(self._conninfo, application_name="tracker-retention")
-        self._connection.execute(f"SET lock_timeout = {_LOCK_TIMEOUT_MS}")
-        [(locked,)] = self._execute("try_retention_lock", **{"class": locks.RETENTION}).fetchall()
-        if not locked:
-            self.close()
-        return bool(locked)
-
-    def close(self) -> None:
-        """Close the connection, and let go of the lock."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self.connect():
+            self._open.execute(f"SET lock_timeout = {_LOCK_TIMEOUT_MS}")
+            [(locked,)] = self._execute("try_retention_lock", **{"class": locks.RETENTION}).fetchall()
+            if not locked:
+                self.close()
+        return self.is_sound
 
     def find(self, place: Place, limit: int) -> Found:
         """Walk over up to `limit` jobs from `place` on, and return those that are to be removed."""
@@ -120,15 +106,6 @@ class RetentionStore:
         """Remove some of what removed jobs have left, and return how many rows; 0: nothing was left."""
         [(count,)] = self._execute("remove_leftovers", limit=limit).fetchall()
         return int(count)
-
-    @property
-    def _open(self) -> "psycopg.Connection[Any]":
-        if self._connection is None:
-            raise psycopg.OperationalError("not connected")
-        return self._connection
-
-    def _execute(self, name: str, **parameters: object) -> "psycopg.Cursor[Any]":
-        return self._open.execute(query(name), encode(name, parameters), prepare=True, binary=True)
 
 
 def _next_place(tenant_key: int, create_time: datetime | None, job_key: int | None) -> Place:

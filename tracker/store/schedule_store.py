@@ -5,15 +5,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
-
 from tracker.identifiers import JobName
 from tracker.messages.release import Start
 from tracker.store import locks
-from tracker.store.arrays import encode
 from tracker.store.batch_store import POSTPONED_S
-from tracker.store.connect import connect_by_index
-from tracker.store.queries import query
+from tracker.store.session import Session
 
 CHANNEL = "tracker_scheduler"
 
@@ -46,33 +42,21 @@ class Send:
         return self.held.destination if self.held is not None else ""
 
 
-class ScheduleStore:
+class ScheduleStore(Session):
     """The scheduler's connection to the job store. Not for several threads at once.
 
     Every method may raise `psycopg.Error`; the round is then to be begun again.
     """
 
     def __init__(self, conninfo: str) -> None:
-        self._conninfo = conninfo
-        self._connection: psycopg.Connection[Any] | None = None
+        super().__init__(conninfo, "tracker-scheduler")
 
     def connect(self) -> bool:
-        """Connect where there is no sound connection, and return whether that was so: its locks are gone.
-
-        :raises DatabaseUnavailable: it cannot be had.
-        """
-        if self._connection is not None and not self._connection.broken and not self._connection.closed:
-            return False
-        self.close()
-        self._connection = connect_by_index(self._conninfo, application_name="tracker-scheduler")
-        self._connection.execute(f"LISTEN {CHANNEL}")
-        return True
-
-    def close(self) -> None:
-        """Close the connection, and let go of the lock."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        """Connect as every session does, and listen to those who have something to send."""
+        is_new = super().connect()
+        if is_new:
+            self._open.execute(f"LISTEN {CHANNEL}")
+        return is_new
 
     def try_lock(self) -> bool:
         """Become the one scheduler of this database, if there is none. Never waits."""
@@ -120,15 +104,6 @@ class ScheduleStore:
                 job_keys=[start.job_key for start in starts],
                 delay_s=delay_s,
             )
-
-    @property
-    def _open(self) -> "psycopg.Connection[Any]":
-        if self._connection is None:
-            raise psycopg.OperationalError("not connected")
-        return self._connection
-
-    def _execute(self, name: str, **parameters: object) -> "psycopg.Cursor[Any]":
-        return self._open.execute(query(name), encode(name, parameters), prepare=True, binary=True)
 
 
 def _send(row: tuple[Any, ...]) -> Send:

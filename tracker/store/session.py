@@ -1,0 +1,49 @@
+"""A session with the job store, begun anew where it is lost, and the named statements that run in it."""
+
+from typing import Any
+
+import psycopg
+
+from tracker.store.arrays import encode
+from tracker.store.connect import connect_by_index
+from tracker.store.queries import query
+
+
+class Session:
+    """One connection at a time, on which every row is reached by index. Not for several threads at once."""
+
+    def __init__(self, conninfo: str, application_name: str) -> None:
+        self._conninfo = conninfo
+        self._application_name = application_name
+        self._connection: psycopg.Connection[Any] | None = None
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether there is a connection, and none of its errors has ended it."""
+        return self._connection is not None and not self._connection.broken and not self._connection.closed
+
+    def connect(self) -> bool:
+        """Connect where there is no sound connection; return whether that was so: its locks are gone.
+
+        :raises DatabaseUnavailable: it cannot be had.
+        """
+        if self.is_sound:
+            return False
+        self.close()
+        self._connection = connect_by_index(self._conninfo, application_name=self._application_name)
+        return True
+
+    def close(self) -> None:
+        """Close the connection; a transaction that is open is rolled back, and its locks are let go of."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    @property
+    def _open(self) -> "psycopg.Connection[Any]":
+        if self._connection is None:
+            raise psycopg.OperationalError("not connected")
+        return self._connection
+
+    def _execute(self, name: str, **parameters: object) -> "psycopg.Cursor[Any]":
+        return self._open.execute(query(name), encode(name, parameters), prepare=True, binary=True)

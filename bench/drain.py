@@ -118,6 +118,15 @@ def run_warm(loader: Loader, watcher: Watcher, contender: Contender, warm_up: Wo
         watcher.wait(span, STALL_TIMEOUT_S, contender.check)
 
 
+def warm_up_alone(servers: Servers, contender: Contender, warm_up: Workload) -> None:
+    """Do so before something that needs neither loader nor watcher."""
+    watcher = Watcher(servers.clients, warm_up.topics, contender.group_id)
+    try:
+        run_warm(Loader(servers.clients, warm_up.topics), watcher, contender, warm_up)
+    finally:
+        watcher.close()
+
+
 def _thinned(points: list[tuple[float, int]]) -> list[tuple[float, int]]:
     step = max(1, -(-len(points) // _POINTS))
     return points[:-1:step] + points[-1:]

@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from bench.contenders import Contender
-from bench.drain import STALL_TIMEOUT_S, Costs, Figures, run_warm
+from bench.drain import STALL_TIMEOUT_S, Costs, Figures, warm_up_alone
 from bench.flow import Arrivals, Reader, Sender
-from bench.load import Loader, Watcher
 from bench.outcome import Case, Outcome, latency_metrics, size_text
 from bench.scenarios.throughput import CEILING, cost_metrics
 from bench.session import WARM_UP_MESSAGES, Options, Session
@@ -80,13 +79,13 @@ def measure_tracker(
 ) -> dict[int, Flowed]:
     """Measure the tracker at these rates, one after the other, and verify what came out."""
     topics = session.topics()
-    warm_up, workloads = _workloads(topics, rates, seconds, session.options.seed)
+    warm_up, workloads = workloads_at(topics, rates, seconds, session.options.seed)
     jobs = [job for workload in (warm_up, *workloads.values()) for job in workload.jobs()]
     with session.tracker(topics, jobs, workers=workers, variables=variables) as tracked:
         found = {}
-        _warm_up(session, tracked.contender, warm_up)
+        warm_up_alone(session.servers, tracked.contender, warm_up)
         for rate, workload in workloads.items():
-            found[rate], first = _flow(session, tracked.contender, workload, rate)
+            found[rate], first = flow(session, tracked.contender, workload, rate)
             clients = session.servers.clients
             verify_messages(clients, topics.destination, first, workload.size, workload.forwarded)
             status, percentage = workload.expected_status, workload.expected_percentage
@@ -96,35 +95,27 @@ def measure_tracker(
 
 def _ceiling(session: Session, rates: Sequence[int], seconds: float) -> dict[int, Flowed]:
     topics = session.topics()
-    warm_up, workloads = _workloads(topics, rates, seconds, session.options.seed)
+    warm_up, workloads = workloads_at(topics, rates, seconds, session.options.seed)
     with session.ceiling(topics, eager=True) as contender:
         found = {}
-        _warm_up(session, contender, warm_up)
+        warm_up_alone(session.servers, contender, warm_up)
         for rate, workload in workloads.items():
-            found[rate], first = _flow(session, contender, workload, rate)
+            found[rate], first = flow(session, contender, workload, rate)
             clients = session.servers.clients
             verify_messages(clients, topics.destination, first, workload.size, workload.sent)
     return found
 
 
-def _workloads(
+def workloads_at(
     topics: Topics, rates: Sequence[int], seconds: float, seed: int
 ) -> tuple[Workload, dict[int, Workload]]:
+    """Return messages to warm up with, and those of each rate."""
     warm_up = TasksInTurn(topics, Size(WARM_UP_MESSAGES, seed, "warm"), jobs=_JOBS)
     sizes = {rate: Size(round(rate * seconds), seed, f"at-{rate}") for rate in rates}
     return warm_up, {rate: TasksInTurn(topics, size, jobs=_JOBS) for rate, size in sizes.items()}
 
 
-def _warm_up(session: Session, contender: Contender, warm_up: Workload) -> None:
-    clients = session.servers.clients
-    watcher = Watcher(clients, warm_up.topics, contender.group_id)
-    try:
-        run_warm(Loader(clients, warm_up.topics), watcher, contender, warm_up)
-    finally:
-        watcher.close()
-
-
-def _flow(
+def flow(
     session: Session, contender: Contender, workload: Workload, rate: int
 ) -> tuple[Flowed, dict[int, int]]:
     """Let the messages flow; return their latencies, and where in the destination they begin."""

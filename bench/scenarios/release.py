@@ -14,10 +14,8 @@ from typing import Any
 
 from confluent_kafka import Message
 
-from bench.contenders import Contender
-from bench.drain import STALL_TIMEOUT_S, Costs, Figures, run_warm
+from bench.drain import STALL_TIMEOUT_S, Costs, Figures, warm_up_alone
 from bench.flow import Reader, Sender, wait_while
-from bench.load import Loader, Watcher
 from bench.outcome import Case, Metric, Outcome, latency_metrics
 from bench.scenarios.throughput import cost_metrics
 from bench.session import WARM_UP_MESSAGES, Options, Session, Tracked
@@ -168,7 +166,7 @@ def _measure(session: Session, graph: Graph) -> Released:
     warm_up = TasksInTurn(topics, Size(WARM_UP_MESSAGES, session.options.seed, "warm"), jobs=200)
     jobs = [*warm_up.jobs(), *graph.jobs(topics)]
     with session.tracker(topics, jobs, waiting=len(graph.waiting)) as tracked:
-        _warm_up(session, tracked.contender, warm_up)
+        warm_up_alone(session.servers, tracked.contender, warm_up)
         driver = _Driver(session, tracked, graph)
         released = driver.run()
         job_ids = [graph.job_id(number) for number in range(len(graph.prerequisites))]
@@ -177,15 +175,6 @@ def _measure(session: Session, graph: Graph) -> Released:
         for status, percentage, numbers in driver.expected():
             verify_jobs(tracked.database_url, [graph.job_id(n) for n in numbers], status, percentage)
     return released
-
-
-def _warm_up(session: Session, contender: Contender, warm_up: TasksInTurn) -> None:
-    clients = session.servers.clients
-    watcher = Watcher(clients, warm_up.topics, contender.group_id)
-    try:
-        run_warm(Loader(clients, warm_up.topics), watcher, contender, warm_up)
-    finally:
-        watcher.close()
 
 
 class _Driver:

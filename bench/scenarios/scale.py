@@ -116,7 +116,7 @@ def _case(point: Point, ceiling: list[Figures], tracker: list[Figures], least: l
     return Case(point.name, metrics, at=point.count)
 
 
-def fill_with_finished_jobs(database_url: str, *, count: int) -> None:
+def fill_with_finished_jobs(database_url: str, *, count: int, ended_s_ago: int = 0) -> None:
     """Put jobs that have completed into the database, of the same tenant as those that are measured."""
     if not count:
         return
@@ -128,11 +128,13 @@ def fill_with_finished_jobs(database_url: str, *, count: int) -> None:
         assert tenant is not None
         connection.execute(
             """
-            INSERT INTO job (tenant_key, job_id, status, percentage, content_hash)
-            SELECT %s, 'old-' || number, 5, 100000000, decode(md5(number::text), 'hex')
-            FROM generate_series(1, %s) AS number
+            INSERT INTO job (
+                tenant_key, job_id, status, percentage, content_hash, create_time, last_update_time
+            )
+            SELECT %s, 'old-' || number, 5, 100000000, decode(md5(number::text), 'hex'), ended, ended
+            FROM generate_series(1, %s) AS number, (SELECT now() - make_interval(secs => %s)) AS at (ended)
             """,
-            [tenant[0], count],
+            [tenant[0], count, ended_s_ago],
         )
         connection.execute("VACUUM ANALYZE job")
         connection.execute("CHECKPOINT")  # so that its cost is not the measurement's

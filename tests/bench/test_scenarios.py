@@ -98,6 +98,14 @@ def test_settings_and_sizes_are_compared(name: str, run: Run) -> None:
 
 
 @pytest.mark.soak
+def test_old_jobs_are_removed_while_messages_flow(run: Run) -> None:
+    outcome = run("retention")
+
+    assert outcome.case("old jobs stay")["removed_rate"].middle.value == 0
+    assert outcome.case("old jobs are removed")["removed_rate"].middle.value > 0
+
+
+@pytest.mark.soak
 def test_a_mixed_load_goes_on_and_nothing_is_lost(run: Run) -> None:
     outcome = run("soak")
 

@@ -32,7 +32,6 @@ class Sender:
         self._producer = Producer(
             {
                 **clients,
-                "linger.ms": 1,
                 "enable.idempotence": True,
                 "delivery.report.only.error": True,
                 "on_delivery": self._on_delivery,

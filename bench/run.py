@@ -87,7 +87,11 @@ def _servers(progress: Progress, given: Settings | None) -> Iterator[Servers]:
         return
     # Long runs let Kafka remove old records; it would look for them every 5 minutes only.
     kafka_settings = {"log.retention.check.interval.ms": "10000"}
-    with LocalStack(say=progress.say, kafka_settings=kafka_settings) as stack:
+    # As in production: the stack's brokers are made to start quickly, and have Java's quick compiler only.
+    java_options = ["-XX:TieredStopAtLevel=4"]
+    with LocalStack(
+        say=progress.say, kafka_settings=kafka_settings, kafka_java_options=java_options
+    ) as stack:
         servers = Servers.of_stack(stack)
         servers.count_statements()
         yield servers

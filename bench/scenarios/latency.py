@@ -21,6 +21,7 @@ _RATES = (1_000, 10_000)
 _FULL_RATES = (1_000, 3_000, 10_000, 20_000, 40_000)
 _SECONDS, _QUICK_SECONDS = 15, 4
 _JOBS = 200
+_WARM_UP_RATE = 2_000
 _REACH_MS = (20.0, 100.0)
 TRACKER = "tracker"
 
@@ -39,13 +40,17 @@ class Latency:
     quick = usual = True
 
     def steps(self, options: Options) -> int:
-        return 2 * options.rounds
+        return 2 * options.rounds + 1
 
     def run(self, session: Session) -> Outcome:
         options = session.options
         rates = _FULL_RATES if options.full else _RATES
         seconds = _QUICK_SECONDS if options.quick else _SECONDS
         found: dict[tuple[str, int], list[Flowed]] = {}
+        with session.progress.step("latency: warming up for small transactions"):
+            # Java compiles what they take only after some ten thousand of them; until then, and while it
+            # does, the broker needs twice the CPU time.
+            _ceiling(session, [_WARM_UP_RATE], seconds=2 * seconds)
         for number in range(options.rounds):
             turn = [CEILING, TRACKER]
             for contender in turn if number % 2 == 0 else turn[::-1]:

@@ -163,11 +163,11 @@ class BatchConsumer:
             self._consumer.poll(0.05)
         self._consumer.poll(0.05)
 
-    def poll(self, timeout_s: float, ready: Callable[[], bool]) -> Batch | None:
+    def poll(self, timeout_s: float, is_ripe: Callable[[float], bool]) -> Batch | None:
         """Wait for a record, and return it with all that is there.
 
-        More is gathered, for as long as the settings say, while `ready` says that nobody could work on the
-        batch yet. None: nothing came, or what came was given up.
+        Once nothing more is there, `is_ripe` is asked, with the seconds since the first record, whether the
+        batch is to end; it may wait a moment for more. None: nothing came, or what came was given up.
 
         :raises OffsetsRefused: the committed offset is not in the log any more.
         :raises SlotShared: another process has this member's ID.
@@ -180,15 +180,12 @@ class BatchConsumer:
             return None
         self._gathered = records = [first]
         size_bytes = len(first)
-        deadline = time.monotonic() + self._settings.batch_wait_ms / 1000
+        began_monotonic_s = time.monotonic()
         limit, limit_bytes = self._settings.batch_size, self._settings.batch_bytes
         while len(records) < limit and size_bytes < limit_bytes and not self.run.given_up:
             more = self._consumer.consume(min(limit - len(records), _CHUNK), 0)
-            if not more:
-                if ready() or time.monotonic() >= deadline:
-                    break
-                one = self._consumer.poll(0.002)
-                more = [one] if one is not None else []
+            if not more and is_ripe(time.monotonic() - began_monotonic_s):
+                break
             records += more
             size_bytes += sum(map(len, more))
         return self._batch(records, size_bytes)

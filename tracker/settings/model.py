@@ -141,7 +141,8 @@ class Settings(BaseModel):
         Field(ge=0, le=60_000),
         About(
             "Batches",
-            "A batch ends this long after its first record, full or not.",
+            "How long a batch that is not full waits for more records while the one before it is worked on. "
+            "When none is, it does not wait.",
             unit="milliseconds",
             alias="CAF_WORKER_MAX_BATCH_TIME",
         ),

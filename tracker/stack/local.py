@@ -36,6 +36,7 @@ class LocalStack:
         brokers: int = 1,
         kafka_heap: str = "1g",
         kafka_settings: Mapping[str, str] | None = None,
+        kafka_java_options: Sequence[str] = (),
         kafka_proxy_ports: Sequence[int] = (),
         postgres_settings: Mapping[str, str] | None = None,
         bootstrap_servers: str | None = None,
@@ -48,6 +49,7 @@ class LocalStack:
         self._brokers = brokers
         self._kafka_heap = kafka_heap
         self._kafka_settings = kafka_settings
+        self._kafka_java_options = kafka_java_options
         self._kafka_proxy_ports = kafka_proxy_ports
         self._postgres_settings = postgres_settings
         self._given_bootstrap_servers = bootstrap_servers
@@ -153,6 +155,7 @@ class LocalStack:
                 brokers=self._brokers,
                 heap=self._kafka_heap,
                 settings=self._kafka_settings,
+                java_options=self._kafka_java_options,
                 proxy_ports=self._kafka_proxy_ports,
                 watchdog=self._watchdog,
             )

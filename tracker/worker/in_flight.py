@@ -31,6 +31,16 @@ class InFlight:
         with self._changed:
             return self._changed.wait_for(lambda: self._count <= 0, timeout_s)
 
+    def wait_for_fewer(self, timeout_s: float) -> None:
+        """Wait until one is finished or given up, or that time has passed."""
+        with self._changed:
+            self._changed.wait(timeout_s)
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return self._count
+
     @property
     def any(self) -> bool:
         """Whether there is one."""

@@ -21,6 +21,8 @@ from tracker.worker.pipeline import Pipeline
 from tracker.worker.waits import Waits
 
 _POLL_S = 0.1
+_GATHER_STEP_S = 0.005
+_LONGEST_GATHER_S = 0.5
 
 log = get_logger()
 
@@ -41,6 +43,7 @@ class PollLoop:
         self._stopping = lifeline.stopping
         self._recorder = lifeline.recorder
         self._rules = rules
+        self._batch_wait_s = settings.batch_wait_ms / 1000
         self._pipeline = pipeline
         self._waits = waits
         self.consumer = BatchConsumer(
@@ -68,7 +71,7 @@ class PollLoop:
             self._rewind()
         if not self._pipeline.in_flight.any:
             self._waits.patience.waiting_for = ""
-        batch = self.consumer.poll(_POLL_S, lambda: not self._pipeline.to_apply.full())
+        batch = self.consumer.poll(_POLL_S, self._is_ripe)
         self._commit_delivered()
         self._measure_lag()
         self._topic_watch.look()
@@ -81,6 +84,22 @@ class PollLoop:
         self._decoding = False
         self._recorder.observe(STAGE_DURATION, time.perf_counter() - began, stage="decode")
         self._hand_over(batch, batch_sorted)
+
+    def _is_ripe(self, waited_s: float) -> bool:
+        """Tell whether a batch that is not full is to go on; where it is not, give more records time to come.
+
+        It goes on at once where nobody is at work, and beside one other batch once it has waited. Beside two
+        it would only wait in the next queue, where it cannot grow: batches would be smaller, their fixed
+        costs higher, and each message would wait for up to five transactions before its own (at 1,000
+        messages a second on a slow broker 84 ms instead of 31).
+        """
+        in_flight = self._pipeline.in_flight
+        longest_s = self._batch_wait_s if in_flight.count < 2 else max(self._batch_wait_s, _LONGEST_GATHER_S)
+        if in_flight.count == 0 or waited_s >= longest_s:
+            return True
+        # Not a poll, which would wake Python up for each record.
+        in_flight.wait_for_fewer(_GATHER_STEP_S)
+        return False
 
     def stay_in_group(self, pause: Callable[[], None] | None = None) -> None:
         """Answer the group while no batch is polled, after `pause` if there is one.

@@ -1,9 +1,11 @@
 """What a consumer group has committed, for those who are not in it."""
 
 from collections.abc import Iterable
+from contextlib import closing
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from tracker.kafka.errors import BatchGivenUp
 from tracker.logs import kafka_logger
 from tracker.settings import Settings
 
@@ -11,17 +13,20 @@ _CALL_TIMEOUT_S = 10.0
 
 
 class CommittedOffsets:
-    """Looks on: never joins the group, and commits nothing."""
+    """Looks on: never joins the group, and commits nothing.
 
-    def __init__(self, settings: Settings, group_id: str) -> None:
+    With `wait_for_transactions` the broker gives no answer while an offset of the group is in an open
+    transaction, which under load is always. What it gives without is committed as well, but may be about to
+    be replaced.
+    """
+
+    def __init__(self, settings: Settings, group_id: str, *, wait_for_transactions: bool = False) -> None:
         self._consumer = Consumer(
             {
                 **settings.consumer_properties(),
                 "group.id": group_id,
                 "enable.auto.commit": "false",
-                # Not read_committed, with which the broker gives no answer while an offset of the group is in
-                # an open transaction, which under load is always. What it gives is committed either way.
-                "isolation.level": "read_uncommitted",
+                "isolation.level": "read_committed" if wait_for_transactions else "read_uncommitted",
             },
             logger=kafka_logger(),
         )
@@ -42,3 +47,17 @@ class CommittedOffsets:
     def close(self) -> None:
         """Disconnect."""
         self._consumer.close()
+
+
+def committed_now(settings: Settings, place: tuple[str, int]) -> int | None:
+    """Ask for the workers' offset of a Kafka partition. None: there is none.
+
+    Waits until a transaction has ended that may move it.
+
+    :raises BatchGivenUp: no broker has answered.
+    """
+    with closing(CommittedOffsets(settings, settings.group_id, wait_for_transactions=True)) as committed:
+        try:
+            return committed.read([place]).get(place)
+        except KafkaException as error:
+            raise BatchGivenUp(error.args[0].str()) from None

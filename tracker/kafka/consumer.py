@@ -10,7 +10,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from tracker.agreement import REMEDY
 from tracker.kafka.batch import Batch, Claim, Run
 from tracker.kafka.batch import TopicPartition as Key
-from tracker.kafka.errors import BatchGivenUp, ConsumerLost, OffsetsRefused, SlotShared
+from tracker.kafka.errors import ConsumerLost, OffsetsRefused, SlotShared
 from tracker.logs import get_logger, kafka_logger
 from tracker.messages.refusal import UNREADABLE_HEADERS
 from tracker.metrics import LAG, REBALANCES, Recorder
@@ -58,27 +58,6 @@ def consumer_properties(settings: Settings, slot: int) -> dict[str, str]:
         "auto.offset.reset": "error",  # where to start is said at each assignment
         "allow.auto.create.topics": "false",
     }
-
-
-def committed_now(settings: Settings, key: Key) -> int | None:
-    """Ask for the group's offset of a Kafka partition, without being a member. None: there is none.
-
-    Waits until an open transaction has ended that may move it.
-
-    :raises BatchGivenUp: no broker has answered.
-    """
-    properties = consumer_properties(settings, 0)
-    del properties["group.instance.id"]
-    consumer = Consumer(properties, logger=kafka_logger())
-    try:
-        [found] = consumer.committed([TopicPartition(*key)], timeout=_CALL_TIMEOUT_S)
-        if found.error is not None:
-            raise KafkaException(found.error)
-        return found.offset if found.offset >= 0 else None
-    except KafkaException as error:
-        raise BatchGivenUp(error.args[0].str()) from None
-    finally:
-        consumer.close()
 
 
 def settle_headers(records: Sequence[Message]) -> None:

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AclOperation, AdminClient
 
 from tracker.errors import TrackerError
-from tracker.kafka.consumer import committed_now
+from tracker.kafka.committed import committed_now
 from tracker.kafka.dead_letters import DeadLetters
 from tracker.kafka.destinations import Destinations
 from tracker.kafka.errors import BatchGivenUp, ConsumerLost, OffsetsRefused, SlotShared

@@ -12,6 +12,21 @@ from tracker.settings import Settings
 _CALL_TIMEOUT_S = 10.0
 
 
+def ask_committed(consumer: Consumer, places: Iterable[tuple[str, int]]) -> list[TopicPartition]:
+    """Ask for the committed offsets of a consumer's group, of which it is not a member.
+
+    :raises KafkaException: Kafka does not say; the error may also be that of one place, in the answer.
+    """
+    try:
+        return consumer.committed([TopicPartition(*place) for place in places], _CALL_TIMEOUT_S)
+    except KafkaException as error:
+        # What the group's coordinator has answered, such as that the user may not, is not an answer to this
+        # call for librdkafka: it lies with the records.
+        answer = consumer.poll(0)
+        why = None if answer is None else answer.error()
+        raise KafkaException(why or error.args[0]) from None
+
+
 class CommittedOffsets:
     """Looks on: never joins the group, and commits nothing.
 
@@ -37,7 +52,7 @@ class CommittedOffsets:
         :raises KafkaException: Kafka does not say.
         """
         offsets = {}
-        for found in self._consumer.committed([TopicPartition(*place) for place in places], _CALL_TIMEOUT_S):
+        for found in ask_committed(self._consumer, places):
             if found.error is not None:
                 raise KafkaException(found.error)
             if found.offset >= 0:

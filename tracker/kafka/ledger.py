@@ -7,6 +7,7 @@ database counts, whatever topic it is on.
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from tracker.kafka.committed import ask_committed
 from tracker.logs import kafka_logger
 from tracker.settings import Settings
 
@@ -41,9 +42,7 @@ class Ledger:
         # librdkafka kills the process now and then ("Assertion `eonce->refcnt > 0' failed", 2.16).
         places = {self.topic, *self.consumer.list_topics(timeout=_CALL_TIMEOUT_S).topics}
         found = {}
-        for each in self.consumer.committed(
-            [TopicPartition(topic, 0) for topic in sorted(places)], timeout=_CALL_TIMEOUT_S
-        ):
+        for each in ask_committed(self.consumer, [(topic, 0) for topic in sorted(places)]):
             if each.error is not None and each.topic == self.topic:
                 raise KafkaException(each.error)
             if each.error is None and each.offset >= 0:

@@ -82,9 +82,22 @@ class BatchStore(Session):
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Store everything within as a whole, or nothing. Statements do not wait for each other."""
-        with self._open.pipeline(), self._open.transaction():
-            yield
+        """Store everything within as a whole, or nothing. Statements do not wait for each other.
+
+        Nor do BEGIN and COMMIT: with psycopg's own `transaction` within a pipeline, a batch waits for
+        PostgreSQL three times more.
+        """
+        connection = self._open
+        try:
+            with connection.pipeline():
+                connection.execute("BEGIN", prepare=False)
+                yield
+                committed = connection.execute("COMMIT", prepare=False)
+            if committed.statusmessage != "COMMIT":
+                raise psycopg.OperationalError(f"COMMIT was answered by {committed.statusmessage}")
+        except BaseException:
+            _roll_back(connection)
+            raise
 
     # Progress
 
@@ -360,6 +373,14 @@ class BatchStore(Session):
             self._execute(
                 "clear_outbox", **_topic_partitions(committed), committed_offsets=list(committed.values())
             )
+
+
+def _roll_back(connection: "psycopg.Connection[Any]") -> None:
+    """Leave the transaction that has failed; where that fails as well, the connection."""
+    try:
+        connection.rollback()
+    except psycopg.Error:
+        connection.close()
 
 
 def _take_tasks(jobs: Mapping[int, JobState], cursor: "psycopg.Cursor[Any]") -> None:

@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -22,9 +23,10 @@ class Program:
     """A `tracker run`; as a context, none of its processes is left behind."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
+        self._mark = f"STARTED_BY={uuid.uuid4().hex}"
         environment = clean_environment(
             **{"TRACKER_LOG_FORMAT": "json", "PYTHONPATH": str(ROOT), **variables}
-        )
+        ) | dict([self._mark.split("=")])
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tracker", "run"],
             cwd=ROOT,
@@ -42,7 +44,9 @@ class Program:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for pid in [self._process.pid, *self.children().values()]:
+        children = self.children().values()
+        self._process.kill()
+        for pid in children:
             _kill(pid)
         self._process.wait()
         # Children and all have the pipe: it ends when the last of them has gone.
@@ -71,13 +75,7 @@ class Program:
 
     def children(self) -> dict[str, int]:
         """Return the process IDs of the children that were started and have not ended, by name."""
-        pids: dict[str, int] = {}
-        for line in list(self.lines):
-            if line["event"] == "child started":
-                pids[line["child"]] = line["pid"]
-            elif line["event"] in {"child ended", "child left"}:
-                pids.pop(line["child"], None)
-        return pids
+        return living_children(list(self.lines), self._mark)
 
     def kill(self, child: str) -> None:
         """Kill a child at once, as a crash would."""
@@ -111,3 +109,25 @@ class Program:
 def _kill(pid: int) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
+
+
+def living_children(lines: Iterable[Mapping[str, Any]], mark: str) -> dict[str, int]:
+    """Return the children of which a supervisor's log says that they run, and that do, by name.
+
+    `mark` is something in the supervisor's environment that no other has. One that was killed has not logged
+    the end of its children, and their process IDs may be those of others by now.
+    """
+    pids: dict[str, int] = {}
+    for line in lines:
+        if line["event"] == "child started":
+            pids[line["child"]] = line["pid"]
+        elif line["event"] in {"child ended", "child left"}:
+            pids.pop(line["child"], None)
+    return {name: pid for name, pid in pids.items() if mark.encode() in _environment_of(pid)}
+
+
+def _environment_of(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return b""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.acceptance.kafka import wait_until
+from tests.acceptance.program import living_children
 from tests.faults.planted import VARIABLE as PLANTED
 from tracker import failpoints
 from tracker.stack.server import clean_environment
@@ -79,13 +80,7 @@ class Process:
 
     def children(self) -> dict[str, int]:
         """Return the living children of ``run``: name and process ID."""
-        pids: dict[str, int] = {}
-        for line in self.lines():
-            if line["event"] == "child started":
-                pids[line["child"]] = line["pid"]
-            elif line["event"] in {"child ended", "child left"}:
-                pids.pop(line["child"], None)
-        return {name: pid for name, pid in pids.items() if is_alive(pid)}
+        return living_children(self.lines(), str(self.failpoints))
 
     def wait_until_frozen(self) -> None:
         """Wait until it has frozen itself."""

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 import psycopg
 
-from tests.faults.members import Process, assert_gone, is_alive, kill_quietly, state_of
+from tests.faults.members import Process, assert_gone, kill_quietly, state_of
 from tests.faults.proxy import TO_CLIENT, TO_SERVER, Proxy
 from tests.faults.round import Round
 from tracker.failpoints import POINTS
@@ -205,8 +205,7 @@ def another_machine_and_its_supervisor_killed(weather: Weather) -> Iterator[None
         assert_gone(children, ORPHANS_GONE_S)
     except AssertionError as error:
         weather.round.problems.append(f"the supervisor was killed: {error}")
-        for pid in filter(is_alive, children):
-            kill_quietly(pid)
+        machine.end()
 
 
 @fault

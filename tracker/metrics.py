@@ -202,11 +202,6 @@ KAFKA_RETRIES = _counter("tracker_kafka_retries", "Calls to Kafka made again as 
 KAFKA_ABORTS = _counter(
     "tracker_kafka_aborts", "Kafka transactions aborted; their batch is done again.", "transactions"
 )
-KAFKA_PRODUCER_RESTARTS = _counter(
-    "tracker_kafka_producer_restarts",
-    "Producers made anew after an error that the old one could not go on from.",
-    "producers",
-)
 REBALANCES = _counter(
     "tracker_rebalances",
     "Times that a worker was given Kafka partitions, gave some up, or lost them without being asked.",

@@ -11,7 +11,7 @@ from tracker.failpoints import reach
 from tracker.kafka.batch import TopicPartition as Key
 from tracker.kafka.errors import BatchGivenUp, MessagesRefused, SlotShared
 from tracker.logs import get_logger, kafka_logger
-from tracker.metrics import KAFKA_ABORTS, KAFKA_PRODUCER_RESTARTS, KAFKA_RETRIES, Recorder
+from tracker.metrics import KAFKA_ABORTS, KAFKA_RETRIES, Recorder
 from tracker.settings import Settings
 
 _CALL_TIMEOUT_S = 5.0  # calls that have not ended by then go on with the next try
@@ -284,14 +284,18 @@ class BatchProducer:
             self._wait()
 
     def _give_up(self, error: KafkaError) -> NoReturn:
-        """Abort the transaction, with a new producer where the old one cannot go on, and raise."""
+        """Abort the transaction, and raise. The next one is a new producer's.
+
+        At an abort librdkafka (2.16) drops what it has queued, and gives those sequence numbers to the next
+        messages: also the numbers of what it has sent before and not heard of. A broker that has that takes
+        the next messages for the same ones sent again and drops them, and their transaction is committed
+        without them. A new producer begins a new epoch, in which no number was used.
+        """
         self._recorder.add(KAFKA_ABORTS)
         log.warning("batch given up, and done again", error=error.str(), code=error.name())
         self._count_fencings(error)
-        if not self._has_aborted(error):
-            # Fatal, or with an outcome that is not known: a new producer with the same ID settles it.
-            self._recorder.add(KAFKA_PRODUCER_RESTARTS)
-            self._producer = None
+        self._abort(error)
+        self._producer = None
         undelivered, self._undelivered = self._undelivered, []
         for topic, why in dict(undelivered).items():
             self._on_refused(topic, why)
@@ -302,27 +306,23 @@ class BatchProducer:
         if not self._one_by_one and any(
             why.code() in _REFUSALS for why in (error, *dict(undelivered).values())
         ):
-            self._one_by_one, self._has_refused, self._producer = True, False, None
+            self._one_by_one, self._has_refused = True, False
         raise BatchGivenUp(error.str())
 
-    def _has_aborted(self, error: KafkaError) -> bool:
-        """Abort the transaction where that can be done, and tell whether it has been."""
+    def _abort(self, error: KafkaError) -> None:
+        """Abort the transaction where that can be done; else a new producer with the same ID settles it."""
         producer = self._producer
         if not self._transactional or not error.txn_requires_abort() or error.fatal() or producer is None:
-            return False
+            return
         if error.code() in _REFUSALS:
-            # A new producer settles it at once. The same one would hear of the next refusal only when its
-            # commit times out (librdkafka 2.16).
             producer.purge()
             producer.flush(_CALL_TIMEOUT_S)  # what became of each message is told in here
-            return False
+            return
         try:
             self._retry(producer.abort_transaction, _CALL_TIMEOUT_S)
             producer.poll(0)
         except KafkaException as abort_error:
             log.warning("the abort failed too", error=abort_error.args[0].str())
-            return False
-        return True
 
     def _count_fencings(self, error: KafkaError) -> None:
         fenced = error.code() in (

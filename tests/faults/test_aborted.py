@@ -1,0 +1,84 @@
+"""A transaction is aborted while nobody knows which of its messages the broker has."""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from tests.acceptance.kafka import Kafka, wait_until
+from tests.faults.proxy import TO_CLIENT
+from tests.faults.site import Site
+from tests.settings.environments import loaded
+from tracker.kafka.errors import BatchGivenUp
+from tracker.kafka.producer import BatchProducer, OutgoingMessage
+from tracker.metrics import Recorder
+
+BATCH = [OutgoingMessage("", b"key", b"message %d" % number, None) for number in range(5)]
+SOCKET_TIMEOUT_S = 1.0
+
+
+@pytest.fixture
+def topic(one_broker: Site) -> Iterator[str]:
+    """A topic with one Kafka partition."""
+    name = f"aborted-{uuid.uuid4().hex[:10]}"
+    Kafka(one_broker.bootstrap_servers).create({name: 1})
+    yield name
+    one_broker.heal()
+
+
+@pytest.fixture
+def producer(one_broker: Site, topic: str) -> BatchProducer:
+    """One that comes by way of the proxy, and leaves time to block the way before it sends its messages."""
+    settings = loaded(
+        **one_broker.variables(one_broker.stack.database_url),
+        TRACKER_KAFKA_PRODUCER_LINGER_MS="500",
+        TRACKER_KAFKA_PRODUCER_SOCKET_TIMEOUT_MS=str(int(SOCKET_TIMEOUT_S * 1000)),
+    )
+    return BatchProducer(settings, topic, Recorder(), lambda: time.sleep(0.05))
+
+
+def test_the_batch_comes_again_and_is_there_once(
+    one_broker: Site, topic: str, producer: BatchProducer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its messages must not be taken for those that the broker has, which are aborted."""
+    kafka = Kafka(one_broker.bootstrap_servers)
+    proxy = one_broker.kafka_proxies[0]
+    group = Consumer({"bootstrap.servers": one_broker.bootstrap_servers, "group.id": topic})
+    publish = _publisher(producer, topic, group)
+    retry = producer._retry
+
+    def fails_to_commit_offsets(call: Callable[..., object], *arguments: object) -> None:
+        if call.__name__ != "send_offsets_to_transaction":
+            retry(call, *arguments)
+            return
+        time.sleep(0.25)  # the Kafka partition is part of the transaction now, and its messages wait
+        proxy.block(TO_CLIENT)
+        wait_until(lambda: kafka.ends(topic)[topic, 0] >= len(BATCH), "messages in the log")
+        time.sleep(1.5 * SOCKET_TIMEOUT_S)  # librdkafka gives up the request, to send it again
+        threading.Timer(0.5, one_broker.heal).start()
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "unknown", txn_requires_abort=True))
+
+    producer.start()
+    monkeypatch.setattr(producer, "_retry", fails_to_commit_offsets)
+    with pytest.raises(BatchGivenUp):
+        publish()
+    monkeypatch.undo()
+    assert kafka.read(topic) == []
+    publish()
+    group.close()
+    assert [record.value for record in kafka.read(topic)] == [message.value for message in BATCH]
+
+
+def _publisher(producer: BatchProducer, topic: str, group: Consumer) -> Callable[[], None]:
+    messages = [message._replace(topic=topic) for message in BATCH]
+    nothing: list[Any] = []
+
+    def publish() -> None:
+        offsets = [TopicPartition(topic, 0, 1)]
+        producer.publish(nothing, nothing, nothing, messages, offsets, group.consumer_group_metadata())
+
+    return publish

@@ -117,14 +117,12 @@ class TaskWorker:
                 "heartbeat.interval.ms": 500,  # at which another worker is let in; the default is 3,000
             }
         )
-        self._producer = Producer(
-            {
-                "bootstrap.servers": bootstrap_servers,
-                "transactional.id": f"{group}-{name}",
-                "retry.backoff.ms": 5,  # with the default of 100, transactions back to back take 93 ms each
-                "linger.ms": 5,
-            }
-        )
+        self._producer_settings: dict[str, str | int] = {
+            "bootstrap.servers": bootstrap_servers,
+            "transactional.id": f"{group}-{name}",
+            "retry.backoff.ms": 5,  # with the default of 100, transactions back to back take 93 ms each
+            "linger.ms": 5,
+        }
         self._consumer.subscribe([topic])
 
     def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
@@ -133,7 +131,7 @@ class TaskWorker:
 
     def run(self) -> None:
         """Work until stopped. Raise KafkaException where a new start is the way to go on."""
-        self._producer.init_transactions(CALL_TIMEOUT_S)
+        self._start_producer()
         try:
             while not self._stopping:
                 records = self._consumer.consume(MOST_RECORDS, POLL_S)
@@ -145,6 +143,10 @@ class TaskWorker:
                     self._do(records)
         finally:
             self._consumer.close()  # leave the group, so that the others need not wait for a timeout
+
+    def _start_producer(self) -> None:
+        self._producer = Producer(self._producer_settings)
+        self._producer.init_transactions(CALL_TIMEOUT_S)
 
     def _do(self, records: list[Message]) -> None:
         """Handle a batch: its results and its offsets are one transaction."""
@@ -164,6 +166,9 @@ class TaskWorker:
             if not error.args[0].txn_requires_abort():
                 raise
             self._producer.abort_transaction(CALL_TIMEOUT_S)
+            # Not with the same one: librdkafka (2.16) may give the sequence numbers of what it has sent and
+            # not heard of to the next messages, which brokers then drop as sent twice.
+            self._start_producer()
             self._rewind()
 
     def _do_one(self, record: Message) -> None:

@@ -80,10 +80,12 @@ class Kafka:
 
     def __init__(self, bootstrap_servers: str) -> None:
         self.bootstrap_servers = bootstrap_servers
-        self.admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+        # That a broker is away is no news.
+        quiet: dict[str, str | int | float | bool] = {"bootstrap.servers": bootstrap_servers, "log_level": 2}
+        self.admin = AdminClient(quiet)
         self._producer = Producer(
             {
-                "bootstrap.servers": bootstrap_servers,
+                **quiet,
                 "enable.idempotence": True,  # or a retry changes the order
                 "message.max.bytes": 20_000_000,
                 "message.timeout.ms": 900_000,

@@ -44,6 +44,8 @@ def _do(arguments: list[str]) -> int:
             return _compare(files)
         case ["draw", *files]:
             return _draw(files)
+        case ["page", *files]:
+            return _page(files)
     parsed = _parse(arguments)
     from bench.run import measure  # takes a moment to load, which wrong usage need not wait for
 
@@ -87,6 +89,18 @@ def _draw(files: list[str]) -> int:
     return 0
 
 
+def _page(files: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench page", description="Print a page in Markdown of what runs have found."
+    )
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="JSON file of a run")
+    parsed = parser.parse_args(files)
+    from bench.page import page
+
+    print(page(parsed.files), end="")
+    return 0
+
+
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     from bench.scenarios import SCENARIOS
 
@@ -94,7 +108,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         prog="python -m bench",
         description="Measure the tracker on a Kafka and a PostgreSQL that are started for it, beside what "
         "this machine can do at all. TRACKER_ variables are passed on to the tracker.",
-        epilog="Also: python -m bench compare BEFORE.json AFTER.json; python -m bench draw FILE.json."
+        epilog="Also: python -m bench compare BEFORE.json AFTER.json; python -m bench draw FILE.json;"
+        " python -m bench page FILE.json."
         " Scenarios: " + "; ".join(f"{each.name} ({each.what})" for each in SCENARIOS.values()) + ".",
     )
     parser.add_argument(

@@ -1,10 +1,12 @@
 """Fixtures of the fault tests: servers behind proxies, and rounds that are played on them."""
 
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.acceptance.kafka import Kafka
 from tests.faults.round import Round
 from tests.faults.site import Site, site
 
@@ -16,6 +18,15 @@ def one_broker() -> Iterator[Site]:
     """One broker and PostgreSQL, each behind a proxy."""
     with site() as made:
         yield made
+
+
+@pytest.fixture
+def kafka_topic(one_broker: Site) -> Iterator[str]:
+    """A topic with one Kafka partition."""
+    name = f"proxied-{uuid.uuid4().hex[:10]}"
+    Kafka(one_broker.bootstrap_servers).create({name: 1})
+    yield name
+    one_broker.heal()
 
 
 @pytest.fixture

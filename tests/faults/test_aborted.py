@@ -2,8 +2,7 @@
 
 import threading
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -22,33 +21,24 @@ SOCKET_TIMEOUT_S = 1.0
 
 
 @pytest.fixture
-def topic(one_broker: Site) -> Iterator[str]:
-    """A topic with one Kafka partition."""
-    name = f"aborted-{uuid.uuid4().hex[:10]}"
-    Kafka(one_broker.bootstrap_servers).create({name: 1})
-    yield name
-    one_broker.heal()
-
-
-@pytest.fixture
-def producer(one_broker: Site, topic: str) -> BatchProducer:
+def producer(one_broker: Site, kafka_topic: str) -> BatchProducer:
     """One that comes by way of the proxy, and leaves time to block the way before it sends its messages."""
     settings = loaded(
         **one_broker.variables(one_broker.stack.database_url),
         TRACKER_KAFKA_PRODUCER_LINGER_MS="500",
         TRACKER_KAFKA_PRODUCER_SOCKET_TIMEOUT_MS=str(int(SOCKET_TIMEOUT_S * 1000)),
     )
-    return BatchProducer(settings, topic, Recorder(), lambda: time.sleep(0.05))
+    return BatchProducer(settings, kafka_topic, Recorder(), lambda: time.sleep(0.05))
 
 
 def test_the_batch_comes_again_and_is_there_once(
-    one_broker: Site, topic: str, producer: BatchProducer, monkeypatch: pytest.MonkeyPatch
+    one_broker: Site, kafka_topic: str, producer: BatchProducer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its messages must not be taken for those that the broker has, which are aborted."""
     kafka = Kafka(one_broker.bootstrap_servers)
     proxy = one_broker.kafka_proxies[0]
-    group = Consumer({"bootstrap.servers": one_broker.bootstrap_servers, "group.id": topic})
-    publish = _publisher(producer, topic, group)
+    group = Consumer({"bootstrap.servers": one_broker.bootstrap_servers, "group.id": kafka_topic})
+    publish = _publisher(producer, kafka_topic, group)
     retry = producer._retry
 
     def fails_to_commit_offsets(call: Callable[..., object], *arguments: object) -> None:
@@ -57,7 +47,7 @@ def test_the_batch_comes_again_and_is_there_once(
             return
         time.sleep(0.25)  # the Kafka partition is part of the transaction now, and its messages wait
         proxy.block(TO_CLIENT)
-        wait_until(lambda: kafka.ends(topic)[topic, 0] >= len(BATCH), "messages in the log")
+        wait_until(lambda: kafka.ends(kafka_topic)[kafka_topic, 0] >= len(BATCH), "messages in the log")
         time.sleep(1.5 * SOCKET_TIMEOUT_S)  # librdkafka gives up the request, to send it again
         threading.Timer(0.5, one_broker.heal).start()
         raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "unknown", txn_requires_abort=True))
@@ -67,10 +57,10 @@ def test_the_batch_comes_again_and_is_there_once(
     with pytest.raises(BatchGivenUp):
         publish()
     monkeypatch.undo()
-    assert kafka.read(topic) == []
+    assert kafka.read(kafka_topic) == []
     publish()
     group.close()
-    assert [record.value for record in kafka.read(topic)] == [message.value for message in BATCH]
+    assert [record.value for record in kafka.read(kafka_topic)] == [message.value for message in BATCH]
 
 
 def _publisher(producer: BatchProducer, topic: str, group: Consumer) -> Callable[[], None]:

@@ -1,7 +1,6 @@
 """The proxy: it changes nothing, unless told to."""
 
 import logging
-import uuid
 from collections.abc import Iterator
 
 import psycopg
@@ -27,15 +26,6 @@ def database(one_broker: Site) -> Iterator[str]:
     one_broker.postgres_proxy.cut()
     one_broker.heal()
     one_broker.drop_database(url)
-
-
-@pytest.fixture
-def kafka_topic(one_broker: Site) -> Iterator[str]:
-    """A topic with one Kafka partition."""
-    name = f"proxied-{uuid.uuid4().hex[:10]}"
-    Kafka(one_broker.bootstrap_servers).create({name: 1})
-    yield name
-    one_broker.heal()
 
 
 def rows(url: str) -> int:

@@ -1,4 +1,4 @@
-"""Full databases, for tests of plans: what the planner knows of their tables differs, and how they lie."""
+"""A batch's store, and full databases for tests of plans: what the planner knows of their tables differs."""
 
 import uuid
 from collections.abc import Iterator
@@ -12,12 +12,21 @@ from psycopg.conninfo import make_conninfo
 
 from tests.conftest import spread_over_hash_partitions
 from tracker.stack import LocalStack
+from tracker.store.batch_store import BatchStore
 from tracker.store.connect import connect
 from tracker.store.migrate import migrate
 
 HERE = Path(__file__).parent
 STATES = ("analysed", "never analysed", "analysed on its first day", "in hash partitions")
 HASH_PARTITIONS = 4
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[BatchStore]:
+    store = BatchStore(database_url)
+    store.connect()
+    with closing(store):
+        yield store
 
 
 @pytest.fixture(scope="session")

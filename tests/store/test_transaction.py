@@ -15,14 +15,6 @@ class Broken(Exception):
 
 
 @pytest.fixture
-def store(database_url: str) -> Iterator[BatchStore]:
-    store = BatchStore(database_url)
-    store.connect()
-    with closing(store):
-        yield store
-
-
-@pytest.fixture
 def table(database_url: str) -> Iterator[str]:
     """A table of numbers, which must not be given twice."""
     with closing(connect(database_url, autocommit=True)) as connection:

@@ -1,11 +1,8 @@
 """What every batch changes is updated in place (HOT): no index grows with the messages."""
 
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
-
-import pytest
 
 from tracker import Client, NewJob, NewTask
 from tracker.fold.state import JobState
@@ -16,14 +13,6 @@ from tracker.store.connect import connect
 TASK = NewTask(task_classifier="Sort", task_api_version=1, task_data="{}", task_pipe="sort-in")
 JOBS = 200
 BATCHES = 20
-
-
-@pytest.fixture
-def store(database_url: str) -> Iterator[BatchStore]:
-    store = BatchStore(database_url)
-    store.connect()
-    with closing(store):
-        yield store
 
 
 def share_in_place(database_url: str, table: str, *, least: int) -> float:

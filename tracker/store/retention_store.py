@@ -57,18 +57,22 @@ class RetentionStore(Session):
     def __init__(self, conninfo: str, ended_s: int | None, failed_s: int | None) -> None:
         super().__init__(conninfo, "tracker-retention")
         self._times = {"ended_s": ended_s, "failed_s": failed_s}
+        self._has_lock = False  # of the session that there is
 
     def try_lock(self) -> bool:
         """Become the one that removes jobs, if there is none; return whether it is the one. Never waits.
 
         :raises DatabaseUnavailable: no connection can be had.
         """
-        if self.connect():
-            self._open.execute(f"SET lock_timeout = {_LOCK_TIMEOUT_MS}")
-            [(locked,)] = self._execute("try_retention_lock", **{"class": locks.RETENTION}).fetchall()
-            if not locked:
-                self.close()
-        return self.is_sound
+        self.connect()
+        if not self._has_lock:
+            self.close()
+        return self._has_lock
+
+    def _begin(self) -> None:
+        """Take the lock, if nobody has it."""
+        self._open.execute(f"SET lock_timeout = {_LOCK_TIMEOUT_MS}")
+        [(self._has_lock,)] = self._execute("try_retention_lock", **{"class": locks.RETENTION}).fetchall()
 
     def find(self, place: Place, limit: int) -> Found:
         """Walk over up to `limit` jobs from `place` on, and return those that are to be removed."""

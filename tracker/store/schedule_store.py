@@ -51,12 +51,9 @@ class ScheduleStore(Session):
     def __init__(self, conninfo: str) -> None:
         super().__init__(conninfo, "tracker-scheduler")
 
-    def connect(self) -> bool:
-        """Connect as every session does, and listen to those who have something to send."""
-        is_new = super().connect()
-        if is_new:
-            self._open.execute(f"LISTEN {CHANNEL}")
-        return is_new
+    def _begin(self) -> None:
+        """Listen to those who have something to send."""
+        self._open.execute(f"LISTEN {CHANNEL}")
 
     def try_lock(self) -> bool:
         """Become the one scheduler of this database, if there is none. Never waits."""

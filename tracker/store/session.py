@@ -31,7 +31,15 @@ class Session:
             return False
         self.close()
         self._connection = connect_by_index(self._conninfo, application_name=self._application_name)
+        try:
+            self._begin()
+        except BaseException:
+            self.close()  # or the next call would take it for one that has begun
+            raise
         return True
+
+    def _begin(self) -> None:
+        """Do what belongs to each new session."""
 
     def close(self) -> None:
         """Close the connection; a transaction that is open is rolled back, and its locks are let go of."""

@@ -14,6 +14,9 @@ A scheduler that has lost its lock and does not know it yet is fenced by the nex
 
 import random
 import time
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from threading import Thread
 
 import msgspec
 from confluent_kafka import KafkaException
@@ -50,6 +53,7 @@ _KEEP_LEDGER_S = (
 )
 
 _RETENTION_ENDS_S = 2.0  # a step takes 20 ms; one that hangs is undone when the process has gone
+_SEES_STOP_S = 0.2
 
 _HEADERS = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]])  # librdkafka takes no lists for pairs
 
@@ -96,8 +100,23 @@ class Scheduler:
         self._last_progress_monotonic_s = time.monotonic()
 
     def run(self) -> int:
-        """Schedule until asked to stop; return the exit status."""
+        """Schedule until asked to stop; return the exit status.
+
+        A call that does not return, as librdkafka's do now and then (see `tracker.kafka.producer`), keeps no
+        one from leaving: what it was about is settled by the next scheduler, as after a crash.
+        """
         self._lifeline.report(self._status)
+        ended: Future[int] = Future()
+        Thread(target=_run_into, args=[ended, self._schedule], name="schedule", daemon=True).start()
+        while not self._lifeline.stopping.is_set() and not ended.done():
+            wait([ended], _SEES_STOP_S)
+        wait([ended], self._settings.shutdown_timeout_s * 0.6)
+        if not ended.done():
+            log.warning("the scheduler leaves in the middle of a call that does not return")
+            return ExitStatus.DONE
+        return ended.result()
+
+    def _schedule(self) -> int:
         retry_s = 0.1
         try:
             while not self._lifeline.stopping.is_set():
@@ -320,6 +339,13 @@ class Scheduler:
             or (f"waiting for {waiting_for}" if waiting_for else "active" if self._active else "standing by"),
             hangs=self._producer.hangs(),
         )
+
+
+def _run_into(ended: Future[int], work: Callable[[], int]) -> None:
+    try:
+        ended.set_result(work())
+    except BaseException as error:  # noqa: BLE001 - handed to the main thread, which raises it
+        ended.set_exception(error)
 
 
 def _headers(held: HeldSend) -> list[tuple[str, bytes | None]] | None:

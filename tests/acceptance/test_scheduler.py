@@ -2,6 +2,7 @@
 
 import time
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from tests.acceptance.deployment import Deployment
 from tests.acceptance.kafka import wait_until
 from tests.acceptance.program import Program
 from tracker.errors import TrackerError
+from tracker.failpoints import VARIABLE
 from tracker.kafka.errors import BatchGivenUp
 from tracker.kafka.producer import BatchProducer
 from tracker.metrics import SCHEDULED_SENDS
@@ -128,6 +130,23 @@ def test_one_that_has_lost_its_lock_is_fenced(tracker: Deployment, monkeypatch: 
     tracker.wait_until_sent()
     assert sorted(tracker.started()) == sorted(names)
     assert len(zombies) == 1
+
+
+def test_it_leaves_in_time_and_well_though_a_call_never_returns(tracker: Deployment, tmp_path: Path) -> None:
+    """As one of librdkafka does when the group's coordinator goes away in the middle of it."""
+    failpoints = tmp_path / "failpoints"
+    failpoints.write_text("after-offsets sleep:600")
+    names = submit(tracker, 0, 100)
+    hanging = {VARIABLE: str(failpoints), "TRACKER_WORKERS": "1", "TRACKER_SHUTDOWN_TIMEOUT_S": "10"}
+    with Program({**tracker.variables, **hanging}) as program:
+        wait_until(lambda: sum(tracker.kafka.ends(tracker.topics.work).values()) >= 100, "it to be produced")
+        assert program.stop() == 0
+        program.wait_for("the scheduler leaves in the middle of a call that does not return")
+    assert tracker.started() == []
+    tracker.start_scheduler()
+    tracker.wait_until_sent()
+    assert sorted(tracker.started()) == sorted(names)
+    invariants.check(tracker)
 
 
 def test_a_restarted_scheduler_goes_on_where_the_last_one_ended(tracker: Deployment) -> None:

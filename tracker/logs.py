@@ -9,8 +9,11 @@ never logged.
 from __future__ import annotations
 
 import logging
+import math
+import re
 import sys
 import threading
+import time
 import traceback
 from dataclasses import dataclass
 from types import TracebackType
@@ -22,6 +25,11 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
 MAX_TEXT_CHARS = 2_000
 """Longer texts are cut: enough for an error of the database, too little for a message."""
+
+_LIBRDKAFKA = "librdkafka"
+_REPEATS_AFTER_S = 30.0
+_LINES = 1_000  # memory stays bounded
+_CHANGES = re.compile(r"(?<=#)(consumer|producer)-\d+|\d+ ?ms|, \d+ identical error\(s\) suppressed")
 
 Format = Literal["auto", "json", "console"]
 
@@ -74,6 +82,7 @@ def configure(process: str, options: LogOptions = LogOptions(), stream: TextIO |
     root.setLevel(level)
     logging.captureWarnings(capture=True)
     logging.raiseExceptions = False  # a closed stderr is no reason to write a traceback to it
+    logging.getLogger(_LIBRDKAFKA).filters[:] = [_Repeats()]
     _catch_uncaught()
 
 
@@ -85,7 +94,7 @@ def get_logger(name: str = "tracker") -> FilteringBoundLogger:
 
 def kafka_logger() -> logging.Logger:
     """Return what to hand to a Kafka client as its ``logger``, so that librdkafka's lines come here too."""
-    return logging.getLogger("librdkafka")
+    return logging.getLogger(_LIBRDKAFKA)
 
 
 def _renderer(log_format: Format, stream: TextIO) -> Processor:
@@ -97,6 +106,36 @@ def _renderer(log_format: Format, stream: TextIO) -> Processor:
 
 def _as_json(line: EventDict, **_: object) -> str:
     return orjson.dumps(line, default=str).decode()
+
+
+class _Repeats(logging.Filter):
+    """Lets a line of librdkafka's through once in a while, whatever its client's number and its times.
+
+    While no broker can be reached, each client says so 20 times a second: it throws what it knew of the
+    brokers away, and begins anew, with what it has said before forgotten too (2.16).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines: dict[str, tuple[float, int]] = {}  # when it was let through, and how often not since
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether to log it; adds to the line how often it was not logged before."""
+        text = record.getMessage()
+        if record.levelno <= logging.DEBUG:
+            return True
+        line = _CHANGES.sub("", text)
+        now = time.monotonic()
+        logged, left_out = self._lines.get(line, (-math.inf, 0))
+        if now < logged + _REPEATS_AFTER_S:
+            self._lines[line] = logged, left_out + 1
+            return False
+        if len(self._lines) >= _LINES:
+            self._lines.clear()
+        self._lines[line] = now, 0
+        if left_out:
+            record.msg, record.args = f"{text} [{left_out} such lines left out before]", None
+        return True
 
 
 class _ProcessName:

@@ -76,8 +76,9 @@ class Scheduler:
         self._patience = Patience(lifeline.stopping, settings.shutdown_timeout_s * 0.3)
         self._store = ScheduleStore(settings.database_conninfo())
         self._transactional = settings.delivery == "exactly_once"
+        self._admin = AdminClient(dict(settings.kafka_client_properties()), logger=kafka_logger())
         self._destinations = Destinations(
-            settings.kafka_client_properties(),
+            self._admin,
             [*settings.topics, settings.dead_letter_topic],
             settings.destinations,
             self._wait_for_broker,
@@ -150,6 +151,8 @@ class Scheduler:
     def _turn(self) -> None:
         """Be active, or stand by: one round, or a wait."""
         self._retention.check()
+        self._serve()
+        self._producer.serve()
         if self._store.connect():
             self._active, self._database_id = False, ""
             self._retention.forbid()
@@ -296,8 +299,7 @@ class Scheduler:
 
     def _dead_letter(self, held: HeldSend, why: Refused) -> OutgoingMessage:
         if self._dead_letters is None:
-            admin = AdminClient(dict(self._settings.kafka_client_properties()), logger=kafka_logger())
-            limit = max_message_bytes(admin, self._settings.dead_letter_topic)
+            limit = max_message_bytes(self._admin, self._settings.dead_letter_topic)
             self._dead_letters = DeadLetters(self._settings, limit)
         log.warning("a message that was held cannot be sent", reason=why.detail)
         source = list(zip(("topic", "partition", "offset", "timestamp"), held.source, strict=True))
@@ -317,7 +319,7 @@ class Scheduler:
             self._settings,
             f"{self._ledger.group_id}-{self._database_id}",
             self._recorder,
-            lambda: self._patience.pause(0.05, "Kafka"),
+            self._wait_to_publish,
             self._destinations.failed,
         )
 
@@ -325,6 +327,14 @@ class Scheduler:
         self._working = False
         self._patience.pause(seconds * random.uniform(0.7, 1.3), waiting_for, self._lifeline.stopping.is_set)
         return min(2 * seconds, 5.0)
+
+    def _wait_to_publish(self) -> None:
+        self._serve()
+        self._patience.pause(0.05, "Kafka")
+
+    def _serve(self) -> None:
+        self._ledger.serve()
+        self._admin.poll(0)
 
     def _wait_for_broker(self, error: KafkaException) -> None:
         raise error

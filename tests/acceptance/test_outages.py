@@ -1,6 +1,7 @@
 """PostgreSQL or Kafka away for a while: it waits, keeps its place in the group, and goes on."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -65,6 +66,11 @@ def postgres_up(stack: LocalStack) -> None:
     stack.postgres.start()
 
 
+def complaints(program: Program) -> Counter[str]:
+    """Count librdkafka's lines by process."""
+    return Counter(line["process"] for line in list(program.lines) if line.get("logger") == "librdkafka")
+
+
 def pause(seconds: float) -> None:
     """Let time pass: that of an outage, which nothing else can tell."""
     deadline = time.monotonic() + seconds
@@ -113,6 +119,8 @@ def test_kafka_may_be_away(
         getattr(broker, how)()
         tracker.submit("meanwhile")
         pause(away_s)
+        wait_until(lambda: len(complaints(program)) == 3, "each child to say that it is away")
+        assert max(complaints(program).values()) < 10 * away_s, complaints(program)
         broker.start()
         tracker.wait_until_processed(120)
         tracker.wait_until_sent()

@@ -104,3 +104,24 @@ def test_other_libraries_log_the_same_way() -> None:
 
 def test_a_closed_stderr_stops_nobody() -> None:
     assert run("import sys, os; os.close(2); log.error('x'); os._exit(7)") == (7, "")
+
+
+def test_a_line_of_librdkafkas_is_logged_once_in_a_while_however_often_it_comes() -> None:
+    body = """
+clock = [0.0]
+logs.time.monotonic = lambda: clock[0]
+kafka = logs.kafka_logger()
+for turn in range(100):
+    clock[0] = turn * 0.6
+    kafka.error("FAIL [rdkafka#consumer-%d] away (after %dms in state CONNECT)", turn, turn)
+kafka.error("FAIL [rdkafka#consumer-1] refused (after 1ms in state CONNECT)")
+"""
+    assert [line["event"] for line in lines(body)] == [
+        "FAIL [rdkafka#consumer-0] away (after 0ms in state CONNECT)",
+        "FAIL [rdkafka#consumer-50] away (after 50ms in state CONNECT) [49 such lines left out before]",
+        "FAIL [rdkafka#consumer-1] refused (after 1ms in state CONNECT)",
+    ]
+
+
+def test_of_librdkafkas_debug_lines_none_is_left_out() -> None:
+    assert len(lines("for _ in range(5): logs.kafka_logger().debug('state')", level="debug")) == 5

@@ -2,13 +2,12 @@
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AclOperation, AdminClient
 
 from tracker.kafka.topics import Access, access
-from tracker.logs import kafka_logger
 from tracker.messages.refusal import Reason, Refused
 
 _LEGAL = re.compile(r"[a-zA-Z0-9._-]{1,249}")
@@ -26,12 +25,12 @@ class Destinations:
 
     def __init__(
         self,
-        properties: Mapping[str, str],
+        admin: AdminClient,
         own_topics: Sequence[str],
         patterns: Sequence[str],
         retry_wait: Callable[[KafkaException], None],
     ) -> None:
-        self._admin = AdminClient(dict(properties), logger=kafka_logger())
+        self._admin = admin
         self._own_topics = frozenset(own_topics)
         self._patterns = [re.compile(".*".join(map(re.escape, pattern.split("*")))) for pattern in patterns]
         self._retry_wait = retry_wait

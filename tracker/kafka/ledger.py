@@ -64,6 +64,10 @@ class Ledger:
         """
         self.consumer.commit(offsets=[self.place(number, database_id)], asynchronous=False)
 
+    def serve(self) -> None:
+        """Take what librdkafka has to log, which it keeps in memory until then."""
+        self.consumer.poll(0)
+
     def close(self) -> None:
         """Let go of the connection."""
         self.consumer.close()

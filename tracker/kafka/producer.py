@@ -116,6 +116,11 @@ class BatchProducer:
         if self._transactional:
             self._retry(self._producer.init_transactions, _CALL_TIMEOUT_S)
 
+    def serve(self) -> None:
+        """Take what librdkafka has to log, which it keeps in memory until then."""
+        if self._producer is not None:
+            self._producer.poll(0)
+
     def settle(self) -> None:
         """End a transaction that could not be aborted. Offsets are told only once it has ended or timed out.
 
@@ -281,6 +286,7 @@ class BatchProducer:
             finally:
                 self._call = None
             self._recorder.add(KAFKA_RETRIES)
+            self.serve()
             self._wait()
 
     def _give_up(self, error: KafkaError) -> NoReturn:

@@ -46,6 +46,7 @@ class PollLoop:
         self._batch_wait_s = settings.batch_wait_ms / 1000
         self._pipeline = pipeline
         self._waits = waits
+        self._admin = admin
         self.consumer = BatchConsumer(
             settings,
             slot,
@@ -71,6 +72,7 @@ class PollLoop:
             self._rewind()
         if not self._pipeline.in_flight.any:
             self._waits.patience.waiting_for = ""
+        self._admin.poll(0)  # what librdkafka has to log, it keeps in memory until then
         batch = self.consumer.poll(_POLL_S, self._is_ripe)
         self._commit_delivered()
         self._measure_lag()
@@ -101,6 +103,7 @@ class PollLoop:
         self._waits.turn()
         (pause or self._waits.patience.check)()
         self.consumer.idle(0)
+        self._admin.poll(0)
 
     def _measure_lag(self) -> None:
         now = time.monotonic()

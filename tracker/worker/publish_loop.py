@@ -1,6 +1,7 @@
 """The worker's third thread: publish one applied batch after the other, and commit its offsets."""
 
 import time
+from queue import Empty
 
 from tracker.failpoints import reach
 from tracker.kafka.errors import BatchGivenUp
@@ -15,6 +16,7 @@ from tracker.worker.waits import Waits
 
 _FREE_RETRIES = 3
 _DOUBLINGS = 5  # to 1.6 s
+_SERVE_S = 1.0
 
 
 class PublishLoop:
@@ -44,7 +46,7 @@ class PublishLoop:
         :raises SlotShared: another process uses the transactional ID.
         """
         self._waits.for_kafka(self._producer.start)  # which takes as long as to join the group: both at once
-        while (applied := self._pipeline.to_publish.get()) is not None:
+        while (applied := self._next()) is not None:
             run = applied.batch.run
             try:
                 if not run.given_up:
@@ -58,6 +60,13 @@ class PublishLoop:
                 self._pipeline.in_flight.end()
             if run.given_up:
                 self._waits.for_kafka(self._producer.settle)
+
+    def _next(self) -> Applied | None:
+        while True:
+            try:
+                return self._pipeline.to_publish.get(timeout=_SERVE_S)
+            except Empty:
+                self._producer.serve()
 
     def _publish(self, applied: Applied) -> None:
         began = time.perf_counter()

@@ -48,7 +48,7 @@ class Worker:
         waits = self._waits = Waits(lifeline.stopping, settings.shutdown_timeout_s * 0.3)
         self._admin = AdminClient(dict(settings.kafka_client_properties()), logger=kafka_logger())
         self._destinations = Destinations(
-            settings.kafka_client_properties(),
+            self._admin,
             [*settings.topics, settings.dead_letter_topic],
             settings.destinations,
             self._wait_in_group,

@@ -39,7 +39,7 @@ def main(settings: dict[str, Any]) -> None:
             "batch.size": 1_000_000,
             "queue.buffering.max.messages": 1_000_000,
             "queue.buffering.max.kbytes": 1_048_576,
-            "retry.backoff.ms": 5,
+            "retry.backoff.ms": 1,
             "delivery.report.only.error": True,
             "partitioner": "murmur2_random",
         }

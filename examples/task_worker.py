@@ -120,7 +120,7 @@ class TaskWorker:
         self._producer_settings: dict[str, str | int] = {
             "bootstrap.servers": bootstrap_servers,
             "transactional.id": f"{group}-{name}",
-            "retry.backoff.ms": 5,  # with the default of 100, transactions back to back take 93 ms each
+            "retry.backoff.ms": 1,  # with the default of 100, transactions back to back take 93 ms each
             "linger.ms": 5,
         }
         self._consumer.subscribe([topic])

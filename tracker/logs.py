@@ -121,9 +121,9 @@ class _Repeats(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Tell whether to log it; adds to the line how often it was not logged before."""
-        text = record.getMessage()
         if record.levelno <= logging.DEBUG:
             return True
+        text = record.getMessage()
         line = _CHANGES.sub("", text)
         now = time.monotonic()
         logged, left_out = self._lines.get(line, (-math.inf, 0))

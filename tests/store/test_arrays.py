@@ -65,14 +65,11 @@ def test_a_value_that_the_type_does_not_have_is_the_datas_fault(kind: str, value
         arrays.encode(kind, {"values": [value]})
 
 
-def test_a_statement_is_prepared_once_for_small_numbers_and_large_ones(database_url: str) -> None:
-    store = BatchStore(database_url)
-    store.connect()
-    with closing(store):
-        for job_key in (1, 40_000, 2**40):
-            store._execute("load_tasks", tenant_keys=[1], job_keys=[job_key], paths=[""]).fetchall()
-        store._execute("load_tasks", tenant_keys=[], job_keys=[], paths=[]).fetchall()
-        prepared = store._open.execute(
-            "SELECT parameter_types::text[] FROM pg_prepared_statements WHERE statement LIKE '%task.path%'"
-        ).fetchall()
+def test_a_statement_is_prepared_once_for_small_numbers_and_large_ones(store: BatchStore) -> None:
+    for job_key in (1, 40_000, 2**40):
+        store._execute("load_tasks", tenant_keys=[1], job_keys=[job_key], paths=[""]).fetchall()
+    store._execute("load_tasks", tenant_keys=[], job_keys=[], paths=[]).fetchall()
+    prepared = store._open.execute(
+        "SELECT parameter_types::text[] FROM pg_prepared_statements WHERE statement LIKE '%task.path%'"
+    ).fetchall()
     assert prepared == [(["integer[]", "bigint[]", "text[]"],)]

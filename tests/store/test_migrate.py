@@ -8,6 +8,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from tracker import __version__
 from tracker.errors import DatabaseUnavailable, SchemaMismatch
 from tracker.store import migrate
 from tracker.store.connect import connect
@@ -74,6 +75,54 @@ def test_a_newer_schema_is_refused_by_run_and_migrate(
     for refusing in (check, migrate.migrate):
         with pytest.raises(SchemaMismatch, match=r"newer than this program.*upgrade the program"):
             refusing(database_url)
+
+
+@pytest.mark.parametrize("oldest", ["0.2.0", __version__])
+def test_a_newer_schema_that_names_this_version_or_an_older_one_is_accepted(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, oldest: str
+) -> None:
+    with monkeypatch.context() as newer:
+        follow(newer, f"-- Works with programs from {oldest} on.\nCREATE TABLE newer ()")
+        migrate.migrate(database_url)
+    check(database_url)
+    assert migrate.migrate(database_url) == []
+
+
+def test_a_newer_schema_that_names_a_later_version_is_refused(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    major = int(__version__.split(".")[0])
+    with monkeypatch.context() as newer:
+        follow(
+            newer,
+            f"-- Works with programs from {major + 1}.0.0 on.\nCREATE TABLE newer ()",
+            f"-- Works with programs from {__version__} on.\nCREATE TABLE newest ()",
+        )
+        migrate.migrate(database_url)
+    for refusing in (check, migrate.migrate):
+        with pytest.raises(SchemaMismatch, match=rf"needs version {major + 1}\.0\.0, this is version"):
+            refusing(database_url)
+
+
+def test_every_migration_from_the_third_on_names_a_program_that_is_not_newer_than_this_one() -> None:
+    named = {migration.version: migration.oldest_program for migration in known_migrations()}
+    assert named.pop(1) is named.pop(2) is None  # 0.1.0 refuses whatever it does not know
+    for oldest in named.values():
+        assert oldest is not None
+        assert (0, 2, 0) <= migrate._version(oldest) <= migrate._version(__version__)
+
+
+def test_a_database_of_the_first_release_is_upgraded(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its table of migrations has no column for the oldest program."""
+    with monkeypatch.context() as first:
+        first.setattr(migrate, "known_migrations", lambda: known_migrations()[:2])
+        assert migrate.migrate(empty_database_url) == ALL[:2]
+    with pytest.raises(SchemaMismatch, match=r"older than this program.*run 'tracker migrate'"):
+        check(empty_database_url)
+    assert migrate.migrate(empty_database_url) == ALL[2:]
+    check(empty_database_url)
 
 
 def test_a_changed_migration_is_refused(database_url: str) -> None:

@@ -2,6 +2,11 @@
 
 A migration is a file ``NNNN_name.sql`` in `tracker/store/migrations`, numbered from 1 without gaps. Each is
 applied in one transaction, with its row in ``schema_migration``; a file that was applied is never changed.
+
+So that old and new programs can run side by side, a migration's first line names the oldest program that
+can work with what it leaves: ``-- Works with programs from 0.2.0 on.`` A program accepts migrations that it
+does not know where each of them names its own version or an older one. A migration without that line is
+accepted only by programs that know it.
 """
 
 import hashlib
@@ -16,12 +21,15 @@ from typing import Any
 import psycopg
 from psycopg.rows import class_row
 
+from tracker import __version__
 from tracker.errors import SchemaMismatch
 from tracker.store import locks
 from tracker.store.connect import connect, database_errors
 from tracker.store.queries import query
 
 OLDEST_SERVER = 150000  # as PostgreSQL numbers its versions
+
+_OLDEST_PROGRAM = re.compile(r"-- Works with programs from (\d+\.\d+\.\d+) on\.\n")
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,12 @@ class Migration:
     text: str
     checksum: str
 
+    @property
+    def oldest_program(self) -> str | None:
+        """The oldest version that can work with it; None: no program that does not know it."""
+        match = _OLDEST_PROGRAM.match(self.text)
+        return match[1] if match else None
+
 
 @dataclass(frozen=True)
 class AppliedMigration:
@@ -42,6 +56,7 @@ class AppliedMigration:
     name: str
     checksum: str
     applied_time: datetime
+    oldest_program: str | None
 
 
 @dataclass(frozen=True)
@@ -109,7 +124,7 @@ def status(conninfo: str) -> list[MigrationState]:
 
 
 def check_schema(connection: psycopg.Connection[Any]) -> None:
-    """Make sure that the database's schema is the one that this program works with.
+    """Make sure that the database's schema is one that this program works with.
 
     :raises SchemaMismatch: it is missing, older, newer, or was made by other migrations; the text says
         what to do.
@@ -117,10 +132,9 @@ def check_schema(connection: psycopg.Connection[Any]) -> None:
     with database_errors():
         applied = _applied(connection)
     compare_schema(applied)
-    missing = len(known_migrations()) - len(applied)
-    if missing == len(known_migrations()):
+    if not applied:
         raise SchemaMismatch("the database has no tracker schema yet: run 'tracker migrate'")
-    if missing:
+    if len(applied) < len(known_migrations()):
         raise SchemaMismatch(
             f"the database's schema is older than this program (version {len(applied)}, needed "
             f"{len(known_migrations())}): run 'tracker migrate'"
@@ -128,23 +142,36 @@ def check_schema(connection: psycopg.Connection[Any]) -> None:
 
 
 def compare_schema(applied: Sequence[AppliedMigration]) -> None:
-    """Make sure that this program's migrations begin with the `applied` ones.
+    """Make sure that the `applied` migrations are this program's, and that it can work with any newer ones.
 
-    :raises SchemaMismatch: the database is newer than this program, or was made by other migrations.
+    :raises SchemaMismatch: the database is too new for this program, or was made by other migrations.
     """
     known = {migration.version: migration for migration in known_migrations()}
-    newest = max((row.version for row in applied), default=0)
-    if newest > len(known):
-        raise SchemaMismatch(
-            f"the database's schema is newer than this program (version {newest}, known {len(known)}): "
-            "upgrade the program"
-        )
     for row in applied:
-        if row.checksum != known[row.version].checksum:
+        if row.version not in known:
+            _require_tolerance(row, len(known))
+        elif row.checksum != known[row.version].checksum:
             raise SchemaMismatch(
                 f"migration {_title(row)} is not the one that the database was made with: "
                 "use the program that made it, or an unchanged copy of its migrations"
             )
+
+
+def _require_tolerance(newer: AppliedMigration, known: int) -> None:
+    """Make sure that this program can work with a migration that it does not know."""
+    needed = newer.oldest_program
+    if needed is None or _version(needed) > _version(__version__):
+        needs = f"version {needed}" if needed else "a program that knows it"
+        raise SchemaMismatch(
+            f"the database's schema is newer than this program (migration {_title(newer)}, known {known}; "
+            f"it needs {needs}, this is version {__version__}): upgrade the program"
+        )
+
+
+def _version(text: str) -> tuple[int, ...]:
+    """Return the numbers of a version, to compare; a suffix such as ``.dev1`` does not count."""
+    match = re.match(r"\d+(?:\.\d+)*", text)
+    return tuple(int(number) for number in match[0].split(".")) if match else ()
 
 
 def _apply_next(connection: psycopg.Connection[Any]) -> Migration | None:
@@ -163,7 +190,12 @@ def _apply_next(connection: psycopg.Connection[Any]) -> Migration | None:
         connection.execute(migration.text.encode())  # several statements, without parameters
         connection.execute(
             query("insert_schema_migration"),
-            {"version": migration.version, "name": migration.name, "checksum": migration.checksum},
+            {
+                "version": migration.version,
+                "name": migration.name,
+                "checksum": migration.checksum,
+                "oldest_program": migration.oldest_program,
+            },
         )
         return migration
 

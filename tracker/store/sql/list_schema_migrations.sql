@@ -1,4 +1,4 @@
--- The migrations that the database has had, oldest first.
-SELECT version, name, checksum, applied_time
+-- The migrations that the database has had, oldest first. The column oldest_program is there from migration 3 on.
+SELECT version, name, checksum, applied_time, to_jsonb(schema_migration) ->> 'oldest_program' AS oldest_program
 FROM tracker.schema_migration
 ORDER BY version

@@ -10,7 +10,8 @@ from typing import Any
 
 from tests.acceptance import invariants
 from tests.acceptance.kafka import Received
-from tests.faults.round import NUMBER, Round, Step
+from tests.faults.player import NUMBER, Step
+from tests.faults.round import Round
 from tests.faults.workload import DOOMED, Job
 from tests.model.naive import ENDED, NaiveTracker, Outcome, Refused, gaps
 from tests.model.reading import Record

@@ -80,6 +80,7 @@ class Watcher:
         self.turn = 0
         self.committed: dict[Place, int] = {}
         self.held: set[tuple[str, str]] = set()
+        self.places = places
         self._places = [TopicPartition(*place) for place in places]
         self._database_url = database_url
         self._database: psycopg.Connection[Any] | None = None

@@ -1,37 +1,27 @@
 """One round: a deployment, the jobs of a seed, and workers that answer as they are told to."""
 
-import random
 import signal
 import threading
 import time
 import uuid
-from collections import Counter, defaultdict, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple
-
-from confluent_kafka import Producer
 
 from tests.acceptance.deployment import Deployment
 from tests.acceptance.kafka import Received, wait_until
 from tests.faults.ghosts import GHOST, Ghosts
 from tests.faults.members import Process
 from tests.faults.operator import Operator
-from tests.faults.reader import Place, Reader, Watcher
+from tests.faults.player import NUMBER, Player, StandsStill, Step
+from tests.faults.reader import Reader, Watcher
 from tests.faults.site import Site
-from tests.faults.topics import new_topics, readdress
-from tests.faults.workload import DOOMED, Job, Workload
-from tests.model.reading import Record
+from tests.faults.topics import new_topics
+from tests.faults.workload import Job, Workload
 from tracker.lifeline import ExitStatus
 from tracker.store.connect import connect
-
-NUMBER = "storm-number"
-"""The header by which a record is known again, wherever it turns up."""
 
 SETTINGS = {
     "TRACKER_BATCH_SIZE": "200",
@@ -41,9 +31,6 @@ SETTINGS = {
     "TRACKER_LOG_FORMAT": "json",
 }
 
-_AHEAD = 2_000  # records that are sent and not processed yet, at most
-_LIVE = 24  # jobs that are being told of; more are submitted when there are fewer
-
 
 class Wrong(AssertionError):
     """What was found to be wrong in a round: `problems` has a sentence for each, the text all one needs."""
@@ -51,42 +38,6 @@ class Wrong(AssertionError):
     def __init__(self, report: str, problems: list[str]) -> None:
         super().__init__(report)
         self.problems = problems
-
-
-class Step(NamedTuple):
-    """What was done to a job, and the number of the first record that was sent after it."""
-
-    before: int
-    verb: str
-    job: Job
-
-
-@dataclass
-class _Telling:
-    """How far a job has been told of."""
-
-    job: Job
-    meddle_at: int
-    told: int = 0
-    undelivered: int = 0
-    highest: Counter[int] = field(default_factory=Counter)
-    ready_turn: int | None = None  # of the watcher: a look after it shows what the tail waits for
-
-    @property
-    def at_tail(self) -> bool:
-        return self.told >= len(self.job.body)
-
-    @property
-    def at_late(self) -> bool:
-        return self.told >= len(self.job.body) + len(self.job.tail)
-
-    @property
-    def is_over(self) -> bool:
-        return self.told >= len(self.job.body) + len(self.job.tail) + len(self.job.late)
-
-    def next(self) -> Record:
-        self.told += 1
-        return [*self.job.body, *self.job.tail, *self.job.late][self.told - 1]
 
 
 class Round:
@@ -111,39 +62,49 @@ class Round:
         self.site, self.seed, self.propagate = site, seed, propagate
         self.problems: list[str] = []
         self.is_played = False
-        self.enough = threading.Event()  # set: no more jobs are begun
-        self.steps: list[Step] = []
-        self.jobs: dict[str, Job] = {}
-        self._to_resume: dict[str, Job] = {}  # their pause was asked for
-        self.sent = 0
         self.processes: list[Process] = []
         self.notes: list[str] = []  # what befell it
         self._folder, self._bug = folder, bug
         self.suffix, self.topics = new_topics()
         self.deployment = self._deploy(kafka_partitions, tablespace, variables)
-        self.workload = Workload(seed, propagate=propagate)
-        self._random = random.Random(seed)
-        self._undelivered = 0
-        self._delivered: dict[Place, deque[int]] = defaultdict(deque)  # offsets not processed yet
-        self._started: SimpleQueue[str] = SimpleQueue()
         self._seen: Counter[tuple[str, str]] = Counter()
-        self._producer = Producer(
-            {
-                "bootstrap.servers": site.bootstrap_servers,
-                "enable.idempotence": True,
-                "log_level": 0,
-                "linger.ms": 5,
-                "reconnect.backoff.max.ms": 500,
-            }
-        )
-        self._tracking = [(self.topics.tracking, number) for number in range(kafka_partitions)]
-        others = self.topics.work, self.topics.results, self.topics.dead_letters
-        self.reader = Reader(site.bootstrap_servers, [(topic, 0) for topic in others], self._on_read)
+        places = [(topic, 0) for topic in (self.topics.work, self.topics.results, self.topics.dead_letters)]
+        self.reader = Reader(site.bootstrap_servers, places, self._on_read)
         group_id, url = self.deployment.group_id, self.deployment.database_url
-        self._told_of: list[str] = []  # the jobs that are being told of
-        self.ghosts = Ghosts(site.bootstrap_servers, self.topics, NUMBER, seed, lambda: self._told_of)
-        self.watcher = Watcher(site.bootstrap_servers, group_id, self._tracking, url)
+        tracking = [(self.topics.tracking, number) for number in range(kafka_partitions)]
+        self.watcher = Watcher(site.bootstrap_servers, group_id, tracking, url)
         self.operator = Operator(url, self.problems.append)
+        workload = Workload(seed, propagate=propagate)
+        self.player = Player(
+            site.bootstrap_servers,
+            self.topics,
+            self.suffix,
+            workload,
+            self.operator,
+            self.watcher,
+            self.problems.append,
+        )
+        self.ghosts = Ghosts(site.bootstrap_servers, self.topics, NUMBER, seed, lambda: self.player.told_of)
+
+    @property
+    def enough(self) -> threading.Event:
+        """Set: no more jobs are begun."""
+        return self.player.enough
+
+    @property
+    def jobs(self) -> dict[str, Job]:
+        """The jobs that were submitted."""
+        return self.player.jobs
+
+    @property
+    def steps(self) -> list[Step]:
+        """What was done to jobs, between which records."""
+        return self.player.steps
+
+    @property
+    def sent(self) -> int:
+        """How many records were sent."""
+        return self.player.sent
 
     def _deploy(self, kafka_partitions: int, tablespace: str, variables: dict[str, str]) -> Deployment:
         topics = self.topics
@@ -193,7 +154,7 @@ class Round:
 
     def wait_until_all_assigned_to(self, process: Process) -> None:
         """Wait until a worker has all Kafka partitions."""
-        self.wait_for_log(process, "Kafka partitions assigned", assigned=len(self._tracking))
+        self.wait_for_log(process, "Kafka partitions assigned", assigned=len(self.watcher.places))
 
     def terminate_backends(self, application_name: str) -> int:
         """End the database sessions of that name; return how many there were."""
@@ -252,196 +213,23 @@ class Round:
 
     def _guarded(self, messages: int, over: threading.Event, errors: list[BaseException]) -> None:
         try:
-            self._play(messages, over)
+            self.player.play(messages, over)
+        except StandsStill as stands:
+            errors.append(
+                self.wrong(
+                    "when nothing moved any more",
+                    [f"{what}: {', '.join(names[:10])}" for what, names in stands.jobs.items() if names],
+                )
+            )
         except BaseException as error:  # noqa: BLE001 - raised by whoever waits for it
             errors.append(error)
         finally:
             self.is_played = True
 
-    def _play(self, messages: int, over: threading.Event) -> None:
-        waves: Iterator[list[Job]] | None = self.workload.waves(messages)
-        telling: dict[str, _Telling] = {}
-        waiting: set[str] = set()  # submitted, to be started
-        early: list[Job] = []  # paused before they could start
-        while waves is not None or waiting or telling:
-            if over.is_set():
-                stuck = {"never started": sorted(waiting), "never told to the end": sorted(telling)}
-                raise self.wrong(
-                    "when nothing moved any more",
-                    [f"{what}: {', '.join(names[:10])}" for what, names in stuck.items() if names],
-                )
-            if waves is not None and self.enough.is_set():
-                waves = None
-                self._resume(early)
-            if waves is not None and len(telling) < _LIVE and len(waiting) < 2 * _LIVE:
-                wave = next(waves, [])
-                self._resume(early)
-                waves = waves if wave else None
-                self._submit(wave, waiting, early)
-            self._take_started(telling, waiting)
-            self._told_of = list(telling)
-            if not self._tell_some(telling):
-                self._producer.poll(0.02)
-
-    def _submit(self, wave: list[Job], waiting: set[str], early: list[Job]) -> None:
-        for job in wave:
-            self.jobs[job.name] = job
-            self.steps.append(Step(self.sent, "create", job))
-        self.operator.submit(wave, self.topics.work, self.topics.results)
-        for job in wave:
-            if job.runs:
-                waiting.add(job.name)
-            if job.fate == "cancelled-early":
-                self.operator.ask("cancel", job, partial(self._did, "cancel", job))
-            elif job.fate == "paused-early":
-                self._ask_to_pause(job)
-                early.append(job)
-
-    def _ask_to_pause(self, job: Job) -> None:
-        self._to_resume[job.name] = job
-        self.operator.ask("pause", job, lambda: None)
-
-    def _resume(self, early: list[Job]) -> None:
-        for job in early:
-            self.operator.ask("resume", job, partial(self._did, "resume", job))
-        early.clear()
-
-    def _did(self, verb: str, job: Job, telling: _Telling | None = None) -> None:
-        self.steps.append(Step(self.sent, verb, job))
-        if telling is not None:
-            telling.ready_turn = self.watcher.turn + 2
-
-    def _take_started(self, telling: dict[str, _Telling], waiting: set[str]) -> None:
-        while True:
-            try:
-                name = self._started.get_nowait()
-            except Empty:
-                return
-            if name in waiting:
-                waiting.remove(name)
-                job = self.jobs[name]
-                chance = random.Random(f"{self.seed}/{name}")  # of its own: jobs start in any order
-                telling[name] = _Telling(job, chance.randint(0, len(job.body)))
-
-    def _unprocessed(self) -> int:
-        """Count the records that were sent and that the group is not through with; others write there too."""
-        for place, offsets in self._delivered.items():
-            committed = self.watcher.committed.get(place, 0)
-            while offsets and offsets[0] < committed:
-                offsets.popleft()
-        return self._undelivered + sum(map(len, self._delivered.values()))
-
-    def _tell_some(self, telling: dict[str, _Telling]) -> bool:
-        room = _AHEAD - self._unprocessed()
-        ready = [each for each in telling.values() if self._may_go_on(each)]
-        for over in [each for each in ready if each.is_over]:
-            ready.remove(over)
-            del telling[over.job.name]
-        for _ in range(min(room, 100)):
-            if not ready:
-                return False
-            each = self._random.choice(ready)
-            self._tell(each)
-            if each.at_tail:  # what comes now may have to wait
-                ready.remove(each)
-            if self._random.random() < 0.01:
-                self._send(self.workload.noise(), None)
-        return room > 0 and bool(ready)
-
-    def _tell(self, each: _Telling) -> None:
-        if each.told == each.meddle_at and not each.at_tail:
-            self._meddle(each)
-        self._send(each.next(), each)
-        if each.at_tail and each.meddle_at < 0:
-            self._resume_told(each)
-
-    def _resume_told(self, each: _Telling) -> None:
-        if each.job.fate == "paused" and each.ready_turn is None:
-            self.operator.ask("resume", each.job, partial(self._did, "resume", each.job, each))
-
-    def _meddle(self, each: _Telling) -> None:
-        """Begin what is to be done to the job while it is told of."""
-        each.meddle_at = -1
-        if each.job.fate == "paused":
-            self._ask_to_pause(each.job)
-            if each.at_tail:
-                self._resume_told(each)
-        elif each.job.fate in {"cancelled", "deleted"}:
-            verb = "cancel" if each.job.fate == "cancelled" else "delete"
-            self.operator.ask(verb, each.job, partial(self._did, verb, each.job, each))
-
-    def _may_go_on(self, each: _Telling) -> bool:
-        """Tell whether the next record may be sent; see the head of `workload`."""
-        if not each.at_tail:
-            return True
-        if each.told == each.meddle_at:
-            self._meddle(each)
-        fate = each.job.fate
-        if fate in {"paused", *DOOMED} and (each.ready_turn is None or self.watcher.turn < each.ready_turn):
-            return False
-        if each.job.waits_to_end or (each.at_late and not each.is_over):
-            return self._is_settled(each)
-        return True
-
-    def _is_settled(self, each: _Telling) -> bool:
-        if each.undelivered:
-            return False
-        if each.ready_turn is None:
-            each.ready_turn = self.watcher.turn + 2
-        topic = self.topics.tracking
-        return (
-            self.watcher.turn >= each.ready_turn
-            and all(self.watcher.committed.get((topic, n), 0) > at for n, at in each.highest.items())
-            and each.job.key not in self.watcher.held
-            and self._is_resumed(each.job)
-        )
-
-    def _is_resumed(self, job: Job) -> bool:
-        return not job.fate.startswith("paused") or any(
-            step.verb == "resume" and step.job is job for step in self.steps
-        )
-
-    def _send(self, record: Record, each: _Telling | None, kafka_partition: int = -1) -> None:
-        headers: list[tuple[str, str | bytes | None]] = [*record.headers, (NUMBER, str(self.sent).encode())]
-        self.sent += 1
-        self._undelivered += 1
-        callback = self._on_delivery
-        if each is not None:
-            each.undelivered += 1
-            callback = partial(self._on_delivery, telling=each)
-        value = readdress(record.value, self.suffix)
-        while True:
-            try:
-                self._producer.produce(
-                    self.topics.tracking,
-                    value,
-                    record.key,
-                    kafka_partition,
-                    headers=headers,
-                    on_delivery=callback,
-                )
-                break
-            except BufferError:
-                self._producer.poll(0.1)
-        self._producer.poll(0)
-
-    def _on_delivery(self, error: Any, message: Any, telling: _Telling | None = None) -> None:
-        self._undelivered -= 1
-        if error is not None:
-            self.problems.append(f"the test itself could not send a record: {error}")
-            return
-        self._delivered[message.topic(), message.partition()].append(message.offset())
-        if telling is not None:
-            telling.undelivered -= 1
-            number = message.partition()
-            telling.highest[number] = max(telling.highest[number], message.offset())
-
     def _on_read(self, record: Received) -> None:
         number = record.header(NUMBER)
         if number is None:
-            name = str(record.task)
-            if name in self.jobs:
-                self._started.put(name)
+            self.player.started(str(record.task))
         elif int(number) >= GHOST:
             self.problems.append(f"a record was forwarded whose transaction was aborted: {record}")
         what = ("start", str(record.task)) if number is None else ("record", number)
@@ -455,10 +243,7 @@ class Round:
         """Wait until all is processed, sent and read; return how long that took."""
         began = time.monotonic()
         self.ghosts.close()
-        for _, number in self._tracking:
-            # The group's offset is behind the last record that it was given; aborted ones may follow that.
-            self._send(self.workload.noise(), None, number)
-        assert self._producer.flush(timeout_s) == 0
+        self.player.flush(timeout_s)
         self._connect_again()
         deployment = self.deployment
         deployment.wait_until_processed(timeout_s)
@@ -486,12 +271,7 @@ class Round:
         """Where a round was cut short: resume the jobs that were to be, and let users' calls end."""
         self.ghosts.close()
         self._connect_again()
-        self.operator.wait()
-        resumed = {step.job.name for step in self.steps if step.verb == "resume"}
-        for name, job in self._to_resume.items():
-            if name not in resumed:
-                self.operator.ask("resume", job, partial(self._did, "resume", job))
-        self.operator.wait()
+        self.player.settle()
 
     def wrong(self, when: str, problems: Iterable[str]) -> Wrong:
         """Make an error of what is wrong, with what befell the round, and the ends of the processes' logs."""

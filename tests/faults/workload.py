@@ -65,6 +65,7 @@ class Workload:
     """Makes jobs, wave after wave, and noise."""
 
     def __init__(self, seed: int, *, jobs: int = 12, tasks: int = 60, propagate: bool = False) -> None:
+        self.seed = seed
         self._random = Random(seed)
         self._noise = Storm(seed)
         self._jobs, self._tasks, self._propagate = jobs, tasks, propagate

@@ -32,7 +32,7 @@ from tracker.kafka.producer import BatchProducer, OutgoingMessage
 from tracker.kafka.topics import max_message_bytes
 from tracker.lifeline import ChildStatus, ExitStatus, Lifeline
 from tracker.logs import get_logger, kafka_logger
-from tracker.messages.refusal import Refused
+from tracker.messages.refusal import Refusal
 from tracker.messages.release import StatusCheck, start_message
 from tracker.metrics import DATABASE_RETRIES, DEAD_LETTERS, HELD_DROPPED, SCHEDULED_SENDS
 from tracker.retention import Retention
@@ -88,7 +88,7 @@ class Scheduler:
         )
         self._ledger = Ledger(settings)
         self._retention = Retention(settings, self._recorder, lifeline.stopping)
-        self._refused: dict[int, Refused] = {}  # numbers of what Kafka has refused
+        self._refused: dict[int, Refusal] = {}  # numbers of what Kafka has refused
         self._dead_letters: DeadLetters | None = None  # not needed yet
         self._database_id = ""
         self._producer = self._new_producer()
@@ -252,7 +252,7 @@ class Scheduler:
             for send in sends
         ]
 
-    def _why_not(self, send: Send) -> Refused | None:
+    def _why_not(self, send: Send) -> Refusal | None:
         """Return why something cannot be sent to its topic, or None."""
         return self._destinations.refuse(send.topic) or self._refused.get(send.number)
 
@@ -260,7 +260,7 @@ class Scheduler:
         now_ms = time.time_ns() // 1_000_000
         messages, numbers = [], []
         counts = {"first": 0, "delayed": 0, "resumed": 0}
-        dead: list[Refused] = []
+        dead: list[Refusal] = []
         for send in sends:
             if send.start is not None:
                 value = start_message(send.start, self._check, now_ms)
@@ -297,7 +297,7 @@ class Scheduler:
             else:
                 self._refused[numbers[place]] = refusal(topic, error)
 
-    def _dead_letter(self, held: HeldSend, why: Refused) -> OutgoingMessage:
+    def _dead_letter(self, held: HeldSend, why: Refusal) -> OutgoingMessage:
         if self._dead_letters is None:
             limit = max_message_bytes(self._admin, self._settings.dead_letter_topic)
             self._dead_letters = DeadLetters(self._settings, limit)

@@ -6,7 +6,7 @@ from tests.model.poison import KNOWN_TOPICS, TRACKING_TOPICS
 from tests.model.reading import Bad, Record, check_destination
 from tests.model.reading import Rules as ModelRules
 from tracker.messages.batch import Rules, Sorted, sort_batch
-from tracker.messages.refusal import Reason, Refused
+from tracker.messages.refusal import Reason, Refusal
 
 NOW_MS = 1_700_000_000_000
 MODEL_RULES = ModelRules(TRACKING_TOPICS, known_topics=KNOWN_TOPICS)
@@ -28,12 +28,12 @@ class KafkaRecord:
         return list(self._record.headers) or None
 
 
-def refuse_destination(topic: str) -> Refused | None:
+def refuse_destination(topic: str) -> Refusal | None:
     """Judge a destination as the model does."""
     try:
         check_destination(topic, MODEL_RULES)
     except Bad as bad:
-        return Refused(Reason(bad.reason), "not there")
+        return Refusal(Reason(bad.reason), "not there")
     return None
 
 

@@ -22,7 +22,7 @@ from tracker.messages.event import (
     decode_event,
     task_name,
 )
-from tracker.messages.refusal import Reason, Refused
+from tracker.messages.refusal import Reason, RecordRefused
 from tracker.messages.task_message import decode_message
 
 TASK = "acme:job.1"
@@ -137,7 +137,7 @@ def test_a_failures_time_is_a_number_or_iso_8601(time: int | str, milliseconds: 
 
 @pytest.mark.parametrize("time", [2**63, -(2**63) - 1, "12:00", "1 January 1970", "", "\u0661970-01-01"])
 def test_other_times_are_refused(time: int | str) -> None:
-    with pytest.raises(Refused, match="failureTime"):
+    with pytest.raises(RecordRefused, match="failureTime"):
         details_of(failure(failureTime=time))
 
 
@@ -173,15 +173,15 @@ def test_names_read_beside_their_siblings_are_those_read_alone(names: list[str])
 def outcome(read: Callable[[str], TaskName], name: str) -> TaskName | Reason:
     try:
         return read(name)
-    except Refused as refused:
-        return refused.reason
+    except RecordRefused as refused:
+        return refused.refusal.reason
 
 
 def test_a_name_that_is_too_long_is_refused_beside_its_siblings() -> None:
     reader = TaskNames()
     parent = "acme:job" + ".2147483647" * 90
     reader.read(f"{parent}.1")
-    with pytest.raises(Refused, match="characters"):
+    with pytest.raises(RecordRefused, match="characters"):
         reader.read(f"{parent}.12")
 
 
@@ -207,8 +207,8 @@ def test_children_that_have_completed_are_read_together_as_one_by_one(names: lis
     def read(value: bytes) -> list[Report] | Reason:
         try:
             return reports_of(value)
-        except Refused as refused:
-            return refused.reason
+        except RecordRefused as refused:
+            return refused.refusal.reason
 
     found, expected = read(together), [read(each) for each in one_by_one]
     refused = [each for each in expected if isinstance(each, Reason)]

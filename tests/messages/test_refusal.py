@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tracker.messages.refusal import Reason, Refused, dead_letter_headers, truncated_header
+from tracker.messages.refusal import Reason, Refusal, dead_letter_headers, truncated_header
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -25,7 +25,7 @@ REASONS = """
 
 
 def headers_of(headers: Headers | None, detail: str = "it is empty") -> list[tuple[str, bytes | None]]:
-    return dead_letter_headers(headers, Refused(Reason.NOT_JSON, detail), SOURCE)
+    return dead_letter_headers(headers, Refusal(Reason.NOT_JSON, detail), SOURCE)
 
 
 def detail_of(detail: str) -> str:
@@ -60,10 +60,10 @@ def test_its_own_headers_come_first_in_their_order() -> None:
 
 def test_those_of_an_earlier_refusal_are_replaced_and_counted_up() -> None:
     first = [*headers_of([("a", b"1")]), truncated_header(2_000_000)]
-    again = dead_letter_headers(first, Refused(Reason.TOO_DEEP, "deep"), SOURCE)
+    again = dead_letter_headers(first, Refusal(Reason.TOO_DEEP, "deep"), SOURCE)
     assert again == [
         ("a", b"1"),
-        *dead_letter_headers(None, Refused(Reason.TOO_DEEP, "deep"), SOURCE)[:-1],
+        *dead_letter_headers(None, Refusal(Reason.TOO_DEEP, "deep"), SOURCE)[:-1],
         ("tracker-error-count", b"2"),
     ]
 
@@ -103,7 +103,7 @@ def test_the_detail_has_no_control_characters(character: str) -> None:
 
 def test_where_it_came_from_may_be_any_text() -> None:
     headers = dead_letter_headers(
-        None, Refused(Reason.NOT_JSON, ""), [("topic", "t\ud800"), ("group", "\u00fc")]
+        None, Refusal(Reason.NOT_JSON, ""), [("topic", "t\ud800"), ("group", "\u00fc")]
     )
     assert dict(headers)["tracker-source-topic"] == b"t?"
     assert dict(headers)["tracker-group"] == "ü".encode()

@@ -6,7 +6,7 @@ from confluent_kafka import KafkaError
 
 from tracker.kafka.producer import Headers, OutgoingMessage
 from tracker.logs import get_logger
-from tracker.messages.refusal import Reason, Refused, dead_letter_headers, truncated_header
+from tracker.messages.refusal import Reason, Refusal, dead_letter_headers, truncated_header
 from tracker.settings import Settings
 
 _ENVELOPE_BYTES = 1_024  # what a record's framing takes beyond key, value and headers, generously
@@ -17,10 +17,10 @@ log = get_logger()
 _TOO_LARGE = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE)
 
 
-def refusal(topic: str, error: KafkaError) -> Refused:
+def refusal(topic: str, error: KafkaError) -> Refusal:
     """Return why a topic does not take a message, for the dead letter."""
     reason = Reason.TOO_LARGE if error.code() in _TOO_LARGE else Reason.DESTINATION_NOT_ALLOWED
-    return Refused(reason, f"the destination {topic!r} does not take the message: {error.str()}")
+    return Refusal(reason, f"the destination {topic!r} does not take the message: {error.str()}")
 
 
 class DeadLetters:
@@ -36,7 +36,7 @@ class DeadLetters:
         key: bytes | None,
         value: bytes | None,
         headers: Headers,
-        why: Refused,
+        why: Refusal,
         source: Sequence[tuple[str, object]],
     ) -> OutgoingMessage:
         """Make the dead letter of a record. `source`: its topic, partition, offset and timestamp."""

@@ -8,7 +8,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AclOperation, AdminClient
 
 from tracker.kafka.topics import Access, access
-from tracker.messages.refusal import Reason, Refused
+from tracker.messages.refusal import Reason, Refusal
 
 _LEGAL = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 _KNOWN_FOR_S = 60.0  # a topic that was there is asked about again after this long
@@ -34,9 +34,9 @@ class Destinations:
         self._own_topics = frozenset(own_topics)
         self._patterns = [re.compile(".*".join(map(re.escape, pattern.split("*")))) for pattern in patterns]
         self._retry_wait = retry_wait
-        self._answers: dict[str, tuple[float, Refused | None]] = {}
+        self._answers: dict[str, tuple[float, Refusal | None]] = {}
 
-    def refuse(self, topic: str) -> Refused | None:
+    def refuse(self, topic: str) -> Refusal | None:
         """Return why nothing may be sent to `topic`, or None where it may."""
         now = time.monotonic()
         valid_until, answer = self._answers.get(topic, (0.0, None))
@@ -60,7 +60,7 @@ class Destinations:
         else:
             self._answers.pop(topic, None)
 
-    def _not_allowed(self, topic: str) -> Refused | None:
+    def _not_allowed(self, topic: str) -> Refusal | None:
         why = None
         if not _LEGAL.fullmatch(topic) or topic in (".", ".."):
             why = "is not a legal topic name"
@@ -72,9 +72,9 @@ class Destinations:
             why = "matches none of TRACKER_DESTINATIONS"
         if why is None:
             return None
-        return Refused(Reason.DESTINATION_NOT_ALLOWED, f"the destination {topic[:250]!r} {why}")
+        return Refusal(Reason.DESTINATION_NOT_ALLOWED, f"the destination {topic[:250]!r} {why}")
 
-    def _not_there(self, topic: str) -> Refused | None:
+    def _not_there(self, topic: str) -> Refusal | None:
         while True:
             try:
                 found = access(self._admin, {topic: AclOperation.WRITE}, _ASK_TIMEOUT_S)[topic]
@@ -84,9 +84,9 @@ class Destinations:
             if found is Access.NO_RIGHT:
                 return _no_right(topic)
             if found is Access.NO_TOPIC:
-                return Refused(Reason.DESTINATION_UNKNOWN, f"the destination {topic!r} does not exist")
+                return Refusal(Reason.DESTINATION_UNKNOWN, f"the destination {topic!r} does not exist")
             return None
 
 
-def _no_right(topic: str) -> Refused:
-    return Refused(Reason.DESTINATION_NOT_ALLOWED, f"the tracker may not write to the destination {topic!r}")
+def _no_right(topic: str) -> Refusal:
+    return Refusal(Reason.DESTINATION_NOT_ALLOWED, f"the tracker may not write to the destination {topic!r}")

@@ -30,7 +30,7 @@ from tracker.messages.event import (
     task_data_bytes,
     task_name,
 )
-from tracker.messages.refusal import UNREADABLE_HEADERS, Reason, Refused
+from tracker.messages.refusal import UNREADABLE_HEADERS, Reason, RecordRefused, Refusal
 from tracker.messages.task_message import (
     DONE_STATUSES,
     FAILED_STATUSES,
@@ -67,7 +67,7 @@ class Rules:
     def __init__(
         self,
         tracking_topics: Iterable[str],
-        refuse_destination: Callable[[str], Refused | None],
+        refuse_destination: Callable[[str], Refusal | None],
         max_message_bytes: int,
         max_failure_chars: int,
     ) -> None:
@@ -149,7 +149,7 @@ class Sorted:
     def __init__(self, size: int) -> None:
         self.destinations: list[str | None] = [None] * size  # where each record goes; None: nowhere
         self.values: list[bytes | None] = [None] * size  # what is sent there
-        self.refused: list[tuple[int, Refused]] = []
+        self.refused: list[tuple[int, Refusal]] = []
         self.jobs: dict[JobName, JobWork] = {}
         self.events = 0
         self.retries = 0
@@ -185,15 +185,15 @@ class _Sorter:
         self.event_siblings: dict[TaskName, Siblings] = {}
         self.names = TaskNames()
         self.allowed: set[str] = set()  # destinations
-        self.refused_destinations: dict[str, Refused] = {}
+        self.refused_destinations: dict[str, Refusal] = {}
 
     def sort(self, records: Sequence[Record]) -> Sorted:
         result = self.sorted
         for position, record in enumerate(records):
             try:
                 self._place(position, record)
-            except Refused as refused:
-                result.refused.append((position, refused))
+            except RecordRefused as refused:
+                result.refused.append((position, refused.refusal))
         for siblings in self.siblings.values():
             self._finish(siblings)
         result.refused.sort(key=itemgetter(0))
@@ -205,7 +205,9 @@ class _Sorter:
             raise self._unreadable(value)
         headers = record.headers()
         if headers and headers[0][0] == UNREADABLE_HEADERS:
-            raise Refused(Reason.WRONG_TYPE, "the name of a header is not UTF-8; no header of it can be kept")
+            raise RecordRefused(
+                Reason.WRONG_TYPE, "the name of a header is not UTF-8; no header of it can be kept"
+            )
         message, tracking = decode_message(value)
         to = message.to
         if to is not None and to not in self.allowed and self._is_event(to, record):
@@ -226,10 +228,10 @@ class _Sorter:
         self.sorted.destinations[position] = to
         self.sorted.values[position] = value
 
-    def _unreadable(self, value: bytes | None) -> Refused:
+    def _unreadable(self, value: bytes | None) -> RecordRefused:
         if value is None:
-            return Refused(Reason.NOT_JSON, "the record has no value")
-        return Refused(
+            return RecordRefused(Reason.NOT_JSON, "the record has no value")
+        return RecordRefused(
             Reason.TOO_LARGE,
             f"the value has {len(value):,} bytes; at most {self.rules.max_message_bytes:,} are accepted",
         )
@@ -237,19 +239,19 @@ class _Sorter:
     def _is_event(self, to: str, record: Record) -> bool:
         """Return whether a message to a topic that is not (yet) among those allowed is for the tracker.
 
-        :raises Refused: it is not, and nothing may be sent to the topic.
+        :raises RecordRefused: it is not, and nothing may be sent to the topic.
         """
         lowered = to.lower()
         if lowered == (record.topic() or "").lower():
             return True
-        refused = self.refused_destinations.get(to)
-        if refused is None:
-            refused = (
+        refusal = self.refused_destinations.get(to)
+        if refusal is None:
+            refusal = (
                 _OUR_TOPIC if lowered in self.rules.tracking_topics else self.rules.refuse_destination(to)
             )
-        if refused is not None:
-            self.refused_destinations[to] = refused
-            raise refused
+        if refusal is not None:
+            self.refused_destinations[to] = refusal
+            raise RecordRefused(refusal.reason, refusal.detail)
         self.allowed.add(to)
         return False
 
@@ -346,15 +348,15 @@ class _Sorter:
                 sound.append((text, position))
             except BadIdentifier as error:
                 reason = Reason.NUL_IN_TEXT if "\0" in text else Reason.BAD_JOB_TASK_ID
-                self._refuse(position, Refused(reason, str(error)))
+                self._refuse(position, Refusal(reason, str(error)))
         texts[:] = [text for text, _ in sound]
         positions[:] = [position for _, position in sound]
         return parse_indexes(texts) if texts else None
 
-    def _refuse(self, position: int, refused: Refused) -> None:
+    def _refuse(self, position: int, refusal: Refusal) -> None:
         self.sorted.destinations[position] = None
         self.sorted.values[position] = None
-        self.sorted.refused.append((position, refused))
+        self.sorted.refused.append((position, refusal))
 
 
 def _rejection(reason: bytes, retries: bytes) -> str:
@@ -373,7 +375,7 @@ def _same(one: str | None, other: str | None) -> bool:
     return one == other or (one is not None and other is not None and one.lower() == other.lower())
 
 
-_OUR_TOPIC = Refused(
+_OUR_TOPIC = Refusal(
     Reason.DESTINATION_NOT_ALLOWED,
     "the destination is another tracking topic than the one that it was read from",
 )

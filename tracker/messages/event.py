@@ -15,7 +15,7 @@ from tracker.identifiers import (
     parse_indexes,
     parse_task_name,
 )
-from tracker.messages.refusal import Reason, Refused
+from tracker.messages.refusal import Reason, RecordRefused
 from tracker.messages.task_message import TaskMessage, decode_json
 
 NEWEST_API_VERSION = 1
@@ -116,7 +116,7 @@ class TaskNames:
     def parent(self, head: str, index: str) -> TaskName:
         """Return the parent of the task that is named ``head.index``.
 
-        :raises Refused: that name breaks the grammar, or has a NUL in it.
+        :raises RecordRefused: that name breaks the grammar, or has a NUL in it.
         """
         parent = self._parents.get(head)
         if parent is None:
@@ -126,7 +126,7 @@ class TaskNames:
     def read(self, job_task_id: str) -> TaskName:
         """Read a `jobTaskId`, as `task_name` does: in 1.2 µs where a sibling was read before, against 4.
 
-        :raises Refused: it breaks the grammar, or has a NUL in it.
+        :raises RecordRefused: it breaks the grammar, or has a NUL in it.
         """
         head, _, index = job_task_id.rpartition(".")
         parent = self._parents.get(head)
@@ -138,28 +138,28 @@ class TaskNames:
         try:
             return parent.child(*parse_index(index))
         except BadIdentifier as error:
-            raise Refused(Reason.BAD_JOB_TASK_ID, str(error)) from None
+            raise RecordRefused(Reason.BAD_JOB_TASK_ID, str(error)) from None
 
 
 def decode_event(message: TaskMessage, now_ms: int, max_failure_chars: int, names: TaskNames) -> Event:
     """Return what an event reports. It counts whole or not at all.
 
-    :raises Refused: the classifier or version is unknown, or any report is bad.
+    :raises RecordRefused: the classifier or version is unknown, or any report is bad.
     """
     classifier = message.taskClassifier
     if classifier is None:
-        raise Refused(Reason.MISSING_FIELD, "the event has no taskClassifier")
+        raise RecordRefused(Reason.MISSING_FIELD, "the event has no taskClassifier")
     if classifier not in ("TrackingReportTask", "JobTrackingWorker"):
-        raise Refused(
+        raise RecordRefused(
             Reason.UNKNOWN_CLASSIFIER, f"{classifier[:100]!r} is not an event that the tracker knows"
         )
     if message.taskApiVersion is not None and message.taskApiVersion > NEWEST_API_VERSION:
-        raise Refused(
+        raise RecordRefused(
             Reason.UNKNOWN_VERSION,
             f"the event has API version {message.taskApiVersion}; the newest known is {NEWEST_API_VERSION}",
         )
     if message.taskData is None:
-        raise Refused(Reason.MISSING_FIELD, "the event has no taskData")
+        raise RecordRefused(Reason.MISSING_FIELD, "the event has no taskData")
     data = task_data_bytes(message.taskData)
     if classifier == "JobTrackingWorker":
         task = decode_json(_decode_progress_task, data, "taskData")
@@ -203,27 +203,27 @@ def _completed_children(
 def task_name(job_task_id: str) -> TaskName:
     """Read a ``jobTaskId``.
 
-    :raises Refused: it breaks the grammar, or has a NUL in it.
+    :raises RecordRefused: it breaks the grammar, or has a NUL in it.
     """
     if "\0" in job_task_id:
-        raise Refused(Reason.NUL_IN_TEXT, "there is a NUL character in the jobTaskId")
+        raise RecordRefused(Reason.NUL_IN_TEXT, "there is a NUL character in the jobTaskId")
     try:
         return parse_task_name(job_task_id)
     except BadIdentifier as error:
-        raise Refused(Reason.BAD_JOB_TASK_ID, str(error)) from None
+        raise RecordRefused(Reason.BAD_JOB_TASK_ID, str(error)) from None
 
 
 def task_data_bytes(task_data: str) -> bytes:
     """Decode `taskData` from base64.
 
-    :raises Refused: it is not base64.
+    :raises RecordRefused: it is not base64.
     """
     if task_data.endswith("===") or len(task_data) % 4:  # binascii lets surplus padding pass
-        raise Refused(Reason.WRONG_TYPE, "taskData is not base64: its padding is wrong")
+        raise RecordRefused(Reason.WRONG_TYPE, "taskData is not base64: its padding is wrong")
     try:
         return binascii.a2b_base64(task_data, strict_mode=True)
     except ValueError as error:  # binascii.Error among them, and characters beyond ASCII
-        raise Refused(Reason.WRONG_TYPE, f"taskData is not base64: {error}") from None
+        raise RecordRefused(Reason.WRONG_TYPE, f"taskData is not base64: {error}") from None
 
 
 def make_failure(
@@ -231,11 +231,11 @@ def make_failure(
 ) -> Failure:
     """Return the details as they are stored: long texts are cut, and say so.
 
-    :raises Refused: there is a NUL character in one of them.
+    :raises RecordRefused: there is a NUL character in one of them.
     """
     texts = [failure_id, failure_source, failure_message]
     if any("\0" in text for text in texts):
-        raise Refused(Reason.NUL_IN_TEXT, "there is a NUL character in the failure details")
+        raise RecordRefused(Reason.NUL_IN_TEXT, "there is a NUL character in the failure details")
     failure_id, failure_source, failure_message = (_cut(text, max_chars) for text in texts)
     return Failure(failure_id, failure_time_ms, failure_source, failure_message)
 
@@ -256,7 +256,7 @@ def _report(report: _TrackingReport, task: TaskName, now_ms: int, max_failure_ch
         return Retry(task)
     if report.status == "Progress":
         if report.estimatedPercentageCompleted is None:
-            raise Refused(Reason.MISSING_FIELD, "a Progress report has no estimatedPercentageCompleted")
+            raise RecordRefused(Reason.MISSING_FIELD, "a Progress report has no estimatedPercentageCompleted")
         return _progress(task, report.estimatedPercentageCompleted)
     details = report.failure or _FailureDetails()
     return Failed(
@@ -273,7 +273,9 @@ def _report(report: _TrackingReport, task: TaskName, now_ms: int, max_failure_ch
 
 def _require_percentage(percentage: float) -> None:
     if not 0 <= percentage <= 100:
-        raise Refused(Reason.PERCENTAGE_OUT_OF_RANGE, "estimatedPercentageCompleted is not from 0 to 100")
+        raise RecordRefused(
+            Reason.PERCENTAGE_OUT_OF_RANGE, "estimatedPercentageCompleted is not from 0 to 100"
+        )
 
 
 def _progress(task: TaskName, percentage: float) -> Progress | Retry:
@@ -288,12 +290,12 @@ def _time_ms(time: int | str | None, now_ms: int) -> int:
         return now_ms
     if isinstance(time, int):
         if not -(2**63) <= time < 2**63:
-            raise Refused(Reason.WRONG_TYPE, "failureTime is too large a number")
+            raise RecordRefused(Reason.WRONG_TYPE, "failureTime is too large a number")
         return time
     try:
         moment = datetime.fromisoformat(time)
     except ValueError:
-        raise Refused(
+        raise RecordRefused(
             Reason.WRONG_TYPE, f"failureTime {time[:100]!r} is neither milliseconds nor ISO 8601"
         ) from None
     if moment.tzinfo is None:

@@ -1,6 +1,7 @@
 """Why a record is refused, and the dead letter that says so."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 Headers = list[tuple[str, bytes | None]]
@@ -29,13 +30,24 @@ class Reason(StrEnum):
     DATABASE_REJECTED = "database-rejected"
 
 
-class Refused(Exception):
-    """A record cannot be honoured: `reason` and one sentence, `detail`, say why."""
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a record or a destination is refused: a reason, and one sentence.
+
+    It is a value, which may be kept and shared. An exception may not: each raise adds frames to its
+    traceback, and their locals hold the record.
+    """
+
+    reason: Reason
+    detail: str
+
+
+class RecordRefused(Exception):
+    """A record cannot be honoured. Only the `refusal` outlives the handling of it."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(reason, detail)
-        self.reason = reason
-        self.detail = detail
+        self.refusal = Refusal(reason, detail)
 
 
 UNREADABLE_HEADERS = "tracker-headers-unreadable"
@@ -45,7 +57,7 @@ cannot hand those over, so they cannot be sent on."""
 
 def dead_letter_headers(
     headers: Sequence[tuple[str, bytes | None]] | None,
-    refused: Refused,
+    refusal: Refusal,
     source: Sequence[tuple[str, object]],
 ) -> Headers:
     """Return the headers of the dead letter: the record's own, and why and where it was refused.
@@ -60,8 +72,8 @@ def dead_letter_headers(
             count = _counted(value) + 1
         elif not _is_ours(name):
             kept.append((name, value))
-    kept.append(("tracker-error-reason", refused.reason.value.encode()))
-    kept.append(("tracker-error-detail", _one_sentence(refused.detail).encode("utf-8", "replace")))
+    kept.append(("tracker-error-reason", refusal.reason.value.encode()))
+    kept.append(("tracker-error-detail", _one_sentence(refusal.detail).encode("utf-8", "replace")))
     for name, value_of in source:
         prefix = "tracker-" if name == "group" else "tracker-source-"
         kept.append((prefix + name, str(value_of).encode("utf-8", "replace")))

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
-from tracker.messages.refusal import Reason, Refused
+from tracker.messages.refusal import Reason, RecordRefused
 
 NEWEST_VERSION = 3
 MAX_DEPTH = 200
@@ -71,7 +71,7 @@ T = TypeVar("T")
 def decode_message(value: bytes) -> tuple[TaskMessage, Tracking | None]:
     """Return the message, and its tracking where it has one.
 
-    :raises Refused: not JSON, not an object, too deep, a field is missing or has another type, or the
+    :raises RecordRefused: not JSON, not an object, too deep, a field is missing or has another type, or the
         version is newer than this program knows.
     """
     try:
@@ -87,7 +87,7 @@ def decode_message(value: bytes) -> tuple[TaskMessage, Tracking | None]:
     ):
         _require_sound(value, "the value")
     if message.version is not None and message.version > NEWEST_VERSION:
-        raise Refused(
+        raise RecordRefused(
             Reason.UNKNOWN_VERSION,
             f"the message has version {message.version}; the newest known is {NEWEST_VERSION}",
         )
@@ -97,7 +97,7 @@ def decode_message(value: bytes) -> tuple[TaskMessage, Tracking | None]:
 def decode_json(decode: Callable[[bytes], T], value: bytes, what: str) -> T:
     """Return what a decoder of msgspec makes of `value`; `what` names that in a refusal.
 
-    :raises Refused: not JSON, not an object, too deep, a field is missing or has another type.
+    :raises RecordRefused: not JSON, not an object, too deep, a field is missing or has another type.
     """
     try:
         decoded = decode(value)
@@ -107,33 +107,33 @@ def decode_json(decode: Callable[[bytes], T], value: bytes, what: str) -> T:
     return decoded
 
 
-def _why_undecodable(value: bytes, error: Exception, what: str) -> Refused:
+def _why_undecodable(value: bytes, error: Exception, what: str) -> RecordRefused:
     """Find what is wrong first of all: msgspec stops at a wrong type before it sees a later syntax error."""
     if not isinstance(error, RecursionError):
         try:
             _require_sound(value, what)
             _decode_members(value)
-        except Refused as refused:
+        except RecordRefused as refused:
             return refused
         except _UNDECODABLE as earlier_error:
-            error = earlier_error
-    return _refusal_of(error, what)
+            return _translated(earlier_error, what)  # as a local, it and this frame would hold each other
+    return _translated(error, what)
 
 
-def _refusal_of(error: Exception, what: str) -> Refused:
+def _translated(error: Exception, what: str) -> RecordRefused:
     """Translate msgspec's word on JSON that does not fit its type."""
     text = str(error)
     if isinstance(error, RecursionError):
-        return Refused(Reason.TOO_DEEP, f"{what} is nested more than {MAX_DEPTH} levels deep")
+        return RecordRefused(Reason.TOO_DEEP, f"{what} is nested more than {MAX_DEPTH} levels deep")
     if not isinstance(error, msgspec.ValidationError):
-        return Refused(Reason.NOT_JSON, f"{what} is not JSON: {text}")
+        return RecordRefused(Reason.NOT_JSON, f"{what} is not JSON: {text}")
     if "missing required field" in text or _NULL_FIELD.search(text):
-        return Refused(Reason.MISSING_FIELD, f"{what}: {text}")
+        return RecordRefused(Reason.MISSING_FIELD, f"{what}: {text}")
     if "Expected `object`" in text and " - at " not in text:
-        return Refused(Reason.NOT_AN_OBJECT, f"{what} is not a JSON object: {text}")
+        return RecordRefused(Reason.NOT_AN_OBJECT, f"{what} is not a JSON object: {text}")
     if "out of range" in text and text.endswith(".estimatedPercentageCompleted`"):
-        return Refused(Reason.PERCENTAGE_OUT_OF_RANGE, f"{what}: {text}")
-    return Refused(Reason.WRONG_TYPE, f"{what}: {text}")
+        return RecordRefused(Reason.PERCENTAGE_OUT_OF_RANGE, f"{what}: {text}")
+    return RecordRefused(Reason.WRONG_TYPE, f"{what}: {text}")
 
 
 def _require_sound(value: bytes, what: str) -> None:
@@ -143,11 +143,11 @@ def _require_sound(value: bytes, what: str) -> None:
             value.decode("utf-8")
         except UnicodeDecodeError as error:
             reason = f"{what} is not UTF-8: byte {error.start}: {error.reason}"
-            raise Refused(Reason.NOT_JSON, reason) from None
+            raise RecordRefused(Reason.NOT_JSON, reason) from None
     if value.count(b"{") + value.count(b"[") <= MAX_DEPTH:
         return
     depth = 0
     for bracket in _BRACKET.finditer(_STRING.sub(b"", value)):
         depth += 1 if bracket[0] in b"{[" else -1
         if depth > MAX_DEPTH:
-            raise Refused(Reason.TOO_DEEP, f"{what} is nested more than {MAX_DEPTH} levels deep")
+            raise RecordRefused(Reason.TOO_DEEP, f"{what} is nested more than {MAX_DEPTH} levels deep")

@@ -18,7 +18,7 @@ from tracker.kafka.errors import BatchGivenUp, OffsetsRefused
 from tracker.logs import get_logger
 from tracker.messages.batch import Rules, Sorted, sort_batch
 from tracker.messages.event import Failed
-from tracker.messages.refusal import Reason, Refused
+from tracker.messages.refusal import Reason, Refusal
 from tracker.messages.release import Start
 from tracker.messages.task_message import decode_message
 from tracker.metrics import STAGE_DURATION, Recorder
@@ -42,7 +42,7 @@ class Applied:
     records: Sequence[Message]
     destinations: list[str | None]
     values: list[bytes | None]
-    refused: list[tuple[Message, Refused]]
+    refused: list[tuple[Message, Refusal]]
     starts: list[Start]
     # For the account:
     sorted: Sorted  # the new records
@@ -85,7 +85,7 @@ class Applier:
         self._refusals = refusals
         self._committed_now = committed_now
 
-    def apply(self, batch: Batch, batch_sorted: Sorted, rejected: "Refused | None" = None) -> Applied:
+    def apply(self, batch: Batch, batch_sorted: Sorted, rejected: "Refusal | None" = None) -> Applied:
         """Apply the batch; `batch_sorted` is its records, sorted as if none had been applied before.
 
         With `rejected`, the batch is a single record that the database has refused: it becomes a dead letter.
@@ -323,7 +323,7 @@ def _require_no_gap(key: TopicPartition, first: int, progress: Progress) -> None
         )
 
 
-def _reject(part: _Part, rejected: Refused) -> None:
+def _reject(part: _Part, rejected: Refusal) -> None:
     """Make a dead letter of the only record of a batch."""
     part.sorted = Sorted(len(part.records))
     part.sorted.refused.append((0, rejected))
@@ -342,7 +342,7 @@ def _refuse_again(
         why = refusals.records.get((key, offset))
         if offset in progress[key].refused:
             reason, detail = progress[key].refused[offset]
-            why = Refused(Reason(reason), detail)
+            why = Refusal(Reason(reason), detail)
         if why is not None:
             refused[place] = why
             batch_sorted.destinations[place] = None

@@ -14,7 +14,7 @@ from tracker.kafka.batch import Batch, Run, TopicPartition
 from tracker.kafka.errors import BatchGivenUp, OffsetsRefused
 from tracker.logs import get_logger
 from tracker.messages.batch import Rules, Sorted, sort_batch
-from tracker.messages.refusal import Reason, Refused
+from tracker.messages.refusal import Reason, Refusal
 from tracker.metrics import DATABASE_RETRIES, Recorder
 from tracker.store.batch_store import BatchStore
 from tracker.store.connect import PASSING
@@ -70,7 +70,7 @@ class ApplyLoop:
             self._apply(*work)
             self._clear_outbox()
 
-    def _apply(self, batch: Batch, batch_sorted: Sorted | None, rejected: Refused | None = None) -> None:
+    def _apply(self, batch: Batch, batch_sorted: Sorted | None, rejected: Refusal | None = None) -> None:
         """Apply a batch, again and again until the database takes it, and pass it on. None: to be sorted.
 
         What passed the validation and is refused by the database all the same is found by halving.
@@ -114,7 +114,7 @@ class ApplyLoop:
     def _halve(self, batch: Batch, error: psycopg.Error) -> None:
         if len(batch.records) == 1:
             detail = f"PostgreSQL refuses what the record says: {_one_line(error)}"
-            self._apply(batch, Sorted(1), Refused(Reason.DATABASE_REJECTED, detail))
+            self._apply(batch, Sorted(1), Refusal(Reason.DATABASE_REJECTED, detail))
             return
         self._pipeline.in_flight.begin()  # one becomes two
         for half in batch.split():

@@ -9,7 +9,7 @@ from tracker.kafka.dead_letters import DeadLetters, refusal
 from tracker.kafka.errors import MessagesRefused
 from tracker.kafka.producer import BatchProducer, OutgoingMessage, next_offsets
 from tracker.logs import get_logger
-from tracker.messages.refusal import Refused
+from tracker.messages.refusal import Refusal
 from tracker.messages.release import StatusCheck, start_message
 from tracker.settings import Settings
 from tracker.worker.apply import Applied
@@ -77,7 +77,7 @@ class Publisher:
             else:
                 self._dead_letters.were_refused()
 
-    def _dead_letter(self, record: Message, why: Refused) -> OutgoingMessage:
+    def _dead_letter(self, record: Message, why: Refusal) -> OutgoingMessage:
         (topic, kafka_partition), offset = coordinates(record)
         _, timestamp_ms = record.timestamp()
         source = [

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from confluent_kafka import Message
 
 from tracker.kafka.batch import TopicPartition, coordinates
-from tracker.messages.refusal import Refused
+from tracker.messages.refusal import Refusal
 
 
 class Refusals:
@@ -15,10 +15,10 @@ class Refusals:
     """
 
     def __init__(self) -> None:
-        self.records: dict[tuple[TopicPartition, int], Refused] = {}  # by Kafka partition and offset
-        self.starts: dict[tuple[int, int], Refused] = {}  # by the keys of tenant and job
+        self.records: dict[tuple[TopicPartition, int], Refusal] = {}  # by Kafka partition and offset
+        self.starts: dict[tuple[int, int], Refusal] = {}  # by the keys of tenant and job
 
-    def forget(self, dead_letters: Iterable[tuple[Message, Refused]]) -> None:
+    def forget(self, dead_letters: Iterable[tuple[Message, Refusal]]) -> None:
         """Forget the records of these dead letters, which are published."""
         for record, _ in dead_letters if self.records else ():
             self.records.pop(coordinates(record), None)

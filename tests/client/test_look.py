@@ -211,7 +211,7 @@ def test_the_newest_are_found_by_an_index(client: Client, connection: Connection
     connection.execute("ANALYZE job, tenant")
     verb = iterate_jobs(limit=10)
     try:
-        next(verb)
+        next(verb.begin())
     except StopIteration as end:
         listing = end.value.query
     explained = connection.execute(b"EXPLAIN " + listing.statement.as_bytes(connection), listing.parameters)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import psycopg
 
 from tracker import NewJob, NewTask
-from tracker.client.steps import Query, Verb
+from tracker.client.steps import Prepared, Query
 from tracker.fold.state import JobState
 from tracker.identifiers import JobName
 from tracker.store.batch_store import BatchStore, CompletedJob
@@ -90,9 +90,10 @@ class Worker:
         self.store.close()
 
 
-def perform(connection: psycopg.Connection[Any], verb: Verb[T]) -> T:
+def perform(connection: psycopg.Connection[Any], prepared: Prepared[T]) -> T:
     """Run a verb of the client's on a session whose transaction the test commits."""
     rows: list[tuple[Any, ...]] = []
+    verb = prepared.begin()
     try:
         step = next(verb)
         while True:

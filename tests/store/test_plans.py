@@ -303,7 +303,7 @@ def client_plan(session: tuple[psycopg.Connection[Any], PlanLog], query: Query) 
 
 
 def first_query(verb: Any) -> Query:
-    step = next(verb)
+    step = next(verb.begin())
     assert isinstance(step, Query)
     return step
 

@@ -16,7 +16,7 @@ import pytest
 from tests.store.sessions import TASK, Observer, Worker, job, open_session, perform
 from tracker import Client, NewJob
 from tracker.client import change
-from tracker.client.steps import Verb
+from tracker.client.steps import Prepared
 from tracker.errors import TrackerError
 from tracker.store.schedule_store import ScheduleStore
 
@@ -197,7 +197,7 @@ def test_a_job_that_ends_while_its_prerequisite_completes_is_not_released(
     workers: list[Worker],
     database_url: str,
     threads: ThreadPoolExecutor,
-    verb: Callable[..., Verb[object]],
+    verb: Callable[..., Prepared[object]],
 ) -> None:
     client.submit([job("a"), job("d", "a")])
     with open_session(database_url) as session:
@@ -217,7 +217,7 @@ def test_a_job_that_ends_while_it_is_released_is_not_sent(
     workers: list[Worker],
     database_url: str,
     threads: ThreadPoolExecutor,
-    verb: Callable[..., Verb[object]],
+    verb: Callable[..., Prepared[object]],
 ) -> None:
     client.submit([job("a"), job("d", "a")])
     with open_session(database_url) as session:
@@ -326,7 +326,7 @@ def test_a_job_that_ends_after_it_was_queued_is_not_sent(
     observer: Observer,
     scheduler: ScheduleStore,
     database_url: str,
-    verb: Callable[..., Verb[object]],
+    verb: Callable[..., Prepared[object]],
 ) -> None:
     client.submit([job("a"), job("b")])
     with open_session(database_url) as session, scheduler.transaction():
@@ -442,17 +442,17 @@ def test_everybody_at_once_never_deadlocks(
 
     def act(number: int, turn: Callable[[random.Random], None]) -> int:
         chance = random.Random(seed + number)
-        turns = 0
+        done = 0
         while time.monotonic() < deadline and not stop.is_set():
             try:
                 # What the client refuses; and a batch that has to begin again.
                 with suppress(TrackerError, psycopg.errors.SerializationFailure):
                     turn(chance)
+                    done += 1
             except BaseException:
                 stop.set()
                 raise
-            turns += 1
-        return turns
+        return done
 
     with (
         closing(Worker(database_url, 0)) as one,
@@ -493,12 +493,13 @@ def batches_of(worker: Worker) -> Callable[[random.Random], None]:
 def submits_of(client: Client) -> Callable[[random.Random], None]:
     def turn(chance: random.Random) -> None:
         order = sorted(names(chance, 10), key=lambda name: int(name[1:]))
-        client.submit(
+        submitted = client.submit(
             NewJob(
                 id=name, task=TASK, prerequisite_job_ids=tuple(chance.sample(order[:place], min(place, 3)))
             )
             for place, name in enumerate(order)
         )
+        assert [each.id for each in submitted] == order
 
     return turn
 

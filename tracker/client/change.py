@@ -5,10 +5,12 @@ pending tasks), and then does its work in one statement for all of them.
 """
 
 from collections.abc import Collection, Iterable
+from functools import partial
+from typing import NotRequired, TypedDict, Unpack
 
 from tracker.client.job import STATUSES, ChangedJob, JobReference, JobStatus, PartitionState
 from tracker.client.look import not_found, read_names
-from tracker.client.steps import Verb, ask
+from tracker.client.steps import Prepared, Verb, ask
 from tracker.client.submission import read_partition_id, some_of
 from tracker.errors import JobRefused
 from tracker.identifiers import JobName
@@ -16,7 +18,7 @@ from tracker.identifiers import JobName
 Jobs = JobReference | Iterable[JobReference]
 
 
-def cancel(jobs: Jobs) -> Verb[list[ChangedJob]]:
+def cancel(jobs: Jobs) -> Prepared[list[ChangedJob]]:
     """Cancel jobs, all or none; those that are cancelled already are left as they are.
 
     What is held for them is dropped. Jobs that wait for them go on waiting.
@@ -24,7 +26,7 @@ def cancel(jobs: Jobs) -> Verb[list[ChangedJob]]:
     :raises JobNotFound: one is not stored.
     :raises JobRefused: one has failed or completed.
     """
-    return _change(
+    return _prepare(
         jobs,
         statement="cancel_jobs",
         lock=("lock_edges_of_jobs", "lock_outbox_of_jobs", "lock_pending_tasks", "lock_resumed_jobs"),
@@ -34,13 +36,13 @@ def cancel(jobs: Jobs) -> Verb[list[ChangedJob]]:
     )
 
 
-def pause(jobs: Jobs) -> Verb[list[ChangedJob]]:
+def pause(jobs: Jobs) -> Prepared[list[ChangedJob]]:
     """Pause jobs, all or none; those that are paused already are left as they are.
 
     :raises JobNotFound: one is not stored.
     :raises JobRefused: one has ended.
     """
-    return _change(
+    return _prepare(
         jobs,
         statement="pause_jobs",
         lock=("lock_pending_tasks",),
@@ -50,33 +52,31 @@ def pause(jobs: Jobs) -> Verb[list[ChangedJob]]:
     )
 
 
-def resume(jobs: Jobs) -> Verb[list[ChangedJob]]:
+def resume(jobs: Jobs) -> Prepared[list[ChangedJob]]:
     """Make paused jobs Active, all or none, and have what was held for them sent; others stay as they are.
 
     :raises JobNotFound: one is not stored.
     :raises JobRefused: one has ended.
     """
-    changed = yield from _change(
+    return _prepare(
         jobs,
         statement="resume_jobs",
         lock=("lock_pending_tasks",),
         changes={JobStatus.PAUSED},
         leaves={JobStatus.WAITING, JobStatus.ACTIVE},
         refusal="cannot be resumed",
+        wakes_scheduler=True,
     )
-    if any(job.changed for job in changed):
-        yield from ask("notify_scheduler")
-    return changed
 
 
-def delete(jobs: Jobs) -> Verb[list[ChangedJob]]:
+def delete(jobs: Jobs) -> Prepared[list[ChangedJob]]:
     """Delete jobs, whatever their status, all or none, with all that belongs to them.
 
     Jobs that wait for them go on waiting, as for jobs that do not exist yet.
 
     :raises JobNotFound: one is not stored.
     """
-    return _change(
+    return _prepare(
         jobs,
         statement="delete_jobs",
         lock=("lock_edges_of_jobs", "lock_outbox_of_jobs", "lock_pending_tasks", "lock_resumed_jobs"),
@@ -86,46 +86,69 @@ def delete(jobs: Jobs) -> Verb[list[ChangedJob]]:
     )
 
 
-def suspend_partition(partition_id: str | Iterable[str]) -> Verb[list[str]]:
+def suspend_partition(partition_id: str | Iterable[str]) -> Prepared[list[str]]:
     """Store the jobs of partition IDs, and do not send them; also of one that has none yet.
 
     Returns those that were not suspended before.
     """
-    partition_ids = _read_partition_ids(partition_id)
+    return Prepared(partial(_suspend, _read_partition_ids(partition_id)))
+
+
+def _suspend(partition_ids: list[str]) -> Verb[list[str]]:
     yield from ask("add_tenants", partition_ids=partition_ids)
     rows = yield from ask("suspend_partitions", partition_ids=partition_ids, suspended=True)
     return sorted(row[0] for row in rows)
 
 
-def resume_partition(partition_id: str | Iterable[str]) -> Verb[list[str]]:
+def resume_partition(partition_id: str | Iterable[str]) -> Prepared[list[str]]:
     """Send the jobs of partition IDs again, and what has been stored meanwhile.
 
     Returns those that were suspended.
     """
-    partition_ids = _read_partition_ids(partition_id)
+    return Prepared(partial(_resume, _read_partition_ids(partition_id)))
+
+
+def _resume(partition_ids: list[str]) -> Verb[list[str]]:
     rows = yield from ask("suspend_partitions", partition_ids=partition_ids, suspended=False)
     if rows:
         yield from ask("notify_scheduler")
     return sorted(row[0] for row in rows)
 
 
-def list_partitions() -> Verb[list[PartitionState]]:
+def list_partitions() -> Prepared[list[PartitionState]]:
     """Return all partition IDs that have been used, and whether they are suspended."""
+    return Prepared(_list_partitions)
+
+
+def _list_partitions() -> Verb[list[PartitionState]]:
     rows = yield from ask("list_partitions")
     return [PartitionState(partition_id=row[0], suspended=row[1]) for row in rows]
 
 
+def _prepare(jobs: Jobs, **how: Unpack["_How"]) -> Prepared[list[ChangedJob]]:
+    return Prepared(partial(_change, read_names(jobs), **how))
+
+
+class _How(TypedDict):
+    statement: str
+    lock: Collection[str]
+    changes: Collection[JobStatus]
+    leaves: Collection[JobStatus]
+    refusal: str
+    wakes_scheduler: NotRequired[bool]
+
+
 def _change(
-    jobs: Jobs,
+    names: list[JobName],
     *,
     statement: str,
-    lock: Iterable[str],
+    lock: Collection[str],
     changes: Collection[JobStatus],
     leaves: Collection[JobStatus],
     refusal: str,
+    wakes_scheduler: bool = False,
 ) -> Verb[list[ChangedJob]]:
     """Run `statement` for those jobs whose status is in `changes`; refuse, if any is in neither."""
-    names = read_names(jobs)
     found = yield from _lock(names)
     refused = [
         f"{name} is {status}" for name, (_, status) in found.items() if status not in (*changes, *leaves)
@@ -140,6 +163,8 @@ def _change(
             yield from ask(locking, **arrays)
         rows = yield from ask(statement, **arrays)
         dropped = {keys[tenant_key, job_key]: messages for tenant_key, job_key, messages in rows}
+        if wakes_scheduler:
+            yield from ask("notify_scheduler")
     changed = set(keys.values())
     return [
         ChangedJob(

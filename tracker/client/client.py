@@ -11,7 +11,7 @@ from psycopg import AsyncConnection, Connection, errors
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolClosed
 
 from tracker.client import change, look
-from tracker.client.steps import Copy, Listing, Query, Row, Sleep, Verb
+from tracker.client.steps import Copy, Listing, Prepared, Query, Row, Sleep, Verb
 from tracker.client.submit import submit
 from tracker.errors import TrackerError
 from tracker.store.connect import CONNECT_TIMEOUT_S, connect, database_errors, store_conninfo
@@ -31,7 +31,7 @@ _RETRIED = (errors.DeadlockDetected, errors.SerializationFailure, errors.UniqueV
 class _One(Generic[P, T]):
     """A verb with one answer: a method of `Client`, a coroutine of `AsyncClient`."""
 
-    def __init__(self, verb: Callable[P, Verb[T]]) -> None:
+    def __init__(self, verb: Callable[P, Prepared[T]]) -> None:
         self._verb = verb
 
     @overload
@@ -51,7 +51,7 @@ class _One(Generic[P, T]):
 class _Many(Generic[P, T]):
     """A verb whose answer may be too large for memory: an iterator, asynchronous for `AsyncClient`."""
 
-    def __init__(self, verb: Callable[P, Verb[Listing[T]]]) -> None:
+    def __init__(self, verb: Callable[P, Prepared[Listing[T]]]) -> None:
         self._verb = verb
 
     @overload
@@ -128,12 +128,13 @@ class Client(_Verbs):
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _run(self, begin: Callable[[], Verb[T]]) -> T:
+    def _run(self, prepare: Callable[[], Prepared[T]]) -> T:
         with _client_errors():
+            verb = prepare()
             for _ in range(_ATTEMPTS - 1):
                 with suppress(*_RETRIED):
-                    return self._attempt(begin())
-            return self._attempt(begin())
+                    return self._attempt(verb.begin())
+            return self._attempt(verb.begin())
 
     def _attempt(self, verb: Verb[T]) -> T:
         progress = _Progress(verb)
@@ -160,9 +161,9 @@ class Client(_Verbs):
                         copy.write_row(row)
         return None
 
-    def _stream(self, begin: Callable[[], Verb[Listing[T]]]) -> Generator[T, None, None]:
+    def _stream(self, prepare: Callable[[], Prepared[Listing[T]]]) -> Generator[T, None, None]:
         with _client_errors(), self._pool.connection() as connection:
-            progress = _Progress(begin())
+            progress = _Progress(prepare().begin())
             self._transact(connection, progress)
             listing = progress.answer
             yield from listing.first
@@ -205,12 +206,13 @@ class AsyncClient(_Verbs):
     async def __aexit__(self, *error: object) -> None:
         await self.close()
 
-    async def _run(self, begin: Callable[[], Verb[T]]) -> T:
+    async def _run(self, prepare: Callable[[], Prepared[T]]) -> T:
         with _client_errors():
+            verb = prepare()
             for _ in range(_ATTEMPTS - 1):
                 with suppress(*_RETRIED):
-                    return await self._attempt(begin())
-            return await self._attempt(begin())
+                    return await self._attempt(verb.begin())
+            return await self._attempt(verb.begin())
 
     async def _attempt(self, verb: Verb[T]) -> T:
         progress = _Progress(verb)
@@ -236,10 +238,10 @@ class AsyncClient(_Verbs):
                         await copy.write_row(row)
         return None
 
-    async def _stream(self, begin: Callable[[], Verb[Listing[T]]]) -> AsyncGenerator[T, None]:
+    async def _stream(self, prepare: Callable[[], Prepared[Listing[T]]]) -> AsyncGenerator[T, None]:
         with _client_errors():
             async with self._pool.connection() as connection:
-                progress = _Progress(begin())
+                progress = _Progress(prepare().begin())
                 await self._transact(connection, progress)
                 listing = progress.answer
                 for item in listing.first:

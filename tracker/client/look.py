@@ -3,29 +3,34 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TypedDict, Unpack
+from typing import TypedDict, TypeVar, Unpack
 
 import msgspec
 
 from tracker.client.job import STATUSES, Job, JobReference, RootFailure, TaskFailure
 from tracker.client.matching import JobFilter, read_filter, read_sort
-from tracker.client.steps import Listing, Query, Row, Sleep, Verb, ask
+from tracker.client.steps import Listing, Prepared, Query, Row, Sleep, Verb, ask
 from tracker.client.submission import read_job_name, some_of
 from tracker.errors import JobNotFound, JobRefused, WaitTimedOut
 from tracker.identifiers import JobName
 from tracker.store.queries import query
 
+Item = TypeVar("Item")
 FIRST_POLL_S = 0.02
 LAST_POLL_S = 0.5
 POLL_SHARE = 4  # a look that takes long is followed by a wait that many times as long
 
 
-def get(job: JobReference) -> Verb[Job]:
+def get(job: JobReference) -> Prepared[Job]:
     """Return a job.
 
     :raises JobNotFound: there is none with this name.
     """
-    (found,) = yield from _get_all([read_job_name(job)])
+    return Prepared(partial(_get, read_job_name(job)))
+
+
+def _get(name: JobName) -> Verb[Job]:
+    (found,) = yield from _get_all([name])
     return found
 
 
@@ -40,7 +45,7 @@ class Filters(TypedDict, total=False):
 
 def iterate_jobs(
     *, limit: int = 0, sort: str = "-createTime", **filters: Unpack[Filters]
-) -> Verb[Listing[Job]]:
+) -> Prepared[Listing[Job]]:
     """Go through the jobs that match all `filters` (see `Filters`), without keeping them all in memory.
 
     `limit` 0 gives all. `sort` is ``createTime``, ``lastUpdateTime`` or ``id``, descending with ``-`` before
@@ -48,13 +53,23 @@ def iterate_jobs(
 
     :raises JobRefused: a status, sort or limit that does not exist.
     """
+    return Prepared(partial(_begin_listing, _listing_of(limit, sort, filters)))
+
+
+def _begin_listing(listing: Listing[Item]) -> Verb[Listing[Item]]:
+    yield from ()
+    return listing
+
+
+def _listing_of(limit: int, sort: str, filters: Filters) -> Listing[Job]:
     if limit < 0:
         raise JobRefused(f"the limit is {limit}, and cannot be below 0")
-    yield from ()
     return Listing(_listing_query(read_filter(**filters), sort, limit or None), _shape_job)
 
 
-def list_jobs(*, limit: int = 100, sort: str = "-createTime", **filters: Unpack[Filters]) -> Verb[list[Job]]:
+def list_jobs(
+    *, limit: int = 100, sort: str = "-createTime", **filters: Unpack[Filters]
+) -> Prepared[list[Job]]:
     """Return the jobs that match all `filters` (see `Filters`), the newest first.
 
     `limit` 0 gives all. `sort` is ``createTime``, ``lastUpdateTime`` or ``id``, descending with ``-`` before
@@ -62,17 +77,24 @@ def list_jobs(*, limit: int = 100, sort: str = "-createTime", **filters: Unpack[
 
     :raises JobRefused: a status, sort or limit that does not exist.
     """
-    listing = yield from iterate_jobs(limit=limit, sort=sort, **filters)
+    return Prepared(partial(_list, _listing_of(limit, sort, filters)))
+
+
+def _list(listing: Listing[Item]) -> Verb[list[Item]]:
     rows = yield listing.query
     return [listing.shape(row) for row in rows]
 
 
-def count(**filters: Unpack[Filters]) -> Verb[int]:
+def count(**filters: Unpack[Filters]) -> Prepared[int]:
     """Return how many jobs match all `filters` (see `Filters`).
 
     :raises JobRefused: a status that does not exist.
     """
-    condition, parameters = read_filter(**filters).condition()
+    return Prepared(partial(_count, read_filter(**filters)))
+
+
+def _count(wanted: JobFilter) -> Verb[int]:
+    condition, parameters = wanted.condition()
     rows = yield Query(query("count_jobs").format(conditions=condition), parameters)
     return int(rows[0][0])
 
@@ -82,7 +104,7 @@ def wait(
     timeout: float | None = None,
     *,
     on_change: Callable[[int], None] | None = None,
-) -> Verb[list[Job]]:
+) -> Prepared[list[Job]]:
     """Wait until all the jobs have ended, and return them as they are then: Failed, Cancelled or Completed.
 
     `timeout` is in seconds. `on_change` is called with the number of jobs that have not ended, whenever it
@@ -92,7 +114,15 @@ def wait(
     :raises JobNotFound: one is not stored, or is deleted meanwhile.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
-    names = read_names(jobs)
+    return Prepared(partial(_wait, read_names(jobs), timeout, deadline, on_change))
+
+
+def _wait(
+    names: list[JobName],
+    timeout: float | None,
+    deadline: float | None,
+    on_change: Callable[[int], None] | None,
+) -> Verb[list[Job]]:
     still_open = names
     pause_s = FIRST_POLL_S
     while True:
@@ -113,14 +143,17 @@ def wait(
         pause_s = min(pause_s * 1.5, LAST_POLL_S)
 
 
-def failures(job: JobReference) -> Verb[Listing[TaskFailure | RootFailure]]:
+def failures(job: JobReference) -> Prepared[Listing[TaskFailure | RootFailure]]:
     """List the failed tasks of a job, in the order of their numbers, however many.
 
     A job that failed because of another one begins with the `RootFailure` that says so.
 
     :raises JobNotFound: there is none with this name.
     """
-    name = read_job_name(job)
+    return Prepared(partial(_failures, read_job_name(job)))
+
+
+def _failures(name: JobName) -> Verb[Listing[TaskFailure | RootFailure]]:
     rows = yield from ask("find_failed_job", partition_id=name.partition_id, job_id=name.job_id)
     if not rows:
         raise not_found([name])

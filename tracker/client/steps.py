@@ -3,6 +3,9 @@
 A verb is a generator: it yields steps and is sent their rows, and knows nothing of connections, threads or
 event loops. So it is written once, and run by `Client` and by `AsyncClient`. All the steps of a verb are one
 transaction; only a `Sleep` ends one, and the next step begins another.
+
+A verb is run again when its transaction was undone. What it is given may be readable only once (a generator,
+an open file), so the arguments are read first, and what the verb is begun with is `Prepared`.
 """
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -52,6 +55,13 @@ class Listing(Generic[T]):
 
 
 Verb = Generator[Query | Copy | Sleep, list[Row], T]
+
+
+@dataclass(frozen=True)
+class Prepared(Generic[T]):
+    """A verb whose arguments have been read and checked. It can be begun any number of times."""
+
+    begin: Callable[[], Verb[T]]
 
 
 def ask(name: str, **parameters: object) -> Verb[list[Row]]:

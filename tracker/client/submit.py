@@ -11,11 +11,12 @@ All the jobs of a call go in by COPY, in one transaction. What it must hold agai
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from tracker.client.circles import find_circle
 from tracker.client.job import STATUSES, JobStatus, NewJob, SubmittedJob
-from tracker.client.steps import Verb, ask, copy
+from tracker.client.steps import Prepared, Verb, ask, copy
 from tracker.client.submission import PROBLEMS_SHOWN, AcceptedJob, Describe, accept, some_of
 from tracker.errors import JobConflict, JobRefused
 from tracker.identifiers import JobName
@@ -28,7 +29,7 @@ Edges = dict[JobName, list[JobName]]
 
 def submit(
     jobs: Iterable[NewJob | Mapping[str, Any]], *, describe: Describe = lambda index: f"job {index + 1}"
-) -> Verb[list[SubmittedJob]]:
+) -> Prepared[list[SubmittedJob]]:
     """Store jobs, all or none, and return them in their order, each once.
 
     A mapping has the fields of a job's JSON. A job that is stored already with the same content is left as it
@@ -39,7 +40,10 @@ def submit(
     :raises JobConflict: a job with this name is stored with other content, or given twice with different
         content.
     """
-    accepted = accept(jobs, describe)
+    return Prepared(partial(_submit, accept(jobs, describe)))
+
+
+def _submit(accepted: Mapping[JobName, AcceptedJob]) -> Verb[list[SubmittedJob]]:
     if not accepted:
         return []
     tenant_keys = yield from _find_tenants(sorted({name.partition_id for name in accepted}))

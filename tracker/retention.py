@@ -133,6 +133,7 @@ class Retention:
             except _Interrupted:
                 self._store.close()  # and let go of the lock
             except PASSING as error:
+                self._store.close_if_read_only(error)
                 self._recorder.add(DATABASE_RETRIES, cause="unavailable")
                 self._complain("PostgreSQL", str(error).partition("\n")[0])
                 self._stopping.wait(retry_s)

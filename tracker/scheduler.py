@@ -125,6 +125,7 @@ class Scheduler:
                     self._turn()
                     retry_s = 0.1
                 except PASSING as error:
+                    self._store.close_if_read_only(error)
                     self._recorder.add(DATABASE_RETRIES, cause="unavailable")
                     log.warning("the scheduler waits for PostgreSQL", error=str(error).partition("\n")[0])
                     retry_s = self._back_off(retry_s, "PostgreSQL")

@@ -3,11 +3,14 @@
 import uuid
 from collections.abc import Callable, Iterator
 
+import psycopg
 import pytest
+from psycopg import sql
 
 from tests.acceptance import invariants
 from tests.acceptance.deployment import Deployment, Topics
 from tests.acceptance.kafka import Kafka
+from tracker.store import grants
 
 Deploy = Callable[..., Deployment]
 
@@ -53,3 +56,16 @@ def running(tracker: Deployment) -> Deployment:
     tracker.submit("job")
     tracker.start(scheduler=False)
     return tracker
+
+
+@pytest.fixture
+def role(database_url: str) -> Iterator[str]:
+    """A role of the database with the rights that the tracker needs, and the password `secret`."""
+    name = f"role_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'secret'").format(sql.Identifier(name)))
+        grants.grant(database_url, [(name, grants.RUN)])
+        try:
+            yield name
+        finally:
+            connection.execute(sql.SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(sql.Identifier(name)))

@@ -1,10 +1,5 @@
 """A right that is taken away from the database's role, and given back: what needs it waits, and goes on."""
 
-import uuid
-from collections.abc import Iterator
-
-import psycopg
-import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
@@ -13,18 +8,6 @@ from tests.acceptance.kafka import wait_until
 from tracker.metrics import DATABASE_RETRIES
 from tracker.store import grants
 from tracker.store.grants import RUN
-
-
-@pytest.fixture
-def role(database_url: str) -> Iterator[str]:
-    name = f"role_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'secret'").format(sql.Identifier(name)))
-        grants.grant(database_url, [(name, RUN)])
-        try:
-            yield name
-        finally:
-            connection.execute(sql.SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(sql.Identifier(name)))
 
 
 def test_workers_and_scheduler_wait_for_a_right_that_was_taken_away(

@@ -24,8 +24,14 @@ _ATTEMPTS = 5
 _STREAM_ROWS = 2_000  # fetched at a time
 
 # Another transaction was in the way, and this one has been undone: it is simply run again. A unique violation
-# is a job that another submit stored at the same moment.
-_RETRIED = (errors.DeadlockDetected, errors.SerializationFailure, errors.UniqueViolation)
+# is a job that another submit stored at the same moment. A session that may only read began when its role was
+# not allowed more, or its server was a standby: there may be several in the pool, and a new one may write.
+_RETRIED = (
+    errors.DeadlockDetected,
+    errors.SerializationFailure,
+    errors.UniqueViolation,
+    errors.ReadOnlySqlTransaction,
+)
 
 
 class _One(Generic[P, T]):
@@ -147,7 +153,7 @@ class Client(_Verbs):
 
     def _transact(self, connection: Connection, progress: "_Progress[T]") -> float | None:
         """Run steps up to the next sleep, and return how long it is; None at the end of the verb."""
-        with connection.cursor(binary=True) as cursor:
+        with _closed_if_read_only(connection), connection.cursor(binary=True) as cursor:
             while (step := progress.step()) is not None:
                 if isinstance(step, Sleep):
                     return step.seconds
@@ -224,18 +230,19 @@ class AsyncClient(_Verbs):
             await asyncio.sleep(sleep_s)
 
     async def _transact(self, connection: AsyncConnection, progress: "_Progress[T]") -> float | None:
-        async with connection.cursor(binary=True) as cursor:
-            while (step := progress.step()) is not None:
-                if isinstance(step, Sleep):
-                    return step.seconds
-                if isinstance(step, Query):
-                    await cursor.execute(step.statement, step.parameters)
-                    progress.rows = await cursor.fetchall() if cursor.description else []
-                    continue
-                async with cursor.copy(step.statement) as copy:
-                    copy.set_types(step.types)
-                    for row in step.rows:
-                        await copy.write_row(row)
+        with _closed_if_read_only(connection):
+            async with connection.cursor(binary=True) as cursor:
+                while (step := progress.step()) is not None:
+                    if isinstance(step, Sleep):
+                        return step.seconds
+                    if isinstance(step, Query):
+                        await cursor.execute(step.statement, step.parameters)
+                        progress.rows = await cursor.fetchall() if cursor.description else []
+                        continue
+                    async with cursor.copy(step.statement) as copy:
+                        copy.set_types(step.types)
+                        for row in step.rows:
+                            await copy.write_row(row)
         return None
 
     async def _stream(self, prepare: Callable[[], Prepared[Listing[T]]]) -> AsyncGenerator[T, None]:
@@ -282,6 +289,16 @@ def _client_errors() -> Iterator[None]:
             yield
         except PoolClosed:
             raise TrackerError("the client is not open: use it in a with statement") from None
+
+
+@contextmanager
+def _closed_if_read_only(connection: Connection | AsyncConnection) -> Iterator[None]:
+    """Keep the pool from lending a session again that may only read."""
+    try:
+        yield
+    except errors.ReadOnlySqlTransaction:
+        connection.pgconn.finish()
+        raise
 
 
 def _check_database(conninfo: str) -> None:

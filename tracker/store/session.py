@@ -3,6 +3,7 @@
 from typing import Any
 
 import psycopg
+from psycopg.errors import ReadOnlySqlTransaction
 
 from tracker.store.arrays import encode
 from tracker.store.connect import connect_by_index
@@ -46,6 +47,15 @@ class Session:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def close_if_read_only(self, error: Exception) -> None:
+        """Close the connection where a statement failed because the session may only read.
+
+        Where its role's setting made it so, a session stays so for as long as it lasts, even though the
+        setting has been changed back. A new one has the setting of now.
+        """
+        if isinstance(error, ReadOnlySqlTransaction):
+            self.close()
 
     @property
     def _open(self) -> "psycopg.Connection[Any]":

@@ -90,6 +90,7 @@ class ApplyLoop:
                 batch.run.given_up = True
                 continue
             except PASSING as error:
+                self._store.close_if_read_only(error)
                 self._recorder.add(DATABASE_RETRIES, cause=_cause(error))
                 log.warning("the database did not take a batch; trying again", error=_one_line(error))
                 self._pause(retry_s, batch.run)

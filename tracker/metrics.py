@@ -67,7 +67,8 @@ _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0
 _RECORDS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0, 30_000.0, 100_000.0)
 _BYTES = (1e3, 1e4, 1e5, 3e5, 1e6, 3e6, 1e7, 3e7, 1e8)
 
-_ENDED = Label("reason", ("cancelled", "failed", "completed", "unknown_job"))
+_ENDED_REASONS = ("cancelled", "failed", "completed", "unknown_job")
+_ENDED = Label("reason", _ENDED_REASONS)
 _PROCESS = Label("process")
 
 # What came in, and what became of it.
@@ -94,9 +95,10 @@ REPORTS_IGNORED = _counter(
 )
 DROPS = _counter(
     "tracker_drops",
-    "Proxied messages that were not forwarded, by the status of their job.",
+    "Proxied messages that were not forwarded, by the status of their job; `stale`: they belong to an "
+    "earlier job of that ID, which was deleted.",
     "records",
-    _ENDED,
+    Label("reason", (*_ENDED_REASONS, "stale")),
 )
 DEAD_LETTERS = _counter(
     "tracker_dead_letters",

@@ -19,7 +19,8 @@ from bench.workload import PARTITION_ID, Topics, indexed, start_task
 from tracker import Client, JobStatus, NewJob
 from tracker.identifiers import JobName, TaskName
 from tracker.kafka.batch import Batch, Claim, Run
-from tracker.messages.batch import Rules, Siblings, Sorted
+from tracker.messages.batch import Rules, Sorted
+from tracker.messages.job_work import Siblings
 from tracker.metrics import Recorder
 from tracker.store.batch_store import BatchStore
 from tracker.worker.apply import Applier

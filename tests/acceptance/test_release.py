@@ -29,6 +29,7 @@ def submit(tracker: Deployment, **prerequisites: str) -> None:
 
 def task_message(tracker: Deployment, partition_id: str, job_id: str, correlation_id: str | None) -> object:
     """Return the task message of a job, but for what is new each time."""
+    [(run,)] = tracker.rows("SELECT job_key FROM job WHERE job_id = %s AND job_key < 10", job_id)
     return {
         "version": 3,
         "taskClassifier": "DocumentWorker",
@@ -40,7 +41,8 @@ def task_message(tracker: Deployment, partition_id: str, job_id: str, correlatio
         "tracking": {
             "jobTaskId": f"{partition_id}:{job_id}",
             "statusCheckIntervalMillis": 7_000,
-            "statusCheckUrl": "http://jobs:8080/v1/partitions/b%C3%BCro%201/jobs/a%20%26%20b%2Fc/status",
+            "statusCheckUrl": "http://jobs:8080/v1/partitions/b%C3%BCro%201/jobs/a%20%26%20b%2Fc/status"
+            f"?run={run}",
             "trackingPipe": tracker.topics.tracking,
             "trackTo": tracker.topics.results,
         },

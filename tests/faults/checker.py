@@ -113,6 +113,7 @@ class Checker:
                     delay=job.delay_s,
                     task_pipe=self._topics.work,
                     target_pipe=self._topics.results,
+                    marker=self._round.player.markers.get(job.name, ""),
                 )
             elif step.verb == "resume":
                 self.model.pause(*job.key)

@@ -176,3 +176,10 @@ def looks_jobs_up_without_locks() -> None:
         return query
 
     change(session, "query", make)
+
+
+@bug
+def counts_messages_of_earlier_runs() -> None:
+    from tracker.messages import batch, run_marker
+
+    change(batch, "job_key_in", lambda _original: lambda _url: run_marker.NO_MARKER)

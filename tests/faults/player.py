@@ -15,7 +15,7 @@ from tests.acceptance.deployment import Topics
 from tests.faults.operator import Operator
 from tests.faults.reader import Place, Watcher
 from tests.faults.topics import readdress
-from tests.faults.workload import DOOMED, Job, Workload
+from tests.faults.workload import DOOMED, PRESENT_RUN, Job, Workload
 from tests.model.reading import Record
 
 NUMBER = "storm-number"
@@ -99,6 +99,7 @@ class Player:
         self._undelivered = 0
         self._delivered: dict[Place, deque[int]] = defaultdict(deque)  # offsets not processed yet
         self._started: SimpleQueue[str] = SimpleQueue()
+        self.markers: dict[str, str] = {}  # of the runs of the jobs that have started
         self._producer = Producer(
             {
                 "bootstrap.servers": bootstrap_servers,
@@ -262,6 +263,9 @@ class Player:
             each.undelivered += 1
             callback = partial(self._on_delivery, telling=each)
         value = readdress(record.value, self.suffix)
+        if value is not None and each is not None:
+            marker = self.markers[each.job.name].encode()
+            value = value.replace(PRESENT_RUN, PRESENT_RUN.replace(b"PRESENT", marker))
         while True:
             try:
                 self._producer.produce(
@@ -288,9 +292,10 @@ class Player:
             number = message.partition()
             telling.highest[number] = max(telling.highest[number], message.offset())
 
-    def started(self, name: str) -> None:
-        """Hear that a job has started."""
+    def started(self, name: str, message: Any) -> None:
+        """Hear that a job has started, by which message."""
         if name in self.jobs:
+            self.markers[name] = message["tracking"]["statusCheckUrl"].rpartition("=")[2]
             self._started.put(name)
 
     def flush(self, timeout_s: float) -> None:

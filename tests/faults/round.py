@@ -229,7 +229,7 @@ class Round:
     def _on_read(self, record: Received) -> None:
         number = record.header(NUMBER)
         if number is None:
-            self.player.started(str(record.task))
+            self.player.started(str(record.task), record.json)
         elif int(number) >= GHOST:
             self.problems.append(f"a record was forwarded whose transaction was aborted: {record}")
         what = ("start", str(record.task)) if number is None else ("record", number)

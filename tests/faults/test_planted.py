@@ -51,6 +51,7 @@ PROOFS = {
     "clears the outbox before it is published": Proof(NOT_STARTED, DONE_AGAIN),
     "forgets what it decided": Proof(f"{TWICE}|{DROPPED_ONCE}", DONE_AGAIN),
     "sends without a ledger": Proof(r"start .* was read twice", SENT_AGAIN),
+    "counts messages of earlier runs": Proof(DROPPED_ONCE, AT_ONCE),
     "looks jobs up without locks": Proof(
         r"is (Active|Waiting) instead of Completed|is at \d+ instead of \d+|counts_and_bits_differ", AT_ONCE
     ),

@@ -10,6 +10,9 @@ seed can replay:
 - prerequisites that may fail, or never complete, are submitted in the same call as their dependents: later
   ones might be refused, or not;
 - what is forwarded of a cancelled or deleted job depends on the moment; the checker knows.
+
+Some messages name the run that they belong to, as those of workers do. Some name another one, as if they came
+from an earlier job of that ID, and would end the job if they counted.
 """
 
 from collections.abc import Iterator
@@ -24,6 +27,10 @@ PARTITION_IDS = ("acme", "default", "büro 1")
 OTHER_KEYS = (None, b"", b"\xff", b"acme:other", b"k1", b"k2", b"k3")
 FATES = ("",) * 12 + ("paused", "paused-early", "paused", "cancelled", "cancelled-early", "deleted")
 DOOMED = ("cancelled", "cancelled-early", "deleted")
+PRESENT_RUN = b'/status?run=PRESENT"'
+"""Stands in a message for the marker of its job's run, which nobody knows before the job has started."""
+_EARLIER_RUN = b'/status?run=zzzzzzzzz"'
+_NO_RUN = b'/status"'
 
 
 @dataclass
@@ -123,6 +130,8 @@ class Workload:
         body = [*story.body, *(told for told in story.body if random.random() < 0.05)]
         random.shuffle(body)
         job.body = [self._record(told, loose=job.loose) for told in group(random, body)]
+        for _ in range(random.choice([0, 0, 1, 3])):
+            job.body.insert(random.randint(0, len(job.body)), self._stale(job))
         job.tail = [self._record(told, loose=False) for told in group(random, story.tail)]
         if job.plan != "unfinished":
             late = [Told(job.name + ".1", "in-progress", via="proxied")] * random.choice([0, 0, 1, 3])
@@ -131,4 +140,18 @@ class Workload:
     def _record(self, told: list[Told], *, loose: bool) -> Record:
         key = self._random.choice(OTHER_KEYS) if loose else None
         record = record_for(self._random, *told)
+        if self._random.random() < 0.5:
+            record = _of_run(record, PRESENT_RUN)
         return record._replace(key=key) if loose else record
+
+    def _stale(self, job: Job) -> Record:
+        """Make a message of an earlier job of that ID, which would end this one."""
+        kind = self._random.choice(["complete", "failed"])
+        record = self._record([Told(job.name, kind, via="proxied")], loose=job.loose)
+        return _of_run(record, _EARLIER_RUN)
+
+
+def _of_run(record: Record, marker: bytes) -> Record:
+    """Have a record name the run that it belongs to, if it is a message to a worker."""
+    value = (record.value or b"").replace(PRESENT_RUN, _NO_RUN)
+    return record._replace(value=value.replace(_NO_RUN, marker))

@@ -15,8 +15,9 @@ from tests.model.poison import POISON, SOUND, Poison
 from tests.model.reading import Bad, Event, Proxied, Record, read
 from tests.profile import THOROUGH
 from tracker.identifiers import JobName
-from tracker.messages.batch import JobWork, Rules, Siblings, Sorted
+from tracker.messages.batch import Rules, Sorted
 from tracker.messages.event import Failed, Failure
+from tracker.messages.job_work import JobWork, Siblings
 
 JOB = JobName("acme", "job")
 

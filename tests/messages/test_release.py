@@ -10,6 +10,7 @@ from tests.messages.sorting import sort
 from tests.model.messages import record_of
 from tracker.identifiers import JobName
 from tracker.messages.release import Start, StatusCheck, start_message
+from tracker.messages.run_marker import NO_MARKER, job_key_in
 
 NOW_MS = 1_700_000_000_123
 CHECK = StatusCheck("http://jobs:8080/v1", 5_000, "tracking")
@@ -47,7 +48,7 @@ def test_a_released_job_is_sent_as_a_task_message() -> None:
             "jobTaskId": "acme:job-7",
             "lastStatusCheckTime": NOW_MS,
             "statusCheckIntervalMillis": 5_000,
-            "statusCheckUrl": "http://jobs:8080/v1/partitions/acme/jobs/job-7/status",
+            "statusCheckUrl": "http://jobs:8080/v1/partitions/acme/jobs/job-7/status?run=2",
             "trackingPipe": "tracking",
             "trackTo": "worker-out",
         },
@@ -66,8 +67,56 @@ def test_a_release_carries_the_correlation_id_of_what_caused_it() -> None:
 def test_the_parts_of_the_status_url_are_percent_encoded() -> None:
     start = START._replace(job=JobName("büro/1 #", "a%b&c=d"))
     assert message_of(start, CHECK._replace(service_url="http://jobs/"))["tracking"]["statusCheckUrl"] == (
-        "http://jobs/partitions/b%C3%BCro%2F1%20%23/jobs/a%25b%26c%3Dd/status"
+        "http://jobs/partitions/b%C3%BCro%2F1%20%23/jobs/a%25b%26c%3Dd/status?run=2"
     )
+
+
+@pytest.mark.parametrize(
+    ("job_key", "marker"),
+    [(1, "1"), (35, "z"), (36, "10"), (1295, "zz"), (2**63 - 1, "1y2p0ij32e8e7")],
+)
+def test_the_status_url_ends_in_the_marker_of_the_run(job_key: int, marker: str) -> None:
+    url = message_of(START._replace(job_key=job_key))["tracking"]["statusCheckUrl"]
+    assert url.endswith(f"/status?run={marker}")
+    assert job_key_in(url) == job_key
+
+
+def test_without_a_service_url_the_status_url_is_the_path_alone() -> None:
+    url = message_of(START, CHECK._replace(service_url=""))["tracking"]["statusCheckUrl"]
+    assert url == "/partitions/acme/jobs/job-7/status?run=2"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        None,
+        "",
+        "http://jobs/status",
+        "http://jobs/status?run=",
+        "http://jobs/status?run=A1",
+        "http://jobs/status?run=1-2",
+        "http://jobs/status?run=1_2",
+        "http://jobs/status?run=+1",
+        "http://jobs/status?run= 1",
+        "http://jobs/status?run=\u0661",
+        "http://jobs/status?run=é",
+        "http://jobs/status?run=12345678901234",
+        "http://jobs/status?run=1&x=2",
+        "http://jobs/status?x=2&run=1",
+        "http://jobs/status?run=1#2",
+        "http://jobs/status?run=1/",
+        "http://jobs/state?run=1",
+        "http://jobs/status?Run=1",
+    ],
+)
+def test_a_url_of_any_other_form_names_no_run(url: str | None) -> None:
+    assert job_key_in(url) == NO_MARKER
+
+
+def test_a_marker_that_the_tracker_never_writes_is_no_jobs() -> None:
+    for marker in ("0", "00", "01", "0z"):
+        assert job_key_in(f"/status?run={marker}") < NO_MARKER
+    assert job_key_in("/status?run=zzzzzzzzzzzzz") == 36**13 - 1
 
 
 def test_empty_task_data_is_empty_base64() -> None:

@@ -28,6 +28,7 @@ OMIT: Any = object()
 """As a field's value: leave the field out."""
 
 REALISTIC_BYTES = 800
+STATUS_CHECK_URL = "http://job-service:8080/job-service/v1/partitions/acme/jobs/job/status"
 
 
 def task_message(
@@ -37,6 +38,7 @@ def task_message(
     track_to: str | None = "worker-out",
     status: str | None = "NEW_TASK",
     task_data: bytes | None = b"{}",
+    status_check_url: str | None = STATUS_CHECK_URL,
     realistic: bool = False,
     **fields: Any,
 ) -> bytes:
@@ -58,7 +60,7 @@ def task_message(
             "jobTaskId": job_task_id,
             "lastStatusCheckTime": 1_700_000_000_000,
             "statusCheckIntervalMillis": 5000,
-            "statusCheckUrl": "http://job-service:8080/job-service/v1/partitions/acme/jobs/job/status",
+            "statusCheckUrl": status_check_url,
             "trackingPipe": "tracking",
             "trackTo": track_to,
         },

@@ -24,9 +24,7 @@ Where the contract leaves a doubt, this was decided:
 7.  A failure that is reported for a Paused job counts; its message is held like any other whose tracking
     does not end. When a paused job becomes Failed or Completed, what was held for it is dropped, as for a
     cancelled one.
-8.  Released is a job that is still Waiting, or is Active only because it was paused and resumed before it
-    was sent. One that is Active because something was reported of it before it was sent is not: somebody
-    else started it.
+8.  Released is a job that has not ended, whatever was reported of it before it was sent.
 9.  Failure propagation marks dependents, theirs, and so on, that are not sent and not ended. They lose
     their prerequisites and are never sent. The root is the job that failed first. Cancelled ones are not
     passed through.
@@ -40,6 +38,8 @@ Where the contract leaves a doubt, this was decided:
     them failed.
 13. Cancelling a cancelled job does nothing, also when asked to cascade.
 14. A propagated failure shows 0 % until its job completes, whatever is reported of it.
+15. Each job has a marker, which no other job has or had. A message that names another one than its job's is
+    of an earlier job of that name, and nothing becomes of it, whatever the status of the present one.
 """
 
 import base64
@@ -118,8 +118,8 @@ class DeadLetter(NamedTuple):
 class Outcome:
     """What came of one record, or of one command.
 
-    `dropped` is the job's status in small letters, or `unknown`. `ignored` has a word for each report that
-    was not written. `held_dropped` counts messages that were held before and are dropped now.
+    `dropped` is the job's status in small letters, `stale`, or `unknown`. `ignored` has a word for each
+    report that was not written. `held_dropped` counts messages that were held before and are dropped now.
     """
 
     forwarded: list[Forward] = field(default_factory=list)
@@ -195,7 +195,7 @@ class Task:
 
 @dataclass
 class Job:
-    """A job. `eligible_at` is None while it waits for others; `started_elsewhere`: see decision 8."""
+    """A job. `eligible_at` is None while it waits for others; `marker`: see decision 15."""
 
     partition_id: str
     job_id: str
@@ -205,7 +205,7 @@ class Job:
     status: str = "Waiting"
     root: Task = field(default_factory=Task)
     sent: bool = False
-    started_elsewhere: bool = False
+    marker: str = ""
     correlation_id: str | None = None
     held: list[Forward] = field(default_factory=list)
     propagated_failure: Mapping[str, Any] | None = None
@@ -264,6 +264,7 @@ class NaiveTracker:
         self.service_url = service_url
         self.status_check_interval_s = status_check_interval_s
         self.now_s: float = 0
+        self.created = 0
         self.jobs: dict[JobKey, Job] = {}
         self.unsent: dict[JobKey, Job] = {}
         self.suspended: set[str] = set()
@@ -364,6 +365,9 @@ class NaiveTracker:
             return ()
         key = message.report.task[:2]
         status = status_before[key]
+        if status is not None and message.marker not in {None, self.jobs[key].marker}:
+            outcome.dropped = "stale"
+            return ()
         if status is None or status in ENDED:
             outcome.dropped = "unknown" if status is None else status.lower()
             return ()
@@ -385,7 +389,6 @@ class NaiveTracker:
             return False
         if job.status == "Waiting":
             job.status = "Active"
-            job.started_elsewhere = not job.sent
         if job.root.tell(report.task.path, report.task.marks, report):
             job.status = "Completed"
             return True
@@ -447,7 +450,7 @@ class NaiveTracker:
             or job.partition_id in self.suspended
         ):
             return False
-        return job.status == "Waiting" or (job.status == "Active" and not job.started_elsewhere)
+        return job.status in {"Waiting", "Active"}
 
     def _release(self, job: Job) -> Release:
         """Make the task message of a job."""
@@ -464,7 +467,8 @@ class NaiveTracker:
             "tracking": {
                 "jobTaskId": job.name,
                 "statusCheckIntervalMillis": self.status_check_interval_s * 1000,
-                "statusCheckUrl": f"{self.service_url}/partitions/{partition_id}/jobs/{job_id}/status",
+                "statusCheckUrl": f"{self.service_url}/partitions/{partition_id}/jobs/{job_id}/status"
+                f"?run={job.marker}",
                 "trackingPipe": self.rules.tracking_topics[0],
                 "trackTo": content["target_pipe"],
             },
@@ -490,8 +494,12 @@ class NaiveTracker:
         target_pipe: str | None = "worker-out",
         prerequisites: Iterable[str] = (),
         delay: float = 0,
+        marker: str | None = None,
     ) -> Outcome:
-        """Create a job; what is sent by it at once is in the outcome. Raise `Refused` or `Conflict`."""
+        """Create a job; what is sent by it at once is in the outcome. Raise `Refused` or `Conflict`.
+
+        Its marker is its number among the jobs that were created, unless it is given.
+        """
         prerequisites = frozenset(prerequisites)
         content = {
             "name": name,
@@ -516,7 +524,9 @@ class NaiveTracker:
         unmet = self._outstanding(partition_id, prerequisites)
         self._refuse_circle(partition_id, job_id, unmet)
         eligible_at = None if unmet else self.now_s + delay
+        self.created += 1
         job = Job(partition_id, job_id, content, unmet, eligible_at)
+        job.marker = str(self.created) if marker is None else marker
         self.jobs[job.key] = self.unsent[job.key] = job
         return Outcome(released=self._send_due())
 

@@ -107,6 +107,7 @@ class Proxied:
     report: Report | None
     value: bytes
     correlation_id: str | None
+    marker: str | None = None
 
 
 @dataclass(frozen=True)
@@ -338,7 +339,9 @@ def read_proxied(record: Record, message: dict[str, Any], rules: Rules) -> Proxi
     value = record.value or b""
     if same(to, track_to):
         value = with_null_tracking(value)
-    return Proxied(to, same(to, track_to), report, value, message.get("correlationId"))
+    url = re.search(r"/status\?run=([0-9a-z]{1,13})\Z", tracking.get("statusCheckUrl") or "")
+    marker = url[1] if url else None
+    return Proxied(to, same(to, track_to), report, value, message.get("correlationId"), marker)
 
 
 def read_report(message: dict[str, Any], task: TaskName, headers: Headers, rules: Rules) -> Report:

@@ -21,6 +21,7 @@ from tests.model.histories import (
     retellings,
 )
 from tests.model.messages import (
+    STATUS_CHECK_URL,
     failure,
     key_of,
     progress_event,
@@ -610,7 +611,7 @@ def test_a_released_job_is_sent_as_a_task_message() -> None:
         "tracking": {
             "jobTaskId": "b\u00fc ro:a/b",
             "statusCheckIntervalMillis": 7000,
-            "statusCheckUrl": "http://x/v1/partitions/b%C3%BC%20ro/jobs/a%2Fb/status",
+            "statusCheckUrl": "http://x/v1/partitions/b%C3%BC%20ro/jobs/a%2Fb/status?run=1",
             "trackingPipe": "in",
             "trackTo": None,
         },
@@ -731,10 +732,24 @@ def test_a_dependent_that_was_paused_and_resumed_is_released(tracker: NaiveTrack
     assert released(complete(tracker, "acme:job")) == ["b"]
 
 
-def test_a_dependent_that_somebody_else_has_started_is_not_released(tracker: NaiveTracker) -> None:
+def test_a_dependent_is_released_whatever_was_reported_of_it_before(tracker: NaiveTracker) -> None:
     tracker.create_job("acme", "b", prerequisites=["job"])
     progress(tracker, "acme:b", 5)
-    assert released(complete(tracker, "acme:job")) == []
+    assert released(complete(tracker, "acme:job")) == ["b"]
+
+
+def test_a_message_of_an_earlier_job_of_that_name_does_nothing(tracker: NaiveTracker) -> None:
+    (first,) = tracker.create_job("acme", "again").released
+    tracker.delete("acme", "again")
+    (second,) = tracker.create_job("acme", "again").released
+    urls = [each.message["tracking"]["statusCheckUrl"] for each in (first, second)]
+    message = task_message("acme:again.1", status_check_url=urls[0])
+    (outcome,) = tracker.process_batch([record_of(message)])
+    assert (outcome.dropped, outcome.forwarded) == ("stale", [])
+    assert tracker.status("acme", "again") == "Waiting"
+    for url in (urls[1], STATUS_CHECK_URL, None):
+        (outcome,) = tracker.process_batch([record_of(task_message("acme:again.1", status_check_url=url))])
+        assert (outcome.dropped, len(outcome.forwarded)) == (None, 1)
 
 
 def test_a_chain_is_released_link_by_link(tracker: NaiveTracker) -> None:

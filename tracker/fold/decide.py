@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 
+from tracker.fold.present_run import has_stale, without_stale
 from tracker.fold.state import JobState, JobStatus
 from tracker.identifiers import JobName
 from tracker.messages.batch import Sorted
@@ -25,19 +26,18 @@ class Decisions:
 
 
 def decide(batch: Sorted, jobs: Mapping[JobName, JobState]) -> Decisions:
-    """Drop the records of jobs that have ended or are not known, and hold those of paused ones.
+    """Drop the records of jobs that have ended or are not known and of runs that are over; hold paused jobs'.
 
-    `batch.destinations` becomes None for both; the values of held ones stay.
+    `batch.destinations` becomes None for all of them; the values of held ones stay. `batch.jobs` becomes what
+    counts, without the runs that are over.
     """
     decisions = Decisions()
+    _drop_stale(batch, jobs, decisions)
     for name, work in batch.jobs.items():
         job = jobs.get(name)
         ended = "unknown_job" if job is None else _ENDED.get(job.status)
         if ended:
-            dropped = work.open_positions + work.ending_positions + work.job_completed_positions
-            if dropped:
-                decisions.dropped[ended] += len(dropped)
-                _withhold(batch, decisions, dropped)
+            _drop(batch, decisions, ended, work.proxied_positions())
             event_reports = work.count_event_reports()
             if event_reports and ended != "failed":
                 decisions.ignored[ended] += event_reports
@@ -56,21 +56,34 @@ def decide_again(batch: Sorted, jobs: Mapping[JobName, JobState], withheld: set[
 
     What was dropped or held then (`withheld`, positions) is so again. The rest was to be forwarded and is,
     though its job may have ended since, by these very records; only a cancel or delete that came in between
-    drops it.
+    drops it, also where the job was submitted again after that.
     """
     decisions = Decisions()
     _withhold(batch, decisions, sorted(withheld))
+    _drop_stale(batch, jobs, decisions)
     for name, work in batch.jobs.items():
         job = jobs.get(name)
         if job is None or job.status is JobStatus.CANCELLED:
-            forwarded = [
-                position
-                for position in work.open_positions + work.ending_positions + work.job_completed_positions
-                if position not in withheld
-            ]
-            decisions.dropped["unknown_job" if job is None else "cancelled"] += len(forwarded)
-            _withhold(batch, decisions, forwarded)
+            forwarded = [position for position in work.proxied_positions() if position not in withheld]
+            _drop(batch, decisions, "unknown_job" if job is None else "cancelled", forwarded)
     return decisions
+
+
+def _drop_stale(batch: Sorted, jobs: Mapping[JobName, JobState], decisions: Decisions) -> None:
+    present = {}
+    for name, work in batch.jobs.items():
+        job = jobs.get(name)
+        if has_stale(work, job):
+            present[name], stale = without_stale(work, job)
+            _drop(batch, decisions, "stale", [each for each in stale if each not in decisions.withheld])
+    if present:
+        batch.jobs = batch.jobs | present
+
+
+def _drop(batch: Sorted, decisions: Decisions, reason: str, positions: list[int]) -> None:
+    if positions:
+        decisions.dropped[reason] += len(positions)
+        _withhold(batch, decisions, positions)
 
 
 def _withhold(batch: Sorted, decisions: Decisions, positions: list[int]) -> None:

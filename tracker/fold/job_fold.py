@@ -9,8 +9,8 @@ from operator import itemgetter
 
 from tracker.fold.state import FULL, Block, JobState, JobStatus, TaskState, masks, members, place
 from tracker.identifiers import Step, TaskName, child_path, parent_of
-from tracker.messages.batch import JobWork, Siblings
 from tracker.messages.event import Complete, Failed, Failure, Progress, Report
+from tracker.messages.job_work import JobWork, Siblings
 
 
 class JobFold:

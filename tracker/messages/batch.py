@@ -13,7 +13,6 @@ from tracker.identifiers import (
     MAX_JOB_TASK_ID_CHARS,
     BadIdentifier,
     JobName,
-    Step,
     TaskName,
     parse_index,
     parse_indexes,
@@ -22,7 +21,6 @@ from tracker.messages.event import (
     CompletedChildren,
     Failed,
     Failure,
-    Report,
     Retry,
     TaskNames,
     decode_event,
@@ -30,13 +28,16 @@ from tracker.messages.event import (
     task_data_bytes,
     task_name,
 )
+from tracker.messages.job_work import JobWork, Siblings
 from tracker.messages.refusal import UNREADABLE_HEADERS, Reason, RecordRefused, Refusal
+from tracker.messages.run_marker import job_key_in
 from tracker.messages.task_message import (
     DONE_STATUSES,
     FAILED_STATUSES,
     REJECTED_HEADER,
     RETRY_HEADER,
     TaskMessage,
+    Tracking,
     decode_message,
 )
 from tracker.messages.tracking import without_tracking
@@ -77,70 +78,6 @@ class Rules:
         self.max_failure_chars = max_failure_chars
 
 
-class Siblings:
-    """What the batch's proxied messages say of the children of one task.
-
-    The texts behind the last ``.`` of the `jobTaskId`s are kept as they came until `finish`.
-    """
-
-    __slots__ = (
-        "completed", "completed_positions", "completed_texts", "job", "last", "open_positions", "open_texts",
-        "path", "steps",
-    )  # fmt: skip
-
-    def __init__(self, parent: TaskName) -> None:
-        self.job: JobName = parent.job
-        self.path: str = parent.path  # of the parent
-        self.steps: tuple[Step, ...] = parent.steps
-        self.completed_texts: list[str] = []
-        self.completed_positions: list[int] = []
-        self.open_texts: list[str] = []  # still in progress: nothing is written
-        self.open_positions: list[int] = []
-        self.completed: list[int] = []  # indexes, with repetitions, as in completed_positions
-        self.last = 0  # highest index marked as last among the completed
-
-
-class JobWork:
-    """What a batch has for one job."""
-
-    __slots__ = (
-        "ending_positions",
-        "event_reports",
-        "event_siblings",
-        "job_completed_positions",
-        "open_positions",
-        "reports",
-        "siblings",
-    )
-
-    def __init__(self) -> None:
-        self.siblings: list[Siblings] = []
-        self.job_completed_positions: list[
-            int
-        ] = []  # the job itself is reported complete; forwarded like the ending ones
-        self.reports: list[tuple[int, Report]] = []  # of proxied messages, with their positions: failures
-        self.event_reports: list[tuple[int, Report]] = []
-        self.event_siblings: list[Siblings] = []  # of events that report nothing but completed children
-        # Proxied records that are forwarded only if the job's status allows it:
-        self.open_positions: list[int] = []  # tracking goes on: held while the job is paused
-        self.ending_positions: list[int] = []  # tracking ends
-
-    @property
-    def reports_anything(self) -> bool:
-        """Whether there is anything to fold."""
-        return bool(
-            self.reports
-            or self.event_reports
-            or self.event_siblings
-            or self.job_completed_positions
-            or any(siblings.completed for siblings in self.siblings)
-        )
-
-    def count_event_reports(self) -> int:
-        """Return how many reports events have brought."""
-        return len(self.event_reports) + sum(len(siblings.completed) for siblings in self.event_siblings)
-
-
 class Sorted:
     """A batch, sorted. Positions are places in the batch."""
 
@@ -170,6 +107,13 @@ class Sorted:
             work = self.jobs[job] = JobWork()
         return work
 
+    def work_of_run(self, job: JobName, run: int) -> JobWork:
+        """Return what there is of one of the job's runs, from now on something."""
+        work = self.jobs.get(job)
+        if work is None:
+            work = self.jobs[job] = JobWork(run)
+        return work if work.run == run else work.work_of_run(run)
+
 
 def sort_batch(records: Sequence[Record], rules: Rules, now_ms: int) -> Sorted:
     """Sort `records`, which keep their order. `now_ms` is the time of failures that have none."""
@@ -181,7 +125,9 @@ class _Sorter:
         self.rules = rules
         self.now_ms = now_ms
         self.sorted = Sorted(size)
-        self.siblings: dict[str, Siblings] = {}
+        self.groups: list[Siblings] = []
+        self.siblings: dict[str, Siblings] = {}  # the group that the last message belongs to
+        self.siblings_of_run: dict[tuple[str, int], Siblings] = {}  # only where there are several runs
         self.event_siblings: dict[TaskName, Siblings] = {}
         self.names = TaskNames()
         self.allowed: set[str] = set()  # destinations
@@ -194,7 +140,7 @@ class _Sorter:
                 self._place(position, record)
             except RecordRefused as refused:
                 result.refused.append((position, refused.refusal))
-        for siblings in self.siblings.values():
+        for siblings in self.groups:
             self._finish(siblings)
         result.refused.sort(key=itemgetter(0))
         return result
@@ -220,9 +166,9 @@ class _Sorter:
             if tracking.jobTaskId is None:
                 self.sorted.untracked += 1
             elif message.taskStatus in DONE_STATUSES:
-                self._place_proxied(position, tracking.jobTaskId, ends_here)
+                self._place_proxied(position, tracking.jobTaskId, tracking.statusCheckUrl, ends_here)
             else:
-                self._place_unusual(position, record, message, task_name(tracking.jobTaskId), ends_here)
+                self._place_unusual(position, record, message, tracking, ends_here)
             if ends_here and to is not None:
                 value = without_tracking(value, message.tracking)
         self.sorted.destinations[position] = to
@@ -277,17 +223,23 @@ class _Sorter:
         siblings.completed += completed.indexes
         siblings.last = max(siblings.last, completed.last)
 
-    def _place_proxied(self, position: int, job_task_id: str, ends_here: bool) -> None:
+    def _place_proxied(
+        self, position: int, job_task_id: str, status_check_url: str | None, ends_here: bool
+    ) -> None:
         """Note that a task has completed, or goes on."""
         head, dot, index = job_task_id.rpartition(".")
         siblings = self.siblings.get(head)
         if siblings is None or len(job_task_id) > MAX_JOB_TASK_ID_CHARS:
             name = task_name(job_task_id)
+            run = job_key_in(status_check_url)
             if not dot:
-                work = self.sorted.work_of(name.job)
+                work = self.sorted.work_of_run(name.job, run)
                 (work.job_completed_positions if ends_here else work.open_positions).append(position)
                 return
-            siblings = self.siblings[head] = Siblings(name.parent())
+            siblings = self.siblings[head] = Siblings(name.parent(), status_check_url, run)
+            self.groups.append(siblings)
+        elif siblings.status_check_url != status_check_url:  # 0.03 µs a message
+            siblings = self._siblings_with_url(head, siblings, status_check_url)
         if ends_here:
             siblings.completed_texts.append(index)
             siblings.completed_positions.append(position)
@@ -295,12 +247,28 @@ class _Sorter:
             siblings.open_texts.append(index)
             siblings.open_positions.append(position)
 
+    def _siblings_with_url(self, head: str, last: Siblings, status_check_url: str | None) -> Siblings:
+        """Return the group of a message whose URL is not that of the message before it."""
+        run = job_key_in(status_check_url)
+        siblings = last
+        if run != last.run:
+            self.siblings_of_run[head, last.run] = last
+            found = self.siblings_of_run.get((head, run))
+            if found is None:
+                found = Siblings(TaskName(last.job, last.path, last.steps), status_check_url, run)
+                self.siblings_of_run[head, run] = found
+                self.groups.append(found)
+            siblings = self.siblings[head] = found
+        siblings.status_check_url = status_check_url
+        return siblings
+
     def _place_unusual(
-        self, position: int, record: Record, message: TaskMessage, task: TaskName, ends_here: bool
+        self, position: int, record: Record, message: TaskMessage, tracking: Tracking, ends_here: bool
     ) -> None:
         """Note that a task has failed, was rejected, or is tried again."""
+        task = task_name(tracking.jobTaskId or "")
         failure = self._failure_of(record, message)
-        work = self.sorted.work_of(task.job)
+        work = self.sorted.work_of_run(task.job, job_key_in(tracking.statusCheckUrl))
         if failure is None:
             self.sorted.retries += 1
         else:
@@ -329,7 +297,7 @@ class _Sorter:
             siblings.completed, siblings.last = read
         elif not siblings.open_positions:
             return
-        work = self.sorted.work_of(siblings.job)
+        work = self.sorted.work_of_run(siblings.job, siblings.run)
         work.siblings.append(siblings)
         work.open_positions += siblings.open_positions
         work.ending_positions += siblings.completed_positions

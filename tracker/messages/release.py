@@ -7,6 +7,7 @@ from urllib.parse import quote
 import orjson
 
 from tracker.identifiers import JobName
+from tracker.messages.run_marker import marked_status_url
 from tracker.messages.task_message import NEWEST_VERSION
 
 
@@ -36,7 +37,7 @@ class StatusCheck(NamedTuple):
 def start_message(start: Start, check: StatusCheck, now_ms: int) -> bytes:
     """Return the task message that starts a job; the record's key is `str(start.job)`."""
     partition_id, job_id = (quote(part, safe="") for part in start.job)
-    status_url = f"{check.service_url.rstrip('/')}/partitions/{partition_id}/jobs/{job_id}/status"
+    job_url = f"{check.service_url.rstrip('/')}/partitions/{partition_id}/jobs/{job_id}"
     message: dict[str, object] = {
         "version": NEWEST_VERSION,
         "taskId": start.task_id,
@@ -50,7 +51,7 @@ def start_message(start: Start, check: StatusCheck, now_ms: int) -> bytes:
             "jobTaskId": str(start.job),
             "lastStatusCheckTime": now_ms,
             "statusCheckIntervalMillis": check.interval_ms,
-            "statusCheckUrl": status_url,
+            "statusCheckUrl": marked_status_url(job_url, start.job_key),
             "trackingPipe": check.tracking_pipe,
             "trackTo": start.target_pipe,
         },

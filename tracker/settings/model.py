@@ -165,8 +165,8 @@ class Settings(BaseModel):
         Url,
         About(
             "Jobs",
-            "Where the job service answers; `/partitions/P/jobs/J/status` behind it makes the "
-            "`statusCheckUrl` of the task messages that the tracker sends.",
+            "Where the job service answers. The `statusCheckUrl` of the task messages that are sent is "
+            "this and `/partitions/P/jobs/J/status?run=MARKER`; the path alone where this is empty.",
             alias="CAF_WEBSERVICE_URL",
         ),
     ] = ""

@@ -17,7 +17,6 @@ from tracker.kafka.batch import Batch, Claim, TopicPartition, coordinates
 from tracker.kafka.errors import BatchGivenUp, OffsetsRefused
 from tracker.logs import get_logger
 from tracker.messages.batch import Rules, Sorted, sort_batch
-from tracker.messages.event import Failed
 from tracker.messages.refusal import Reason, Refusal
 from tracker.messages.release import Start
 from tracker.messages.task_message import decode_message
@@ -276,11 +275,7 @@ class Applier:
             return {}
         may_fail: set[JobName] = set()
         if self._settings.propagate_failures:
-            may_fail = {
-                name
-                for name, work in new.jobs.items()
-                if any(isinstance(report, Failed) for _, report in work.reports + work.event_reports)
-            }
+            may_fail = {name for name, work in new.jobs.items() if work.may_fail}
         return self._store.look_up_jobs(names, may_fail)
 
 

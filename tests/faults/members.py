@@ -13,6 +13,7 @@ from typing import Any
 
 from tests.acceptance.kafka import wait_until
 from tests.acceptance.program import living_children
+from tests.faults.clock import VARIABLE as CLOCK
 from tests.faults.planted import VARIABLE as PLANTED
 from tracker import failpoints
 from tracker.stack.server import clean_environment
@@ -37,11 +38,12 @@ class Process:
         self.what, self.log = what, log
         self.failpoints = log.with_suffix(".failpoints")
         self.failpoints.write_text(fail)
-        environment = clean_environment(
-            **variables,
-            **{failpoints.VARIABLE: str(self.failpoints), PLANTED: bug},
-            CLOCK_OFFSET_S=str(clock_offset_s),
-        )
+        self.clock = log.with_suffix(".clock")
+        self.set_clock(clock_offset_s)
+        own = {failpoints.VARIABLE: str(self.failpoints), PLANTED: bug}
+        if clock_offset_s:
+            own[CLOCK] = str(self.clock)
+        environment = clean_environment(**variables, **own)
         with log.open("ab") as output, _sigterm_held(what != "run"):
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.faults.program", *what.split()],
@@ -81,6 +83,12 @@ class Process:
     def children(self) -> dict[str, int]:
         """Return the living children of ``run``: name and process ID."""
         return living_children(self.lines(), str(self.failpoints))
+
+    def set_clock(self, offset_s: int) -> None:
+        """Have the clock of a process that was started with a wrong one be off by so much, or not at all."""
+        new = self.clock.with_suffix(".new")
+        new.write_text(str(offset_s))
+        new.replace(self.clock)
 
     def wait_until_frozen(self) -> None:
         """Wait until it has frozen itself."""

@@ -10,27 +10,20 @@ import os
 import signal
 import sys
 import threading
-import time
 from multiprocessing.connection import Connection
+from pathlib import Path
 
-from tests.faults import planted
+from tests.faults import clock, planted
 from tracker import logs
 from tracker.lifeline import ChildReport
 from tracker.settings import load
 from tracker.supervisor import child_main
 from tracker.supervisor.run import run
 
-
-def _move_clock(offset_s: int) -> None:
-    now, now_ns = time.time, time.time_ns
-    time.time = lambda: now() + offset_s
-    time.time_ns = lambda: now_ns() + offset_s * 1_000_000_000
-
-
 faulthandler.register(signal.SIGUSR1)  # asks a process that hangs where it does
 planted.plant(os.environ.get(planted.VARIABLE, ""))
-if int(os.environ.get("CLOCK_OFFSET_S", "0")):
-    _move_clock(int(os.environ["CLOCK_OFFSET_S"]))
+if os.environ.get(clock.VARIABLE):
+    clock.put_wrong(Path(os.environ[clock.VARIABLE]))
 
 
 def _supervise(ours: Connection) -> None:

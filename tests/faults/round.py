@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.acceptance.deployment import Deployment
 from tests.acceptance.kafka import Received, wait_until
 from tests.faults.ghosts import GHOST, Ghosts
+from tests.faults.login import Login
 from tests.faults.members import Process
 from tests.faults.operator import Operator
 from tests.faults.player import NUMBER, Player, StandsStill, Step
@@ -67,6 +68,10 @@ class Round:
         self._folder, self._bug = folder, bug
         self.suffix, self.topics = new_topics()
         self.deployment = self._deploy(kafka_partitions, tablespace, variables)
+        through = site.variables(self.deployment.database_url)
+        self._bootstrap_servers = through["TRACKER_KAFKA_BOOTSTRAP_SERVERS"]
+        url_file = folder / f"database-url{self.suffix}"
+        self.login = Login(self.deployment.database_url, through["TRACKER_DATABASE_URL"], url_file)
         self._seen: Counter[tuple[str, str]] = Counter()
         places = [(topic, 0) for topic in (self.topics.work, self.topics.results, self.topics.dead_letters)]
         self.reader = Reader(site.bootstrap_servers, places, self._on_read)
@@ -131,7 +136,7 @@ class Round:
 
     def start(self, what: str, *, fail: str = "", clock_offset_s: int = 0, **variables: str) -> Process:
         """Start a process of the tracker, which reaches its servers through the proxies."""
-        through = self.site.variables(self.deployment.database_url)
+        through = {"TRACKER_KAFKA_BOOTSTRAP_SERVERS": self._bootstrap_servers, **self.login.variables()}
         process = Process(
             what,
             self.deployment.variables | through | variables,

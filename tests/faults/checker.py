@@ -75,6 +75,8 @@ class Checker:
             dead_letter_topic=self._topics.dead_letters,
             known_topics=[self._topics.work, self._topics.results],
         )
+        self._created = Counter[str]()  # by name
+        self._reborn_at = {step.job.name: step.before for step in a_round.steps if step.job.fate == "reborn"}
         self._cut_at = {step.job.name: step.before for step in a_round.steps if step.verb in _ENDING}
         self._replay()
 
@@ -106,6 +108,8 @@ class Checker:
         job = step.job
         try:
             if step.verb == "create":
+                markers = self._round.player.markers[job.name][self._created[job.name] :]
+                self._created[job.name] += 1
                 self.model.create_job(
                     *job.key,
                     name=job.name,
@@ -113,7 +117,7 @@ class Checker:
                     delay=job.delay_s,
                     task_pipe=self._topics.work,
                     target_pipe=self._topics.results,
-                    marker=self._round.player.markers.get(job.name, ""),
+                    marker=markers[0] if markers else "",
                 )
             elif step.verb == "resume":
                 self.model.pause(*job.key)
@@ -139,6 +143,10 @@ class Checker:
             return None  # a bad record
         return self._round.jobs.get(task.partition(".")[0] if ":" in task else "default:" + task)
 
+    def may_be_cut(self, job: Job, number: int) -> bool:
+        """Tell whether it depends on the moment of a cancel or delete what becomes of a record."""
+        return job.fate in DOOMED or number < self._reborn_at.get(job.name, 0)
+
     def job_named(self, name: str) -> Job:
         """Return a job of the round."""
         return self._round.jobs[name]
@@ -149,9 +157,13 @@ class Checker:
         """Return the numbers of the records that are at a destination."""
         return {number_of(each) for each in self.received if each.topic != self._topics.dead_letters}
 
-    def started(self) -> set[str]:
-        """Return the names of the jobs that were started."""
-        return {str(each.task) for each in self.received if _is_start(each, self._topics.dead_letters)}
+    def starts(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the messages that jobs were started with, of each job in their order."""
+        found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for record in self.received:
+            if _is_start(record, self._topics.dead_letters):
+                found[record.task].append(record.json)
+        return found
 
     def _reader_differs(self) -> Iterator[str]:
         along = sorted(self._round.reader.received, key=_place)
@@ -173,7 +185,7 @@ class Checker:
             wanted = [tuple(each) for each in outcome.forwarded]
             sent = self.sent[number]
             job = self.job_of(sent)
-            if job is not None and job.fate in DOOMED and wanted:
+            if job is not None and wanted and self.may_be_cut(job, number):
                 # Forwarded until the cancel was seen, and not once more behind that.
                 where = job.name, sent.kafka_partition
                 if got and where in stopped:
@@ -209,21 +221,19 @@ class Checker:
             yield f"record {number} is a dead letter, but was never sent"
 
     def _starts_differ(self) -> Iterator[str]:
-        found = Counter[str]()
-        messages: dict[str, Any] = {}
-        for record in self.received:
-            if _is_start(record, self._topics.dead_letters):
-                found[record.task] += 1
-                messages[record.task] = _lasting(record.json)
+        found = self.starts()
         for release in self.model.releases:
             name = f"{release.partition_id}:{release.job_id}"
-            times = found.pop(name, 0)
-            if times != 1 and not (times == 0 and self._round.jobs[name].fate in DOOMED):
-                yield f"{name} ({job_fate(self._round.jobs[name])}) was started {times} times instead of once"
-            elif times and messages[name] != _lasting(release.message):
-                yield f"{name} was started with {messages[name]} instead of {_lasting(release.message)}"
-        for name, times in found.items():
-            yield f"{name} was started {times} times, and should not have been"
+            job, messages = self._round.jobs[name], found[name]
+            if not messages and job.fate not in DOOMED:
+                yield f"{name} ({job_fate(job)}) was started 0 times instead of once"
+            elif messages:
+                message, wanted = _lasting(messages.pop(0)), _lasting(release.message)
+                if message != wanted:
+                    yield f"{name} was started with {message} instead of {wanted}"
+        for name, messages in found.items():
+            if messages:
+                yield f"{name} was started {len(messages)} times more than it should have been"
 
     def _order_differs(self) -> Iterator[str]:
         last: dict[tuple[str, int], int] = {}

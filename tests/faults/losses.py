@@ -59,7 +59,7 @@ def _lost_records(
         sent, job = checker.sent[number], checker.job_of(checker.sent[number])
         place = sent.kafka_partition, sent.offset
         behind = committed[sent.topic, sent.kafka_partition]
-        doomed = job is not None and job.fate in DOOMED
+        doomed = job is not None and checker.may_be_cut(job, number)
         if (
             outcome.forwarded
             and number not in forwarded
@@ -75,11 +75,14 @@ def _lost_records(
 
 
 def _lost_starts(checker: Checker, waiting: dict[tuple[str, str], tuple[list[str], bool]]) -> Iterator[str]:
-    started = checker.started()
+    starts = checker.starts()
     for release in checker.model.releases:
         key = release.partition_id, release.job_id
         name = ":".join(key)
-        if name in started or checker.job_named(name).fate in DOOMED or key not in waiting:
+        if starts[name]:
+            starts[name].pop()
+            continue
+        if checker.job_named(name).fate in DOOMED or key not in waiting:
             continue
         unmet, is_due = waiting[key]
         if not unmet and not is_due:

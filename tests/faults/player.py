@@ -35,14 +35,20 @@ class Step(NamedTuple):
 
 @dataclass
 class _Telling:
-    """How far a job has been told of."""
+    """How far a run of a job has been told of."""
 
     job: Job
     meddle_at: int
+    marker: str  # of the run
     told: int = 0
     undelivered: int = 0
     highest: Counter[int] = field(default_factory=Counter)
     ready_turn: int | None = None  # of the watcher: a look after it shows what the tail waits for
+
+    @property
+    def name(self) -> str:
+        """The job's name, and which of its runs, if it is not the last one."""
+        return self.job.name + " (deleted, to be submitted again)" * (self.job.successor is not None)
 
     @property
     def at_tail(self) -> bool:
@@ -59,6 +65,11 @@ class _Telling:
     def next(self) -> Record:
         self.told += 1
         return [*self.job.body, *self.job.tail, *self.job.late][self.told - 1]
+
+
+def run_of(message: Any) -> str:
+    """Return the marker of the run that a message starts."""
+    return str(message["tracking"]["statusCheckUrl"]).rpartition("=")[2]
 
 
 class StandsStill(Exception):
@@ -99,7 +110,8 @@ class Player:
         self._undelivered = 0
         self._delivered: dict[Place, deque[int]] = defaultdict(deque)  # offsets not processed yet
         self._started: SimpleQueue[str] = SimpleQueue()
-        self.markers: dict[str, str] = {}  # of the runs of the jobs that have started
+        self.markers: dict[str, list[str]] = defaultdict(list)  # of the runs of each job that has started
+        self._waiting: set[str] = set()  # submitted, to be started
         self._producer = Producer(
             {
                 "bootstrap.servers": bootstrap_servers,
@@ -117,33 +129,32 @@ class Player:
         """
         waves: Iterator[list[Job]] | None = self.workload.waves(messages)
         telling: dict[str, _Telling] = {}
-        waiting: set[str] = set()  # submitted, to be started
         early: list[Job] = []  # paused before they could start
-        while waves is not None or waiting or telling:
+        while waves is not None or self._waiting or telling:
             if over.is_set():
-                stuck = {"never started": sorted(waiting), "never told to the end": sorted(telling)}
+                stuck = {"never started": sorted(self._waiting), "never told to the end": sorted(telling)}
                 raise StandsStill(stuck)
             if waves is not None and self.enough.is_set():
                 waves = None
                 self._resume(early)
-            if waves is not None and len(telling) < _LIVE and len(waiting) < 2 * _LIVE:
+            if waves is not None and len(telling) < _LIVE and len(self._waiting) < 2 * _LIVE:
                 wave = next(waves, [])
                 self._resume(early)
                 waves = waves if wave else None
-                self._submit(wave, waiting, early)
-            self._take_started(telling, waiting)
-            self.told_of = list(telling)
+                self._submit(wave, early)
+            self._take_started(telling)
+            self.told_of = [each.job.name for each in telling.values()]
             if not self._tell_some(telling):
                 self._producer.poll(0.02)
 
-    def _submit(self, wave: list[Job], waiting: set[str], early: list[Job]) -> None:
+    def _submit(self, wave: list[Job], early: list[Job]) -> None:
         for job in wave:
             self.jobs[job.name] = job
             self.steps.append(Step(self.sent, "create", job))
         self.operator.submit(wave, self.topics.work, self.topics.results)
         for job in wave:
             if job.runs:
-                waiting.add(job.name)
+                self._waiting.add(job.name)
             if job.fate == "cancelled-early":
                 self.operator.ask("cancel", job, partial(self._did, "cancel", job))
             elif job.fate == "paused-early":
@@ -161,20 +172,24 @@ class Player:
 
     def _did(self, verb: str, job: Job, telling: _Telling | None = None) -> None:
         self.steps.append(Step(self.sent, verb, job))
+        if job.successor is not None:
+            self.steps.append(Step(self.sent, "create", job.successor))
+            self.operator.submit([job.successor], self.topics.work, self.topics.results)
         if telling is not None:
             telling.ready_turn = self.watcher.turn + 2
 
-    def _take_started(self, telling: dict[str, _Telling], waiting: set[str]) -> None:
+    def _take_started(self, telling: dict[str, _Telling]) -> None:
         while True:
             try:
                 name = self._started.get_nowait()
             except Empty:
                 return
-            if name in waiting:
-                waiting.remove(name)
+            if name in self._waiting:
+                self._waiting.remove(name)
                 job = self.jobs[name]
                 chance = random.Random(f"{self.workload.seed}/{name}")  # of its own: jobs start in any order
-                telling[name] = _Telling(job, chance.randint(0, len(job.body)))
+                each = _Telling(job, chance.randint(0, len(job.body)), self.markers[name][-1])
+                telling[each.name] = each
 
     def _unprocessed(self) -> int:
         """Count the records that were sent and that the group is not through with; others write there too."""
@@ -189,7 +204,7 @@ class Player:
         ready = [each for each in telling.values() if self._may_go_on(each)]
         for over in [each for each in ready if each.is_over]:
             ready.remove(over)
-            del telling[over.job.name]
+            del telling[over.name]
         for _ in range(min(room, 100)):
             if not ready:
                 return False
@@ -221,6 +236,9 @@ class Player:
                 self._resume_told(each)
         elif each.job.fate in {"cancelled", "deleted"}:
             verb = "cancel" if each.job.fate == "cancelled" else "delete"
+            if each.job.successor is not None:
+                self.jobs[each.job.name] = each.job.successor
+                self._waiting.add(each.job.name)
             self.operator.ask(verb, each.job, partial(self._did, verb, each.job, each))
 
     def _may_go_on(self, each: _Telling) -> bool:
@@ -264,8 +282,7 @@ class Player:
             callback = partial(self._on_delivery, telling=each)
         value = readdress(record.value, self.suffix)
         if value is not None and each is not None:
-            marker = self.markers[each.job.name].encode()
-            value = value.replace(PRESENT_RUN, PRESENT_RUN.replace(b"PRESENT", marker))
+            value = value.replace(PRESENT_RUN, PRESENT_RUN.replace(b"PRESENT", each.marker.encode()))
         while True:
             try:
                 self._producer.produce(
@@ -294,8 +311,9 @@ class Player:
 
     def started(self, name: str, message: Any) -> None:
         """Hear that a job has started, by which message."""
-        if name in self.jobs:
-            self.markers[name] = message["tracking"]["statusCheckUrl"].rpartition("=")[2]
+        marker = run_of(message)
+        if name in self.jobs and marker not in self.markers[name]:
+            self.markers[name].append(marker)
             self._started.put(name)
 
     def flush(self, timeout_s: float) -> None:

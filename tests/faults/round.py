@@ -16,7 +16,7 @@ from tests.faults.ghosts import GHOST, Ghosts
 from tests.faults.login import Login
 from tests.faults.members import Process
 from tests.faults.operator import Operator
-from tests.faults.player import NUMBER, Player, StandsStill, Step
+from tests.faults.player import NUMBER, Player, StandsStill, Step, run_of
 from tests.faults.reader import Reader, Watcher
 from tests.faults.site import Site
 from tests.faults.topics import new_topics
@@ -237,7 +237,7 @@ class Round:
             self.player.started(str(record.task), record.json)
         elif int(number) >= GHOST:
             self.problems.append(f"a record was forwarded whose transaction was aborted: {record}")
-        what = ("start", str(record.task)) if number is None else ("record", number)
+        what = ("record", number) if number else ("start", f"{record.task} of run {run_of(record.json)}")
         self._seen[what] += 1
         if self._seen[what] > 1:
             self.problems.append(f"{what[0]} {what[1]} was read twice: {record[:2]} at {record.offset}")

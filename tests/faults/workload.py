@@ -12,11 +12,12 @@ seed can replay:
 - what is forwarded of a cancelled or deleted job depends on the moment; the checker knows.
 
 Some messages name the run that they belong to, as those of workers do. Some name another one, as if they came
-from an earlier job of that ID, and would end the job if they counted.
+from an earlier job of that ID, and would end the job if they counted. A job that is `reborn` has such an
+earlier one: it starts, is told of, and is deleted and submitted again while its messages still come.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from tests.model.histories import Storm, Told, Tree, group, make_tree, record_for, tell_job
@@ -25,7 +26,7 @@ from tests.model.reading import Record
 
 PARTITION_IDS = ("acme", "default", "büro 1")
 OTHER_KEYS = (None, b"", b"\xff", b"acme:other", b"k1", b"k2", b"k3")
-FATES = ("",) * 12 + ("paused", "paused-early", "paused", "cancelled", "cancelled-early", "deleted")
+FATES = ("",) * 12 + ("paused", "paused-early", "paused", "cancelled", "cancelled-early", "deleted", "reborn")
 DOOMED = ("cancelled", "cancelled-early", "deleted")
 PRESENT_RUN = b'/status?run=PRESENT"'
 """Stands in a message for the marker of its job's run, which nobody knows before the job has started."""
@@ -47,6 +48,8 @@ class Job:
     body: list[Record] = field(default_factory=list)
     tail: list[Record] = field(default_factory=list)
     late: list[Record] = field(default_factory=list)
+    successor: "Job | None" = None
+    """The job that is submitted under the same ID once this one is deleted."""
 
     @property
     def name(self) -> str:
@@ -55,11 +58,15 @@ class Job:
     @property
     def completes(self) -> bool:
         """Whether it completes in the end."""
+        if self.successor is not None:
+            return self.successor.completes
         return self.runs and self.plan in {"completes", "repaired"} and self.fate not in DOOMED
 
     @property
     def is_sure(self) -> bool:
         """Whether a job of a later call may depend on it: it is never Failed, not even for a moment."""
+        if self.successor is not None:
+            return self.successor.is_sure
         return self.plan in {"completes", "unfinished"} and self.fate not in DOOMED
 
     @property
@@ -122,7 +129,20 @@ class Workload:
         )
         job.runs = job.runs and job.fate != "cancelled-early"
         self._tell(job, tree)
-        return job
+        return self._earlier_life(job) if job.fate == "reborn" and job.runs else job
+
+    def _earlier_life(self, job: Job) -> Job:
+        """Make the job that `job` replaces: its messages name its run, and none that counts ends it."""
+        random = self._random
+        earlier = replace(job, fate="deleted", loose=random.random() < 0.3, successor=job)
+        kinds = ["complete"] * 3 + ["in-progress"]
+        tasks = [Told(f"{job.name}.{n}", random.choice(kinds), via="proxied") for n in range(1, 20)]
+        ends = [Told(job.name, kind, via="proxied") for kind in ("complete", "failed")]
+        told = {"body": tasks[:12], "tail": [*tasks[12:16], *ends], "late": [*tasks[16:], *ends]}
+        for part, those in told.items():
+            records = [self._record([each], loose=earlier.loose) for each in random.sample(those, len(those))]
+            setattr(earlier, part, [_of_run(record, PRESENT_RUN) for record in records])
+        return earlier
 
     def _tell(self, job: Job, tree: Tree) -> None:
         random = self._random

@@ -71,17 +71,39 @@ def parse_job_name(text: str) -> JobName:
     partition_id, colon, job_id = text.partition(":")
     if not colon:
         partition_id, job_id = DEFAULT_PARTITION_ID, text
+    return check_job_name(partition_id, job_id)
+
+
+def check_job_name(partition_id: str, job_id: str) -> JobName:
+    """Return the name that the two parts make.
+
+    :raises BadIdentifier: either part is empty, too long, or has a character that it must not have.
+    """
     if not _PARTITION_ID.fullmatch(partition_id):
-        raise BadIdentifier(
-            f"{partition_id[:100]!r} is not a partition ID: 1 to {MAX_PARTITION_ID_CHARS} characters"
-            f" without any of {_FORBIDDEN}"
-        )
+        raise BadIdentifier(_broken_rule("partition ID", partition_id, MAX_PARTITION_ID_CHARS))
     if not _JOB_ID.fullmatch(job_id):
-        raise BadIdentifier(
-            f"{job_id[:100]!r} is not a job ID: 1 to {MAX_JOB_ID_CHARS} characters"
-            f" without any of {_FORBIDDEN}"
-        )
+        raise BadIdentifier(_broken_rule("job ID", job_id, MAX_JOB_ID_CHARS))
     return JobName(partition_id, job_id)
+
+
+def _broken_rule(kind: str, text: str, longest: int) -> str:
+    """Say which rule a malformed ID breaks, and where."""
+    if not text:
+        return f"the {kind} is empty"
+    for position, character in enumerate(text, 1):
+        if character in _FORBIDDEN:
+            return (
+                f"the {kind} has {character!r} at character {position:,}, where none of"
+                f" {' '.join(_FORBIDDEN)} is allowed: {quote(text)}"
+            )
+    return f"the {kind} has {len(text):,} characters, at most {longest} are allowed: {quote(text)}"
+
+
+def quote(text: str) -> str:
+    """Return a text in quotes, whole unless it is longer than any identifier can be."""
+    if len(text) <= MAX_JOB_TASK_ID_CHARS:
+        return repr(text)
+    return f"{text[:MAX_JOB_TASK_ID_CHARS]!r} and {len(text) - MAX_JOB_TASK_ID_CHARS:,} characters more"
 
 
 def parse_task_name(text: str) -> TaskName:
@@ -114,7 +136,8 @@ def parse_index(text: str) -> tuple[int, bool]:
     match = _INDEX.fullmatch(text)
     if match is None or (index := int(match[1])) > MAX_INDEX:
         raise BadIdentifier(
-            f"{text[:100]!r} is not a task index: 1 to {MAX_INDEX}, with a * behind it for the last"
+            f"a task index is a number from 1 to {MAX_INDEX:,} without leading zeros, followed by * for the"
+            f" last child, not {quote(text)}"
         )
     return index, bool(match[2])
 

@@ -9,6 +9,7 @@ from tests.acceptance.conftest import Deploy
 from tests.acceptance.deployment import Deployment
 from tests.acceptance.kafka import wait_until
 from tests.model.reading import Headers, Record
+from tracker import NewTask
 from tracker.metrics import KAFKA_ABORTS
 
 SMALL_BYTES = 20_000
@@ -135,7 +136,7 @@ def test_a_job_whose_topic_does_not_take_its_task_keeps_no_other_from_starting(
 ) -> None:
     tracker = deploy(partitions=1)
     small = other_topic(tracker, **{"max.message.bytes": str(SMALL_BYTES)})
-    task = tracker.job("any").task.__class__(
+    task = NewTask(
         task_classifier="DocumentWorker",
         task_api_version=1,
         task_data={"large": "x" * SMALL_BYTES},

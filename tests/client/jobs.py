@@ -11,6 +11,15 @@ TASK = NewTask(
     task_classifier="DocumentWorker", task_api_version=1, task_data={"any": "object"}, task_pipe="worker-in"
 )
 
+JSON_TEXTS = [
+    '{"a": 0.12345678901234567890123, "b": 1e-400, "c": 1E+999, "d": 1.50, "e": -0}',
+    '{"a": 1, "a": 2, "a": 1}',
+    '{ "z" : [ 1 ,2 ],\t"a":{"y":null , "x":true}  }',
+    '{"a": "\\u0041\\/", "b": "\\u0000", "ü": "\u2028"}',
+    '{"n": ' + "9" * 5_000 + "}",
+]
+"""Objects that JSON libraries change when they read and write them."""
+
 
 def job(job_id: str, *prerequisites: str, **fields: Any) -> NewJob:
     """Return a job that can be submitted."""

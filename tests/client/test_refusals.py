@@ -7,14 +7,9 @@ from msgspec import structs
 
 from tests.client.jobs import TASK, as_json, job
 from tracker import JobRefused, NewJob
-from tracker.client.submission import (
-    MAX_DELAY_S,
-    MAX_LABEL_VALUE_CHARS,
-    MAX_NAME_CHARS,
-    MAX_TASK_DATA_BYTES,
-    MAX_TEXT_CHARS,
-    accept,
-)
+from tracker.client.submission import accept
+from tracker.client.task_data import MAX_TASK_DATA_BYTES
+from tracker.client.validation import MAX_DELAY_S, MAX_LABEL_VALUE_CHARS, MAX_NAME_CHARS, MAX_TEXT_CHARS
 
 
 def describe(index: int) -> str:
@@ -33,17 +28,17 @@ REFUSED: dict[str, tuple[dict[str, Any] | NewJob, str]] = {
     "no data": (with_task(taskData=...), "missing required field taskData"),
     "an unknown field": (as_json("a", priority=1), "unknown field priority"),
     "an unknown field of the task": (with_task(extra=1), "unknown field extra in task"),
-    "a number as id": (as_json("a") | {"id": 5}, "Expected str, got int in id"),
-    "a number as name": (as_json("a", name=5), "got int in name"),
-    "an empty id": (job(""), "not a job ID"),
-    "an id with a dot": (job("a.b"), "not a job ID"),
-    "a long id": (job("a" * 49), "not a job ID"),
+    "a number as id": (as_json("a") | {"id": 5}, "id is a number, not a string"),
+    "a number as name": (as_json("a", name=5), "name is a number, not a string"),
+    "an empty id": (job(""), "the job ID is empty"),
+    "an id with a dot": (job("a.b"), "the job ID has '.' at character 2"),
+    "a long id": (job("a" * 49), "the job ID has 49 characters, at most 48"),
     "an id with NUL": (job("a\0"), "id has a NUL"),
     "an id with half a character": (job("a\ud800"), "id has a lone surrogate"),
-    "an empty partition ID": (job("a", partition_id=""), "not a partition ID"),
-    "a long partition ID": (job("a", partition_id="p" * 41), "not a partition ID"),
-    "a partition ID with a colon": (job("a", partition_id="p:q"), "not a job ID"),
-    "a partition ID with a star": (job("a", partition_id="*"), "not a partition ID"),
+    "an empty partition ID": (job("a", partition_id=""), "the partition ID is empty"),
+    "a long partition ID": (job("a", partition_id="p" * 41), "the partition ID has 41 characters"),
+    "a partition ID with a colon": (job("a", partition_id="p:q"), "the partition ID has ':'"),
+    "a partition ID with a star": (job("a", partition_id="*"), "the partition ID has '*'"),
     "an unknown field that a terminal would act on": (as_json("a") | {"\x1b[2J": 1}, r"field \x1b[2J"),
     "NUL in the name": (job("a", name="\0"), "name has a NUL"),
     "NUL in the description": (job("a", description="x\0"), "description has a NUL"),
@@ -51,17 +46,20 @@ REFUSED: dict[str, tuple[dict[str, Any] | NewJob, str]] = {
     "NUL in a label": (job("a", labels={"k": "\0"}), "label k has a NUL"),
     "NUL in the classifier": (with_task(taskClassifier="\0"), "taskClassifier has a NUL"),
     "half a character in the name": (job("a", name="\udfff"), "name has a lone surrogate"),
-    "half a character in the data": (with_task(taskData={"x": "\ud83d"}), "taskData has a lone surrogate"),
+    "half a character in the data": (with_task(taskData={"x": "\ud83d"}), "taskData.x has a lone surrogate"),
     "a long name": (job("a", name="n" * (MAX_NAME_CHARS + 1)), "name has 256 characters, at most 255"),
     "a long text": (job("a", description="n" * (MAX_TEXT_CHARS + 1)), "description has 1,000,001 characters"),
     "a bad label key": (job("a", labels={"a b": "x"}), "label key 'a b'"),
     "an empty label key": (job("a", labels={"": "x"}), "label key ''"),
-    "a long label": (job("a", labels={"k": "x" * (MAX_LABEL_VALUE_CHARS + 1)}), "at most 500 characters"),
-    "a label that is no string": (as_json("a", labels={"k": 1}), "got int in labels"),
+    "a long label": (
+        job("a", labels={"k": "x" * (MAX_LABEL_VALUE_CHARS + 1)}),
+        "label k has 501 characters, at most 500",
+    ),
+    "a label that is no string": (as_json("a", labels={"k": 1}), "the label k is a number, not a string"),
     "a negative delay": (job("a", delay=-1), "delay is not a whole number from 0"),
     "a long delay": (job("a", delay=MAX_DELAY_S + 1), "delay is not a whole number"),
-    "a broken delay": (as_json("a", delay=1.5), "got float in delay"),
-    "a boolean as delay": (job("a", delay=True), "delay is not a whole number"),
+    "a broken delay": (as_json("a", delay=1.5), "delay is 1.5, not a whole number"),
+    "a boolean as delay": (job("a", delay=True), "delay is a boolean, not a whole number"),
     "a version out of range": (with_task(taskApiVersion=2**31), "taskApiVersion is not a whole number"),
     "a pipe that is no topic": (with_task(taskPipe="a/b"), "taskPipe is not a legal topic name"),
     "an empty pipe": (with_task(taskPipe=""), "taskPipe is not a legal topic name"),
@@ -79,12 +77,15 @@ REFUSED: dict[str, tuple[dict[str, Any] | NewJob, str]] = {
     ),
     "a blank prerequisite": (job("a", " "), "prerequisite job ID is blank"),
     "a prerequisite of only the mark": (job("a", ",pc"), "prerequisite job ID is blank"),
-    "a prerequisite elsewhere": (job("a", "q:b"), "not of the form"),
+    "a prerequisite elsewhere": (job("a", "q:b"), "jobs of the same partition ID"),
     "another mark": (job("a", "b,xx"), "not of the form"),
     "both with and without the mark": (job("a", "b", "b,pc"), "both with and without ,pc"),
-    "a string of prerequisites": (structs.replace(job("a"), prerequisite_job_ids="bc"), "not a list of them"),
-    "labels that are none": (job("a", labels=None), "wrong type"),
-    "not a job": (5, "Expected object, got int"),  # type: ignore[dict-item]
+    "a string of prerequisites": (
+        structs.replace(job("a"), prerequisite_job_ids="bc"),
+        "prerequisiteJobIds is a string, not a list",
+    ),
+    "labels that are none": (job("a", labels=[]), "labels is a list, not an object"),
+    "not a job": (5, "the job is a number, not an object"),  # type: ignore[dict-item]
 }
 
 

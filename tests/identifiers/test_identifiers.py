@@ -143,11 +143,29 @@ def test_the_parent_of_a_task_is_one_step_up() -> None:
 
 
 def test_what_is_malformed_is_named_but_not_at_any_length() -> None:
-    with pytest.raises(BadIdentifier, match="'x' is not a task index") as caught:
+    with pytest.raises(BadIdentifier, match=r"task index is .*, not 'x'") as caught:
         parse_task_name("acme:job.x")
-    with pytest.raises(BadIdentifier) as long:
-        parse_index("9" * 900)
-    assert len(str(long.value)) < len(str(caught.value)) + 100
+    with pytest.raises(BadIdentifier, match="and 999,000 characters more") as long:
+        parse_index("9" * 1_000_000)
+    assert len(str(long.value)) < len(str(caught.value)) + 1_100
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("", "the job ID is empty"),
+        (":a", "the partition ID is empty"),
+        ("a.b", "the job ID has '.' at character 2, where none of . , : ; * ? ! | ( ) is allowed: 'a.b'"),
+        ("p*:a", "the partition ID has '*' at character 2"),
+        ("p:q:r", "the job ID has ':' at character 2"),
+        ("j" * 49, f"the job ID has 49 characters, at most 48 are allowed: '{'j' * 49}'"),
+        ("p" * 300 + ":a", f"the partition ID has 300 characters, at most 40 are allowed: '{'p' * 300}'"),
+    ],
+)
+def test_a_refusal_says_which_rule_is_broken_and_where_and_shows_the_whole_text(text: str, rule: str) -> None:
+    with pytest.raises(BadIdentifier) as caught:
+        parse_job_name(text)
+    assert rule in str(caught.value)
 
 
 texts = st.tuples(

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from typing import cast
 
 import msgspec
 import pytest
@@ -13,6 +14,7 @@ from tests.acceptance.program import Program
 from tests.security import acls
 from tests.security.conftest import PASSWORD, Secure, Secured, command
 from tests.security.servers import binding
+from tracker import NewTask
 
 RUN = [row for row in acls.rows() if row.command == "run"]
 # What the log has while a right is missing from the start, and when it is taken away later.
@@ -178,7 +180,9 @@ def test_no_topic_is_made_where_brokers_make_them_by_themselves(secure: Secure, 
         del tracker.variables[name]
     new = tracker.topics.work + "-new"
     tracker.submit("job")
-    tracker.submit("other", task=msgspec.structs.replace(tracker.job("other").task, task_pipe=new))
+    tracker.submit(
+        "other", task=msgspec.structs.replace(cast("NewTask", tracker.job("other").task), task_pipe=new)
+    )
     tracker.start()
     tracker.process(tracker.message("acme:job.1", to=new))
     assert [each.header("tracker-error-reason") for each in tracker.dead_letters()] == ["destination-unknown"]

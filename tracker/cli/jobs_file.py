@@ -1,5 +1,6 @@
 """Reads jobs from a file or from stdin."""
 
+import json
 import re
 import sys
 from collections.abc import Callable
@@ -8,7 +9,9 @@ from pathlib import Path
 import msgspec
 
 from tracker.client.job import NewJob
+from tracker.client.job_text import read_job
 from tracker.client.submission import plain, some_of
+from tracker.client.validation import InvalidField
 from tracker.errors import JobRefused, TrackerError
 
 Jobs = tuple[list[NewJob], Callable[[int], str]]
@@ -45,14 +48,13 @@ def _is_object(line: bytes) -> bool:
 
 
 def _read_lines(lines: list[tuple[int, bytes]]) -> Jobs:
-    decode = msgspec.json.Decoder(NewJob).decode
     jobs = []
     problems = []
     for number, line in lines:
         try:
-            jobs.append(decode(line))
-        except (ValueError, RecursionError) as error:
-            problems.append(f"line {number}: {_explain(error)}")
+            jobs.append(read_job(line))
+        except (ValueError, RecursionError, InvalidField) as error:
+            problems.append(f"line {number}: {_explain(error, line)}")
     if problems:
         raise JobRefused(some_of(problems, "; "))
     numbers = [number for number, _ in lines]
@@ -62,17 +64,40 @@ def _read_lines(lines: list[tuple[int, bytes]]) -> Jobs:
 def _read_value(data: bytes) -> Jobs:
     try:
         if data.lstrip().startswith(b"["):
-            return msgspec.json.decode(data, type=list[NewJob]), lambda index: f"job {index + 1}"
-        return [msgspec.json.decode(data, type=NewJob)], lambda _: "the job"
-    except (ValueError, RecursionError) as error:
+            return _read_array(msgspec.json.decode(data, type=list[msgspec.Raw]))
+        return [read_job(data)], lambda _: "the job"
+    except (ValueError, RecursionError, InvalidField) as error:
         place = re.search(r"\(byte (\d+)\)", str(error))
         line = data[: int(place[1])].count(b"\n") + 1 if place else 1
-        raise JobRefused(f"{f'line {line}: ' if place else ''}{_explain(error)}") from None
+        raise JobRefused(f"{f'line {line}: ' if place else ''}{_explain(error, data)}") from None
 
 
-def _explain(error: Exception) -> str:
+def _read_array(texts: list[msgspec.Raw]) -> Jobs:
+    jobs = []
+    problems = []
+    for number, text in enumerate(texts, 1):
+        try:
+            jobs.append(read_job(text))
+        except (ValueError, RecursionError, InvalidField) as error:
+            problems.append(f"job {number}: {_explain(error, text)}")
+    if problems:
+        raise JobRefused(some_of(problems, "; "))
+    return jobs, lambda index: f"job {index + 1}"
+
+
+def _explain(error: Exception, text: bytes | msgspec.Raw) -> str:
     if isinstance(error, RecursionError):
         return "the JSON is nested too deeply"
     if isinstance(error, UnicodeDecodeError):
         return "not UTF-8"
+    if type(error) is msgspec.DecodeError and _has_half_character(bytes(text)):
+        return "a string has a lone surrogate, which is no character"
     return plain(error)
+
+
+def _has_half_character(text: bytes) -> bool:
+    """Ask Python's library, which takes half characters; msgspec calls such a text cut, or malformed."""
+    try:
+        return b"\\ud" in text.lower() and json.loads(text.decode()) is not None
+    except (ValueError, RecursionError):
+        return False

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from functools import partial
 from typing import NotRequired, TypedDict, Unpack
 
+from tracker.client.arguments import check_several
 from tracker.client.job import STATUSES, ChangedJob, JobReference, JobStatus, PartitionState
 from tracker.client.look import not_found, read_names
 from tracker.client.steps import Prepared, Verb, ask
@@ -195,5 +196,5 @@ def _lock(names: list[JobName]) -> Verb[dict[JobName, tuple[tuple[int, int], Job
 
 
 def _read_partition_ids(partition_id: str | Iterable[str]) -> list[str]:
-    texts = [partition_id] if isinstance(partition_id, str) else partition_id
-    return [read_partition_id(text) for text in dict.fromkeys(texts)]
+    texts = dict.fromkeys(check_several("partition IDs", partition_id))
+    return [read_partition_id(text) for text in texts]

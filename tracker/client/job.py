@@ -3,6 +3,8 @@
 Field names in JSON are the camel case of the names here, without their units.
 """
 
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from enum import StrEnum
 from typing import Any
 
@@ -38,24 +40,27 @@ class NewTask(
 
     task_classifier: str
     task_api_version: int
-    task_data: dict[str, Any] | str  # an object is sent as its JSON, a string as `task_data_encoding` says
-    task_data_encoding: str = "utf8"  # or base64
+    # A mapping is sent as its JSON, a string as `task_data_encoding` says: as it is, or decoded. So JSON text
+    # that must be sent byte for byte is given as a string.
+    task_data: Mapping[str, Any] | str
+    task_data_encoding: str | None = None  # utf8, which is also the default, or base64
     task_pipe: str  # the topic that it is sent to
     target_pipe: str | None = None  # the topic at which tracking ends
 
 
 class NewJob(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, gc=False):
-    """A job to be submitted."""
+    """A job to be submitted; None in a field that may be left out is the same as leaving it out."""
 
     id: str
-    task: NewTask
-    partition_id: str = "default"
-    name: str = ""
-    description: str = ""
-    external_data: str = ""
-    labels: dict[str, str] = {}
-    prerequisite_job_ids: tuple[str, ...] = ()  # of the same partition ID; with ",pc" one may be gone already
-    delay: int = 0  # seconds, from when it could have been sent
+    task: NewTask | Mapping[str, Any]  # a mapping has the fields of a task's JSON
+    partition_id: str | None = None  # default
+    name: str | None = None
+    description: str | None = None
+    external_data: str | None = None
+    labels: Mapping[str, str | None] | None = None
+    # Of the same partition ID; with ",pc" one may be gone already.
+    prerequisite_job_ids: Sequence[str] | AbstractSet[str] | None = None
+    delay: int | None = None  # seconds, from when it could have been sent
 
 
 class _Named(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -101,7 +106,7 @@ class RootFailure(msgspec.Struct, frozen=True, kw_only=True):
 class Job(_Named, frozen=True, kw_only=True, rename="camel"):
     """A stored job, as it was when it was looked up."""
 
-    name: str
+    name: str  # empty where it is null; so are the next two, and a label's value
     description: str
     external_data: str
     create_time_ms: int = msgspec.field(name="createTime")  # since 1970

@@ -7,11 +7,12 @@ from typing import TypedDict, TypeVar, Unpack
 
 import msgspec
 
+from tracker.client.arguments import check_limit, check_several, check_timeout
 from tracker.client.job import STATUSES, Job, JobReference, RootFailure, TaskFailure
 from tracker.client.matching import JobFilter, read_filter, read_sort
 from tracker.client.steps import Listing, Prepared, Query, Row, Sleep, Verb, ask
 from tracker.client.submission import read_job_name, some_of
-from tracker.errors import JobNotFound, JobRefused, WaitTimedOut
+from tracker.errors import JobNotFound, WaitTimedOut
 from tracker.identifiers import JobName
 from tracker.store.queries import query
 
@@ -62,8 +63,7 @@ def _begin_listing(listing: Listing[Item]) -> Verb[Listing[Item]]:
 
 
 def _listing_of(limit: int, sort: str, filters: Filters) -> Listing[Job]:
-    if limit < 0:
-        raise JobRefused(f"the limit is {limit}, and cannot be below 0")
+    check_limit(limit)
     return Listing(_listing_query(read_filter(**filters), sort, limit or None), _shape_job)
 
 
@@ -113,6 +113,7 @@ def wait(
     :raises WaitTimedOut: some have not ended in time.
     :raises JobNotFound: one is not stored, or is deleted meanwhile.
     """
+    check_timeout(timeout)
     deadline = None if timeout is None else time.monotonic() + timeout
     return Prepared(partial(_wait, read_names(jobs), timeout, deadline, on_change))
 
@@ -170,8 +171,7 @@ def read_names(jobs: JobReference | Iterable[JobReference]) -> list[JobName]:
 
     :raises BadIdentifier: one is malformed.
     """
-    references = [jobs] if isinstance(jobs, str | msgspec.Struct) else jobs
-    return list(dict.fromkeys(read_job_name(reference) for reference in references))
+    return list(dict.fromkeys(read_job_name(reference) for reference in check_several("jobs", jobs)))
 
 
 def not_found(names: Sequence[JobName]) -> JobNotFound:
@@ -212,15 +212,15 @@ def _shape_job(row: Row) -> Job:
     return Job(
         partition_id=row[0],
         id=row[1],
-        name=row[2],
-        description=row[3],
-        external_data=row[4],
+        name=row[2] or "",
+        description=row[3] or "",
+        external_data=row[4] or "",
         create_time_ms=row[5],
         last_update_time_ms=row[6],
         status=STATUSES[row[7]],
         percentage_complete=round_percentage(row[8]),
         failures=_read_summary(row[9]),
-        labels=row[10] or {},
+        labels={key: value or "" for key, value in (row[10] or {}).items()},
         prerequisite_job_ids=row[11],
     )
 

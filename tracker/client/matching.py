@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from psycopg.sql import SQL, Composable, Composed, Placeholder
 
+from tracker.client.arguments import check_several, check_text
 from tracker.client.job import STATUSES, JobStatus
-from tracker.client.submission import read_partition_id
+from tracker.client.submission import find_unstorable, read_partition_id
 from tracker.errors import JobRefused
 from tracker.identifiers import JobName
 from tracker.store.queries import query
@@ -48,12 +49,16 @@ class JobFilter:
             parameters["statuses"] = [STATUSES.index(status) for status in self.statuses]
         for number, (key, value) in enumerate(self.labels):
             names = f"label_key_{number}", f"label_value_{number}"
+            parameters[names[0]] = key
+            if value is None:
+                parts.append(query("has_label").format(label_key=Placeholder(names[0])))
+                continue
+            parameters[names[1]] = value
             parts.append(
                 query("matches_label").format(
                     label_key=Placeholder(names[0]), label_value=Placeholder(names[1])
                 )
             )
-            parameters.update(zip(names, (key, value), strict=True))
         return SQL("\n").join(parts), parameters
 
     def _partition_ids(self) -> list[str] | None:
@@ -77,13 +82,13 @@ def read_filter(
     if partition_id is not None:
         read_partition_id(partition_id)
     labels = []
-    for text in _several(label):
+    for text in check_several("labels", label):
         key, equals, value = _storable("label", text).partition("=")
         labels.append((key, value if equals else None))
     return JobFilter(
         partition_id=partition_id,
         prefix=None if prefix is None else _storable("prefix", prefix),
-        statuses=[read_status(text) for text in _several(status)],
+        statuses=[read_status(text) for text in check_several("statuses", status)],
         labels=labels,
     )
 
@@ -93,6 +98,7 @@ def read_status(text: str) -> JobStatus:
 
     :raises JobRefused: there is none.
     """
+    check_text("status", text)
     for status in STATUSES:
         if status.lower() == text.lower():
             return status
@@ -104,6 +110,7 @@ def read_sort(text: str) -> Composed:
 
     :raises JobRefused: it is none of them.
     """
+    check_text("sort", text)
     columns = SORTS.get(text.removeprefix("-"))
     if columns is None:
         raise JobRefused(f"{text!r} is not a sort: {', '.join(SORTS)}, with - before it for descending")
@@ -111,11 +118,8 @@ def read_sort(text: str) -> Composed:
     return SQL(", ").join(SQL(column) + direction for column in columns)
 
 
-def _several(texts: str | Iterable[str]) -> Iterable[str]:
-    return [texts] if isinstance(texts, str) else texts
-
-
-def _storable(what: str, text: str) -> str:
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+def _storable(what: str, given: object) -> str:
+    text = check_text(what, given)
+    if find_unstorable(text) is not None:
         raise JobRefused(f"the {what} {text[:100]!a} has a NUL, or half a character")
     return text

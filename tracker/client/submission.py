@@ -1,36 +1,19 @@
-"""Checks submitted jobs, before the database is asked anything.
+"""Accepts or refuses the jobs of a submit, before the database is asked anything; reads names of jobs."""
 
-The limits are this project's own where the database or Kafka would set one anyway: an index entry of
-PostgreSQL has at most 2,704 bytes, and a topic takes records of 1 MB unless it is told otherwise.
-"""
-
-import base64
-import binascii
-import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import msgspec
 
-from tracker.client.job import NewJob, NewTask
+from tracker.client.content_hash import has_content, hash_content
+from tracker.client.job import ChangedJob, Job, NewJob, NewTask, SubmittedJob
+from tracker.client.task_data import TaskData, read_task_data
+from tracker.client.validation import CheckedJob, InvalidField, check, kind_of
 from tracker.errors import JobConflict, JobRefused
 from tracker.identifiers import BadIdentifier, JobName, parse_job_name
 
-MAX_NAME_CHARS = 255
-MAX_TEXT_CHARS = 1_000_000
-MAX_LABEL_VALUE_CHARS = 500
-MAX_TASK_DATA_BYTES = 740_000  # base64 makes 4 of 3 bytes, and the message has to stay below 1,000,000
-MAX_DELAY_S = 10 * 365 * 24 * 3600
-MAX_API_VERSION = 2**31 - 1
 PROBLEMS_SHOWN = 10
-
-_LABEL_KEY = re.compile(r"[A-Za-z0-9_:-]{1,255}")
-_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
-_PRE_CREATED = ",pc"
-_COMPACT = msgspec.json.Encoder()
-_CANONICAL = msgspec.json.Encoder(order="sorted")
 
 Describe = Callable[[int], str]
 """What to call the job at an index of the call in an error message."""
@@ -39,15 +22,33 @@ Describe = Callable[[int], str]
 class AcceptedJob(msgspec.Struct, frozen=True, gc=False):
     """A job that can be stored as it is."""
 
-    name: JobName
-    job: NewJob
-    task_data: bytes
-    prerequisites: dict[str, bool]  # job ID → whether it may be gone already
+    checked: CheckedJob
+    data: TaskData
     content_hash: bytes
 
+    @property
+    def name(self) -> JobName:
+        """What identifies it."""
+        return self.checked.name
 
-class _Refused(Exception):
-    """Why one job is refused."""
+    @property
+    def job(self) -> NewJob:
+        """The job as it was submitted."""
+        return self.checked.job
+
+    @property
+    def task(self) -> NewTask:
+        """Its task."""
+        return self.checked.task
+
+    @property
+    def prerequisites(self) -> dict[str, bool]:
+        """Job IDs, and whether each may be gone already."""
+        return self.checked.prerequisites
+
+    def has_content(self, stored_hash: bytes) -> bool:
+        """Return whether a stored job with this hash has the same content."""
+        return has_content(stored_hash, self.content_hash, self.checked, self.data)
 
 
 def accept(jobs: Iterable[NewJob | Mapping[str, Any]], describe: Describe) -> dict[JobName, AcceptedJob]:
@@ -56,14 +57,16 @@ def accept(jobs: Iterable[NewJob | Mapping[str, Any]], describe: Describe) -> di
     :raises JobRefused: a job breaks a rule; the text names the first few and what is wrong with them.
     :raises JobConflict: a job is given twice with different content.
     """
+    if isinstance(jobs, str | bytes | Mapping | msgspec.Struct) or not isinstance(jobs, Iterable):
+        raise JobRefused(f"the jobs to submit are given as {kind_of(jobs)}, not as a list of jobs")
     accepted: dict[JobName, AcceptedJob] = {}
     refused: list[str] = []
     conflicting: list[str] = []
     for index, job in enumerate(jobs):
         try:
             candidate = _accept_one(job)
-        except _Refused as error:
-            refused.append(f"{describe(index)}{_known_name(job)}: {error}")
+        except InvalidField as error:
+            refused.append(f"{describe(index)}{known_name(job)}: {printable(str(error))}")
             continue
         first = accepted.setdefault(candidate.name, candidate)
         if first.content_hash != candidate.content_hash:
@@ -87,51 +90,39 @@ def read_job_name(reference: object) -> JobName:
 
     :raises BadIdentifier: it is malformed, or no text that could be stored.
     """
+    if not isinstance(reference, str | Job | SubmittedJob | ChangedJob | JobName):
+        raise BadIdentifier(
+            f"a job is named by {kind_of(reference)}, not by a string, or by a job that a verb has returned"
+        )
     text = str(reference)
-    if "\0" in text or (not text.isprintable() and _is_cut(text)):
-        raise BadIdentifier(f"{text[:100]!a} is no job's name: it has a NUL, or half a character")
+    if (position := find_unstorable(text)) is not None:
+        raise BadIdentifier(
+            f"{text[:1_000]!a} is no job's name: {_flaw(text[position])} at character {position + 1:,}"
+        )
     return parse_job_name(text)
 
 
-def read_partition_id(text: str) -> str:
+def read_partition_id(text: object) -> str:
     """Return a partition ID as it is.
 
     :raises BadIdentifier: it is malformed, or no text that could be stored.
     """
+    if not isinstance(text, str):
+        raise BadIdentifier(f"a partition ID is {kind_of(text)}, not a string")
     return read_job_name(f"{text}:any").partition_id
 
 
-def _accept_one(given: NewJob | Mapping[str, Any]) -> AcceptedJob:
+def _accept_one(given: object) -> AcceptedJob:
+    checked = check(given)
+    data = read_task_data(checked.task)
     try:
-        return _check(given if isinstance(given, NewJob) else msgspec.convert(given, NewJob))
-    except msgspec.ValidationError as error:
-        raise _Refused(plain(error)) from None
-    except BadIdentifier as error:
-        raise _Refused(printable(str(error))) from None
-    except RecursionError:
-        raise _Refused("taskData is nested too deeply") from None
-    except (AttributeError, TypeError, ValueError, OverflowError) as error:  # only Python's callers get here
-        raise _Refused(f"a field has a wrong type: {printable(str(error))}") from None
-
-
-def _check(job: NewJob) -> AcceptedJob:
-    name = parse_job_name(f"{job.partition_id}:{job.id}")
-    for field, value, most in _texts(job):
-        if not isinstance(value, str):
-            raise _Refused(f"{field} is not a string")
-        if len(value) > most:
-            raise _Refused(f"{field} has {len(value):,} characters, at most {most:,} are allowed")
-    _check_number("delay", job.delay, MAX_DELAY_S)
-    _check_number("taskApiVersion", job.task.task_api_version, MAX_API_VERSION)
-    _check_topic("taskPipe", job.task.task_pipe)
-    _check_topic("targetPipe", job.task.target_pipe)
-    _check_labels(job.labels)
-    prerequisites = _read_prerequisites(job.prerequisite_job_ids) if job.prerequisite_job_ids else {}
-    try:
-        task_data, content_hash = _encode(job, prerequisites)
+        content_hash, texts = hash_content(checked, data)
     except UnicodeEncodeError:
-        raise _Refused(_find_flaw(job) or "taskData has a lone surrogate, which is no character") from None
-    return AcceptedJob(name, job, task_data, prerequisites, content_hash)
+        raise InvalidField(_find_flaw(checked) or "a text has half a character") from None
+    # An escaped NUL is in the JSON of every text that has one, and of few that have not.
+    if b"\\u0000" in texts and (flaw := _find_flaw(checked)):
+        raise InvalidField(flaw)
+    return AcceptedJob(checked, data, content_hash)
 
 
 def plain(error: Exception) -> str:
@@ -145,117 +136,46 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
-def _texts(job: NewJob) -> Iterable[tuple[str, object, int]]:
-    task = job.task
-    texts = (
-        ("name", job.name, MAX_NAME_CHARS),
-        ("description", job.description, MAX_TEXT_CHARS),
-        ("externalData", job.external_data, MAX_TEXT_CHARS),
-        ("taskClassifier", task.task_classifier, MAX_NAME_CHARS),
-        ("taskPipe", task.task_pipe, MAX_NAME_CHARS),
-        ("targetPipe", task.target_pipe or "", MAX_NAME_CHARS),
-    )
-    if not job.prerequisite_job_ids:
-        return texts
-    return (*texts, *(("a prerequisite job ID", text, MAX_NAME_CHARS) for text in job.prerequisite_job_ids))
+def find_unstorable(text: str) -> int | None:
+    """Return where a text has what PostgreSQL cannot store, a NUL or half a character; None: nowhere."""
+    if text.isprintable():
+        return None
+    return next((position for position, character in enumerate(text) if _flaw(character)), None)
 
 
-def _check_number(field: str, value: int, most: int) -> None:
-    if type(value) is not int or not 0 <= value <= most:
-        raise _Refused(f"{field} is not a whole number from 0 to {most:,}")
+def _flaw(character: str) -> str:
+    if character == "\0":
+        return "a NUL character"
+    return "a lone surrogate, which is no character" if "\ud800" <= character <= "\udfff" else ""
 
 
-@lru_cache(1024)  # the jobs of a call go to few topics; a refusal is not kept
-def _check_topic(field: str, topic: str | None) -> None:
-    if topic is None:
-        return
-    if not _TOPIC.fullmatch(topic) or topic in (".", ".."):
-        raise _Refused(f"{field} is not a legal topic name: {topic[:100]!r}")
-    if topic.startswith("__"):
-        raise _Refused(f"{field} is an internal topic of Kafka: {topic[:100]!r}")
-
-
-def _check_labels(labels: Mapping[str, object]) -> None:
-    for key, value in labels.items():
-        if not _LABEL_KEY.fullmatch(key):
-            raise _Refused(f"the label key {key!r:.300} does not match {_LABEL_KEY.pattern}")
-        if not isinstance(value, str) or len(value) > MAX_LABEL_VALUE_CHARS:
-            raise _Refused(f"the label {key} is not a string of at most {MAX_LABEL_VALUE_CHARS} characters")
-
-
-def _read_prerequisites(job_ids: Sequence[str]) -> dict[str, bool]:
-    """Return each prerequisite once, and whether it may be gone already."""
-    if isinstance(job_ids, str):
-        raise _Refused("prerequisiteJobIds is a string, not a list of them")
-    prerequisites: dict[str, bool] = {}
-    for text in job_ids:
-        job_id = text.removesuffix(_PRE_CREATED)
-        if not job_id.strip():
-            raise _Refused("a prerequisite job ID is blank")
-        try:
-            parse_job_name(f"default:{job_id}")
-        except BadIdentifier as error:
-            raise _Refused(f"a prerequisite is not of the form jobId or jobId,pc: {error}") from None
-        may_be_gone = job_id != text
-        if prerequisites.setdefault(job_id, may_be_gone) != may_be_gone:
-            raise _Refused(f"the prerequisite {job_id} is given both with and without {_PRE_CREATED}")
-    return prerequisites
-
-
-def _encode(job: NewJob, prerequisites: dict[str, bool]) -> tuple[bytes, bytes]:
-    """Return the task data as it is sent, and the hash of all that was submitted, in whatever order."""
-    task_data = _read_task_data(job.task)
-    if len(task_data) > MAX_TASK_DATA_BYTES:
-        raise _Refused(
-            f"taskData has {len(task_data):,} bytes, at most {MAX_TASK_DATA_BYTES:,} fit in a message"
-        )
-    canonical = msgspec.structs.replace(job, prerequisite_job_ids=()) if prerequisites else job
-    content = _CANONICAL.encode((canonical, sorted(prerequisites.items())))
-    # An escaped NUL is in the JSON of every text that has one, and of few that have not.
-    if b"\\u0000" in content and (flaw := _find_flaw(job)):
-        raise _Refused(flaw)
-    return task_data, hashlib.blake2b(content, digest_size=16).digest()
-
-
-def _read_task_data(task: NewTask) -> bytes:
-    data: object = task.task_data
-    if task.task_data_encoding not in ("utf8", "base64"):
-        raise _Refused(f"taskDataEncoding is {task.task_data_encoding[:100]!r}, neither utf8 nor base64")
-    if isinstance(data, dict):
-        return _COMPACT.encode(data)
-    if not isinstance(data, str):
-        raise _Refused("taskData is neither an object nor a string")
-    if task.task_data_encoding == "utf8":
-        return data.encode()
-    try:
-        return base64.b64decode(data, validate=True)
-    except (binascii.Error, ValueError):
-        raise _Refused("taskData is not base64") from None
-
-
-def _find_flaw(job: NewJob) -> str | None:
+def _find_flaw(checked: CheckedJob) -> str | None:
     """Say which text PostgreSQL could not store. The task data may have a NUL: there it is bytes."""
-    texts = [("partitionId", job.partition_id), ("id", job.id)]
-    texts += [(field, str(value)) for field, value, _ in _texts(job)]
-    texts += [(f"the label {key}", value) for key, value in job.labels.items()]
+    job = checked.job
+    texts = [
+        ("partitionId", checked.name.partition_id),
+        ("id", checked.name.job_id),
+        ("name", job.name),
+        ("description", job.description),
+        ("externalData", job.external_data),
+        ("taskClassifier", checked.task.task_classifier),
+    ]
+    texts += [(f"the label {key}", value) for key, value in checked.labels.items()]
+    texts += [(f"the prerequisite {job_id}", job_id) for job_id in checked.prerequisites]
     for field, text in texts:
-        if "\0" in text:
-            return f"{field} has a NUL character"
-        if _is_cut(text):
-            return f"{field} has a lone surrogate, which is no character"
+        if text is not None and (position := find_unstorable(text)) is not None:
+            return f"{field} has {_flaw(text[position])}"
     return None
 
 
-def _is_cut(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _known_name(job: object) -> str:
+def known_name(job: object) -> str:
     """Return the job's name for an error message, as far as there is one."""
     if isinstance(job, Mapping):
-        partition_id, job_id = job.get("partitionId", "default"), job.get("id")
+        partition_id, job_id = job.get("partitionId"), job.get("id")
     else:
         partition_id, job_id = getattr(job, "partition_id", None), getattr(job, "id", None)
+    if partition_id is None:
+        partition_id = "default"
     if not isinstance(partition_id, str) or not isinstance(job_id, str):
         return ""
     name = f"{partition_id[:40]}:{job_id[:48]}"

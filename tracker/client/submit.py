@@ -88,7 +88,7 @@ def _find_stored(accepted: Mapping[JobName, AcceptedJob], tenant_keys: TenantKey
     rows = yield from ask("find_submitted_jobs", **_named(accepted, tenant_keys))
     partition_ids = {key: partition_id for partition_id, key in tenant_keys.items()}
     hashes = {JobName(partition_ids[tenant_key], job_id): content for tenant_key, job_id, content in rows}
-    conflicts = [str(name) for name, content in hashes.items() if accepted[name].content_hash != content]
+    conflicts = [str(name) for name, content in hashes.items() if not accepted[name].has_content(content)]
     if conflicts:
         raise JobConflict(f"stored already, with other content: {some_of(sorted(conflicts))}")
     return set(hashes)
@@ -185,7 +185,7 @@ def _store(new: Sequence[AcceptedJob], edges: Edges, tenant_keys: TenantKeys) ->
     yield from copy(
         "copy_labels",
         ("int4", "int8", "text", "text"),
-        ((tenant, key, *label) for tenant, key, job in keyed for label in job.job.labels.items()),
+        ((tenant, key, *label) for tenant, key, job in keyed for label in job.checked.labels.items()),
     )
     yield from copy(
         "copy_prerequisites",
@@ -202,7 +202,7 @@ def _store(new: Sequence[AcceptedJob], edges: Edges, tenant_keys: TenantKeys) ->
 
 
 def _pending_task(job: AcceptedJob, unmet: int, now: Any) -> tuple[object, ...]:
-    task, delay = job.job.task, job.job.delay
+    task, delay = job.task, job.checked.delay_s
     eligible_time = None if unmet else now + timedelta(seconds=delay)
     return (
         unmet,
@@ -210,7 +210,7 @@ def _pending_task(job: AcceptedJob, unmet: int, now: Any) -> tuple[object, ...]:
         delay,
         task.task_classifier,
         task.task_api_version,
-        job.task_data,
+        job.data.sent,
         task.task_pipe,
         task.target_pipe,
     )

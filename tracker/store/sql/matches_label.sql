@@ -1,9 +1,9 @@
--- A condition of list_jobs and count_jobs, once for each label.
+-- A condition of list_jobs and count_jobs, once for each label with a value.
 AND EXISTS (
     SELECT
     FROM label
     WHERE label.tenant_key = job.tenant_key
         AND label.job_key = job.job_key
         AND label.label_key = {label_key}
-        AND label.label_value = coalesce({label_value}::text, label.label_value)
+        AND label.label_value = {label_value}
 )

@@ -1,0 +1,142 @@
+"""Every field of a submitted job is checked, by the same code in each form that a job can come in."""
+
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from tests.client.conftest import Connection
+from tests.client.jobs import as_json, job, rows
+from tracker import Client, JobRefused, NewJob, NewTask, TrackerError
+from tracker.client.job_text import read_job
+from tracker.client.submission import accept
+from tracker.client.validation import InvalidField
+
+JOB_FIELDS = {field.encode_name: field for field in msgspec.structs.fields(NewJob)}
+TASK_FIELDS = {field.encode_name: field for field in msgspec.structs.fields(NewTask)}
+MAY_BE_NULL = {
+    "partitionId", "name", "description", "externalData", "labels", "prerequisiteJobIds", "delay",
+    "targetPipe", "taskDataEncoding",
+}  # fmt: skip
+SOUND: dict[str, type | tuple[type, ...]] = {
+    "task": dict,
+    "labels": dict,
+    "prerequisiteJobIds": list,
+    "delay": int,
+    "taskApiVersion": int,
+    "taskData": (dict, str),
+}
+VALUES: tuple[Any, ...] = (None, True, 7, 1.5, "text", [], ["a", 1], {}, {"k": 1})
+
+
+def from_program(document: dict[str, Any]) -> NewJob:
+    task = document["task"]
+    if isinstance(task, dict) and "taskPipe" in task:
+        task = NewTask(**{TASK_FIELDS[field].name: value for field, value in task.items()})
+    return NewJob(**{JOB_FIELDS[field].name: value for field, value in (document | {"task": task}).items()})
+
+
+def said(submit: Callable[[], object]) -> str | None:
+    try:
+        submit()
+    except (TrackerError, InvalidField) as error:
+        return str(error).removeprefix("it (default:a): ").removeprefix("it: ")
+    return None
+
+
+def submit(given: Any) -> None:
+    accept([given], lambda _: "it")
+
+
+def documents() -> list[tuple[str, object, dict[str, Any]]]:
+    found: list[tuple[str, object, dict[str, Any]]] = []
+    for field in JOB_FIELDS:
+        found += [(field, value, as_json("a", **{field: value})) for value in VALUES if field != "id"]
+    for field in TASK_FIELDS:
+        found += [
+            (field, value, as_json("a", task=as_json("a")["task"] | {field: value})) for value in VALUES
+        ]
+    return found + [("id", value, as_json("a") | {"id": value}) for value in VALUES]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "document"), documents(), ids=[f"{field}-{value!r}" for field, value, _ in documents()]
+)
+def test_a_field_of_a_wrong_type_is_refused_alike_in_each_form(
+    field: str, value: object, document: dict[str, Any]
+) -> None:
+    by_mapping = said(lambda: submit(document))
+    by_program = said(lambda: submit(from_program(document)))
+    by_text = said(lambda: submit(read_job(json.dumps(document).encode())))
+    assert by_program == by_mapping == by_text
+    if value is None and field in MAY_BE_NULL:
+        assert by_mapping is None
+    elif not isinstance(value, SOUND.get(field, str)) or type(value) is bool:
+        assert by_mapping is not None
+        assert field in by_mapping
+        assert "is" in by_mapping.split()
+
+
+@pytest.mark.parametrize("given", [None, 7, "text", [], b"{}", Decimal(1)])
+def test_what_is_no_job_is_refused_with_what_it_is(given: object) -> None:
+    assert (said(lambda: submit(given)) or "").startswith("the job is ")
+
+
+def test_what_is_no_list_of_jobs_is_refused(client: Client) -> None:
+    wrong: tuple[Any, ...] = (None, 7, "text", b"{}", {"id": "a"}, job("a"))
+    for given in wrong:
+        with pytest.raises(JobRefused, match="jobs to submit are given as"):
+            client.submit(given)
+
+
+def test_no_job_is_stored_for_a_tenant_or_under_a_name_that_nobody_gave(
+    client: Client, connection: Connection
+) -> None:
+    client.submit([job("a", partition_id=None)])
+    for bad in (job("b", partition_id=7), job(cast("str", None)), job(cast("str", 7))):
+        with pytest.raises(JobRefused, match=r"(partitionId|id) is (a number|null), not a string"):
+            client.submit([bad])
+    assert rows(connection, "SELECT partition_id, job_id FROM job JOIN tenant USING (tenant_key)") == [
+        ("default", "a")
+    ]
+
+
+def test_a_job_is_named_by_a_string_or_by_what_has_its_name(client: Client) -> None:
+    client.submit([job("None"), job("7")])
+    verbs: tuple[Any, ...] = (
+        client.get, client.cancel, client.pause, client.resume, client.delete, client.wait, client.failures,
+    )  # fmt: skip
+    wrong: tuple[Any, ...] = (None, 7, b"a", 1.5, [7], [["a"]])
+    for verb in verbs:
+        for reference in wrong:
+            with pytest.raises(TrackerError, match=r"named by|given as"):
+                list(verb(reference))
+    assert client.count(status="Waiting") == 2
+
+
+def test_a_partition_id_is_a_string(client: Client) -> None:
+    wrong: tuple[Any, ...] = (None, 7, b"p", [7], [None])
+    for verb in (client.suspend_partition, client.resume_partition):
+        for given in wrong:
+            with pytest.raises(TrackerError, match=r"(IDs are given as|ID is) (null|a number|of the Python)"):
+                verb(given)
+    assert client.list_partitions() == []
+
+
+def test_what_is_asked_for_is_checked_too(client: Client) -> None:
+    wrong: tuple[tuple[str, Any], ...] = (
+        ("partition_id", 7), ("prefix", 7), ("status", 7), ("status", [7]), ("status", None), ("label", 7),
+        ("label", [None]), ("limit", "7"), ("limit", None), ("limit", True), ("limit", 1.5), ("sort", None),
+        ("sort", 7),
+    )  # fmt: skip
+    for option, value in wrong:
+        with pytest.raises(TrackerError, match=rf"{option.split('_')[0]}.* (is|are given as) "):
+            client.list(**{option: value})
+    client.submit([job("a")])
+    timeouts: tuple[Any, ...] = ("7", True, float("nan"))
+    for timeout in timeouts:
+        with pytest.raises(TrackerError, match="timeout is"):
+            client.wait("a", timeout)

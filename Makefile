@@ -13,7 +13,7 @@ MINUTES ?= 30
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test soak check audit bench lock stack-up stack-down prerequisites
+.PHONY: help demo test soak check audit bench lock stack-up stack-down prerequisites test-prerequisites
 
 help: ## List what make can do
 	@awk -F ':[^#]*## ' '/^[a-z-]+:[^#]*## / {printf "  make %-12s%s\n", $$1, $$2}' Makefile
@@ -21,10 +21,10 @@ help: ## List what make can do
 demo: prerequisites .venv ## Watch real jobs go through a real Kafka and PostgreSQL
 	@$(BIN)/tracker demo $(ARGS)
 
-test: prerequisites .venv ## Run all tests; ARGS="-k name" goes to pytest
+test: test-prerequisites .venv ## Run all tests; ARGS="-k name" goes to pytest
 	@$(BIN)/pytest $(SIDE_BY_SIDE) $(ARGS)
 
-soak: prerequisites .venv ## Attack it with faults by chance, for MINUTES=30; ARGS="--seed 7 --rounds 1" replays one
+soak: test-prerequisites .venv ## Attack it with faults by chance, for MINUTES=30; ARGS="--seed 7 --rounds 1" replays one
 	@$(BIN)/python -m tests.faults.storm $(if $(ARGS),$(ARGS),--minutes $(MINUTES))
 
 check: .venv ## Check lint, format, types and layers; change nothing
@@ -50,6 +50,9 @@ lock: ## Resolve the dependencies anew, to the newest versions allowed
 
 prerequisites:
 	@deploy/prerequisites
+
+test-prerequisites:
+	@deploy/prerequisites tests
 
 .venv: .venv/complete
 

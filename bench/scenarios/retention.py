@@ -2,8 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from functools import partial
-
-import psycopg
+from typing import Any
 
 from bench.drain import warm_up_alone
 from bench.outcome import Case, Metric, Outcome, latency_metrics
@@ -12,7 +11,7 @@ from bench.scenarios.scale import fill_with_finished_jobs
 from bench.scenarios.throughput import cost_metrics
 from bench.session import Options, Session
 from bench.verify import verify_messages
-from tracker.store.connect import store_conninfo
+from tracker.store.connect import connect
 
 _RATE = 5_000
 _SECONDS, _QUICK_SECONDS = 30, 4
@@ -73,7 +72,8 @@ def _measure(session: Session, variables: dict[str, str], seconds: float, old_jo
 
 
 def _count_jobs(database_url: str) -> int:
-    with psycopg.connect(store_conninfo(database_url)) as connection:
+    with connect(database_url) as connection:
+        count: Any
         [(count,)] = connection.execute("SELECT count(*) FROM job").fetchall()
     return int(count)
 

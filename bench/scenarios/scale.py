@@ -3,8 +3,6 @@
 from dataclasses import asdict, dataclass
 from functools import partial
 
-import psycopg
-
 from bench.drain import Figures
 from bench.outcome import Case, Metric, Outcome, size_text
 from bench.scenarios.complete import COMPLETE
@@ -12,7 +10,7 @@ from bench.scenarios.throughput import cost_metrics, drain_ceiling, drain_tracke
 from bench.session import Options, Session
 from bench.workload import KAFKA_PARTITIONS, PARTITION_ID, Size
 from tracker.settings.model import available_cpus
-from tracker.store.connect import store_conninfo
+from tracker.store.connect import connect
 
 _PARTITIONS = (1, 8, 64)
 _FINISHED = (10, 1_000, 100_000)
@@ -120,7 +118,7 @@ def fill_with_finished_jobs(database_url: str, *, count: int, ended_s_ago: int =
     """Put jobs that have completed into the database, of the same tenant as those that are measured."""
     if not count:
         return
-    with psycopg.connect(store_conninfo(database_url), autocommit=True) as connection:
+    with connect(database_url, autocommit=True) as connection:
         connection.execute("SET statement_timeout = 0")
         tenant = connection.execute(
             "INSERT INTO tenant (partition_id) VALUES (%s) RETURNING tenant_key", [PARTITION_ID]

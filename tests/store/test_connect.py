@@ -1,6 +1,5 @@
 """Connections have fixed settings, and what goes wrong is one sentence without secrets."""
 
-import asyncio
 from contextlib import closing
 
 import psycopg
@@ -8,7 +7,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from tracker.errors import DatabaseUnavailable, SchemaMismatch, TrackerError
-from tracker.store.connect import connect, connect_async, connect_by_index, database_errors
+from tracker.store.connect import connect, connect_by_index, database_errors
 
 
 def setting(connection: psycopg.Connection[tuple[object, ...]], name: str) -> object:
@@ -50,15 +49,6 @@ def test_options_of_the_environment_are_kept(database_url: str, monkeypatch: pyt
     with closing(connect(database_url)) as connection:
         assert setting(connection, "work_mem") == "5MB"
         assert setting(connection, "search_path") == "tracker,pg_temp"
-
-
-def test_asynchronous_connections_are_the_same(database_url: str) -> None:
-    async def search_path() -> object:
-        async with await connect_async(database_url) as connection:
-            cursor = await connection.execute("SELECT current_setting('search_path')")
-            return await cursor.fetchone()
-
-    assert asyncio.run(search_path()) == ("tracker,pg_temp",)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from tracker.client.submit import submit
 from tracker.errors import TrackerError
 from tracker.store.connect import CONNECT_TIMEOUT_S, connect, database_errors, store_conninfo
 from tracker.store.migrate import check_schema
+from tracker.store.session_settings import prepare_session, prepare_session_async, settings_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -110,6 +111,7 @@ class Client(_Verbs):
             min_size=1,
             max_size=max_connections,
             timeout=CONNECT_TIMEOUT_S,
+            configure=partial(prepare_session, settings=settings_of(database_url)),
             check=ConnectionPool.check_connection,
             open=False,
         )
@@ -192,6 +194,7 @@ class AsyncClient(_Verbs):
             min_size=1,
             max_size=max_connections,
             timeout=CONNECT_TIMEOUT_S,
+            configure=partial(prepare_session_async, settings=settings_of(database_url)),
             check=AsyncConnectionPool.check_connection,
             open=False,
         )

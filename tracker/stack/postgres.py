@@ -74,7 +74,7 @@ class PostgresServer:
         self._data = directory / "data"
         self._settings = SETTINGS | dict(settings or {})
         self._password = secrets.token_urlsafe(16)
-        self._account = _account_to_use()
+        self._account = account_to_use()
         self._process = ServerProcess(
             "PostgreSQL",
             directory / "log",
@@ -222,8 +222,8 @@ def _major_version(directory: Path) -> int:
     return int(version[1]) if version else 0
 
 
-def _account_to_use() -> Account | None:
-    # PostgreSQL refuses to run as root.
+def account_to_use() -> Account | None:
+    """Return whom to run as where this program is root: PostgreSQL and PgBouncer refuse to run as root."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):

@@ -1,7 +1,7 @@
 """Connections to the job store, all with the same settings, and errors that say what is wrong."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
@@ -9,11 +9,15 @@ from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tracker.errors import DatabaseUnavailable, SchemaMismatch, TrackerError
+from tracker.store.session_settings import (
+    NO_SESSION,
+    prepare_session,
+    require_session,
+    settings_of,
+    start_options,
+)
 
 CONNECT_TIMEOUT_S = 10
-STATEMENT_TIMEOUT_S = 300  # 100,000 jobs are stored in one statement or two of a few seconds
-LOCK_TIMEOUT_S = 60  # a submit of 1,000,000 jobs keeps its tenants locked for about that long
-IDLE_IN_TRANSACTION_TIMEOUT_S = 120
 
 # A peer that a cut network has taken away is noticed in half a minute, not in the hours that TCP allows.
 _NETWORK_LIMITS = {
@@ -33,14 +37,6 @@ PASSING = (
 
 Processes that are at work wait for the end of it, and try again.
 """
-
-# What is right rests on these, so they come last, where they win over the user's own options.
-_FIXED_SETTINGS = {
-    "search_path": "tracker,pg_temp",
-    "client_encoding": "UTF8",
-    "default_transaction_isolation": r"read\ committed",
-    "TimeZone": "UTC",
-}
 
 # For sessions whose statements all go from a batch's keys to rows by index. The planner must not be led by
 # what it last knew of a table: one of forty rows may have a million a second later, long before anything is
@@ -62,9 +58,10 @@ _BY_INDEX = {
 
 
 def store_conninfo(conninfo: str, *, application_name: str = "tracker") -> str:
-    """Return `conninfo` with the settings that every connection to the job store has.
+    """Return `conninfo` with what every connection to the job store begins with.
 
-    Time limits and the application name that `conninfo` (or a ``PG*`` variable) sets are kept.
+    Its session's settings are set by statements (`tracker.store.session_settings`). An application name that
+    `conninfo` (or a ``PG*`` variable) sets is kept.
 
     :raises DatabaseUnavailable: `conninfo` is not a libpq URI or keyword string.
     """
@@ -74,13 +71,7 @@ def store_conninfo(conninfo: str, *, application_name: str = "tracker") -> str:
         raise DatabaseUnavailable(
             "the database URL is neither a postgresql:// URI nor key=value pairs"
         ) from None
-    limits = {
-        "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
-        "lock_timeout": f"{LOCK_TIMEOUT_S}s",
-        "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT_S}s",
-    }
-    users_options = str(given.get("options") or os.environ.get("PGOPTIONS", ""))
-    given["options"] = " ".join([_options(limits), users_options, _options(_FIXED_SETTINGS)])
+    given["options"] = start_options(given)  # though it is empty: PGOPTIONS would come in its place
     if "PGAPPNAME" not in os.environ:
         given.setdefault("application_name", application_name)
     if "PGCONNECT_TIMEOUT" not in os.environ:
@@ -97,10 +88,11 @@ def connect_by_index(conninfo: str, *, application_name: str) -> psycopg.Connect
     no index must not be joined.
 
     :raises DatabaseUnavailable: it cannot be had.
+    :raises TrackerError: it has no session of its own.
     """
     connection = connect(conninfo, application_name=application_name, autocommit=True)
-    with database_errors():
-        connection.execute("; ".join(f"SET {name} = {value}" for name, value in _BY_INDEX.items()))
+    with database_errors(), _closed_on_error(connection):
+        prepare_session(connection, _BY_INDEX)
         # Kafka moves past what is committed here, so it must not be lost in a crash of PostgreSQL. Stricter
         # levels, for standbys, are left as they are.
         connection.execute(
@@ -116,19 +108,25 @@ def connect(
     """Open a connection to the job store.
 
     :raises DatabaseUnavailable: it cannot be had; the text says where and why, without secrets.
+    :raises TrackerError: it has no session of its own, or one of the user's options is not taken.
     """
     prepared = store_conninfo(conninfo, application_name=application_name)
     with database_errors():
-        return psycopg.connect(prepared, autocommit=autocommit)
+        connection = psycopg.connect(prepared, autocommit=True)
+        with _closed_on_error(connection):
+            require_session(connection, prepared)
+            prepare_session(connection, settings_of(conninfo))
+            connection.autocommit = autocommit
+            return connection
 
 
-async def connect_async(
-    conninfo: str, *, application_name: str = "tracker", autocommit: bool = False
-) -> psycopg.AsyncConnection[tuple[object, ...]]:
-    """Open an asynchronous connection to the job store; otherwise as `connect`."""
-    prepared = store_conninfo(conninfo, application_name=application_name)
-    with database_errors():
-        return await psycopg.AsyncConnection.connect(prepared, autocommit=autocommit)
+@contextmanager
+def _closed_on_error(connection: psycopg.Connection[tuple[object, ...]]) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 @contextmanager
@@ -149,6 +147,8 @@ def database_errors() -> Iterator[None]:
 def explain(error: psycopg.Error) -> TrackerError | None:
     """Return the error that a user sees for `error`, or None if it is a mistake in the program."""
     reason = _one_line(error)
+    if isinstance(error, errors.DuplicatePreparedStatement | errors.InvalidSqlStatementName):
+        return TrackerError(f"{NO_SESSION} ({reason})")
     if isinstance(error, errors.UndefinedTable | errors.UndefinedColumn | errors.InvalidSchemaName):
         return SchemaMismatch(
             f"the database's schema is not this program's ({reason}): run 'tracker migrate'"
@@ -167,10 +167,6 @@ def _way_out(reason: str) -> str:
     """Say how a role gets the rights on the schema that it lacks; creating the schema takes another kind."""
     lacks_grant = reason.startswith("permission denied for ") and "database" not in reason
     return "; 'tracker migrate --grant-run ROLE' (or --grant-read) gives a role what it needs" * lacks_grant
-
-
-def _options(settings: Mapping[str, str]) -> str:
-    return " ".join(f"-c {name}={value}" for name, value in settings.items())
 
 
 def _one_line(error: psycopg.Error) -> str:

@@ -177,7 +177,7 @@ def _version(text: str) -> tuple[int, ...]:
 def _apply_next(connection: psycopg.Connection[Any]) -> Migration | None:
     """Apply the oldest migration that is missing, in one transaction; None if there is none."""
     with connection.transaction():
-        connection.execute("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
+        connection.execute(query("begin_migration"))
         connection.execute(query("lock_migration"), {"class": locks.MIGRATION})
         if not _schema_exists(connection):
             connection.execute(query("create_schema_migration"))

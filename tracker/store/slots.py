@@ -42,6 +42,6 @@ def session_of(connection: Connection[Any]) -> Session:
 
 
 def end_session(connection: Connection[Any], session: Session) -> None:
-    """End `session`, if it is still there, and wait up to 5 s until it is gone."""
-    parameters = {"pid": session.pid, "backend_start": session.backend_start}
+    """End `session`, if it is still there and holds a slot, and wait up to 5 s until it is gone."""
+    parameters = {"pid": session.pid, "backend_start": session.backend_start, "class": locks.SLOT}
     connection.execute(query("end_session"), parameters)

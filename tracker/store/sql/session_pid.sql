@@ -1,0 +1,2 @@
+-- Which process of PostgreSQL serves the session at this moment.
+SELECT pg_catalog.pg_backend_pid()

@@ -26,7 +26,7 @@ from tracker import failpoints
 from tracker.agreement import REMEDY, Known, ledger_disagreement
 from tracker.kafka.dead_letters import DeadLetters, refusal
 from tracker.kafka.destinations import Destinations
-from tracker.kafka.errors import BatchGivenUp, MessagesRefused, OffsetsRefused, SlotShared
+from tracker.kafka.errors import BatchGivenUp, ClockRefused, MessagesRefused, OffsetsRefused, SlotShared
 from tracker.kafka.ledger import Ledger
 from tracker.kafka.producer import BatchProducer, OutgoingMessage
 from tracker.kafka.topics import max_message_bytes
@@ -38,6 +38,7 @@ from tracker.metrics import DATABASE_RETRIES, DEAD_LETTERS, HELD_DROPPED, SCHEDU
 from tracker.retention import Retention
 from tracker.settings import Settings
 from tracker.store.batch_store import POSTPONED_S
+from tracker.store.clock import refused_clock
 from tracker.store.connect import PASSING
 from tracker.store.deployment import claim_deployment
 from tracker.store.schedule_store import HeldSend, ScheduleStore, Send
@@ -132,6 +133,11 @@ class Scheduler:
                 except KafkaException as error:
                     log.warning("the scheduler waits for Kafka", error=error.args[0].str())
                     retry_s = self._back_off(retry_s, "Kafka")
+                except ClockRefused:
+                    self._active = False
+                    waiting_for = refused_clock(self._settings.database_conninfo())
+                    log.warning("the scheduler sends nothing", waiting_for=waiting_for)
+                    retry_s = self._back_off(retry_s, waiting_for)
                 except (BatchGivenUp, SlotShared) as error:
                     log.warning("the scheduler begins again", reason=str(error))
                     self._active = False

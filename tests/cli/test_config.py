@@ -1,6 +1,8 @@
 import json
 import os
+import re
 import sys
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -167,3 +169,20 @@ def test_check_says_that_a_database_does_not_exist(
     )
     assert 'database "other_' in result.err[-1]
     assert result.err[-1].endswith("does not exist.")
+
+
+def test_a_clock_that_is_wrong_is_said(
+    tracker: Tracker, bootstrap_servers: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time
+    monkeypatch.setattr("tracker.store.clock.time.time", lambda: now() + 7_200)
+    result = tracker(
+        "config",
+        "--check",
+        TRACKER_KAFKA_BOOTSTRAP_SERVERS=bootstrap_servers,
+        TRACKER_DATABASE_URL=database_url,
+    )
+    assert result.status == 1
+    assert any(
+        re.match(r"This machine's clock is 7,\d{3} s ahead of PostgreSQL's", line) for line in result.err
+    )

@@ -14,10 +14,12 @@ from psycopg import Connection
 from tracker.errors import TrackerError
 from tracker.settings import Settings
 from tracker.store import grants, migrate
+from tracker.store.clock import difference, seconds_ahead
 from tracker.store.connect import connect
 
 # A login or a name look-up that fails does so within a second; what takes longer is not there.
 _TIMEOUT_S = 10.0
+_CLOCK_TOLERANCE_S = 60.0
 
 # Without a logger of its own, librdkafka writes its log to stderr, where the sentences go.
 _silent = logging.getLogger("tracker.config.kafka")
@@ -28,7 +30,7 @@ _silent.propagate = False
 class Finding(NamedTuple):
     """What was found."""
 
-    subject: str  # kafka, topics, postgresql, schema or rights
+    subject: str  # kafka, topics, postgresql, clock, schema or rights
     good: bool
     text: str
 
@@ -86,9 +88,20 @@ def check_database(settings: Settings) -> Iterator[Finding]:
             server = info.parameter_status("server_version") or str(info.server_version)
             place = f"database {info.dbname} on {info.host or 'this machine'} as {info.user}"
             yield _good("postgresql", f"PostgreSQL answers: version {server}, {place}.")
+            yield from _check_clock(connection)
             yield from _check_schema(connection)
     except TrackerError as error:
         yield _bad("postgresql", _sentence(str(error)))
+
+
+def _check_clock(connection: Connection[Any]) -> Iterator[Finding]:
+    ahead_s = seconds_ahead(connection)
+    if abs(ahead_s) > _CLOCK_TOLERANCE_S:
+        yield _bad(
+            "clock",
+            f"This machine's clock is {difference(ahead_s)} PostgreSQL's: set it right, as Kafka refuses"
+            " messages whose time is too far off (message.timestamp.after.max.ms, by default an hour).",
+        )
 
 
 def _check_schema(connection: Connection[Any]) -> Iterator[Finding]:

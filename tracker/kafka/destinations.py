@@ -14,6 +14,7 @@ _LEGAL = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 _KNOWN_FOR_S = 60.0  # a topic that was there is asked about again after this long
 _UNKNOWN_FOR_S = 2.0  # one that was not, or not ours to write to, may be so at any time
 _ASK_TIMEOUT_S = 5.0
+_KNOWN_ONLY_BY_TRYING = (KafkaError.TOPIC_EXCEPTION, KafkaError.UNSUPPORTED_FOR_MESSAGE_FORMAT)
 
 
 class Destinations:
@@ -57,6 +58,10 @@ class Destinations:
         if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
             # Not every broker says beforehand what one may do.
             self._answers[topic] = (time.monotonic() + _KNOWN_FOR_S, _no_right(topic))
+        elif error.code() in _KNOWN_ONLY_BY_TRYING:
+            detail = f"the destination {topic!r} takes no messages: {error.str()}"
+            refusal = Refusal(Reason.DESTINATION_NOT_ALLOWED, detail)
+            self._answers[topic] = (time.monotonic() + _KNOWN_FOR_S, refusal)
         else:
             self._answers.pop(topic, None)
 

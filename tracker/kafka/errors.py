@@ -23,6 +23,10 @@ class BatchGivenUp(Exception):
     """The batch was not published, and comes again: its Kafka transaction was aborted, or never begun."""
 
 
+class ClockRefused(BatchGivenUp):
+    """The batch was not published, since Kafka refuses the time of its messages, which is this machine's."""
+
+
 class MessagesRefused(BatchGivenUp):
     """The batch was not published, since Kafka refuses some of its messages, each for what it is.
 

@@ -9,7 +9,8 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 
 from tracker.failpoints import reach
 from tracker.kafka.batch import TopicPartition as Key
-from tracker.kafka.errors import BatchGivenUp, MessagesRefused, SlotShared
+from tracker.kafka.errors import BatchGivenUp, ClockRefused, MessagesRefused, SlotShared
+from tracker.kafka.produce_errors import Fault, fault_of, is_about_the_clock
 from tracker.logs import get_logger, kafka_logger
 from tracker.metrics import KAFKA_ABORTS, KAFKA_RETRIES, Recorder
 from tracker.settings import Settings
@@ -27,17 +28,6 @@ _MAY_BE_A_TOPIC = (
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError._TIMED_OUT,
     KafkaError._INCONSISTENT,  # several messages, each for a reason of its own
-)
-
-# What a topic says no to is a batch of messages, though it may be only one of them that it does not take:
-# too large a one, or one without a key where the topic is compacted.
-_REFUSALS = (
-    KafkaError.MSG_SIZE_TOO_LARGE,
-    KafkaError.RECORD_LIST_TOO_LARGE,
-    KafkaError.INVALID_RECORD,
-    KafkaError.INVALID_TIMESTAMP,
-    KafkaError.INVALID_MSG,
-    KafkaError.POLICY_VIOLATION,
 )
 
 log = get_logger()
@@ -146,6 +136,7 @@ class BatchProducer:
         :raises BatchGivenUp: nothing of it is visible to readers of committed messages, and the batch is to
             be done again from the committed offsets.
         :raises MessagesRefused: the same, and to be done without those messages.
+        :raises ClockRefused: the same, and to be done once this machine's clock is right.
         :raises SlotShared: another process uses the transactional ID.
         """
         try:
@@ -237,7 +228,7 @@ class BatchProducer:
                 raise
 
     def _on_each(self, place: int, error: KafkaError | None, message: Message | None) -> None:
-        if error is not None and error.code() in _REFUSALS:
+        if error is not None and fault_of(error) is Fault.MESSAGE:
             self._refused[place] = error
         if message is not None:
             self._on_delivery(error, message)
@@ -309,9 +300,10 @@ class BatchProducer:
         if refused:
             self._has_refused = True
             raise MessagesRefused(refused)
-        if not self._one_by_one and any(
-            why.code() in _REFUSALS for why in (error, *dict(undelivered).values())
-        ):
+        errors = [error, *(why for _, why in undelivered)]
+        if any(map(is_about_the_clock, errors)):
+            raise ClockRefused(error.str())
+        if not self._one_by_one and any(fault_of(each) is Fault.MESSAGE for each in errors):
             self._one_by_one, self._has_refused = True, False
         raise BatchGivenUp(error.str())
 
@@ -320,7 +312,7 @@ class BatchProducer:
         producer = self._producer
         if not self._transactional or not error.txn_requires_abort() or error.fatal() or producer is None:
             return
-        if error.code() in _REFUSALS:
+        if fault_of(error) is Fault.MESSAGE:
             producer.purge()
             producer.flush(_CALL_TIMEOUT_S)  # what became of each message is told in here
             return

@@ -4,10 +4,12 @@ import time
 from queue import Empty
 
 from tracker.failpoints import reach
-from tracker.kafka.errors import BatchGivenUp
+from tracker.kafka.errors import BatchGivenUp, ClockRefused
 from tracker.kafka.producer import BatchProducer
+from tracker.logs import get_logger
 from tracker.metrics import STAGE_DURATION, Recorder
 from tracker.settings import Settings
+from tracker.store.clock import refused_clock
 from tracker.worker.account import account_for
 from tracker.worker.apply import Applied
 from tracker.worker.pipeline import Pipeline
@@ -17,6 +19,9 @@ from tracker.worker.waits import Waits
 _FREE_RETRIES = 3
 _DOUBLINGS = 5  # to 1.6 s
 _SERVE_S = 1.0
+_CLOCK_S = 2.0
+
+log = get_logger()
 
 
 class PublishLoop:
@@ -31,6 +36,7 @@ class PublishLoop:
         waits: Waits,
         recorder: Recorder,
     ) -> None:
+        self._conninfo = settings.database_conninfo()
         self._producer = producer
         self._publisher = publisher
         self._pipeline = pipeline
@@ -52,6 +58,9 @@ class PublishLoop:
                 if not run.given_up:
                     self._publish(applied)
                     self._failures = 0
+            except ClockRefused:
+                run.given_up = True
+                self._wait_for_clock()
             except BatchGivenUp:
                 run.given_up = True
                 self._failures += 1
@@ -76,6 +85,12 @@ class PublishLoop:
         self._moved_on.update({key: behind for key, (_, behind) in applied.batch.ranges.items()})
         self._recorder.observe(STAGE_DURATION, time.perf_counter() - began, stage="publish")
         account_for(applied, self._recorder)
+
+    def _wait_for_clock(self) -> None:
+        """Let a moment pass before Kafka is asked again whether it takes this machine's time."""
+        waiting_for = refused_clock(self._conninfo)
+        log.warning("messages are not sent", waiting_for=waiting_for)
+        self._waits.patience.pause(_CLOCK_S, waiting_for)
 
     def _rest(self) -> None:
         """Let a moment pass before what fails again and again is done again; a rebalance is over at once."""

@@ -1,4 +1,4 @@
-"""A batch: what one poll has brought."""
+"""A batch: what one poll has brought, or passed over."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -36,7 +36,8 @@ class Batch:
 
     `ranges` has, for each Kafka partition among them, the offset behind the batch before, which is not above
     its first record's, and that behind its last. `first_claims` is for the Kafka partitions that this batch
-    is the first of since they were assigned.
+    is the first of since they were assigned. Without records, a batch only moves past transaction markers and
+    aborted records.
     """
 
     records: Sequence[Message]

@@ -98,9 +98,7 @@ class BatchConsumer:
         self._topic_ids = topic_ids
         self._recorder = recorder
         self._consumer = Consumer(consumer_properties(settings, slot), logger=kafka_logger())
-        self._positions: dict[
-            Key, int
-        ] = {}  # of the assigned Kafka partitions: behind the last record polled
+        self._positions: dict[Key, int] = {}  # of the assigned Kafka partitions: how far their batches go
         self._claims: dict[Key, Claim] = {}  # see Batch.first_claims
         self._gathered: list[Message] = []
         self._paused = False
@@ -183,11 +181,22 @@ class BatchConsumer:
             if position.offset > self._positions[key]:
                 ranges[key] = self._positions[key], position.offset
                 self._positions[key] = position.offset
-        if self.run.given_up or not records:
+        # Where the position has moved there is a batch, even if only an error came with it: the database
+        # would take the next one for proof that it was set back.
+        if self.run.given_up or not (records or ranges):
             return None
         claims = {key: self._claims.pop(key) for key in ranges if key in self._claims}
         metadata = self._consumer.consumer_group_metadata()
         return Batch(records, ranges, self.run, metadata, size_bytes, claims)
+
+    def pass_over(self) -> Batch | None:
+        """Return a batch without records, if markers of transactions or aborted records have been passed.
+
+        librdkafka hands none of them over, but moves the position past a marker within a poll (2.16; a marker
+        ends each transaction, and nothing undecided is passed). Call it when no record comes: a batch with
+        records moves past what lies before and after them anyway.
+        """
+        return None if self.run.given_up else self._batch([], 0)
 
     def _report(self, error: KafkaError | None) -> None:
         if error is None:

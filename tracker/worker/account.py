@@ -25,6 +25,9 @@ log = get_logger()
 def account_for(applied: Applied, recorder: Recorder) -> None:
     """Record a published batch in the metrics, and in one line of the log where it was unusual."""
     batch, new, decided = applied.batch, applied.sorted, applied.decided
+    if not batch.records:
+        log.debug("moved past transaction markers", kafka_partitions=len(batch.ranges))
+        return
     recorder.add(BATCHES)
     recorder.observe(BATCH_RECORDS, len(batch.records))
     recorder.observe(BATCH_BYTES, batch.size_bytes)

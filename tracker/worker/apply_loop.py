@@ -113,6 +113,8 @@ class ApplyLoop:
         return False
 
     def _halve(self, batch: Batch, error: psycopg.Error) -> None:
+        if not batch.records:
+            raise error  # no record is to blame
         if len(batch.records) == 1:
             detail = f"PostgreSQL refuses what the record says: {_one_line(error)}"
             self._apply(batch, Sorted(1), Refusal(Reason.DATABASE_REJECTED, detail))

@@ -23,6 +23,7 @@ from tracker.worker.waits import Waits
 _POLL_S = 0.1
 _GATHER_STEP_S = 0.005
 _LONGEST_GATHER_S = 0.5
+_QUIET_S = 1.0  # without a batch, until one without records is made: at rest, at most one a second
 
 log = get_logger()
 
@@ -59,6 +60,7 @@ class PollLoop:
         self._decoding = False
         self._in_hand: tuple[Batch, Sorted] | None = None  # decoded, not handed over yet
         self._next_lag_monotonic_s = 0.0
+        self._last_batch_monotonic_s = 0.0
 
     def turn(self) -> None:
         """Poll a batch, for a moment, and hand it over.
@@ -73,12 +75,13 @@ class PollLoop:
         if not self._pipeline.in_flight.any:
             self._waits.patience.waiting_for = ""
         self._admin.poll(0)  # what librdkafka has to log, it keeps in memory until then
-        batch = self.consumer.poll(_POLL_S, self._is_ripe)
+        batch = self.consumer.poll(_POLL_S, self._is_ripe) or self._pass_over()
         self._commit_delivered()
         self._measure_lag()
         self._topic_watch.look()
         if batch is None:
             return
+        self._last_batch_monotonic_s = time.monotonic()
         reach("after-poll")
         began = time.perf_counter()
         self._decoding = True
@@ -86,6 +89,15 @@ class PollLoop:
         self._decoding = False
         self._recorder.observe(STAGE_DURATION, time.perf_counter() - began, stage="decode")
         self._hand_over(batch, batch_sorted)
+
+    def _pass_over(self) -> Batch | None:
+        """Move past what is no record for a reader, once it has been quiet for a moment.
+
+        Otherwise the committed offset would stay before the markers of the last transactions: lag would
+        never reach 0, and when retention has removed them, no worker could start from it any more.
+        """
+        is_quiet = time.monotonic() - self._last_batch_monotonic_s > _QUIET_S
+        return self.consumer.pass_over() if is_quiet and not self._pipeline.in_flight.any else None
 
     def _is_ripe(self, waited_s: float) -> bool:
         """Tell whether a batch that is not full goes on; if not, after a moment in which more may come."""

@@ -186,8 +186,17 @@ STAGE_DURATION = Metric(
 )
 LAG = _gauge(
     "tracker_lag_records",
-    "Records of a Kafka partition that are behind the committed offset of the group.",
+    "Records of a Kafka partition that the group has not committed: 0 at rest. Records of open transactions "
+    "count, as in Kafka's own tools.",
     "records",
+    Label("topic"),
+    Label("kafka_partition"),
+)
+LAG_SECONDS = _gauge(
+    "tracker_lag_seconds",
+    "Age of the oldest record of a Kafka partition that the group has not committed: 0 at rest. By the "
+    "record's timestamp and the worker's clock, and accurate to about 2 seconds.",
+    "seconds",
     Label("topic"),
     Label("kafka_partition"),
 )

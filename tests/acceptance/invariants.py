@@ -120,7 +120,8 @@ def check_at_rest(deployment: Deployment) -> None:
         )
     }
     committed = kafka.committed(deployment.group_id, *deployment.settings.topics)
-    assert {key: offset for key, offset in committed.items() if offset > 0} == applied
+    moved = {key: offset for key, offset in committed.items() if offset > 0}
+    assert moved == applied, f"the group is at {moved}, the database at {applied}"
     all_topics = {*topics, *deployment.settings.topics}
     wait_until(
         lambda: kafka.ends(*all_topics) == kafka.ends(*all_topics, committed=True),

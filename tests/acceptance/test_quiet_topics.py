@@ -67,16 +67,20 @@ def transactions(tracker: Deployment) -> Transactions:
     return Transactions(tracker)
 
 
+def end_of(tracker: Deployment) -> int:
+    """Return the offset after the last marker or record."""
+    return tracker.kafka.ends(tracker.topics.tracking)[tracker.topics.tracking, 0]
+
+
+def offset_of(tracker: Deployment) -> int:
+    """Return the group's offset."""
+    return tracker.kafka.committed(tracker.group_id, tracker.topics.tracking)[tracker.topics.tracking, 0]
+
+
 def delete_all_records(tracker: Deployment) -> None:
     """Do what retention does once a topic has been quiet for long enough."""
-    place = TopicPartition(
-        tracker.topics.tracking, 0, tracker.kafka.ends(tracker.topics.tracking)[_0(tracker)]
-    )
+    place = TopicPartition(tracker.topics.tracking, 0, end_of(tracker))
     tracker.kafka.admin.delete_records([place])[place].result(DEADLINE_S)
-
-
-def _0(tracker: Deployment) -> tuple[str, int]:
-    return tracker.topics.tracking, 0
 
 
 def test_the_offset_goes_to_the_end_of_a_topic_whose_last_transaction_was_aborted(
@@ -86,11 +90,10 @@ def test_the_offset_goes_to_the_end_of_a_topic_whose_last_transaction_was_aborte
         transactions.commit(*numbered(tracker, [1, 2]))
         transactions.abort(*numbered(tracker, [3, 4]))
         tracker.wait_until_processed()  # which is: the group's offset is the end of the topic
-        end = tracker.kafka.ends(tracker.topics.tracking)[_0(tracker)]
+        assert end_of(tracker) == 6
         wait_until(
-            lambda: tracker.rows(PROGRESS) == [(end, end)], "the database knows it, and that Kafka does"
+            lambda: tracker.rows(PROGRESS) == [(6, 6)], "the database has it, and knows that Kafka has"
         )
-    assert end == 6
     assert forwarded(tracker) == [1, 2]
 
 
@@ -144,10 +147,7 @@ def test_what_is_not_decided_is_not_passed(tracker: Deployment, transactions: Tr
         other.abort(*numbered(tracker, [1, 2]))
         transactions.begin(*numbered(tracker, [3, 4]))
         other.abort(*numbered(tracker, [5]))
-        wait_until(
-            lambda: tracker.kafka.committed(tracker.group_id, tracker.topics.tracking) == {_0(tracker): 3},
-            "3",
-        )
+        wait_until(lambda: offset_of(tracker) == 3, "all that is decided passed")
         assert tracker.rows("SELECT next_offset FROM kafka_progress") == [(3,)]
     with tracker.running(scheduler=False):
         transactions.commit()
@@ -245,7 +245,7 @@ def test_an_error_that_comes_with_it_does_not_lose_the_way(
 
 
 def _position(consumer: Any, tracker: Deployment) -> int:
-    [position] = consumer.position([TopicPartition(*_0(tracker))])
+    [position] = consumer.position([TopicPartition(tracker.topics.tracking, 0)])
     return int(position.offset)
 
 

@@ -77,6 +77,46 @@ def skips_what_was_seen_before() -> None:
 
 
 @bug
+def takes_the_end_of_the_log_for_its_position() -> None:
+    """So it passes not only markers, but also what is not decided yet."""
+    from confluent_kafka import TopicPartition
+
+    from tracker.kafka.consumer import BatchConsumer
+
+    def make(original: Any) -> Any:
+        def poll(self: Any, *arguments: Any) -> Any:
+            batch = original(self, *arguments)
+            if batch is None and self.joined and not self.run.given_up:
+                for (topic, number), position in self._positions.items():
+                    place = TopicPartition(topic, number)
+                    place.offset = self._consumer.get_watermark_offsets(place, cached=True)[1]
+                    if place.offset > position:
+                        self._seek(place)
+            return batch
+
+        return poll
+
+    change(BatchConsumer, "poll", make)
+
+
+@bug
+def passes_markers_without_the_database() -> None:
+    from tracker.worker.poll_loop import PollLoop
+
+    def make(original: Any) -> Any:
+        def pass_over(self: Any) -> None:
+            batch = original(self)
+            if batch is not None:
+                with suppress(KafkaException):
+                    offsets = {key: behind for key, (_, behind) in batch.ranges.items()}
+                    self.consumer.commit(offsets, self._pipeline.database_id)
+
+        return pass_over
+
+    change(PollLoop, "_pass_over", make)
+
+
+@bug
 def takes_group_metadata_too_late() -> None:
     from tracker.kafka.consumer import BatchConsumer
     from tracker.kafka.producer import BatchProducer

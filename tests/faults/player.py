@@ -272,7 +272,7 @@ class Player:
             step.verb == "resume" and step.job is job for step in self.steps
         )
 
-    def _send(self, record: Record, each: _Telling | None, kafka_partition: int = -1) -> None:
+    def _send(self, record: Record, each: _Telling | None) -> None:
         headers: list[tuple[str, str | bytes | None]] = [*record.headers, (NUMBER, str(self.sent).encode())]
         self.sent += 1
         self._undelivered += 1
@@ -289,7 +289,6 @@ class Player:
                     self.topics.tracking,
                     value,
                     record.key,
-                    kafka_partition,
                     headers=headers,
                     on_delivery=callback,
                 )
@@ -317,12 +316,7 @@ class Player:
             self._started.put(name)
 
     def flush(self, timeout_s: float) -> None:
-        """Send a record that changes nothing to each Kafka partition, and wait until all is there.
-
-        The group's offset is after the last record that it was given; aborted ones may follow that.
-        """
-        for _, number in self.watcher.places:
-            self._send(self.workload.noise(), None, number)
+        """Wait until all that was sent is there."""
         assert self._producer.flush(timeout_s) == 0
 
     def settle(self) -> None:

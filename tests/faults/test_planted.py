@@ -31,6 +31,7 @@ ZOMBIES = ("a zombie that is slow",)
 LOST = r"record \d+ of .* (is lost: the group is past it|was forwarded 0 times instead of 1)"
 NOT_STARTED = r"the start of .* is lost|was started 0 times instead of once"
 TWICE = r"record \d+ was read twice"
+WITHOUT_DATABASE = r"was set back while the worker ran|is ahead of what the database has|the database at \{"
 DROPPED_ONCE = r"record \d+ of .* was forwarded 1 times instead of 0"
 
 
@@ -46,6 +47,8 @@ PROOFS = {
     "reads uncommitted records": Proof(r"a record was forwarded whose transaction was aborted", AT_ONCE),
     "commits offsets before the database": Proof(LOST, DONE_AGAIN),
     "skips what was seen before": Proof(LOST, DONE_AGAIN),
+    "takes the end of the log for its position": Proof(LOST, AT_ONCE),
+    "passes markers without the database": Proof(WITHOUT_DATABASE, AT_ONCE),
     "takes group metadata too late": Proof(f"{TWICE}|{DROPPED_ONCE}", ZOMBIES),
     "locks jobs in no order": Proof(r"deadlock detected", AT_ONCE, seconds=40.0),
     "clears the outbox before it is published": Proof(NOT_STARTED, DONE_AGAIN),

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import methodcaller
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -11,9 +11,10 @@ from tracker.agreement import REMEDY
 from tracker.kafka.batch import Batch, Claim, Run
 from tracker.kafka.batch import TopicPartition as Key
 from tracker.kafka.errors import ConsumerLost, OffsetsRefused, SlotShared
+from tracker.kafka.lag import Lag
 from tracker.logs import get_logger, kafka_logger
 from tracker.messages.refusal import UNREADABLE_HEADERS
-from tracker.metrics import LAG, REBALANCES, Recorder
+from tracker.metrics import LAG, LAG_SECONDS, REBALANCES, Recorder
 from tracker.settings import Settings
 
 _CHUNK = 1_000  # records taken at once; between chunks their bytes are added up
@@ -100,6 +101,7 @@ class BatchConsumer:
         self._consumer = Consumer(consumer_properties(settings, slot), logger=kafka_logger())
         self._positions: dict[Key, int] = {}  # of the assigned Kafka partitions: how far their batches go
         self._claims: dict[Key, Claim] = {}  # see Batch.first_claims
+        self._lag = Lag()
         self._gathered: list[Message] = []
         self._paused = False
         self._finish_timeout_s = _CALL_TIMEOUT_S
@@ -185,6 +187,8 @@ class BatchConsumer:
         # would take the next one for proof that it was set back.
         if self.run.given_up or not (records or ranges):
             return None
+        if self._lag.wants_sample:
+            self._lag.sample(records, ranges, time.time())
         claims = {key: self._claims.pop(key) for key in ranges if key in self._claims}
         metadata = self._consumer.consumer_group_metadata()
         return Batch(records, ranges, self.run, metadata, size_bytes, claims)
@@ -264,16 +268,22 @@ class BatchConsumer:
             asynchronous=False,
         )
 
-    def measure_lag(self) -> None:
-        """Record how far the assigned Kafka partitions are behind."""
-        for (topic, kafka_partition), position in self._positions.items():
-            _, high = self._consumer.get_watermark_offsets(
-                TopicPartition(topic, kafka_partition), cached=True
-            )
-            if high >= 0:
-                self._recorder.set(
-                    LAG, max(0, high - position), topic=topic, kafka_partition=str(kafka_partition)
-                )
+    def measure_lag(
+        self, committed: Mapping[Key, int], ends_of: Callable[[list[Key]], Mapping[Key, int]]
+    ) -> None:
+        """Record how far the assigned Kafka partitions are behind.
+
+        `committed`: what this worker has committed. `ends_of(keys)` returns where they end, once it knows;
+        it is asked while they are paused, because the consumer fetches nothing then and does not learn it.
+        """
+        ends = ends_of(list(self._positions)) if self._paused else {}
+        for key in self._positions:
+            _, end = self._consumer.get_watermark_offsets(TopicPartition(*key), cached=True)
+            end = max(end, ends.get(key, end))
+            if end >= 0:
+                records, age_s = self._lag.measure(key, committed.get(key, 0), end, time.time())
+                self._recorder.set(LAG, records, topic=key[0], kafka_partition=str(key[1]))
+                self._recorder.set(LAG_SECONDS, age_s, topic=key[0], kafka_partition=str(key[1]))
 
     def close(self, timeout_s: float) -> None:
         """Leave the group, within this time; batches that are worked on are not waited for."""
@@ -333,7 +343,9 @@ class BatchConsumer:
             key = partition.topic, partition.partition
             self._positions.pop(key, None)
             self._claims.pop(key, None)
-            self._recorder.forget(LAG, topic=key[0], kafka_partition=str(key[1]))
+            self._lag.forget(key)
+            for metric in (LAG, LAG_SECONDS):
+                self._recorder.forget(metric, topic=key[0], kafka_partition=str(key[1]))
 
     def _starts(self, keys: list[Key]) -> list[TopicPartition]:
         """Look up where to start, and note it: at the committed offset, or else at the beginning.
@@ -355,6 +367,7 @@ class BatchConsumer:
                 start = offset
             self._claims[key] = Claim(offset if offset >= 0 else None, metadata, ids.get(key[0], ""))
             self._positions[key] = start
+            self._lag.begin(key, start)
             starts.append(TopicPartition(*key, start if start >= 0 else OFFSET_BEGINNING))
         return starts
 

@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient
 from tracker.failpoints import reach
 from tracker.kafka.batch import Batch
 from tracker.kafka.consumer import BatchConsumer
+from tracker.kafka.lag import LogEnds
 from tracker.kafka.topics import TopicWatch, topic_ids
 from tracker.lifeline import Lifeline
 from tracker.logs import get_logger
@@ -57,6 +58,7 @@ class PollLoop:
             lifeline.recorder,
         )
         self._topic_watch = TopicWatch(admin, settings.topics)
+        self._log_ends = LogEnds(admin)
         self._decoding = False
         self._in_hand: tuple[Batch, Sorted] | None = None  # decoded, not handed over yet
         self._next_lag_monotonic_s = 0.0
@@ -116,12 +118,13 @@ class PollLoop:
         (pause or self._waits.patience.check)()
         self.consumer.idle(0)
         self._admin.poll(0)
+        self._measure_lag()
 
     def _measure_lag(self) -> None:
         now = time.monotonic()
         if now >= self._next_lag_monotonic_s:
             self._next_lag_monotonic_s = now + 1.0
-            self.consumer.measure_lag()
+            self.consumer.measure_lag(self._pipeline.published, self._log_ends.look)
 
     def _hand_over(self, batch: Batch, batch_sorted: Sorted) -> None:
         """Give the batch to the next thread; while that is busy for long, stay in the group."""

@@ -139,6 +139,23 @@ def test_check_is_good_where_all_is_there(
     assert "The schema is this program's." in result.out
 
 
+def test_check_warns_of_fewer_kafka_partitions_than_workers(
+    tracker: Tracker, topic: MakeTopic, bootstrap_servers: str, database_url: str
+) -> None:
+    result = tracker(
+        "config",
+        "--check",
+        TRACKER_KAFKA_BOOTSTRAP_SERVERS=bootstrap_servers,
+        TRACKER_DATABASE_URL=database_url,
+        TRACKER_TOPICS=f"{topic(partitions=1)},{topic(partitions=2)}",
+        TRACKER_DEAD_LETTER_TOPIC=topic(partitions=1),
+        TRACKER_WORKERS="4",
+    )
+    assert (result.status, result.err) == (0, [])
+    [warning] = [line for line in result.out if line.startswith("Warning: ")]
+    assert "fewer Kafka partitions (3) than TRACKER_WORKERS (4)" in warning
+
+
 def test_check_says_which_topics_and_schema_are_missing(
     tracker: Tracker, bootstrap_servers: str, empty_database_url: str
 ) -> None:

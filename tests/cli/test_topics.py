@@ -43,6 +43,19 @@ def test_missing_topics_are_created(
     assert [len(found[name].partitions) for name in names] == [3, 3, 3]
 
 
+def test_by_default_there_are_several_kafka_partitions_for_each_worker(
+    command: Command, names: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRACKER_TOPICS", names[0])
+    monkeypatch.setenv("TRACKER_WORKERS", "5")
+    created = command("topics", "--create", "--json").objects
+    assert [(row["topic"], row["partitions"]) for row in created] == [(names[0], 20), (names[2], 1)]
+    monkeypatch.setenv("TRACKER_TOPICS", names[1])
+    monkeypatch.setenv("TRACKER_WORKERS", "1")
+    created = command("topics", "--create", "--json").objects
+    assert [(row["topic"], row["partitions"]) for row in created] == [(names[1], 16), (names[2], 1)]
+
+
 def test_topics_that_exist_stay_as_they_are(
     command: Command, names: tuple[str, str, str], topic: MakeTopic, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ from confluent_kafka.admin._metadata import ClusterMetadata
 from psycopg import Connection
 
 from tracker.errors import TrackerError
+from tracker.kafka.topics import idle_workers
 from tracker.settings import Settings
 from tracker.store import grants, migrate
 from tracker.store.clock import difference, seconds_ahead
@@ -78,6 +79,10 @@ def _check_topics(settings: Settings, metadata: ClusterMetadata) -> Iterator[Fin
             count = len(topic.partitions)
             plural = "" if count == 1 else "s"
             yield _good("topics", f"The {kind} {name} has {count} Kafka partition{plural}.")
+    found = [metadata.topics[name] for name in settings.topics if name in metadata.topics]
+    count = sum(len(topic.partitions) for topic in found)
+    if count and (warning := idle_workers(count, settings.workers)):
+        yield _good("topics", f"Warning: {warning}.")
 
 
 def check_database(settings: Settings) -> Iterator[Finding]:

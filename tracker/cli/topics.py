@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from tracker.settings import Settings
 
 _TIMEOUT_S = 15.0
+# Workers share Kafka partitions out evenly, also if some are added or die: a few times as many as workers.
+_PARTITIONS_A_WORKER = 4
+_FEWEST_PARTITIONS = 16
 _BROKERS_CHOICE = -1
 
 
@@ -21,7 +24,10 @@ def topics(
     partitions: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="N", help="Kafka partitions of a created topic; else the broker's default."
+            min=1,
+            metavar="N",
+            help="Kafka partitions of a created topic; else four for each of TRACKER_WORKERS and at least 16,"
+            " and 1 for the dead-letter topic.",
         ),
     ] = None,
     replication_factor: Annotated[
@@ -39,7 +45,11 @@ def topics(
     wanted = dict.fromkeys(settings.topics, "tracking") | {settings.dead_letter_topic: "dead letters"}
     missing = [topic for topic in wanted if topic not in before]
     if create and missing:
-        _create(admin, missing, partitions or _BROKERS_CHOICE, replication_factor or _BROKERS_CHOICE)
+        default = max(_PARTITIONS_A_WORKER * settings.workers, _FEWEST_PARTITIONS)
+        counts = {
+            topic: partitions or (1 if topic == settings.dead_letter_topic else default) for topic in missing
+        }
+        _create(admin, counts, replication_factor or _BROKERS_CHOICE)
     after = _count_partitions(admin) if create and missing else before
     shown = [
         {
@@ -90,12 +100,12 @@ def _count_partitions(admin: "AdminClient") -> dict[str, int]:
     return {name: len(topic.partitions) for name, topic in found.items() if topic.error is None}
 
 
-def _create(admin: "AdminClient", topics: list[str], partitions: int, replication_factor: int) -> None:
+def _create(admin: "AdminClient", topics: dict[str, int], replication_factor: int) -> None:
     """Create topics; one that somebody else has just created is as good."""
     from confluent_kafka import KafkaError, KafkaException
     from confluent_kafka.admin import NewTopic
 
-    new = [NewTopic(topic, partitions, replication_factor) for topic in topics]
+    new = [NewTopic(topic, partitions, replication_factor) for topic, partitions in topics.items()]
     for topic, future in admin.create_topics(new, request_timeout=_TIMEOUT_S).items():
         try:
             future.result()
@@ -103,7 +113,7 @@ def _create(admin: "AdminClient", topics: list[str], partitions: int, replicatio
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise _kafka_error(f"the topic {topic} could not be created", error) from None
     # The brokers learn of a new topic one after the other.
-    _await_topics(admin, topics)
+    _await_topics(admin, list(topics))
 
 
 def _await_topics(admin: "AdminClient", topics: list[str]) -> None:

@@ -73,6 +73,26 @@ def topic_ids(admin: AdminClient, topics: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def count_kafka_partitions(admin: AdminClient, topics: Sequence[str]) -> int:
+    """Return how many Kafka partitions the topics have together.
+
+    :raises KafkaException: a broker does not say.
+    """
+    answers = admin.describe_topics(TopicCollection(list(topics)), request_timeout=_TIMEOUT_S)
+    return sum(len(answer_of(answer, _TIMEOUT_S).partitions) for answer in answers.values())
+
+
+def idle_workers(kafka_partitions: int, workers: int) -> str:
+    """Return in words that some workers of one `tracker run` can have nothing to read; '' if all can."""
+    if kafka_partitions >= workers:
+        return ""
+    return (
+        f"the tracking topics have fewer Kafka partitions ({kafka_partitions}) than TRACKER_WORKERS"
+        f" ({workers}), and each is read by one worker, so the others have nothing to do: add Kafka"
+        " partitions, a few for each worker, or set TRACKER_WORKERS to what there are"
+    )
+
+
 class TopicWatch:
     """Notices that a topic is deleted and made anew while it is read.
 

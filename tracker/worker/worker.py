@@ -15,7 +15,7 @@ from tracker.kafka.dead_letters import DeadLetters
 from tracker.kafka.destinations import Destinations
 from tracker.kafka.errors import BatchGivenUp, ConsumerLost, OffsetsRefused, SlotShared
 from tracker.kafka.producer import BatchProducer
-from tracker.kafka.topics import Access, access, max_message_bytes
+from tracker.kafka.topics import Access, access, count_kafka_partitions, idle_workers, max_message_bytes
 from tracker.lifeline import ChildStatus, ExitStatus, Lifeline
 from tracker.logs import get_logger, kafka_logger
 from tracker.messages.batch import Rules
@@ -40,6 +40,7 @@ class Worker:
 
     def __init__(self, settings: Settings, slot: int, lifeline: Lifeline) -> None:
         self._settings = settings
+        self._slot = slot
         self._lifeline = lifeline
         self._refusal = ""
         self._threads: list[threading.Thread] = []
@@ -99,6 +100,7 @@ class Worker:
         self._waits.for_database(self._store.connect)
         self._waits.for_database(self._claim_deployment)
         self._wait_for_topics()
+        self._warn_of_idle_workers()
         limit = max_message_bytes(self._admin, self._settings.dead_letter_topic)
         publisher = Publisher(
             self._settings,
@@ -146,6 +148,14 @@ class Worker:
             ]
             self._waits.patience.pause(2.0, ", ".join(waiting_for), self._lifeline.stopping.is_set)
         raise Stopping
+
+    def _warn_of_idle_workers(self) -> None:
+        """Say that there are fewer Kafka partitions than workers: one worker of each machine does."""
+        if self._slot == 0:
+            with suppress(KafkaException):
+                count = count_kafka_partitions(self._admin, self._settings.topics)
+                if warning := idle_workers(count, self._settings.workers):
+                    log.warning(warning)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         """Run a thread's work; what ends it ends the worker."""

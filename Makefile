@@ -13,7 +13,7 @@ MINUTES ?= 30
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test soak check audit bench lock stack-up stack-down prerequisites test-prerequisites
+.PHONY: help demo test test-all soak check audit bench lock stack-up stack-down prerequisites test-prerequisites
 
 help: ## List what make can do
 	@awk -F ':[^#]*## ' '/^[a-z-]+:[^#]*## / {printf "  make %-12s%s\n", $$1, $$2}' Makefile
@@ -23,6 +23,11 @@ demo: prerequisites .venv ## Watch real jobs go through a real Kafka and Postgre
 
 test: test-prerequisites .venv ## Run all tests; ARGS="-k name" goes to pytest
 	@$(BIN)/pytest $(SIDE_BY_SIDE) $(ARGS)
+
+test-all: test-prerequisites .venv ## Run all tests, and those of delivery and storage again in other ways of running it
+	@$(BIN)/pytest $(SIDE_BY_SIDE) $(ARGS)
+	@GROUP_PROTOCOL=consumer $(BIN)/pytest $(SIDE_BY_SIDE) $(ARGS) tests/acceptance tests/faults
+	@$(BIN)/pytest $(SIDE_BY_SIDE) $(ARGS) --hash-partitions 4 tests/acceptance tests/client tests/store
 
 soak: test-prerequisites .venv ## Attack it with faults by chance, for MINUTES=30; ARGS="--seed 7 --rounds 1" replays one
 	@$(BIN)/python -m tests.faults.storm $(if $(ARGS),$(ARGS),--minutes $(MINUTES))

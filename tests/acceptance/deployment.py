@@ -15,6 +15,7 @@ import tracker.worker
 from tests.acceptance.kafka import DEADLINE_S, Kafka, Received, wait_until
 from tests.model.messages import key_of, progress_event, record_of, task_message, tracking_report
 from tests.model.reading import Headers, Record
+from tests.profile import GROUP_PROTOCOL, PROTOCOL_VARIABLE, member_settings
 from tracker import Client, Job, NewJob, NewTask
 from tracker.lifeline import ChildStatus, Lifeline
 from tracker.settings import Settings, load
@@ -115,7 +116,7 @@ class Deployment:
             "TRACKER_WORKERS": "2",
             "TRACKER_HTTP_PORT": "",
             # Members hear of a rebalance with a heartbeat: every 3 s by default.
-            "TRACKER_KAFKA_CONSUMER_HEARTBEAT_INTERVAL_MS": "300",
+            **member_settings(variables.get(PROTOCOL_VARIABLE, GROUP_PROTOCOL), HEARTBEAT_INTERVAL_MS="300"),
             **variables,
         }
         self.client = Client(database_url)

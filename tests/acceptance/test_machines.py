@@ -20,7 +20,8 @@ def shares(tracker: Deployment) -> dict[str, int]:
     group = admin.describe_consumer_groups([tracker.group_id])[tracker.group_id].result(DEADLINE_S)
     counts: dict[str, int] = {}
     for member in group.members:
-        machine = next(name for name in MACHINES if name in str(member.group_instance_id))
+        who = member.group_instance_id or member.client_id
+        machine = next(name for name in MACHINES if name in who)
         counts[machine] = counts.get(machine, 0) + len(member.assignment.topic_partitions)
     return counts
 
@@ -45,3 +46,13 @@ def test_machines_share_a_topic_and_one_that_goes_leaves_its_share_to_the_others
         invariants.check_at_rest(tracker)
         load.check()
         assert [program.stop() for program in programs[1:]] == [0, 0]
+
+
+def test_fewer_kafka_partitions_than_workers_are_warned_of_once(deploy: Deploy) -> None:
+    tracker = deploy(partitions=1, TRACKER_WORKERS="2")
+    with Program(tracker.variables) as program:
+        program.wait_for_text(r"fewer Kafka partitions \(1\) than TRACKER_WORKERS \(2\)")
+        tracker.programs = 1
+        tracker.process(tracker.message(None))
+        assert program.stop() == 0
+    assert program.text().count("than TRACKER_WORKERS") == 1

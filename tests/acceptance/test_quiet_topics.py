@@ -79,7 +79,9 @@ def offset_of(tracker: Deployment) -> int:
 
 def delete_all_records(tracker: Deployment) -> None:
     """Do what retention does once a topic has been quiet for long enough."""
-    place = TopicPartition(tracker.topics.tracking, 0, end_of(tracker))
+    topic = tracker.topics.tracking
+    wait_until(lambda: tracker.kafka.ends(topic) == tracker.kafka.ends(topic, committed=True), "all decided")
+    place = TopicPartition(topic, 0, end_of(tracker))
     tracker.kafka.admin.delete_records([place])[place].result(DEADLINE_S)
 
 

@@ -21,12 +21,12 @@ from tests.faults.reader import Reader, Watcher
 from tests.faults.site import Site
 from tests.faults.topics import new_topics
 from tests.faults.workload import Job, Workload
+from tests.profile import GROUP_PROTOCOL, PROTOCOL_VARIABLE, member_settings
 from tracker.lifeline import ExitStatus
 from tracker.store.connect import connect
 
 SETTINGS = {
     "TRACKER_BATCH_SIZE": "200",
-    "TRACKER_KAFKA_CONSUMER_SESSION_TIMEOUT_MS": "2000",
     "TRACKER_KAFKA_PRODUCER_TRANSACTION_TIMEOUT_MS": "3000",
     "TRACKER_KAFKA_RECONNECT_BACKOFF_MAX_MS": "500",
     "TRACKER_LOG_FORMAT": "json",
@@ -113,11 +113,12 @@ class Round:
 
     def _deploy(self, kafka_partitions: int, tablespace: str, variables: dict[str, str]) -> Deployment:
         topics = self.topics
+        member = member_settings(variables.get(PROTOCOL_VARIABLE, GROUP_PROTOCOL), SESSION_TIMEOUT_MS="2000")
         deployment = Deployment(
             self.site.bootstrap_servers,
             self.site.new_database(tablespace),
             topics,
-            **(SETTINGS | {"TRACKER_PROPAGATE_FAILURES": str(self.propagate).lower()} | variables),
+            **(SETTINGS | member | {"TRACKER_PROPAGATE_FAILURES": str(self.propagate).lower()} | variables),
         )
         kafka = deployment.kafka
         kafka.create(dict.fromkeys(topics, 1) | {topics.tracking: kafka_partitions})

@@ -15,6 +15,7 @@ from tracker.store.migrate import migrate
 KAFKA_SETTINGS = {
     # What takes seconds by default, for people's sake, takes a tenth of that here.
     "group.min.session.timeout.ms": "500",
+    "group.consumer.session.timeout.ms": "2000",
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "200",
     "transactional.id.expiration.ms": "600000",
 }

@@ -23,6 +23,7 @@ from tests.faults.losses import losses
 from tests.faults.round import Round, Wrong
 from tests.faults.site import Site, site
 from tests.faults.weather import Weather
+from tests.profile import GROUP_PROTOCOL, PROTOCOL_VARIABLE
 
 MESSAGES = 100_000
 ROUND_LIMIT_S = 900.0
@@ -52,6 +53,7 @@ def play_round(
     bug: str = "",
     names: tuple[str, ...] = (),
     kafka_partitions: int = 0,
+    protocol: str = GROUP_PROTOCOL,
 ) -> Summary:
     """Play one round: a storm until so many messages were sent, or for so long; calm; check.
 
@@ -70,6 +72,7 @@ def play_round(
         propagate=draw.random() < 0.3,
         bug=bug,
         TRACKER_BATCH_SIZE=draw.choice(["20", "200", "2000"]),
+        **{PROTOCOL_VARIABLE: protocol},
     )
     weather = Weather(a_round, seed)
     try:
@@ -118,6 +121,7 @@ def main() -> int:
     parser.add_argument("--messages", type=int, default=MESSAGES, help="of a round")
     parser.add_argument("--seconds", type=float, default=ROUND_LIMIT_S, help="a round lasts, at most")
     parser.add_argument("--brokers", type=int, default=1, help="1, or 3 with 3 replicas")
+    parser.add_argument("--protocol", help="of the group: classic or consumer, not one after the other")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
     logging.getLogger("psycopg").setLevel(logging.CRITICAL)  # it is no news here that PostgreSQL is away
@@ -129,7 +133,14 @@ def main() -> int:
             print(f"round {played + 1}, seed {seed}: ", end="", flush=True)
             folder = Path(tempfile.mkdtemp(prefix="tracker-storm-"))
             try:
-                summary = play_round(where, folder, seed, messages=options.messages, limit_s=options.seconds)
+                summary = play_round(
+                    where,
+                    folder,
+                    seed,
+                    messages=options.messages,
+                    limit_s=options.seconds,
+                    protocol=options.protocol or ("classic", "consumer")[seed % 2],
+                )
             except BaseException:
                 print(f"the logs of all processes are in {folder}", flush=True)
                 raise

@@ -8,6 +8,7 @@ from tests.acceptance.kafka import wait_until
 from tests.faults.checker import check
 from tests.faults.conftest import NewRound
 from tests.faults.round import Round
+from tests.profile import GROUP_PROTOCOL
 from tracker.failpoints import POINTS
 from tracker.lifeline import ExitStatus
 
@@ -108,6 +109,7 @@ def test_a_scheduler_that_wakes_when_another_has_its_work(new_round: NewRound, p
     finish(a_round)
 
 
+@pytest.mark.skipif(GROUP_PROTOCOL == "consumer", reason="no member can take another's place then")
 def test_a_worker_whose_place_in_the_group_another_takes_ends(new_round: NewRound) -> None:
     """It would never be given a record again, and nobody would notice: it has nothing to do."""
     a_round = new_round()

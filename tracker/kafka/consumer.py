@@ -29,7 +29,13 @@ log = get_logger()
 
 
 def consumer_properties(settings: Settings, slot: int) -> dict[str, str]:
-    """Return librdkafka's properties for a worker: the user's, and those that the promises rest on."""
+    """Return librdkafka's properties for a worker: the user's, and those that the promises rest on.
+
+    With the group protocol `consumer` a worker is no static member: the broker would refuse the next process
+    of its slot until the session of one that died has ended, 45 s by default (`UNRELEASED_INSTANCE_ID`).
+    """
+    name = f"{settings.group_id}-{settings.instance}-{slot}"
+    identity = {"group.id": settings.group_id}
     properties = {
         # What librdkafka holds beyond the batches: a fifth of a second of records at full speed. With twice
         # as much a worker is no faster, and has 20 MB more.
@@ -44,22 +50,30 @@ def consumer_properties(settings: Settings, slot: int) -> dict[str, str]:
         "max.partition.fetch.bytes": "4194304",
     }
     given = settings.consumer_properties()
-    if given.get("group.protocol") != "consumer":
+    if is_classic(settings):
+        # A process that takes the place of one that died is given what that one had, at once.
+        identity["group.instance.id"] = name
         properties["partition.assignment.strategy"] = "cooperative-sticky"
         properties["session.timeout.ms"] = "20000"
         # Members hear of a rebalance with their next heartbeat: with the default of 3 s, one that joins
         # waits for up to 3 s.
         properties["heartbeat.interval.ms"] = "1000"
+    else:
+        properties["client.id"] = name  # by which people can tell the members apart
     properties |= given
     return properties | {
-        "group.id": settings.group_id,
-        "group.instance.id": f"{settings.group_id}-{settings.instance}-{slot}",
+        **identity,
         "enable.auto.commit": "false",
         "enable.auto.offset.store": "false",
         "isolation.level": "read_committed",
         "auto.offset.reset": "error",  # where to start is said at each assignment
         "allow.auto.create.topics": "false",
     }
+
+
+def is_classic(settings: Settings) -> bool:
+    """Tell whether the group has Kafka's older protocol, in which members are static."""
+    return settings.consumer_properties().get("group.protocol", "classic") != "consumer"
 
 
 def settle_headers(records: Sequence[Message]) -> None:
@@ -107,9 +121,10 @@ class BatchConsumer:
         self._finish_timeout_s = _CALL_TIMEOUT_S
         self._is_subscribed = False
         self._is_assigned = False
-        self._has_rejoined = False
+        self._has_rejoined = not is_classic(settings)  # which only a static member needs to
         self.run = Run()
         self.joined = False
+        self.is_quiet_member = self._has_rejoined  # which librdkafka may not tell that it has joined
 
     def subscribe(self) -> None:
         """Join the group; Kafka partitions are assigned within later polls."""
@@ -120,6 +135,11 @@ class BatchConsumer:
             on_revoke=self._on_revoke,
             on_lost=self._on_lost,
         )
+
+    @property
+    def member_id(self) -> str | None:
+        """By which the group knows this member, if it does."""
+        return self._consumer.memberid()
 
     def _rejoin(self) -> None:
         """Leave the group and join it again, once after the start.
@@ -291,7 +311,9 @@ class BatchConsumer:
         self._finish_timeout_s = 0.0
         try:
             # One that is just joining could not leave, and would keep its place until its session ends.
-            while self._is_subscribed and not self._is_assigned and time.monotonic() < deadline:
+            while (
+                self._is_subscribed and not (self._is_assigned or self.joined) and time.monotonic() < deadline
+            ):
                 self._consumer.poll(0.05)
             self._leave(deadline)
         except KafkaException as error:

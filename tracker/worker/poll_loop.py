@@ -11,6 +11,7 @@ from tracker.failpoints import reach
 from tracker.kafka.batch import Batch
 from tracker.kafka.consumer import BatchConsumer
 from tracker.kafka.lag import LogEnds
+from tracker.kafka.membership import Membership
 from tracker.kafka.topics import TopicWatch, topic_ids
 from tracker.lifeline import Lifeline
 from tracker.logs import get_logger
@@ -59,6 +60,7 @@ class PollLoop:
         )
         self._topic_watch = TopicWatch(admin, settings.topics)
         self._log_ends = LogEnds(admin)
+        self._membership = Membership(admin, settings.group_id)
         self._decoding = False
         self._in_hand: tuple[Batch, Sorted] | None = None  # decoded, not handed over yet
         self._next_lag_monotonic_s = 0.0
@@ -81,6 +83,8 @@ class PollLoop:
         self._commit_delivered()
         self._measure_lag()
         self._topic_watch.look()
+        if not self.consumer.joined and self.consumer.is_quiet_member:
+            self.consumer.joined = self._membership.has(self.consumer.member_id)
         if batch is None:
             return
         self._last_batch_monotonic_s = time.monotonic()

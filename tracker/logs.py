@@ -23,6 +23,8 @@ import orjson
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
+from tracker.log_stream import LogStream
+
 MAX_TEXT_CHARS = 2_000
 """Longer texts are cut: enough for an error of the database, too little for a message."""
 
@@ -67,7 +69,7 @@ def configure(process: str, options: LogOptions = LogOptions(), stream: TextIO |
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(stream)
+    handler = _handler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *common],
@@ -84,6 +86,29 @@ def configure(process: str, options: LogOptions = LogOptions(), stream: TextIO |
     logging.raiseExceptions = False  # a closed stderr is no reason to write a traceback to it
     logging.getLogger(_LIBRDKAFKA).filters[:] = [_Repeats()]
     _catch_uncaught()
+
+
+def _handler(stream: TextIO) -> logging.Handler:
+    try:
+        return _Handler(LogStream(stream))
+    except (AttributeError, OSError):  # there is no stderr, or it is no file
+        return logging.StreamHandler(stream)
+
+
+class _Handler(logging.Handler):
+    def __init__(self, stream: LogStream) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, and say so where others were left out before it."""
+        try:
+            left_out = self._stream.write(self.format(record) + "\n")
+        except Exception:  # noqa: BLE001 - what cannot be logged stops nobody
+            self.handleError(record)
+            return
+        if left_out:
+            get_logger().warning("log lines were left out: nobody read them", lines=left_out)
 
 
 def get_logger(name: str = "tracker") -> FilteringBoundLogger:

@@ -125,3 +125,30 @@ kafka.error("FAIL [rdkafka#consumer-1] refused (after 1ms in state CONNECT)")
 
 def test_of_librdkafkas_debug_lines_none_is_left_out() -> None:
     assert len(lines("for _ in range(5): logs.kafka_logger().debug('state')", level="debug")) == 5
+
+
+def test_lines_that_nobody_reads_are_left_out_and_counted() -> None:
+    body = """
+for number in range(1_000): log.info("x" * 1_000, number=number)
+os.write(1, b"done")
+sys.stdin.read(1)
+log.info("read again")
+"""
+    program = PROGRAM.format(log_format="json", level="info") + "import os, sys\n" + body
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.read(4) == b"done"
+        _, text = process.communicate(b"x")
+    found = [json.loads(line) for line in text.splitlines() if line.endswith(b"}")]  # one is cut
+    *before, again, left_out = found
+    assert [line["number"] for line in before] == list(range(len(before)))
+    assert again["event"] == "read again"
+    assert left_out["event"] == "log lines were left out: nobody read them"
+    assert left_out["lines"] + len(before) == 1_000
+
+
+def test_a_line_that_is_longer_than_a_pipe_is_written_whole() -> None:
+    (line,) = lines("log.info('x', many=['y' * 1_000] * 300)")
+    assert len(line["many"]) == 300

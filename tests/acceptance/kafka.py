@@ -104,6 +104,15 @@ class Kafka:
         for created in self.admin.create_topics(new).values():
             created.result(timeout=DEADLINE_S)
 
+    def create_unreplicated(self, name: str) -> None:
+        """Make a topic with one Kafka partition, which a single broker has, however many there are."""
+        new = NewTopic(name, num_partitions=1, replication_factor=1, config={"min.insync.replicas": "1"})
+        self.admin.create_topics([new])[name].result(timeout=DEADLINE_S)
+
+    def leader(self, topic: str) -> int:
+        """Return the ID of the broker that leads the topic's first Kafka partition."""
+        return self.admin.list_topics(topic, timeout=DEADLINE_S).topics[topic].partitions[0].leader
+
     def configure(self, topic: str, **config: str) -> None:
         """Change settings of a topic, and wait until its broker has them."""
         entries = [

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from tests.faults.registry import fault
+from tests.faults.registry import fault, needs
 
 if TYPE_CHECKING:
     from tests.faults.weather import Weather
@@ -33,6 +33,16 @@ def postgres_ended_at_once(weather: Weather) -> Iterator[None]:
     postgres.kill()
     yield
     postgres.start()
+
+
+@needs(lambda a_round: a_round.pooler)
+@fault
+def the_pooler_ended_at_once(weather: Weather) -> Iterator[None]:
+    pooler = weather.site.pooler
+    assert pooler is not None
+    pooler.kill()
+    yield
+    pooler.start()
 
 
 @fault

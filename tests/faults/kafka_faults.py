@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tests.faults.proxy import TO_CLIENT, TO_SERVER
-from tests.faults.registry import fault
+from tests.faults.registry import fault, needs
 
 if TYPE_CHECKING:
     from tests.faults.weather import Weather
@@ -20,6 +20,17 @@ def no_fault(_weather: Weather) -> Iterator[None]:
 @fault
 def a_broker_killed(weather: Weather) -> Iterator[None]:
     broker = weather.random.choice(weather.site.stack.brokers)
+    broker.kill()
+    yield
+    broker.start()
+
+
+@needs(lambda a_round: len(a_round.site.stack.brokers) > 1)
+@fault
+def a_destination_without_a_leader(weather: Weather) -> Iterator[None]:
+    """Of the topic where tracking ends there is one replica only; all others go on."""
+    leader = weather.round.deployment.kafka.leader(weather.round.topics.results)
+    broker = weather.site.stack.brokers[leader - 1]
     broker.kill()
     yield
     broker.start()

@@ -88,12 +88,13 @@ def workers_that_come_and_go(weather: Weather) -> Iterator[None]:
     yield
 
 
-@requested
+@fault
 def a_clock_hours_ahead(weather: Weather) -> Iterator[None]:
     """Brokers take nothing from it until its clock is right."""
     what = weather.random.choice(MEMBERS)
     weather.members[what].kill()
     process = weather.start(what, clock_offset_s=weather.random.randint(2, 48) * 3_600)
+    weather.last(AIMED_S, until=lambda: not process.is_running or "machine's clock" in process.tail())
     yield
     process.set_clock(0)
 

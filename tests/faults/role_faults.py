@@ -21,6 +21,9 @@ def a_role_that_may_only_read(weather: Weather) -> Iterator[None]:
     login.may_only_read()
     yield
     _insist(weather, login.may_write)
+    if weather.round.pooler:
+        # It gives the old sessions to new clients: an operator has to tell it to RECONNECT.
+        _insist(weather, login.end_sessions)
 
 
 @requested

@@ -58,9 +58,11 @@ class Round:
         propagate: bool = False,
         bug: str = "",
         tablespace: str = "pg_default",
+        pooler: bool = False,
         **variables: str,
     ) -> None:
-        self.site, self.seed, self.propagate = site, seed, propagate
+        self.site, self.seed, self.propagate, self.pooler = site, seed, propagate, pooler
+        site.lead_through_pooler(pooler)
         self.problems: list[str] = []
         self.is_played = False
         self.processes: list[Process] = []
@@ -121,7 +123,8 @@ class Round:
             **(SETTINGS | member | {"TRACKER_PROPAGATE_FAILURES": str(self.propagate).lower()} | variables),
         )
         kafka = deployment.kafka
-        kafka.create(dict.fromkeys(topics, 1) | {topics.tracking: kafka_partitions})
+        kafka.create({topics.work: 1, topics.dead_letters: 1, topics.tracking: kafka_partitions})
+        kafka.create_unreplicated(topics.results)  # one that a single broker's death takes away
         # The controller has made them; the brokers hear of it a moment later.
         wait_until(lambda: set(topics) <= set(kafka.admin.list_topics(timeout=10).topics), "topics known")
         return deployment

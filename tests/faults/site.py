@@ -1,15 +1,20 @@
 """The servers of the fault tests, with a proxy in front of each."""
 
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tests.faults.proxy import KafkaRequests, PostgresRequests, Proxy
+from tests.pooler.pgbouncer import PgBouncer
 from tracker.stack import LocalStack
+from tracker.stack.lifetime import Watchdog
 from tracker.store.migrate import migrate
 
 KAFKA_SETTINGS = {
@@ -18,6 +23,11 @@ KAFKA_SETTINGS = {
     "group.consumer.session.timeout.ms": "2000",
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "200",
     "transactional.id.expiration.ms": "600000",
+}
+PGBOUNCER_SETTINGS = {
+    "auth_user": "tracker",  # it asks PostgreSQL for the roles of the rounds
+    "default_pool_size": "40",
+    "server_login_retry": "1",
 }
 POSTGRES_SETTINGS = {"max_connections": "60", "log_line_prefix": "%m %p %d "}
 
@@ -29,7 +39,28 @@ class Site:
         self.stack = stack
         self.kafka_proxies = kafka_proxies
         self.postgres_proxy = postgres_proxy
+        self.pooler: PgBouncer | None = None
+        self._exits = ExitStack()
         self._template = self._make_template()
+
+    def close(self) -> None:
+        """End what was started here."""
+        self._exits.close()
+
+    def lead_through_pooler(self, wanted: bool) -> None:
+        """Lead the proxy to PostgreSQL, or to a PgBouncer in session mode before it."""
+        assert self.stack.postgres is not None
+        if wanted and self.pooler is None:
+            watchdog = Watchdog()
+            folder = Path(tempfile.mkdtemp(prefix="tracker-pgbouncer-"))
+            watchdog.watch_directory(folder)
+            self._exits.callback(shutil.rmtree, folder, ignore_errors=True)
+            self._exits.callback(watchdog.close)
+            pooler = PgBouncer(folder, self.stack.database_url, watchdog, **PGBOUNCER_SETTINGS)
+            self.pooler = self._exits.enter_context(pooler)
+        self.postgres_proxy.lead_to(
+            self.pooler.port if wanted and self.pooler is not None else self.stack.postgres.port
+        )
 
     @property
     def bootstrap_servers(self) -> str:
@@ -97,4 +128,6 @@ def site(brokers: int = 1) -> Iterator[Site]:
             proxy.lead_to(broker.proxied_port)
         assert stack.postgres is not None
         postgres_proxy.lead_to(stack.postgres.port)
-        yield Site(stack, kafka_proxies, postgres_proxy)
+        made = Site(stack, kafka_proxies, postgres_proxy)
+        exits.callback(made.close)
+        yield made

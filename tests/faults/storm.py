@@ -72,6 +72,7 @@ def play_round(
         propagate=draw.random() < 0.3,
         bug=bug,
         TRACKER_BATCH_SIZE=draw.choice(["20", "200", "2000"]),
+        pooler=draw.random() < 0.3,
         **{PROTOCOL_VARIABLE: protocol},
     )
     weather = Weather(a_round, seed)

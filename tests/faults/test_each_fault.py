@@ -14,7 +14,7 @@ from psycopg import sql
 from tests.acceptance.kafka import wait_until
 from tests.faults.checker import check
 from tests.faults.conftest import NewRound
-from tests.faults.registry import FAULTS
+from tests.faults.registry import FAULTS, NEEDS
 from tests.faults.round import Round
 from tests.faults.site import Site, site
 from tests.faults.weather import Weather
@@ -46,9 +46,25 @@ def endure(a_round: Round, fault: Callable[[Weather], object]) -> None:
         weather.restore()
 
 
-@pytest.mark.parametrize("name", by_weight(sorted(FAULTS)))
+@pytest.mark.parametrize("name", by_weight(sorted(FAULTS.keys() - NEEDS.keys())))
 def test_a_fault(new_round: NewRound, name: str) -> None:
     endure(new_round(TRACKER_BATCH_SIZE="25"), lambda weather: weather.bring([name], SECONDS))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "the pooler ended at once",
+        *(
+            pytest.param(name, marks=pytest.mark.soak)
+            for name in ("postgres ended at once", "sessions terminated", "a role that may only read")
+        ),
+    ],
+)
+def test_a_fault_beyond_a_pooler(new_round: NewRound, name: str) -> None:
+    """PgBouncer is between the tracker and PostgreSQL."""
+    a_round = new_round(TRACKER_BATCH_SIZE="25", pooler=True)
+    endure(a_round, lambda weather: weather.bring([name], SECONDS))
 
 
 REQUESTS = [
@@ -205,6 +221,17 @@ def test_of_three_brokers_so_many_are_killed(three_brokers: Site, tmp_path: Path
     a_round = Round(three_brokers, tmp_path, 1, TRACKER_BATCH_SIZE="25")
     try:
         endure(a_round, kill)
+    finally:
+        a_round.close()
+        three_brokers.drop_database(a_round.deployment.database_url)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(240)
+def test_a_destination_without_a_leader(three_brokers: Site, tmp_path: Path) -> None:
+    a_round = Round(three_brokers, tmp_path, 1, TRACKER_BATCH_SIZE="25")
+    try:
+        endure(a_round, lambda weather: weather.bring(["a destination without a leader"], 10.0))
     finally:
         a_round.close()
         three_brokers.drop_database(a_round.deployment.database_url)

@@ -23,7 +23,7 @@ from tests.faults import (  # noqa: F401 - they register faults
 )
 from tests.faults.members import Process
 from tests.faults.proxy import Proxy
-from tests.faults.registry import FAULTS, MEMBERS, REQUESTED
+from tests.faults.registry import FAULTS, MEMBERS, REQUESTED, possible
 from tests.faults.round import Round
 from tracker.lifeline import ExitStatus
 
@@ -63,7 +63,7 @@ class Weather:
 
     def storm(self, until: Callable[[], bool], *, names: tuple[str, ...] = ()) -> None:
         """Bring one or two faults at a time, of these or of all, until told to stop; leave all well."""
-        names = names or tuple(sorted(FAULTS))
+        names = names or tuple(possible(self.round))
         for number in itertools.count():
             if until():
                 break
@@ -120,6 +120,9 @@ class Weather:
         assert postgres is not None
         if not postgres.is_running():
             postgres.start()
+        pooler = self.site.pooler
+        if pooler is not None and not pooler.is_running():
+            pooler.start()
         self.round.login.restore()
         for process in self.members.values():
             if process.is_running:

@@ -72,6 +72,14 @@ class PgBouncer:
         self._process.launch([self._program, configuration], clean_environment(), self._directory)
         self._process.wait_for_log("process up", time.monotonic() + _START_S)
 
+    def kill(self) -> None:
+        """End it at once; its clients and its sessions with PostgreSQL are cut off."""
+        self._process.kill()
+
+    def is_running(self) -> bool:
+        """Tell whether it was started and has not ended."""
+        return self._process.is_running()
+
     def url(self, database_url: str) -> str:
         """Return the way to a database of the server through this pooler."""
         return make_conninfo(database_url, host="127.0.0.1", hostaddr="127.0.0.1", port=self.port)

@@ -15,6 +15,7 @@ from enum import IntEnum
 from multiprocessing.connection import Connection
 
 from tracker.metrics import Recorder, Snapshot
+from tracker.obstacles import Obstacle
 
 REPORT_INTERVAL_S = 1.0
 
@@ -41,6 +42,12 @@ class ChildStatus:
     `has_work`: there is something that only this process can move on. False while it is idle, and while it
     waits for a broker or a database that is away: to kill it then would only add a rebalance to the trouble.
 
+    `obstacles`: what it waits for, or would have to if it had work now.
+
+    `kafka_partitions`: of how many it reads the records.
+
+    `stalled_since_monotonic_s`: since when there has been work, and none was finished; None: there is none.
+
     `last_progress_monotonic_s`: ``time.monotonic()`` when it last finished something. Processes of one
     machine share this clock.
 
@@ -55,6 +62,14 @@ class ChildStatus:
     last_progress_monotonic_s: float
     detail: str = ""
     hangs: str = ""
+    obstacles: tuple[Obstacle, ...] = ()
+    kafka_partitions: int = 0
+    stalled_since_monotonic_s: float | None = None
+
+    @property
+    def blocked(self) -> bool:
+        """Whether nothing of it can move."""
+        return any(obstacle.blocks for obstacle in self.obstacles)
 
 
 @dataclass(frozen=True, slots=True)

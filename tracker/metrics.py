@@ -225,7 +225,8 @@ REBALANCES = _counter(
 WORKERS = _gauge("tracker_workers", "Worker processes that there should be.", "processes")
 WORKERS_READY = _gauge(
     "tracker_workers_ready",
-    "Worker processes that have joined the group and reached the database.",
+    "Worker processes that have joined the group and reached the database, and wait for nothing that they "
+    "would need now.",
     "processes",
 )
 RESTARTS = _counter(
@@ -240,6 +241,27 @@ LAST_PROGRESS = _gauge(
     "When a process last finished something, in seconds since 1970.",
     "seconds",
     _PROCESS,
+)
+READY = _gauge("tracker_ready", "What `/readyz` answers: 1 for ready, 0 for not.", "")
+WAITING = _gauge(
+    "tracker_waiting",
+    "1 while a process waits for this, or would if it had work now; otherwise 0. `/readyz` and the log have "
+    "the reason.",
+    "",
+    _PROCESS,
+    Label("cause", ("database", "kafka", "topics", "destination", "clock")),
+)
+NO_PROGRESS = _gauge(
+    "tracker_no_progress_seconds",
+    "For how long a process has had work and finished none of it; 0 while there is none.",
+    "seconds",
+    _PROCESS,
+)
+STUCK_DESTINATIONS = _gauge(
+    "tracker_stuck_destination_kafka_partitions",
+    "Kafka partitions of destinations that take no messages now; the most that a process sees. `/readyz` and "
+    "the log name them.",
+    "Kafka partitions",
 )
 BUILD_INFO = _gauge("tracker_build_info", "Always 1; the labels say what runs.", "", Label("version"))
 

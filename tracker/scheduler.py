@@ -20,21 +20,29 @@ from threading import Thread
 
 import msgspec
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
 
 from tracker import failpoints
 from tracker.agreement import REMEDY, Known, ledger_disagreement
 from tracker.kafka.dead_letters import DeadLetters, refusal
 from tracker.kafka.destinations import Destinations
-from tracker.kafka.errors import BatchGivenUp, ClockRefused, MessagesRefused, OffsetsRefused, SlotShared
+from tracker.kafka.errors import (
+    BatchGivenUp,
+    ClockRefused,
+    MessagesRefused,
+    OffsetsRefused,
+    SlotShared,
+    reason_of,
+)
 from tracker.kafka.ledger import Ledger
 from tracker.kafka.producer import BatchProducer, OutgoingMessage
-from tracker.kafka.topics import max_message_bytes
+from tracker.kafka.stuck import StuckDestinations, Undelivered
+from tracker.kafka.topics import admin_client, max_message_bytes
 from tracker.lifeline import ChildStatus, ExitStatus, Lifeline
-from tracker.logs import get_logger, kafka_logger
+from tracker.logs import get_logger
 from tracker.messages.refusal import Refusal
 from tracker.messages.release import StatusCheck, start_message
 from tracker.metrics import DATABASE_RETRIES, DEAD_LETTERS, HELD_DROPPED, SCHEDULED_SENDS
+from tracker.obstacles import Cause
 from tracker.retention import Retention
 from tracker.settings import Settings
 from tracker.store.batch_store import POSTPONED_S
@@ -46,6 +54,8 @@ from tracker.waiting import Patience, Stopping
 
 _ROUND = 5_000  # messages of each kind in a Kafka transaction
 _ROUND_BYTES = 32 * 1024 * 1024
+_FIRST_RETRY_S = 0.1
+_SLOW_S = 2.0
 _IDLE_S = 0.5  # how late a delay that has passed is noticed; what is submitted wakes the scheduler at once
 _STANDBY_S = 1.0  # how soon another takes over
 _REFUSED_S = 60  # a job whose task message Kafka refuses is tried again after this long
@@ -75,9 +85,10 @@ class Scheduler:
         self._lifeline = lifeline
         self._recorder = lifeline.recorder
         self._patience = Patience(lifeline.stopping, settings.shutdown_timeout_s * 0.3)
+        self._obstacles = self._patience.obstacles
         self._store = ScheduleStore(settings.database_conninfo())
         self._transactional = settings.delivery == "exactly_once"
-        self._admin = AdminClient(dict(settings.kafka_client_properties()), logger=kafka_logger())
+        self._admin = admin_client(settings)
         self._destinations = Destinations(
             self._admin,
             [*settings.topics, settings.dead_letter_topic],
@@ -95,7 +106,7 @@ class Scheduler:
         self._producer = self._new_producer()
         self._active = False
         self._ready = False
-        self._working = False
+        self._working_since_monotonic_s: float | None = None
         self._sent = 0  # everything up to this number was sent
         self._refusal = ""
         self._ledger_kept_monotonic_s = 0.0
@@ -119,29 +130,26 @@ class Scheduler:
         return ended.result()
 
     def _schedule(self) -> int:
-        retry_s = 0.1
+        retry_s = _FIRST_RETRY_S
         try:
             while not self._lifeline.stopping.is_set():
                 try:
                     self._turn()
-                    retry_s = 0.1
+                    retry_s = _FIRST_RETRY_S
                 except PASSING as error:
                     self._store.close_if_read_only(error)
                     self._recorder.add(DATABASE_RETRIES, cause="unavailable")
-                    log.warning("the scheduler waits for PostgreSQL", error=str(error).partition("\n")[0])
-                    retry_s = self._back_off(retry_s, "PostgreSQL")
+                    retry_s = self._back_off(retry_s, Cause.DATABASE, str(error).partition("\n")[0])
                 except KafkaException as error:
-                    log.warning("the scheduler waits for Kafka", error=error.args[0].str())
-                    retry_s = self._back_off(retry_s, "Kafka")
+                    retry_s = self._back_off(retry_s, Cause.KAFKA, reason_of(error.args[0]))
                 except ClockRefused:
                     self._active = False
-                    waiting_for = refused_clock(self._settings.database_conninfo())
-                    log.warning("the scheduler sends nothing", waiting_for=waiting_for)
-                    retry_s = self._back_off(retry_s, waiting_for)
+                    reason = refused_clock(self._settings.database_conninfo())
+                    retry_s = self._back_off(max(retry_s, 2 * _FIRST_RETRY_S), Cause.CLOCK, reason)
                 except (BatchGivenUp, SlotShared) as error:
                     log.warning("the scheduler begins again", reason=str(error))
                     self._active = False
-                    retry_s = self._back_off(retry_s, "Kafka")
+                    retry_s = self._back_off(retry_s, Cause.KAFKA, str(error))
         except Stopping:
             pass
         except OffsetsRefused as refused:
@@ -171,11 +179,11 @@ class Scheduler:
             self._ready = True
             self._lifeline.stopping.wait(_STANDBY_S)
             return
-        self._patience.waiting_for = ""
         self._ready = True
-        self._working = True
+        self._working_since_monotonic_s = self._working_since_monotonic_s or time.monotonic()
         sent = self._round()
-        self._working = False
+        self._working_since_monotonic_s = None
+        self._obstacles.clear()
         self._last_progress_monotonic_s = time.monotonic()
         if not sent:
             self._store.wait(_IDLE_S)
@@ -225,19 +233,23 @@ class Scheduler:
             if self._sent > known_sent:
                 self._store.clear(self._sent)
             dropped = self._store.queue(_ROUND)
-            sends = self._sendable(self._store.sends(self._sent, 2 * _ROUND, _ROUND_BYTES))
+            sends = self._store.sends(self._sent, 2 * _ROUND, _ROUND_BYTES)
         if dropped:
             self._recorder.add(HELD_DROPPED, dropped)
         failpoints.reach("scheduler-after-database-commit")
         if sends:
-            self._publish(sends)
+            self._publish(self._sendable(sends))
             failpoints.reach("scheduler-after-kafka-commit")
         elif time.monotonic() > self._ledger_kept_monotonic_s + _KEEP_LEDGER_S:
             self._commit([], self._sent)
         return len(sends)
 
     def _sendable(self, sends: list[Send]) -> list[Send]:
-        """Put back the jobs that cannot be sent where they are to go; their numbers pass unused."""
+        """Put back the jobs that cannot be sent where they are to go; their numbers pass unused.
+
+        In a transaction of its own: brokers are asked about topics before it, and whoever starts a worker, or
+        is the next scheduler, waits for the row of the deployment while the numbers are given.
+        """
         refused = {
             send.number: why for send in sends if send.start is not None and (why := self._why_not(send))
         }
@@ -245,15 +257,16 @@ class Scheduler:
             return sends
         for detail in {why.detail for why in refused.values()}:
             log.warning("jobs cannot be sent, and are tried again", reason=detail)
-        for by_kafka, delay_s in ((False, POSTPONED_S), (True, _REFUSED_S)):
-            starts = [
-                send.start
-                for send in sends
-                if send.start is not None
-                and send.number in refused
-                and (send.number in self._refused) is by_kafka
-            ]
-            self._store.postpone(starts, delay_s)
+        with self._store.transaction():
+            for by_kafka, delay_s in ((False, POSTPONED_S), (True, _REFUSED_S)):
+                starts = [
+                    send.start
+                    for send in sends
+                    if send.start is not None
+                    and send.number in refused
+                    and (send.number in self._refused) is by_kafka
+                ]
+                self._store.postpone(starts, delay_s)
         return [
             Send(send.number, None, delayed=False, held=None) if send.number in refused else send
             for send in sends
@@ -328,16 +341,23 @@ class Scheduler:
             self._recorder,
             self._wait_to_publish,
             self._destinations.failed,
+            Undelivered(StuckDestinations(self._obstacles, self._recorder)),
         )
 
-    def _back_off(self, seconds: float, waiting_for: str) -> float:
-        self._working = False
-        self._patience.pause(seconds * random.uniform(0.7, 1.3), waiting_for, self._lifeline.stopping.is_set)
+    def _back_off(self, seconds: float, cause: Cause, reason: str) -> float:
+        """Wait, and return how long to wait the next time. What is over at once is no obstacle."""
+        if seconds > _FIRST_RETRY_S:
+            self._obstacles.report(cause, reason)
+        log.debug("the scheduler tries again", cause=cause, reason=reason)
+        self._patience.pause(seconds * random.uniform(0.7, 1.3), self._lifeline.stopping.is_set)
         return min(2 * seconds, 5.0)
 
-    def _wait_to_publish(self) -> None:
+    def _wait_to_publish(self, reason: str) -> None:
         self._serve()
-        self._patience.pause(0.05, "Kafka")
+        since_s = self._working_since_monotonic_s
+        if since_s is None or time.monotonic() - since_s > _SLOW_S:
+            self._obstacles.report(Cause.KAFKA, reason)
+        self._patience.pause(0.05)
 
     def _serve(self) -> None:
         self._ledger.serve()
@@ -347,14 +367,18 @@ class Scheduler:
         raise error
 
     def _status(self) -> ChildStatus:
-        waiting_for = self._patience.waiting_for
+        obstacles = self._obstacles.now()
+        since_s = self._working_since_monotonic_s
         return ChildStatus(
             ready=self._ready and not self._refusal,
-            has_work=self._working and not waiting_for,
+            has_work=since_s is not None and not any(each.blocks for each in obstacles),
             last_progress_monotonic_s=self._last_progress_monotonic_s,
             detail=self._refusal
-            or (f"waiting for {waiting_for}" if waiting_for else "active" if self._active else "standing by"),
+            or "; ".join(map(str, obstacles))
+            or ("active" if self._active else "standing by"),
             hangs=self._producer.hangs(),
+            obstacles=obstacles,
+            stalled_since_monotonic_s=since_s,
         )
 
 

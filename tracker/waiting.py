@@ -4,21 +4,24 @@ import threading
 import time
 from collections.abc import Callable
 
+from tracker.obstacles import Obstacles
+
 
 class Stopping(Exception):
     """The process is to stop, and no longer waits for what it was waiting for."""
 
 
 class Patience:
-    """Says for how long to go on with what does not succeed: until some time after the process is to stop."""
+    """Says for how long to go on with what does not succeed: until some time after the process is to stop.
+
+    `obstacles`: what is away, while it is: for people, and so that the supervisor is patient too.
+    """
 
     def __init__(self, stopping: threading.Event, grace_s: float) -> None:
+        self.obstacles = Obstacles()
         self._stopping = stopping
         self._grace_s = grace_s
         self._ends: float | None = None
-        self.waiting_for = (
-            ""  # what is away, while it is: for people, and so that the supervisor is patient too
-        )
 
     def check(self) -> None:
         """Do nothing, or, once the grace after the stop is over, raise.
@@ -33,12 +36,11 @@ class Patience:
         self._ends = self._ends or time.monotonic() + self._grace_s
         return max(0.0, self._ends - time.monotonic())
 
-    def pause(self, seconds: float, waiting_for: str, given_up: Callable[[], bool] = lambda: False) -> None:
+    def pause(self, seconds: float, given_up: Callable[[], bool] = lambda: False) -> None:
         """Wait, in small steps, unless `given_up` says that it is no use.
 
         :raises Stopping: see `check`.
         """
-        self.waiting_for = waiting_for
         until = time.monotonic() + seconds
         while time.monotonic() < until and not given_up():
             self.check()

@@ -220,7 +220,7 @@ class _Driver:
         self._applier.apply(batch, batch_sorted)
         self.seconds.append(time.perf_counter() - began)
         self.completions.append(count)
-        self._pipeline.published[_TOPIC, 0] = self._next_offset
+        self._pipeline.published.move_on({(_TOPIC, 0): self._next_offset})
 
     def forget(self) -> None:
         """Forget what was measured so far."""

@@ -28,7 +28,7 @@ def producer(one_broker: Site, kafka_topic: str) -> BatchProducer:
         TRACKER_KAFKA_PRODUCER_LINGER_MS="500",
         TRACKER_KAFKA_PRODUCER_SOCKET_TIMEOUT_MS=str(int(SOCKET_TIMEOUT_S * 1000)),
     )
-    return BatchProducer(settings, kafka_topic, Recorder(), lambda: time.sleep(0.05))
+    return BatchProducer(settings, kafka_topic, Recorder(), lambda _: time.sleep(0.05))
 
 
 def test_the_batch_comes_again_and_is_there_once(

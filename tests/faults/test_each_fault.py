@@ -130,8 +130,8 @@ def test_a_scheduler_that_starts_while_postgres_can_only_be_read(new_round: NewR
         first.stop()
         with contextmanager(FAULTS["read only"])(weather):
             second = a_round.start("scheduler")
-            waits = "the scheduler waits for PostgreSQL"
-            wait_until(lambda: [line["event"] for line in second.lines()].count(waits) > 1, waits)
+            waits = "waiting for PostgreSQL"
+            wait_until(lambda: waits in [line["event"] for line in second.lines()], waits)
     a_round.drain()
     check(a_round)
     a_round.stop()

@@ -14,7 +14,7 @@ from tracker.metrics import Recorder
 
 @pytest.fixture
 def producer() -> BatchProducer:
-    return BatchProducer(loaded(), "test", Recorder(), lambda: None)
+    return BatchProducer(loaded(), "test", Recorder(), lambda _: None)
 
 
 def call_and_look(producer: BatchProducer, call: Callable[[], Any]) -> threading.Thread:

@@ -50,7 +50,7 @@ class Producing:
             {"bootstrap.servers": cluster.bootstrap_servers, "group.id": "group"}
         ).consumer_group_metadata()
         self._producer = BatchProducer(
-            settings, "id", Recorder(), lambda: None, lambda topic, _error: self.asked_about.append(topic)
+            settings, "id", Recorder(), lambda _: None, lambda topic, _error: self.asked_about.append(topic)
         )
 
     def publish(self) -> None:

@@ -22,7 +22,7 @@ SIGNS = {
     "Topic *tracking topic*": "to read tracking-|Topic authorization failed",
     "Topic *dead-letter topic*": "to write dead-letters-|Topic authorization failed",
     "Group *group*": "Group authorization failed",
-    "Group *group*-scheduler": "the scheduler waits for Kafka.*Group authorization failed",
+    "Group *group*-scheduler": '"scheduler".*waiting for Kafka.*Group authorization failed',
     "TransactionalId *group*-": "Transactional Id authorization failed",
 }
 

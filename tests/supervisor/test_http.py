@@ -29,7 +29,7 @@ def test_it_is_ready_when_every_child_is() -> None:
         assert program.get_until("/livez", 200) == {"live": True, "problems": {}}
         assert program.metric("tracker_workers") == 2
     with Program(worker_0="good") as program:
-        assert program.get_until("/readyz", 200) == {"ready": True, "missing": {}}
+        assert program.get_until("/readyz", 200) == {"ready": True, "missing": {}, "degraded": {}}
 
 
 def test_it_is_not_ready_while_it_stops() -> None:

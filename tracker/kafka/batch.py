@@ -47,6 +47,10 @@ class Batch:
     size_bytes: int = 0
     first_claims: dict[TopicPartition, Claim] = field(default_factory=dict)
 
+    def ends(self) -> dict[TopicPartition, int]:
+        """Return the offset that comes after the batch, for each Kafka partition."""
+        return {key: behind for key, (_, behind) in self.ranges.items()}
+
     def split(self) -> tuple["Batch", "Batch"]:
         """Return two batches that have half of the records each."""
         middle = len(self.records) // 2

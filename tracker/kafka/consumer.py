@@ -126,6 +126,11 @@ class BatchConsumer:
         self.joined = False
         self.is_quiet_member = self._has_rejoined  # which librdkafka may not tell that it has joined
 
+    @property
+    def assigned(self) -> int:
+        """How many Kafka partitions are assigned; any thread may ask."""
+        return len(self._positions)
+
     def subscribe(self) -> None:
         """Join the group; Kafka partitions are assigned within later polls."""
         self._is_subscribed = True

@@ -1,6 +1,7 @@
 """Where messages may be sent to: the destination is named by whoever may write to a tracking topic."""
 
 import re
+import threading
 import time
 from collections.abc import Callable, Sequence
 
@@ -20,6 +21,8 @@ _KNOWN_ONLY_BY_TRYING = (KafkaError.TOPIC_EXCEPTION, KafkaError.UNSUPPORTED_FOR_
 class Destinations:
     """Says whether a topic may be sent to: legal, not the tracker's own, allowed by the operator, and there.
 
+    Any thread may call any method.
+
     Answers are kept, so that a broker is asked once a minute for each topic; `retry_wait` is called between
     tries while no broker answers, and ends the waiting by raising.
     """
@@ -35,12 +38,14 @@ class Destinations:
         self._own_topics = frozenset(own_topics)
         self._patterns = [re.compile(".*".join(map(re.escape, pattern.split("*")))) for pattern in patterns]
         self._retry_wait = retry_wait
+        self._lock = threading.Lock()
         self._answers: dict[str, tuple[float, Refusal | None]] = {}
 
     def refuse(self, topic: str) -> Refusal | None:
         """Return why nothing may be sent to `topic`, or None where it may."""
         now = time.monotonic()
-        valid_until, answer = self._answers.get(topic, (0.0, None))
+        with self._lock:
+            valid_until, answer = self._answers.get(topic, (0.0, None))
         if now < valid_until:
             return answer
         keep_s = _KNOWN_FOR_S
@@ -48,22 +53,34 @@ class Destinations:
         if answer is None:
             answer = self._not_there(topic)
             keep_s = _UNKNOWN_FOR_S if answer else _KNOWN_FOR_S
-        if len(self._answers) > 100_000:
-            self._answers.clear()  # someone makes names up: memory stays bounded
-        self._answers[topic] = (now + keep_s, answer)
+        self._keep(topic, now + keep_s, answer)
         return answer
+
+    def used_lately(self) -> list[str]:
+        """Return the topics that may be sent to and were asked about lately, the last one last."""
+        now = time.monotonic()
+        with self._lock:
+            return [topic for topic, (until, why) in self._answers.items() if why is None and now < until]
+
+    def _keep(self, topic: str, until_monotonic_s: float, answer: Refusal | None) -> None:
+        with self._lock:
+            if len(self._answers) > 100_000:
+                self._answers.clear()  # someone makes names up: memory stays bounded
+            self._answers.pop(topic, None)
+            self._answers[topic] = until_monotonic_s, answer
 
     def failed(self, topic: str, error: KafkaError) -> None:
         """Take notice that `topic` did not take a message: so refuse it, or ask about it anew."""
         if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
             # Not every broker says beforehand what one may do.
-            self._answers[topic] = (time.monotonic() + _KNOWN_FOR_S, _no_right(topic))
+            self._keep(topic, time.monotonic() + _KNOWN_FOR_S, _no_right(topic))
         elif error.code() in _KNOWN_ONLY_BY_TRYING:
             detail = f"the destination {topic!r} takes no messages: {error.str()}"
             refusal = Refusal(Reason.DESTINATION_NOT_ALLOWED, detail)
-            self._answers[topic] = (time.monotonic() + _KNOWN_FOR_S, refusal)
+            self._keep(topic, time.monotonic() + _KNOWN_FOR_S, refusal)
         else:
-            self._answers.pop(topic, None)
+            with self._lock:
+                self._answers.pop(topic, None)
 
     def _not_allowed(self, topic: str) -> Refusal | None:
         why = None

@@ -1,5 +1,6 @@
 """What can go wrong with Kafka in a way that decides what a worker does next."""
 
+import re
 from collections.abc import Mapping
 
 from confluent_kafka import KafkaError
@@ -36,3 +37,14 @@ class MessagesRefused(BatchGivenUp):
     def __init__(self, why: Mapping[int, KafkaError]) -> None:
         super().__init__(f"{len(why)} messages are refused")
         self.why = why
+
+
+def reason_of(error: KafkaError) -> str:
+    """Return what librdkafka says, without the name of its thread, and times and counts, which vary."""
+    text = error.str().strip().partition("\n")[0]
+    if error.code() == KafkaError.CONCURRENT_TRANSACTIONS:
+        return (
+            "an earlier transaction of this process has not ended yet, which takes the leaders of all topics"
+            f" that it wrote to ({text})"
+        )
+    return re.sub(r"^\[thrd:[^]]*\]: |\s*\(after \d+ms in state .*\)$", "", text).rstrip(".")

@@ -9,10 +9,12 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 
 from tracker.failpoints import reach
 from tracker.kafka.batch import TopicPartition as Key
-from tracker.kafka.errors import BatchGivenUp, ClockRefused, MessagesRefused, SlotShared
+from tracker.kafka.errors import BatchGivenUp, ClockRefused, MessagesRefused, SlotShared, reason_of
 from tracker.kafka.produce_errors import Fault, fault_of, is_about_the_clock
+from tracker.kafka.stuck import STATISTICS_INTERVAL_MS, StuckDestinations, Undelivered
 from tracker.logs import get_logger, kafka_logger
 from tracker.metrics import KAFKA_ABORTS, KAFKA_RETRIES, Recorder
+from tracker.obstacles import Obstacles
 from tracker.settings import Settings
 
 _CALL_TIMEOUT_S = 5.0  # calls that have not ended by then go on with the next try
@@ -55,6 +57,7 @@ def producer_properties(settings: Settings, transactional_id: str) -> dict[str, 
         # The first wait between tries to begin while the last transaction settles, doubled each time:
         # transactions back to back take 93 ms each with the default of 100, 8.2 with 5, 4.4 with 1.
         "retry.backoff.ms": "1",
+        "statistics.interval.ms": str(STATISTICS_INTERVAL_MS),
         "partitioner": "murmur2_random",  # keys land where Java's producers put them
     }
     properties |= settings.producer_properties()
@@ -73,8 +76,9 @@ class BatchProducer:
     After a message was refused, the batch is tried again by a producer that sends every message by itself, to
     find out which. Where none is refused then, it was their number: from then on fewer go together.
 
-    `wait` is called between tries of calls that fail for a while; it raises where they are to end.
+    `wait(reason)` is called between tries of calls that fail for a while; it raises where they are to end.
     `on_refused(topic, error)` is told of destinations that would not take a message, or may be gone.
+    `undelivered` finds out what a batch waits for.
     """
 
     def __init__(
@@ -82,14 +86,16 @@ class BatchProducer:
         settings: Settings,
         transactional_id: str,
         recorder: Recorder,
-        wait: Callable[[], None],
+        wait: Callable[[str], None],
         on_refused: Callable[[str, KafkaError], None] = lambda _topic, _error: None,
+        undelivered: Undelivered | None = None,
     ) -> None:
         self._properties = producer_properties(settings, transactional_id)
         self._transactional = settings.delivery == "exactly_once"
         self._recorder = recorder
         self._wait = wait
         self._on_refused = on_refused
+        self.undelivered = undelivered or Undelivered(StuckDestinations(Obstacles(), recorder))
         self._undelivered: list[tuple[str, KafkaError]] = []
         self._one_by_one = self._has_refused = False
         self._refused: dict[int, KafkaError] = {}  # places
@@ -99,7 +105,7 @@ class BatchProducer:
 
     def start(self) -> None:
         """Connect, and end whatever transaction a predecessor with the same ID has left open."""
-        own: dict[str, Any] = {"on_delivery": self._on_delivery}
+        own: dict[str, Any] = {"on_delivery": self._on_delivery, "stats_cb": self.undelivered.look}
         if self._one_by_one:
             own["batch.num.messages"] = "1"
         self._producer = Producer({**self._properties, **own}, logger=kafka_logger())
@@ -141,6 +147,7 @@ class BatchProducer:
         """
         try:
             producer = self._started()
+            self.undelivered.begin()
             if self._transactional:
                 producer.begin_transaction()
             reach("after-begin")
@@ -159,6 +166,7 @@ class BatchProducer:
                     self._on_refused(topic, KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
             self._give_up(error.args[0])
         self._fencings = 0
+        self.undelivered.published()
         if self._one_by_one:
             self._send_together_again()
 
@@ -255,12 +263,12 @@ class BatchProducer:
                 producer.produce(topic, value, key, headers=headers, **on_delivery)
                 return
             except BufferError:  # the queue is full: let some of it go out
-                self._wait()
+                self._wait("librdkafka's queue is full: messages are not taken fast enough")
                 producer.poll(0.1)
 
     def _flush(self, producer: Producer) -> None:
-        while producer.flush(1.0):
-            self._wait()
+        while left := producer.flush(1.0):
+            self._wait(f"{left} messages are not acknowledged yet")
         if self._undelivered:
             raise KafkaException(self._undelivered[0][1])
 
@@ -274,11 +282,12 @@ class BatchProducer:
             except KafkaException as error:
                 if not error.args[0].retriable():
                     raise
+                reason = reason_of(error.args[0])
             finally:
                 self._call = None
             self._recorder.add(KAFKA_RETRIES)
             self.serve()
-            self._wait()
+            self._wait(reason)
 
     def _give_up(self, error: KafkaError) -> NoReturn:
         """Abort the transaction, and raise. The next one is a new producer's.
@@ -289,6 +298,7 @@ class BatchProducer:
         without them. A new producer begins a new epoch, in which no number was used.
         """
         self._recorder.add(KAFKA_ABORTS)
+        self.undelivered.given_up()
         log.warning("batch given up, and done again", error=error.str(), code=error.name())
         self._count_fencings(error)
         self._abort(error)

@@ -1,7 +1,6 @@
 """What the broker says of topics."""
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from enum import Enum
 from typing import Any
@@ -9,13 +8,12 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AclOperation, AdminClient, ConfigResource, ResourceType, TopicDescription
 
-from tracker.agreement import REMEDY
 from tracker.kafka.answers import answer_of
-from tracker.kafka.errors import OffsetsRefused
+from tracker.logs import kafka_logger
+from tracker.settings import Settings
 
 _DEFAULT_MAX_MESSAGE_BYTES = 1_048_588  # the broker's default
 _TIMEOUT_S = 5.0
-_WATCH_S = 3.0
 _NOT_THERE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError.TOPIC_EXCEPTION)
 _SAYS_NO = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART)
 
@@ -26,6 +24,29 @@ class Access(Enum):
     GIVEN = "given"
     NO_TOPIC = "no topic"
     NO_RIGHT = "no right"
+
+
+def admin_client(settings: Settings, on_error: Callable[[KafkaError], None] | None = None) -> AdminClient:
+    """Make an admin client for a process that runs for long.
+
+    Each question goes to the broker that the last metadata called the controller. By default metadata are
+    asked for every 5 minutes; if that broker has gone, one of three, no question is answered until then, and
+    librdkafka (2.16) tries to reach it as fast as it can, with two thirds of a CPU.
+    """
+    properties: dict[str, Any] = {
+        "topic.metadata.refresh.interval.ms": "2000",
+        **settings.kafka_client_properties(),
+    }
+    if on_error is not None:
+        properties["error_cb"] = on_error
+    return AdminClient(properties, logger=kafka_logger())
+
+
+def own_topics(settings: Settings) -> dict[str, AclOperation]:
+    """Return the tracker's own topics, with what it does with each."""
+    wanted = dict.fromkeys(settings.topics, AclOperation.READ)
+    wanted[settings.dead_letter_topic] = AclOperation.WRITE
+    return wanted
 
 
 def access(
@@ -45,14 +66,19 @@ def access(
 
 def _access(answer: Future[TopicDescription], operation: AclOperation) -> Access:
     try:
-        allowed: Sequence[Enum] | None = answer.result().authorized_operations
+        return access_of(answer.result(), None, operation)
     except KafkaException as error:
-        code = error.args[0].code()
-        if code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
-            return Access.NO_RIGHT
-        if code in _NOT_THERE:
-            return Access.NO_TOPIC
-        raise
+        if error.args[0].code() not in (*_NOT_THERE, KafkaError.TOPIC_AUTHORIZATION_FAILED):
+            raise
+        return access_of(None, error.args[0], operation)
+
+
+def access_of(found: TopicDescription | None, error: KafkaError | None, operation: AclOperation) -> Access:
+    """Return what a broker's answer about a topic means; `error` is one about the topic."""
+    if found is None:
+        is_denied = error is not None and error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+        return Access.NO_RIGHT if is_denied else Access.NO_TOPIC
+    allowed: Sequence[Enum] | None = found.authorized_operations
     # Older brokers do not say what one may do; then it shows when it is done.
     return Access.GIVEN if allowed is None or operation in allowed else Access.NO_RIGHT
 
@@ -91,37 +117,6 @@ def idle_workers(kafka_partitions: int, workers: int) -> str:
         f" ({workers}), and each is read by one worker, so the others have nothing to do: add Kafka"
         " partitions, a few for each worker, or set TRACKER_WORKERS to what there are"
     )
-
-
-class TopicWatch:
-    """Notices that a topic is deleted and made anew while it is read.
-
-    The consumer does not: it goes on in the new topic at the offset to which it had come in the old one.
-    """
-
-    def __init__(self, admin: AdminClient, topics: Sequence[str]) -> None:
-        self._admin = admin
-        self._topics = TopicCollection(list(topics))
-        self._ids: dict[str, str] = {}
-        self._asked: dict[str, Future[Any]] = {}
-        self._next_monotonic_s = 0.0
-
-    def look(self) -> None:
-        """Ask the broker every few seconds, without waiting for the answer, and take the last one.
-
-        :raises OffsetsRefused: a topic is not the one that it was.
-        """
-        for topic, answer in self._asked.items():
-            if answer.done() and answer.exception() is None:
-                found = str(answer.result().topic_id)
-                if self._ids.setdefault(topic, found) != found:
-                    raise OffsetsRefused(
-                        f"topic {topic!r} was deleted and made anew while it was read; {REMEDY}"
-                    )
-        self._asked = {topic: answer for topic, answer in self._asked.items() if not answer.done()}
-        if not self._asked and time.monotonic() >= self._next_monotonic_s:
-            self._next_monotonic_s = time.monotonic() + _WATCH_S
-            self._asked = self._admin.describe_topics(self._topics, request_timeout=_TIMEOUT_S)
 
 
 def max_message_bytes(admin: AdminClient, topic: str) -> int:

@@ -16,6 +16,7 @@ from tracker.fold.job_fold import JobFold
 from tracker.fold.state import Block, JobState, JobStatus, TaskState
 from tracker.identifiers import JobName
 from tracker.messages.release import Start
+from tracker.store import grants
 from tracker.store.session import Session
 
 TopicPartition = tuple[str, int]
@@ -98,6 +99,14 @@ class BatchStore(Session):
         except BaseException:
             _roll_back(connection)
             raise
+
+    def probe(self) -> None:
+        """Do nothing, and fail where a batch would: the server is away or read-only, or a right is missing.
+
+        :raises TrackerError: rights are missing; the text says which.
+        """
+        self._execute("try_to_write")
+        grants.require(self._open, grants.RUN)
 
     # Progress
 

@@ -40,4 +40,4 @@ def difference(ahead_s: float) -> str:
 
 def refused_clock(conninfo: str) -> str:
     """Say what is waited for where Kafka refuses the time of this machine's messages."""
-    return f"this machine's clock, whose time Kafka refuses, to be right: {describe_clock(conninfo)}"
+    return f"Kafka refuses this machine's time: {describe_clock(conninfo)}"

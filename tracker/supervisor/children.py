@@ -107,10 +107,10 @@ class Child:
         return self.process is not None and self.process.is_alive()
 
     @property
-    def is_ready(self) -> bool:
-        """Whether the process has said that it is ready."""
+    def is_free(self) -> bool:
+        """Whether the process has said that it is ready, and waits for nothing."""
         status = self.status
-        return status is not None and status.ready
+        return status is not None and status.ready and not status.blocked
 
     def start(self) -> None:
         """Start a process; there must be none.

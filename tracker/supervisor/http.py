@@ -8,6 +8,7 @@ import socketserver
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,7 +19,7 @@ from prometheus_client.exposition import choose_encoder
 
 from tracker import logs
 from tracker.errors import TrackerError
-from tracker.supervisor.health import Health
+from tracker.supervisor.health import Health, answer
 from tracker.supervisor.totals import Totals, TotalsCollector
 
 READ_LIMIT_S = 5.0
@@ -123,8 +124,8 @@ class _Handler(BaseHTTPRequestHandler):
                 problems = self.server.health.problems()
                 self._answer_json({"live": not problems, "problems": problems}, ok=not problems)
             case "/readyz":
-                missing = self.server.health.missing()
-                self._answer_json({"ready": not missing, "missing": missing}, ok=not missing)
+                ready, content = answer(self.server.health)
+                self._answer_json(content, ok=ready)
             case "/metrics":
                 encode, content_type = choose_encoder(self.headers.get("Accept") or "")
                 self._answer(HTTPStatus.OK, content_type, encode(self.server.registry))
@@ -134,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self.do_GET()
 
-    def _answer_json(self, content: dict[str, object], *, ok: bool) -> None:
+    def _answer_json(self, content: Mapping[str, object], *, ok: bool) -> None:
         status = HTTPStatus.OK if ok else HTTPStatus.SERVICE_UNAVAILABLE
         self._answer(status, "application/json", orjson.dumps(content) + b"\n")
 

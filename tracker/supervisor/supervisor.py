@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
@@ -18,6 +18,7 @@ from tracker import logs, metrics
 from tracker.errors import TrackerError
 from tracker.lifeline import ExitStatus
 from tracker.supervisor.children import Child, ChildSpec, Patience
+from tracker.supervisor.gauges import set_gauges
 from tracker.supervisor.health import Health
 from tracker.supervisor.http import Endpoint
 from tracker.supervisor.slots import SlotKeeper
@@ -61,6 +62,7 @@ class Supervisor:
         self._signals: list[int] = []
         self._failure = False
         self._ready = False
+        self._degraded: Set[str] = frozenset()
         self._endpoint: Endpoint | None = None
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._keeper = keep_slots(self._wake) if keep_slots else None
@@ -133,6 +135,7 @@ class Supervisor:
             self._health.waiting_for = keeper.trouble if keeper else None
             return
         self._health.waiting_for = None
+        self._health.slots_trouble = keeper.trouble if keeper else None
         if not self._children:
             patience, log_options = self._options.patience, self._options.log
             for spec in self._plan(slots):
@@ -180,22 +183,21 @@ class Supervisor:
             log.info("child started", **_who(child))
 
     def _tell_readiness(self) -> None:
-        """Log when everything is ready, and when it no longer is; set the gauges."""
-        own = self._totals.own
-        workers = [child for child in self._children if child.spec.is_worker]
-        own.set(metrics.WORKERS, len(workers))
-        own.set(metrics.WORKERS_READY, sum(child.is_ready for child in workers))
-        offset_s = time.time() - time.monotonic()
-        for child in self._children:
-            if child.status is not None:
-                progress_s = child.status.last_progress_monotonic_s + offset_s
-                own.set(metrics.LAST_PROGRESS, progress_s, process=child.spec.name)
-        missing = self._health.missing()
+        """Log when it is ready, and when it no longer is; set the gauges."""
+        health = self._health
+        health.look()
+        missing, degraded = health.missing(), health.degraded()
+        set_gauges(self._totals.own, self._children, ready=not missing)
         if self._ready == bool(missing):
             self._ready = not missing
             log.info(
                 "ready" if self._ready else "no longer ready", **({"missing": missing} if missing else {})
             )
+        elif self._ready and degraded.keys() - self._degraded:
+            log.warning("ready, but part of the work waits", degraded=degraded)
+        elif self._ready and self._degraded and not degraded:
+            log.info("ready")
+        self._degraded = degraded.keys()
 
     def _see_off(self, deadline_s: float) -> bool:
         """Wait until all children have left; kill those that have not by then. Tell whether all went well."""

@@ -175,7 +175,7 @@ class Applier:
         for key, each in progress.items():
             _require_no_gap(key, batch.ranges[key][0], each)
             claimed = batch.first_claims[key].committed if key in batch.first_claims else None
-            each.publish_up_to(max(self._pipeline.published.get(key, 0), claimed or 0))
+            each.publish_up_to(max(self._pipeline.published.get(key), claimed or 0))
         return progress
 
     def _check_claim(self, key: TopicPartition, claim: Claim, progress: Progress | None, first: int) -> None:
@@ -258,9 +258,7 @@ class Applier:
         refused = {
             (start.tenant_key, start.job_key): why
             for start in starts
-            if (
-                why := topics[start.task_pipe] or self._refusals.starts.get((start.tenant_key, start.job_key))
-            )
+            if (why := topics[start.task_pipe] or self._refusals.of_start((start.tenant_key, start.job_key)))
         }
         if not refused:
             return starts
@@ -334,7 +332,7 @@ def _refuse_again(
     refused = dict(batch_sorted.refused)
     for place, record in enumerate(records):
         key, offset = coordinates(record)
-        why = refusals.records.get((key, offset))
+        why = refusals.of_record(key, offset)
         if offset in progress[key].refused:
             reason, detail = progress[key].refused[offset]
             why = Refusal(Reason(reason), detail)

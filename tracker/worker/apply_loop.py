@@ -3,12 +3,13 @@
 import queue
 import random
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import psycopg
 
 from tracker.agreement import REMEDY
-from tracker.errors import DatabaseUnavailable
+from tracker.errors import DatabaseUnavailable, TrackerError
 from tracker.failpoints import reach
 from tracker.kafka.batch import Batch, Run, TopicPartition
 from tracker.kafka.errors import BatchGivenUp, OffsetsRefused
@@ -16,6 +17,7 @@ from tracker.logs import get_logger
 from tracker.messages.batch import Rules, Sorted, sort_batch
 from tracker.messages.refusal import Reason, Refusal
 from tracker.metrics import DATABASE_RETRIES, Recorder
+from tracker.obstacles import Cause, Obstacle
 from tracker.store.batch_store import BatchStore
 from tracker.store.connect import PASSING
 from tracker.worker.apply import Applied, Applier
@@ -25,6 +27,8 @@ from tracker.worker.waits import Waits
 _STEP_S = 0.1
 _FIRST_RETRY_S = 0.05
 _LONGEST_RETRY_S = 5.0
+_PROBE_EVERY_S = 3.0
+_SILENT_AFTER_S = 10.0
 _REJECTIONS = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded)
 
 log = get_logger()
@@ -47,6 +51,9 @@ class ApplyLoop:
         self._rules = rules
         self._pipeline = pipeline
         self._patience = waits.patience
+        self._obstacles = waits.obstacles
+        self._next_probe_monotonic_s = 0.0
+        self._asked_monotonic_s: float | None = None  # since when PostgreSQL has had to answer
         self._recorder = recorder
         self._uncleared: dict[TopicPartition, int] = {}  # outbox rows below these offsets are to be removed
         self._noted: dict[TopicPartition, int] = {}  # published offsets that the database knows
@@ -62,26 +69,68 @@ class ApplyLoop:
             except queue.Empty:
                 self._clear_outbox()
                 self._note_published()
+                self._probe()
                 continue
             if work is None:
                 self._clear_outbox()
                 self._note_published()
                 return
-            self._apply(*work)
+            try:
+                self._apply(*work)
+            except BaseException:
+                self._pipeline.in_flight.end()
+                raise
             self._clear_outbox()
+
+    def silent(self) -> Obstacle | None:
+        """Return that PostgreSQL does not answer, where it has not for long; any thread may ask."""
+        asked = self._asked_monotonic_s
+        if asked is None or time.monotonic() - asked < _SILENT_AFTER_S:
+            return None
+        return Obstacle(Cause.DATABASE, f"it has not answered for more than {_SILENT_AFTER_S:.0f} s")
+
+    def _probe(self) -> None:
+        """Try what a batch would need, while there is none: a connection that may write to the tables."""
+        if time.monotonic() < self._next_probe_monotonic_s:
+            return
+        self._next_probe_monotonic_s = time.monotonic() + _PROBE_EVERY_S
+        for is_last in (False, True):  # a lost connection is no obstacle where there is another
+            try:
+                with self._asking():
+                    self._connect_again()
+                    self._store.probe()
+            except OffsetsRefused:
+                raise
+            except (*PASSING, TrackerError) as error:
+                self._store.close_if_read_only(error)
+                if is_last or self._store.is_sound:
+                    self._obstacles.report(Cause.DATABASE, _one_line(error))
+                    return
+            else:
+                self._obstacles.clear()
+                return
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        self._asked_monotonic_s = time.monotonic()
+        try:
+            yield
+        finally:
+            self._asked_monotonic_s = None
 
     def _apply(self, batch: Batch, batch_sorted: Sorted | None, rejected: Refusal | None = None) -> None:
         """Apply a batch, again and again until the database takes it, and pass it on. None: to be sorted.
 
         What passed the validation and is refused by the database all the same is found by halving.
         """
-        retry_s = _FIRST_RETRY_S
+        retry_s, failures = _FIRST_RETRY_S, 0
         while not batch.run.given_up:
             try:
                 self._connect_again()
                 if batch_sorted is None:
                     batch_sorted = sort_batch(batch.records, self._rules, time.time_ns() // 1_000_000)
-                applied = self._applier.apply(batch, batch_sorted, rejected)
+                with self._asking():
+                    applied = self._applier.apply(batch, batch_sorted, rejected)
             except _REJECTIONS as error:
                 self._halve(batch, error)
                 return
@@ -90,19 +139,27 @@ class ApplyLoop:
                 batch.run.given_up = True
                 continue
             except PASSING as error:
-                self._store.close_if_read_only(error)
-                self._recorder.add(DATABASE_RETRIES, cause=_cause(error))
-                log.warning("the database did not take a batch; trying again", error=_one_line(error))
+                failures += 1
+                self._note_failure(error, failures)
                 self._pause(retry_s, batch.run)
                 retry_s = min(2 * retry_s, _LONGEST_RETRY_S)
                 continue
-            self._patience.waiting_for = ""
+            self._obstacles.clear()
             # A predecessor may have left rows too, which the first batch after an assignment removes.
             to_clear = batch.ranges if applied.starts else batch.first_claims
             self._uncleared.update({key: batch.ranges[key][1] for key in to_clear})
             if self._pass_on(applied):
                 return
         self._pipeline.in_flight.end()
+
+    def _note_failure(self, error: Exception, failures: int) -> None:
+        """Count and log that the database did not take a batch, `failures` times in a row by now."""
+        self._store.close_if_read_only(error)
+        cause = _cause(error)
+        self._recorder.add(DATABASE_RETRIES, cause=cause)
+        log.warning("the database did not take a batch; trying again", error=_one_line(error))
+        if cause == "unavailable" and (failures > 1 or self._store.is_sound):
+            self._obstacles.report(Cause.DATABASE, _one_line(error))
 
     def _pass_on(self, applied: Applied) -> bool:
         """Give the batch to the next thread, and return True; False if it was given up meanwhile."""
@@ -126,7 +183,7 @@ class ApplyLoop:
     def _clear_outbox(self) -> None:
         """Remove what is published by now; if the database is away, later."""
         published = self._pipeline.published
-        due = {key: offset for key, offset in self._uncleared.items() if published.get(key, 0) >= offset}
+        due = {key: offset for key, offset in self._uncleared.items() if published.get(key) >= offset}
         if not due:
             return
         reach("before-outbox-cleared")
@@ -144,7 +201,7 @@ class ApplyLoop:
 
         Each batch notes this of the one before; a worker that idles, or ends, says so of the last.
         """
-        published = self._pipeline.published
+        published = self._pipeline.published.copy()
         due = {key: offset for key, offset in published.items() if self._noted.get(key) != offset}
         if not due:
             return
@@ -166,7 +223,7 @@ class ApplyLoop:
 
     def _pause(self, seconds: float, run: Run) -> None:
         jitter = random.uniform(0.7, 1.3)
-        self._patience.pause(seconds * jitter, "PostgreSQL", lambda: run.given_up)
+        self._patience.pause(seconds * jitter, lambda: run.given_up)
 
 
 def _cause(error: Exception) -> str:

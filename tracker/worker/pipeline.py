@@ -1,6 +1,8 @@
-"""What a worker's three threads share."""
+"""What a worker's three threads share. ``docs/architecture.md`` lists all that threads share."""
 
 import queue
+import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tracker.kafka.batch import Batch, TopicPartition
@@ -9,6 +11,41 @@ from tracker.worker.in_flight import InFlight
 
 if TYPE_CHECKING:
     from tracker.worker.apply import Applied
+
+
+class SharedOffsets:
+    """An offset for each Kafka partition. Any thread may call any method."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._offsets: dict[TopicPartition, int] = {}
+
+    def move_on(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Take these offsets, in place of those that there were."""
+        with self._lock:
+            self._offsets.update(offsets)
+
+    def get(self, key: TopicPartition) -> int:
+        """Return the offset of a Kafka partition; 0 where there is none."""
+        with self._lock:
+            return self._offsets.get(key, 0)
+
+    def copy(self) -> dict[TopicPartition, int]:
+        """Return all of them as they are now."""
+        with self._lock:
+            return dict(self._offsets)
+
+    def remove(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Forget these, but for those that have changed since."""
+        with self._lock:
+            for key, offset in offsets.items():
+                if self._offsets.get(key) == offset:
+                    del self._offsets[key]
+
+    def clear(self) -> None:
+        """Forget all."""
+        with self._lock:
+            self._offsets.clear()
 
 
 class Pipeline:
@@ -22,7 +59,7 @@ class Pipeline:
         self.in_flight = InFlight()
         self.to_apply: queue.Queue[tuple[Batch, Sorted] | None] = queue.Queue(1)
         self.to_publish: queue.Queue[Applied | None] = queue.Queue(1)
-        self.published: dict[TopicPartition, int] = {}  # offsets known to be committed
-        self.to_commit: dict[TopicPartition, int] = {}  # at least once: delivered, not committed yet
+        self.published = SharedOffsets()  # offsets known to be committed
+        self.to_commit = SharedOffsets()  # at least once: delivered, not committed yet
         self.database_id = ""  # of the deployment's database; '': not known yet
         self.failure: BaseException | None = None  # of a thread, which ends the worker

@@ -3,6 +3,7 @@
 import queue
 import time
 from collections.abc import Callable
+from functools import partial
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -12,7 +13,8 @@ from tracker.kafka.batch import Batch
 from tracker.kafka.consumer import BatchConsumer
 from tracker.kafka.lag import LogEnds
 from tracker.kafka.membership import Membership
-from tracker.kafka.topics import TopicWatch, topic_ids
+from tracker.kafka.topics import topic_ids
+from tracker.kafka.watch import KafkaWatch
 from tracker.lifeline import Lifeline
 from tracker.logs import get_logger
 from tracker.messages.batch import Rules, Sorted, sort_batch
@@ -42,6 +44,7 @@ class PollLoop:
         pipeline: Pipeline,
         waits: Waits,
         admin: AdminClient,
+        watch: KafkaWatch,
     ) -> None:
         self._stopping = lifeline.stopping
         self._recorder = lifeline.recorder
@@ -58,7 +61,7 @@ class PollLoop:
             lambda topics: topic_ids(admin, topics),
             lifeline.recorder,
         )
-        self._topic_watch = TopicWatch(admin, settings.topics)
+        self._watch = watch
         self._log_ends = LogEnds(admin)
         self._membership = Membership(admin, settings.group_id)
         self._decoding = False
@@ -76,16 +79,16 @@ class PollLoop:
             raise self._pipeline.failure
         if self.consumer.run.given_up:
             self._rewind()
-        if not self._pipeline.in_flight.any:
-            self._waits.patience.waiting_for = ""
+        self._waits.obstacles.clear()
         self._admin.poll(0)  # what librdkafka has to log, it keeps in memory until then
         batch = self.consumer.poll(_POLL_S, self._is_ripe) or self._pass_over()
         self._commit_delivered()
         self._measure_lag()
-        self._topic_watch.look()
+        self._watch.look()
         if not self.consumer.joined and self.consumer.is_quiet_member:
             self.consumer.joined = self._membership.has(self.consumer.member_id)
         if batch is None:
+            self._pipeline.in_flight.nothing_to_do()
             return
         self._last_batch_monotonic_s = time.monotonic()
         reach("after-poll")
@@ -93,6 +96,7 @@ class PollLoop:
         self._decoding = True
         batch_sorted = sort_batch(batch.records, self._rules, time.time_ns() // 1_000_000)
         self._decoding = False
+        self._waits.obstacles.clear()
         self._recorder.observe(STAGE_DURATION, time.perf_counter() - began, stage="decode")
         self._hand_over(batch, batch_sorted)
 
@@ -123,12 +127,13 @@ class PollLoop:
         self.consumer.idle(0)
         self._admin.poll(0)
         self._measure_lag()
+        self._watch.look()
 
     def _measure_lag(self) -> None:
         now = time.monotonic()
         if now >= self._next_lag_monotonic_s:
             self._next_lag_monotonic_s = now + 1.0
-            self.consumer.measure_lag(self._pipeline.published, self._log_ends.look)
+            self.consumer.measure_lag(self._pipeline.published.copy(), self._log_ends.look)
 
     def _hand_over(self, batch: Batch, batch_sorted: Sorted) -> None:
         """Give the batch to the next thread; while that is busy for long, stay in the group."""
@@ -161,6 +166,8 @@ class PollLoop:
     def _rewind(self) -> None:
         """Begin again at the committed offsets, once no batch is worked on."""
         while not self._pipeline.in_flight.wait_for_none(_POLL_S):
+            if self._pipeline.failure is not None:
+                raise self._pipeline.failure  # its thread ends no batch any more
             self.stay_in_group()
         self._pipeline.to_commit.clear()
         while True:
@@ -168,16 +175,15 @@ class PollLoop:
                 self.consumer.rewind()
                 break
             except KafkaException as error:
-                log.warning("cannot go back to the committed offsets yet", error=error.args[0].str())
                 if self._stopping.is_set():
                     raise Stopping from None
-                self.stay_in_group(lambda: self._waits.patience.pause(1.0, "Kafka"))
+                self.stay_in_group(partial(self._waits.for_broker, error))
         self.consumer.go_on()
 
     def _commit_delivered(self) -> None:
         """Commit what was delivered without a transaction (at least once)."""
         to_commit = self._pipeline.to_commit
-        delivered = dict(to_commit)
+        delivered = to_commit.copy()
         if not delivered:
             return
         try:
@@ -185,10 +191,8 @@ class PollLoop:
         except KafkaException as error:
             log.warning("offsets not committed yet", error=error.args[0].str())
             return
-        self._pipeline.published.update(delivered)
-        for key, offset in delivered.items():
-            if to_commit.get(key) == offset:
-                del to_commit[key]
+        self._pipeline.published.move_on(delivered)
+        to_commit.remove(delivered)
 
     def _finish_batches(self, timeout_s: float) -> None:
         """Before Kafka partitions are given up: finish what was polled, or give it up."""

@@ -4,7 +4,7 @@ import time
 
 from confluent_kafka import Message
 
-from tracker.kafka.batch import coordinates
+from tracker.kafka.batch import TopicPartition, coordinates
 from tracker.kafka.dead_letters import DeadLetters, refusal
 from tracker.kafka.errors import MessagesRefused
 from tracker.kafka.producer import BatchProducer, OutgoingMessage, next_offsets
@@ -13,7 +13,7 @@ from tracker.messages.refusal import Refusal
 from tracker.messages.release import StatusCheck, start_message
 from tracker.settings import Settings
 from tracker.worker.apply import Applied
-from tracker.worker.refusals import Refusals
+from tracker.worker.refusals import JobKey, Refusals
 
 log = get_logger()
 
@@ -60,22 +60,25 @@ class Publisher:
         except MessagesRefused as refused:
             self._note(applied, others, refused)
             raise
-        self._refusals.forget(applied.refused)
+        self._refusals.published(batch.ends())
 
     def _note(self, applied: Applied, others: list[OutgoingMessage], refused: MessagesRefused) -> None:
         """Note what was refused: records become dead letters, and starts are left to the scheduler."""
         records, starts = applied.records, applied.starts
+        refused_records: dict[tuple[TopicPartition, int], Refusal] = {}
+        refused_starts: dict[JobKey, Refusal] = {}
         for place, error in refused.why.items():
             other = place - len(records)
             topic = applied.destinations[place] if other < 0 else others[other].topic
             why = refusal(topic or "", error)
             log.warning("Kafka refuses a message", reason=why.detail)
             if other < 0:
-                self._refusals.records[coordinates(records[place])] = why
+                refused_records[coordinates(records[place])] = why
             elif other < len(starts):
-                self._refusals.starts[starts[other].tenant_key, starts[other].job_key] = why
+                refused_starts[starts[other].tenant_key, starts[other].job_key] = why
             else:
                 self._dead_letters.were_refused()
+        self._refusals.note(applied.batch.ends(), refused_records, refused_starts)
 
     def _dead_letter(self, record: Message, why: Refusal) -> OutgoingMessage:
         (topic, kafka_partition), offset = coordinates(record)

@@ -6,8 +6,8 @@ from queue import Empty
 from tracker.failpoints import reach
 from tracker.kafka.errors import BatchGivenUp, ClockRefused
 from tracker.kafka.producer import BatchProducer
-from tracker.logs import get_logger
 from tracker.metrics import STAGE_DURATION, Recorder
+from tracker.obstacles import Cause
 from tracker.settings import Settings
 from tracker.store.clock import refused_clock
 from tracker.worker.account import account_for
@@ -20,8 +20,7 @@ _FREE_RETRIES = 3
 _DOUBLINGS = 5  # to 1.6 s
 _SERVE_S = 1.0
 _CLOCK_S = 2.0
-
-log = get_logger()
+_IDLE_TURNS = 3
 
 
 class PublishLoop:
@@ -53,47 +52,52 @@ class PublishLoop:
         """
         self._waits.for_kafka(self._producer.start)  # which takes as long as to join the group: both at once
         while (applied := self._next()) is not None:
-            run = applied.batch.run
+            run, published = applied.batch.run, False
             try:
                 if not run.given_up:
                     self._publish(applied)
-                    self._failures = 0
+                    published, self._failures = True, 0
             except ClockRefused:
                 run.given_up = True
                 self._wait_for_clock()
-            except BatchGivenUp:
+            except BatchGivenUp as error:
                 run.given_up = True
                 self._failures += 1
-                self._rest()
+                self._rest(str(error))
             finally:
-                self._pipeline.in_flight.end()
+                self._pipeline.in_flight.end(published=published)
             if run.given_up:
                 self._waits.for_kafka(self._producer.settle)
 
     def _next(self) -> Applied | None:
+        idle_turns = 0
         while True:
             try:
                 return self._pipeline.to_publish.get(timeout=_SERVE_S)
             except Empty:
                 self._producer.serve()
+                idle_turns += not self._pipeline.in_flight.any
+                if idle_turns >= _IDLE_TURNS:
+                    self._waits.obstacles.clear()  # what was given up is another worker's, if anybody's
+                    self._producer.undelivered.published()
 
     def _publish(self, applied: Applied) -> None:
         began = time.perf_counter()
         self._publisher.publish(applied)
-        self._waits.patience.waiting_for = ""
+        self._waits.obstacles.clear()
         reach("after-kafka-commit")
-        self._moved_on.update({key: behind for key, (_, behind) in applied.batch.ranges.items()})
+        self._moved_on.move_on(applied.batch.ends())
         self._recorder.observe(STAGE_DURATION, time.perf_counter() - began, stage="publish")
         account_for(applied, self._recorder)
 
     def _wait_for_clock(self) -> None:
         """Let a moment pass before Kafka is asked again whether it takes this machine's time."""
-        waiting_for = refused_clock(self._conninfo)
-        log.warning("messages are not sent", waiting_for=waiting_for)
-        self._waits.patience.pause(_CLOCK_S, waiting_for)
+        self._waits.obstacles.report(Cause.CLOCK, refused_clock(self._conninfo))
+        self._waits.patience.pause(_CLOCK_S)
 
-    def _rest(self) -> None:
+    def _rest(self, reason: str) -> None:
         """Let a moment pass before what fails again and again is done again; a rebalance is over at once."""
         if self._failures > _FREE_RETRIES:
             doublings = min(self._failures - _FREE_RETRIES, _DOUBLINGS)
-            self._waits.patience.pause(0.05 * 2**doublings, "Kafka")
+            self._waits.obstacles.report(Cause.KAFKA, reason)
+            self._waits.patience.pause(0.05 * 2**doublings)

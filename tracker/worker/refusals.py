@@ -1,24 +1,69 @@
 """What Kafka refused of a batch, until the batch comes again."""
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from confluent_kafka import Message
-
-from tracker.kafka.batch import TopicPartition, coordinates
+from tracker.kafka.batch import TopicPartition
 from tracker.messages.refusal import Refusal
+
+_MOST = 10_000  # those of Kafka partitions that are others' by now are never asked for again
+
+JobKey = tuple[int, int]  # the keys of tenant and job
+
+
+@dataclass
+class _Noted:
+    """What was refused of one batch, and how far that batch went in each Kafka partition."""
+
+    ends: dict[TopicPartition, int]
+    records: dict[tuple[TopicPartition, int], Refusal] = field(default_factory=dict)  # by place and offset
+    starts: dict[JobKey, Refusal] = field(default_factory=dict)
 
 
 class Refusals:
     """What Kafka refused, each for what it is, when its batch was to be published; so it was given up.
 
-    One thread adds to it, and another looks when the batch comes again.
+    One thread notes it, and another looks when the batch comes again. It is forgotten once everything that
+    was in the batch is published: the batch may be cut in another way the next time.
     """
 
     def __init__(self) -> None:
-        self.records: dict[tuple[TopicPartition, int], Refusal] = {}  # by Kafka partition and offset
-        self.starts: dict[tuple[int, int], Refusal] = {}  # by the keys of tenant and job
+        self._lock = threading.Lock()
+        self._noted: list[_Noted] = []
 
-    def forget(self, dead_letters: Iterable[tuple[Message, Refusal]]) -> None:
-        """Forget the records of these dead letters, which are published."""
-        for record, _ in dead_letters if self.records else ():
-            self.records.pop(coordinates(record), None)
+    def note(
+        self,
+        ends: Mapping[TopicPartition, int],
+        records: Mapping[tuple[TopicPartition, int], Refusal],
+        starts: Mapping[JobKey, Refusal],
+    ) -> None:
+        """Note what was refused of the batch that ended at these offsets."""
+        with self._lock:
+            self._noted.append(_Noted(dict(ends), dict(records), dict(starts)))
+            while len(self._noted) > 1 and len(self) > _MOST:
+                del self._noted[0]
+
+    def of_record(self, key: TopicPartition, offset: int) -> Refusal | None:
+        """Return why a record was refused, if it was."""
+        if not self._noted:
+            return None
+        with self._lock:
+            return next((why for noted in self._noted if (why := noted.records.get((key, offset)))), None)
+
+    def of_start(self, job: JobKey) -> Refusal | None:
+        """Return why the task message of a job was refused, if it was."""
+        with self._lock:
+            return next((why for noted in self._noted if (why := noted.starts.get(job))), None)
+
+    def published(self, ends: Mapping[TopicPartition, int]) -> None:
+        """Forget what was refused of batches that are published as a whole, now that these offsets are."""
+        if not self._noted:
+            return
+        with self._lock:
+            for noted in self._noted:
+                noted.ends = {key: end for key, end in noted.ends.items() if ends.get(key, 0) < end}
+            self._noted = [noted for noted in self._noted if noted.ends]
+
+    def __len__(self) -> int:
+        return sum(len(noted.records) + len(noted.starts) for noted in self._noted)

@@ -7,23 +7,25 @@ from collections.abc import Callable
 
 from confluent_kafka import KafkaException
 
-from tracker.errors import DatabaseUnavailable
-from tracker.logs import get_logger
+from tracker.errors import DatabaseUnavailable, TrackerError
+from tracker.kafka.errors import reason_of
+from tracker.obstacles import Cause
+from tracker.store.connect import PASSING
 from tracker.waiting import Patience, Stopping
 
 _HANGS_AFTER_S = 120.0  # of the main thread: its longest wait, in a rebalance, is for batches, twice 10 s
-
-log = get_logger()
 
 
 class Waits:
     """The waits of one worker, whose main thread is the one that makes this.
 
-    All of them raise `Stopping` when the worker has been stopping for longer than `grace_s`.
+    All of them raise `Stopping` when the worker has been stopping for longer than `grace_s`. What a thread
+    waits for is among the `obstacles` until it goes on.
     """
 
     def __init__(self, stopping: threading.Event, grace_s: float) -> None:
         self.patience = Patience(stopping, grace_s)
+        self.obstacles = self.patience.obstacles
         self._stopping = stopping
         self._main_thread = threading.current_thread()
         self._turned_monotonic_s = math.inf  # when the main thread last showed that it goes on
@@ -47,36 +49,38 @@ class Waits:
         return "a call of the consumer" if still_s > _HANGS_AFTER_S else ""
 
     def for_database(self, call: Callable[[], object]) -> None:
-        """Call until PostgreSQL is there.
+        """Call until PostgreSQL is there, and allows it.
 
         :raises Stopping: the worker is to stop.
         """
         while True:
             try:
                 call()
-                return
-            except DatabaseUnavailable as error:
-                log.warning("waiting for PostgreSQL", error=str(error))
-                self.patience.pause(1.0, "PostgreSQL", self._stopping.is_set)
+            except TrackerError as error:
+                if not isinstance(error, DatabaseUnavailable) and not isinstance(error.__cause__, PASSING):
+                    raise
+                self.obstacles.report(Cause.DATABASE, str(error))
+                self.patience.pause(1.0, self._stopping.is_set)
                 if self._stopping.is_set():
                     raise Stopping from None
+            else:
+                self.obstacles.clear()
+                return
 
     def for_kafka(self, call: Callable[[], None]) -> None:
         """Call until Kafka is there."""
         while True:
             try:
                 call()
-                return
             except KafkaException as error:
                 self.for_broker(error)
+            else:
+                self.obstacles.clear()
+                return
 
     def for_broker(self, error: KafkaException) -> None:
         """Wait a second before a call that had this error is made again."""
-        log.warning("waiting for Kafka", error=error.args[0].str())
+        self.obstacles.report(Cause.KAFKA, reason_of(error.args[0]))
         if self.on_main_thread:
             self.turn()
-        self.patience.pause(1.0, "Kafka")
-
-    def to_publish(self) -> None:
-        """Wait for a moment before something is asked of the producer again."""
-        self.patience.pause(0.05, "Kafka")
+        self.patience.pause(1.0)

@@ -1,13 +1,13 @@
 """A worker process, put together: three threads, started and stopped, and what it says of itself."""
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from queue import Full
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AclOperation, AdminClient
 
 from tracker.errors import TrackerError
 from tracker.kafka.committed import committed_now
@@ -15,10 +15,21 @@ from tracker.kafka.dead_letters import DeadLetters
 from tracker.kafka.destinations import Destinations
 from tracker.kafka.errors import BatchGivenUp, ConsumerLost, OffsetsRefused, SlotShared
 from tracker.kafka.producer import BatchProducer
-from tracker.kafka.topics import Access, access, count_kafka_partitions, idle_workers, max_message_bytes
+from tracker.kafka.stuck import StuckDestinations, Undelivered
+from tracker.kafka.topics import (
+    Access,
+    access,
+    admin_client,
+    count_kafka_partitions,
+    idle_workers,
+    max_message_bytes,
+    own_topics,
+)
+from tracker.kafka.watch import ConnectionErrors, KafkaWatch, coordinators_of
 from tracker.lifeline import ChildStatus, ExitStatus, Lifeline
-from tracker.logs import get_logger, kafka_logger
+from tracker.logs import get_logger
 from tracker.messages.batch import Rules
+from tracker.obstacles import Cause
 from tracker.settings import Settings
 from tracker.store.batch_store import BatchStore
 from tracker.store.deployment import claim_deployment
@@ -31,6 +42,8 @@ from tracker.worker.publish import Publisher
 from tracker.worker.publish_loop import PublishLoop
 from tracker.worker.refusals import Refusals
 from tracker.worker.waits import Waits
+
+_SLOW_S = 2.0
 
 log = get_logger()
 
@@ -47,7 +60,10 @@ class Worker:
 
         pipeline = self._pipeline = Pipeline()
         waits = self._waits = Waits(lifeline.stopping, settings.shutdown_timeout_s * 0.3)
-        self._admin = AdminClient(dict(settings.kafka_client_properties()), logger=kafka_logger())
+        recorder = lifeline.recorder
+        stuck = StuckDestinations(waits.obstacles, recorder)
+        errors = ConnectionErrors()
+        self._admin = admin_client(settings, errors.note)
         self._destinations = Destinations(
             self._admin,
             [*settings.topics, settings.dead_letter_topic],
@@ -57,9 +73,21 @@ class Worker:
         rules = Rules(
             settings.topics, self._destinations.refuse, settings.max_message_bytes, settings.max_failure_chars
         )
-        self._poll_loop = PollLoop(settings, slot, lifeline, rules, pipeline, waits, self._admin)
+        transactional_id = f"{settings.group_id}-{settings.instance}-{slot}"
+        self._watch = KafkaWatch(
+            self._admin,
+            errors,
+            own_topics(settings),
+            coordinators_of(
+                settings.group_id, transactional_id if settings.delivery == "exactly_once" else None
+            ),
+            waits.obstacles,
+            stuck,
+            self._destinations.used_lately,
+            lambda: pipeline.in_flight.last_published_monotonic_s,
+        )
+        self._poll_loop = PollLoop(settings, slot, lifeline, rules, pipeline, waits, self._admin, self._watch)
 
-        recorder = lifeline.recorder
         self._store = BatchStore(settings.database_conninfo())
         self._refusals = Refusals()
         applier = Applier(
@@ -67,9 +95,13 @@ class Worker:
         )
         self._apply_loop = ApplyLoop(applier, self._store, rules, pipeline, waits, recorder)
 
-        transactional_id = f"{settings.group_id}-{settings.instance}-{slot}"
         self._producer = BatchProducer(
-            settings, transactional_id, recorder, waits.to_publish, self._on_refused
+            settings,
+            transactional_id,
+            recorder,
+            self._wait_to_publish,
+            self._on_refused,
+            Undelivered(stuck),
         )
 
     def run(self) -> int:
@@ -123,8 +155,7 @@ class Worker:
 
     def _wait_for_topics(self) -> None:
         """Wait until the tracker's own topics are there, to be read and written."""
-        wanted = dict.fromkeys(self._settings.topics, AclOperation.READ)
-        wanted[self._settings.dead_letter_topic] = AclOperation.WRITE
+        wanted = own_topics(self._settings)
         while not self._lifeline.stopping.is_set():
             try:
                 found = access(self._admin, wanted)
@@ -142,11 +173,12 @@ class Worker:
             if forbidden:
                 log.warning("rights on topics are missing: add ACLs for the tracker's user", rights=forbidden)
             if not missing and not forbidden:
+                self._waits.obstacles.clear()
                 return
-            waiting_for = ["topics " + ", ".join(missing)] * bool(missing) + [
-                "the right " + right for right in forbidden
-            ]
-            self._waits.patience.pause(2.0, ", ".join(waiting_for), self._lifeline.stopping.is_set)
+            reasons = [f"topic {topic!r} does not exist" for topic in missing]
+            reasons += [f"the tracker lacks the right {right}" for right in forbidden]
+            self._waits.obstacles.report(Cause.TOPICS, ", ".join(reasons))
+            self._waits.patience.pause(2.0, self._lifeline.stopping.is_set)
         raise Stopping
 
     def _warn_of_idle_workers(self) -> None:
@@ -164,7 +196,6 @@ class Worker:
         except BaseException as error:  # noqa: BLE001 - handed to the main thread, which raises it
             self._pipeline.failure = error
             self._poll_loop.consumer.run.given_up = True
-            self._pipeline.in_flight.end()
 
     def _wait_in_group(self, error: KafkaException) -> None:
         """Wait for a broker that is to say what a destination is, without being thought dead by the group.
@@ -175,19 +206,30 @@ class Worker:
             raise BatchGivenUp(error.args[0].str())
         self._poll_loop.stay_in_group(partial(self._waits.for_broker, error))
 
+    def _wait_to_publish(self, reason: str) -> None:
+        """Wait a moment; only what is not published within seconds is an obstacle."""
+        since_s = self._pipeline.in_flight.stalled_since()
+        if since_s is None or time.monotonic() - since_s > _SLOW_S:
+            self._waits.obstacles.report(Cause.KAFKA, reason)
+        self._waits.patience.pause(0.05)
+
     def _on_refused(self, topic: str, error: KafkaError) -> None:
         log.warning("a destination did not take a message", topic=topic, error=error.str())
         self._destinations.failed(topic, error)
 
     def _status(self) -> ChildStatus:
-        waiting_for = self._waits.patience.waiting_for
-        in_flight = self._pipeline.in_flight
+        joined = self._poll_loop.consumer.joined
+        in_flight, silent = self._pipeline.in_flight, self._apply_loop.silent()
+        obstacles = self._waits.obstacles.now() + ((silent,) if silent else ())
         return ChildStatus(
-            ready=self._poll_loop.consumer.joined and not self._refusal,
-            has_work=in_flight.any and not waiting_for,
+            ready=joined and not self._refusal,
+            has_work=in_flight.any and not any(each.blocks for each in obstacles),
             last_progress_monotonic_s=in_flight.last_progress_monotonic_s,
-            detail=self._refusal or (f"waiting for {waiting_for}" if waiting_for else ""),
+            detail=self._refusal or "; ".join(map(str, obstacles)) or ("" if joined else "joining the group"),
             hangs=self._producer.hangs() or self._waits.hangs(),
+            obstacles=obstacles,
+            kafka_partitions=self._poll_loop.consumer.assigned,
+            stalled_since_monotonic_s=in_flight.stalled_since(),
         )
 
     def _stop(self) -> None:

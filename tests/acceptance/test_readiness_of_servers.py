@@ -1,0 +1,187 @@
+"""Servers that are away, or of which one of three is: what `/readyz`, the log and the metrics say of it."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import NewTopic
+
+from tests.acceptance.deployment import Deployment, Topics
+from tests.acceptance.endpoint import Endpoint
+from tests.acceptance.kafka import DEADLINE_S, wait_until
+from tests.acceptance.program import Program
+from tracker.stack import LocalStack
+from tracker.store.migrate import migrate
+
+pytestmark = pytest.mark.timeout(300)
+
+SETTINGS = {"TRACKER_WORKERS": "1", "TRACKER_HTTP_PORT": "0"}
+
+
+@pytest.fixture
+def stack_of_its_own() -> Iterator[LocalStack]:
+    with LocalStack(kafka_heap="512m") as stack:
+        migrate(stack.database_url)
+        yield stack
+
+
+@pytest.fixture
+def tracker(stack_of_its_own: LocalStack) -> Iterator[Deployment]:
+    topics = Topics("tracking", "work", "results", "dead-letters")
+    stack = stack_of_its_own
+    deployment = Deployment(stack.bootstrap_servers, stack.database_url, topics, **SETTINGS)
+    deployment.kafka.create(dict.fromkeys(topics, 1))
+    try:
+        yield deployment
+    finally:
+        deployment.close()
+
+
+def test_an_idle_tracker_says_that_postgresql_is_away(
+    stack_of_its_own: LocalStack, tracker: Deployment
+) -> None:
+    postgres = stack_of_its_own.postgres
+    assert postgres is not None
+    with Program(tracker.variables) as program:
+        endpoint = Endpoint(program)
+        endpoint.wait_until_ready()
+        postgres.stop()
+        answer = endpoint.wait_for(503, "waiting for PostgreSQL: ", "onnection")
+        assert endpoint.waits_for("database")
+        reasons = endpoint.logged("waiting for PostgreSQL")
+        assert answer.complaint in [f"waiting for PostgreSQL: {reason}" for reason in reasons]
+        postgres.start()
+        endpoint.wait_until_ready()
+        assert program.stop() == 0
+
+
+def test_an_idle_tracker_says_that_kafka_is_away(stack_of_its_own: LocalStack, tracker: Deployment) -> None:
+    [broker] = stack_of_its_own.brokers
+    with Program(tracker.variables) as program:
+        endpoint = Endpoint(program)
+        endpoint.wait_until_ready()
+        broker.stop()
+        answer = endpoint.wait_for(503, "waiting for Kafka: ", "no broker answers")
+        assert endpoint.waits_for("kafka")
+        assert answer.complaint.removeprefix("waiting for Kafka: ") in endpoint.logged("waiting for Kafka")
+        broker.start()
+        endpoint.wait_until_ready()
+        assert program.stop() == 0
+
+
+def test_a_topic_of_its_own_that_is_gone_is_told(stack_of_its_own: LocalStack, tracker: Deployment) -> None:
+    """The dead-letter topic is not needed by every batch."""
+    with Program(tracker.variables) as program:
+        endpoint = Endpoint(program)
+        endpoint.wait_until_ready()
+        tracker.kafka.admin.delete_topics(["dead-letters"])["dead-letters"].result(timeout=DEADLINE_S)
+        endpoint.wait_for(200, "waiting for topics: topic 'dead-letters' does not exist")
+        assert endpoint.waits_for("topics")
+        tracker.kafka.create({"dead-letters": 1})
+        endpoint.wait_until_ready()
+
+
+@pytest.fixture
+def three_brokers() -> Iterator[LocalStack]:
+    with LocalStack(brokers=3, kafka_heap="256m") as stack:
+        migrate(stack.database_url)
+        yield stack
+
+
+@pytest.fixture
+def cluster(three_brokers: LocalStack) -> Iterator[Deployment]:
+    """A deployment, all of whose topics have three replicas but `sick`, which has one."""
+    topics = Topics("tracking", "work", "results", "dead-letters")
+    stack = three_brokers
+    deployment = Deployment(stack.bootstrap_servers, stack.database_url, topics, **SETTINGS)
+    deployment.kafka.create({**dict.fromkeys(topics, 1), "tracking": 2})
+    sick = NewTopic("sick", num_partitions=1, replication_factor=1, config={"min.insync.replicas": "1"})
+    deployment.kafka.admin.create_topics([sick])["sick"].result(timeout=DEADLINE_S)
+    try:
+        yield deployment
+    finally:
+        deployment.close()
+
+
+def test_each_broker_of_three_may_be_away(three_brokers: LocalStack, cluster: Deployment) -> None:
+    """Also the one that the tracker asks about destinations, for longer than anything is tried again."""
+    tracker = cluster
+    tracker.submit("job")
+    with Program(tracker.variables) as program:
+        for number, broker in enumerate(three_brokers.brokers, start=1):
+            new = f"new-{number}"
+            tracker.kafka.create({new: 1})
+            broker.kill()
+            tracker.send(tracker.message(f"acme:job.{number}", to=new))
+            wait_until(partial(_has_one, tracker, new), "the message", 120)
+            broker.start()
+        assert program.stop() == 0
+
+
+def _has_one(tracker: Deployment, topic: str) -> bool:
+    try:
+        return len(tracker.kafka.read(topic)) == 1
+    except KafkaException:  # its leader is just moving
+        return False
+
+
+def leader_of(tracker: Deployment, topic: str) -> int:
+    found: list[int] = []
+
+    def known() -> bool:
+        partitions = tracker.kafka.admin.list_topics(topic, timeout=DEADLINE_S).topics[topic].partitions
+        found[:] = [each.leader for each in partitions.values()]
+        return len(found) == 1 and found[0] > 0
+
+    wait_until(known, "a leader")
+    return found[0]
+
+
+def test_a_destination_without_a_leader_is_named(three_brokers: LocalStack, cluster: Deployment) -> None:
+    tracker = cluster
+    tracker.submit("job")
+    with Program(tracker.variables) as program:
+        endpoint = Endpoint(program)
+        endpoint.wait_until_ready()
+        tracker.process(tracker.message("acme:job.1", to="sick", track_to="sick"))
+        broker = three_brokers.brokers[leader_of(tracker, "sick") - 1]
+        broker.kill()
+        # Idle: one destination is away, and others can be sent to.
+        named = "waiting for a destination: Kafka partition 0 of topic 'sick' takes no messages"
+        endpoint.wait_for(200, named)
+        assert endpoint.metric("tracker_stuck_destination_kafka_partitions") == 1
+        # All that can be read is in batches that wait for it.
+        for number in range(2, 10):
+            tracker.send(tracker.message(f"acme:job.{number}", to="sick"), kafka_partition=number % 2)
+        endpoint.wait_for(503, named)
+        assert endpoint.waits_for("destination")
+        reasons = endpoint.logged("waiting for a destination")
+        assert any(reason in endpoint.readiness().complaint for reason in reasons), reasons
+        broker.start()
+        tracker.wait_until_processed(120)
+        endpoint.wait_until_ready()
+        assert endpoint.metric("tracker_stuck_destination_kafka_partitions") == 0
+        assert len(tracker.kafka.read("sick")) == 9
+        assert program.stop() == 0
+
+
+def test_a_destination_is_named_before_the_brokers_know(
+    three_brokers: LocalStack, cluster: Deployment
+) -> None:
+    """The brokers think for a while that a leader is there which has gone: here for 4 s, by default for 9."""
+    tracker = cluster
+    tracker.submit("job")
+    with Program(tracker.variables) as program:
+        endpoint = Endpoint(program)
+        endpoint.wait_until_ready()
+        broker = three_brokers.brokers[leader_of(tracker, "sick") - 1]
+        tracker.process(tracker.message("acme:job.1", to="sick", track_to="sick"))
+        broker.kill()
+        tracker.send(tracker.message("acme:job.2", to="sick"), tracker.message("acme:job.3"))
+        program.wait_for_text("waiting for a destination.*Kafka partition 0 of topic 'sick'")
+        gave_up = [line for line in list(program.lines) if line["event"].startswith("batch given up")]
+        assert gave_up == []
+        broker.start()
+        tracker.wait_until_processed(120)
+        assert program.stop() == 0

@@ -1,0 +1,74 @@
+"""What is waited for: each thread's own, the same words everywhere, and not the same line again and again."""
+
+import threading
+from collections.abc import Iterator
+from io import StringIO
+
+import orjson
+import pytest
+
+from tracker import logs, obstacles
+from tracker.obstacles import Cause, Obstacle, Obstacles
+
+
+@pytest.fixture
+def log() -> Iterator[StringIO]:
+    stream = StringIO()
+    logs.configure("test", logs.LogOptions("json", "info"), stream)
+    yield stream
+    logs.configure("test")
+
+
+def lines(log: StringIO) -> list[tuple[str, str]]:
+    """Return event and reason of each line."""
+    found = [orjson.loads(line) for line in log.getvalue().splitlines()]
+    return [(line["event"], line.get("reason", line.get("cause"))) for line in found]
+
+
+def in_thread(name: str, call: object) -> None:
+    thread = threading.Thread(target=call, name=name)  # type: ignore[arg-type]
+    thread.start()
+    thread.join()
+
+
+def test_a_thread_that_goes_on_does_not_hide_what_another_waits_for() -> None:
+    found = Obstacles()
+    in_thread("apply", lambda: found.report(Cause.DATABASE, "away"))
+    in_thread("publish", found.clear)
+    assert [str(each) for each in found.now()] == ["waiting for PostgreSQL: away"]
+    in_thread("apply", found.clear)
+    assert found.now() == ()
+
+
+def test_what_two_find_is_told_once_and_blocks_if_either_says_so() -> None:
+    found = Obstacles()
+    found.observe("watch", [Obstacle(Cause.DESTINATION, "it has no leader", blocks=False)])
+    found.observe("producer", [Obstacle(Cause.DESTINATION, "it has no leader")])
+    assert found.now() == (Obstacle(Cause.DESTINATION, "it has no leader"),)
+
+
+def test_the_log_has_the_same_words_once_and_says_when_it_is_over(log: StringIO) -> None:
+    found = Obstacles()
+    for _ in range(100):
+        found.report(Cause.KAFKA, "connection refused")
+    [obstacle] = found.now()
+    [(event, reason)] = lines(log)
+    assert str(obstacle) == f"{event}: {reason}"
+    found.clear()
+    assert lines(log)[1:] == [("waits no longer", "kafka")]
+
+
+def test_one_that_stays_is_logged_again_after_a_while(log: StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Obstacles()
+    found.report(Cause.KAFKA, "connection refused")
+    monkeypatch.setattr(obstacles, "_AGAIN_S", 0.0)
+    found.report(Cause.KAFKA, "connection refused")
+    assert len(lines(log)) == 2
+
+
+def test_one_that_comes_and_goes_does_not_fill_the_log(log: StringIO) -> None:
+    found = Obstacles()
+    for _ in range(100):
+        found.report(Cause.KAFKA, "connection refused")
+        found.clear()
+    assert len(lines(log)) == 2

@@ -1,0 +1,201 @@
+"""Asks the brokers every few seconds for what a batch would need, whether there is one or not."""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AclOperation, AdminClient, TopicDescription
+
+from tracker.agreement import REMEDY
+from tracker.kafka.batch import TopicPartition
+from tracker.kafka.errors import OffsetsRefused, reason_of
+from tracker.kafka.stuck import NO_LEADER, StuckDestinations
+from tracker.kafka.topics import Access, access_of
+from tracker.obstacles import Cause, Obstacle, Obstacles
+
+_EVERY_S = 2.0
+_TIMEOUT_S = 5.0
+_LATELY_S = 5.0
+_ERROR_COUNTS_S = 30.0
+_DESTINATIONS = 200  # asked about: those used last
+_NOT_ALLOWED_FOR_S = 3600.0  # brokers log each question that is not allowed
+
+_GROUPS, _TRANSACTIONS = "__consumer_offsets", "__transaction_state"
+_ABOUT_TOPICS = (
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError.TOPIC_EXCEPTION,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+)
+
+
+class ConnectionErrors:
+    """What librdkafka says of connections: it tells more than a question without an answer."""
+
+    def __init__(self) -> None:
+        self._latest: tuple[float, str] = (-math.inf, "")
+
+    def note(self, error: KafkaError) -> None:
+        """Take an error; a client's ``error_cb``."""
+        self._latest = time.monotonic(), reason_of(error)
+
+    def latest(self) -> str:
+        """Return the last one, if that was lately; otherwise nothing."""
+        when, reason = self._latest
+        return reason if time.monotonic() - when < _ERROR_COUNTS_S else ""
+
+
+class KafkaWatch:
+    """Finds out whether a broker answers, topics are there and may be used, and all have leaders.
+
+    It also notices that a topic is deleted and made anew while it is read. The consumer does not: it goes on
+    in the new topic at the offset to which it had come in the old one.
+
+    `rights`: the tracker's own topics, with what it does with each. `coordinated`: the keys, such as the
+    group's ID, by which a coordinator is found, with the internal topic that it leads a Kafka partition of.
+    `destinations` returns those that were used lately. `moved_monotonic_s` returns when something was last
+    published: a question that is not answered says nothing while batches are.
+    """
+
+    def __init__(
+        self,
+        admin: AdminClient,
+        errors: ConnectionErrors,
+        rights: Mapping[str, AclOperation],
+        coordinated: Sequence[tuple[str, str]],
+        obstacles: Obstacles,
+        stuck: StuckDestinations,
+        destinations: Callable[[], Sequence[str]],
+        moved_monotonic_s: Callable[[], float],
+    ) -> None:
+        self._admin = admin
+        self._errors = errors
+        self._rights = rights
+        self._coordinated = coordinated
+        self._obstacles = obstacles
+        self._stuck = stuck
+        self._destinations = destinations
+        self._moved_monotonic_s = moved_monotonic_s
+        self._ids: dict[str, str] = {}
+        self._asked: dict[str, Future[Any]] = {}
+        self._asked_destinations: frozenset[str] = frozenset()
+        self._next_monotonic_s = 0.0
+        self._internal_from_monotonic_s = 0.0
+
+    def look(self) -> None:
+        """Ask the brokers, without waiting for the answer, and take the last one.
+
+        :raises OffsetsRefused: a topic is not the one that it was.
+        """
+        if self._asked and all(answer.done() for answer in self._asked.values()):
+            self._take(self._asked)
+            self._asked = {}
+        now = time.monotonic()
+        if not self._asked and now >= self._next_monotonic_s:
+            self._next_monotonic_s = now + _EVERY_S
+            self._ask(now)
+
+    def _ask(self, now: float) -> None:
+        internal = {topic for topic, _ in self._coordinated} if now >= self._internal_from_monotonic_s else ()
+        self._asked_destinations = frozenset(self._destinations()[-_DESTINATIONS:]) - self._rights.keys()
+        topics = [*self._rights, *internal, *self._asked_destinations]
+        self._asked = self._admin.describe_topics(
+            TopicCollection(topics), include_authorized_operations=True, request_timeout=_TIMEOUT_S
+        )
+
+    def _take(self, answers: Mapping[str, Future[Any]]) -> None:
+        found: dict[str, TopicDescription] = {}
+        errors: dict[str, KafkaError] = {}
+        for topic, answer in answers.items():
+            error = answer.exception()
+            if error is None:
+                found[topic] = answer.result()
+            elif isinstance(error, KafkaException):
+                errors[topic] = error.args[0]
+        self._check_ids(found)
+        silent = [error for error in errors.values() if error.code() not in _ABOUT_TOPICS]
+        if silent and time.monotonic() - self._moved_monotonic_s() < _LATELY_S:
+            return
+        if silent:
+            self._obstacles.observe("watch", [Obstacle(Cause.KAFKA, self._why_silent(silent[0]))])
+            return
+        obstacles = [*self._own(found, errors), *self._coordinators(found, errors)]
+        self._obstacles.observe("watch", obstacles)
+        self._stuck.observe("watch", _leaderless(found, self._asked_destinations), blocks=False)
+
+    def _check_ids(self, found: Mapping[str, TopicDescription]) -> None:
+        for topic in self._rights.keys() & found.keys():
+            topic_id = str(found[topic].topic_id)
+            is_read = self._rights[topic] is AclOperation.READ
+            if is_read and self._ids.setdefault(topic, topic_id) != topic_id:
+                raise OffsetsRefused(f"topic {topic!r} was deleted and made anew while it was read; {REMEDY}")
+
+    def _why_silent(self, error: KafkaError) -> str:
+        return f"no broker answers: {self._errors.latest() or reason_of(error)}"
+
+    def _own(
+        self, found: Mapping[str, TopicDescription], errors: Mapping[str, KafkaError]
+    ) -> Iterable[Obstacle]:
+        """Yield what is wrong with the tracker's own topics; it blocks where none can be read."""
+        readable = False
+        wrong: list[str] = []
+        for topic, operation in self._rights.items():
+            access = access_of(found.get(topic), errors.get(topic), operation)
+            if access is Access.NO_TOPIC:
+                wrong.append(f"topic {topic!r} does not exist")
+            elif access is Access.NO_RIGHT:
+                wrong.append(f"the tracker may not {operation.name.lower()} topic {topic!r}")
+            else:
+                partitions = found[topic].partitions
+                without = [each.id for each in partitions if _has_no_leader(each)]
+                if without:
+                    numbers = ", ".join(map(str, without))
+                    wrong.append(f"Kafka partition {numbers} of topic {topic!r} has no leader")
+                if operation is AclOperation.READ and len(without) < len(partitions):
+                    readable = True
+        yield from (Obstacle(Cause.TOPICS, reason, blocks=not readable) for reason in wrong)
+
+    def _coordinators(
+        self, found: Mapping[str, TopicDescription], errors: Mapping[str, KafkaError]
+    ) -> Iterable[Obstacle]:
+        for topic, key in self._coordinated:
+            if topic in errors:  # least rights do not include it; or nothing has made it yet
+                self._internal_from_monotonic_s = time.monotonic() + _NOT_ALLOWED_FOR_S
+            if topic not in found or not found[topic].partitions:
+                continue
+            partitions = {each.id: each for each in found[topic].partitions}
+            number = coordinator_partition(key, len(partitions))
+            if number in partitions and _has_no_leader(partitions[number]):
+                reason = f"Kafka partition {number} of {topic}, which coordinates {key!r}, has no leader"
+                yield Obstacle(Cause.KAFKA, reason)
+
+
+def coordinators_of(group_id: str, transactional_id: str | None) -> list[tuple[str, str]]:
+    """Return the internal topics, and the keys, of what coordinates a worker."""
+    transactions = [(_TRANSACTIONS, transactional_id)] if transactional_id is not None else []
+    return [(_GROUPS, group_id), *transactions]
+
+
+def coordinator_partition(key: str, count: int) -> int:
+    """Return the Kafka partition whose leader coordinates `key`: by Java's hash of strings, as brokers do."""
+    number = 0
+    for unit in memoryview(key.encode("utf-16-le")).cast("H"):
+        number = (31 * number + unit) & 0xFFFF_FFFF
+    number = number - 0x1_0000_0000 if number >= 0x8000_0000 else number
+    return (0 if number == -0x8000_0000 else abs(number)) % count
+
+
+def _leaderless(found: Mapping[str, TopicDescription], topics: frozenset[str]) -> dict[TopicPartition, str]:
+    return {
+        (topic, each.id): NO_LEADER
+        for topic in topics & found.keys()
+        for each in found[topic].partitions
+        if _has_no_leader(each)
+    }
+
+
+def _has_no_leader(partition: Any) -> bool:
+    return partition.leader is None or partition.leader.id < 0

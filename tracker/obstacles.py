@@ -1,0 +1,121 @@
+"""What a process waits for, in the words that the log, ``/readyz`` and the metrics share."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import NamedTuple
+
+from tracker.logs import get_logger
+
+_AGAIN_S = 30.0  # an obstacle that stays is logged again after this long
+_OTHER_WORDS_S = 5.0  # one whose reason changes, after this long: some name a time, or another broker
+
+log = get_logger()
+
+
+class Cause(StrEnum):
+    """What is waited for. The values label a metric."""
+
+    DATABASE = "database"
+    KAFKA = "kafka"
+    TOPICS = "topics"  # the tracker's own
+    DESTINATION = "destination"
+    CLOCK = "clock"  # of this machine
+
+
+_EVENTS = {
+    Cause.DATABASE: "waiting for PostgreSQL",
+    Cause.KAFKA: "waiting for Kafka",
+    Cause.TOPICS: "waiting for topics",
+    Cause.DESTINATION: "waiting for a destination",
+    Cause.CLOCK: "waiting for the clock",
+}
+
+
+class Obstacle(NamedTuple):
+    """Why a process cannot go on. `blocks`: with nothing at all; otherwise only with part of its work."""
+
+    cause: Cause
+    reason: str
+    blocks: bool = True
+
+    def __str__(self) -> str:
+        return f"{_EVENTS[self.cause]}: {self.reason}"
+
+
+class Obstacles:
+    """What a process waits for now. Any thread may call any method.
+
+    Each thread reports and takes back only its own obstacle, so that one that succeeds does not hide what
+    another one waits for. What somebody observes from outside has a name of its own.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._now: dict[str, tuple[Obstacle, ...]] = {}
+        self._since: dict[tuple[str, Cause], float] = {}
+        self._logged: dict[tuple[str, Cause], tuple[float, str]] = {}
+
+    def report(self, cause: Cause, reason: str) -> None:
+        """Say what the calling thread waits for."""
+        self.observe(threading.current_thread().name, [Obstacle(cause, reason)])
+
+    def clear(self) -> None:
+        """Say that the calling thread goes on."""
+        self.observe(threading.current_thread().name, ())
+
+    def observe(self, observer: str, obstacles: Iterable[Obstacle]) -> None:
+        """Say all that `observer` finds in the way now, and log what has changed."""
+        found = tuple(obstacles)
+        if not found and observer not in self._now:
+            return  # as nearly always: without the lock
+        with self._lock:
+            before = self._now.pop(observer, ())
+            if found:
+                self._now[observer] = found
+            reasons = _by_cause(found)
+            for cause, reason in reasons.items():
+                self._log_new(observer, cause, reason, is_new=cause not in _by_cause(before))
+            for cause in _by_cause(before).keys() - reasons.keys():
+                self._log_gone(observer, cause)
+
+    def now(self) -> tuple[Obstacle, ...]:
+        """Return all of them, without those that say the same; what blocks comes first."""
+        with self._lock:
+            all_ = {obstacle for found in self._now.values() for obstacle in found}
+        blocking = {str(obstacle) for obstacle in all_ if obstacle.blocks}
+        return tuple(
+            sorted(
+                (each for each in all_ if each.blocks or str(each) not in blocking),
+                key=lambda each: (not each.blocks, str(each)),
+            )
+        )
+
+    def _log_new(self, observer: str, cause: Cause, reason: str, *, is_new: bool) -> None:
+        now, key = time.monotonic(), (observer, cause)
+        if is_new:
+            self._since[key] = now
+        logged, logged_reason = self._logged.get(key, (-math.inf, ""))
+        wait_s = _OTHER_WORDS_S if is_new or reason != logged_reason else _AGAIN_S
+        if now - logged >= wait_s:
+            self._logged[key] = now, reason
+            log.warning(_EVENTS[cause], reason=reason)
+
+    def _log_gone(self, observer: str, cause: Cause) -> None:
+        since = self._since.pop((observer, cause))
+        if self._logged[observer, cause][0] >= since:
+            seconds = round(time.monotonic() - since, 1)
+            log.info("waits no longer", cause=cause, seconds=seconds)
+
+
+def _by_cause(obstacles: Iterable[Obstacle]) -> dict[Cause, str]:
+    reasons: dict[Cause, str] = {}
+    for each in obstacles:
+        reasons[each.cause] = (
+            f"{reasons[each.cause]}; {each.reason}" if each.cause in reasons else each.reason
+        )
+    return reasons

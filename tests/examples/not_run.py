@@ -1,0 +1,50 @@
+"""What the documents show and the tests cannot run as it stands: each with its reason.
+
+A line of a shell example that matches a pattern of `NOT_RUN` is parsed only. `stand_ins` gives what takes the
+place of a name or a number in the tests.
+"""
+
+import re
+
+MAKE = "runs this test too, or takes long; that its target exists is tested"
+
+NOT_RUN: dict[str, str] = {
+    r"make .*": MAKE,
+    r"\.venv/bin/(tracker|ruff|python) .*|eval \"\$\(\.venv/bin/tracker stack env\)\"": MAKE,
+    r"pip install .*": "installs from an index",
+    r"py-spy .*": "a profiler, installed from an index",
+    r"export TRACKER_(KAFKA_BOOTSTRAP_SERVERS|DATABASE_URL)=.*": "a cluster's address",
+    r"export TRACKER_TOPICS=tracking-a .*": "topics and group of one of several deployments",
+    r"tracker stack up|eval \"\$\(tracker stack env\)\"": "tests/stack/test_commands.py runs it",
+    r"kafka-topics\.sh .*|acl.*": "Kafka's own tools, at a cluster's address",
+    r"TRACKER_DATABASE_URL=postgresql://tracker_owner@db/tracker tracker migrate .*": (
+        "roles belong to a whole server: tests/security/test_roles.py runs it on one of its own"
+    ),
+    r"psql .* -f deploy/hash-partitions\.sql": "tests/hash_partitions runs the script",
+}
+
+NO_EXAMPLES = {"mermaid": "a picture", "text": "what was measured", "yaml": "a part of a file for Kubernetes"}
+
+
+def why_not(line: str) -> str | None:
+    """Return the pattern on the list that a line of a shell example matches; None: it is run."""
+    command = re.sub(r"\s+#\s.*", "", line).strip()
+    return next((pattern for pattern in NOT_RUN if re.fullmatch(pattern, command)), None)
+
+
+def stand_ins(suffix: str, database: str) -> dict[str, str]:
+    """Return what stands for what: topics and groups of the test's own, and what one broker can do."""
+    own = {name: f"{name}-{suffix}" for name in ("worker-in", "worker-out", "document-worker")}
+    return own | {
+        "--replication-factor 3": "--replication-factor 1",
+        "ROLE tracker": f"ROLE tracker_{suffix}",
+        "TO tracker_owner": f"TO tracker_{suffix}_owner",
+        "ON DATABASE tracker ": f"ON DATABASE {database} ",
+        "documents,pages,results": f"documents-{suffix},pages-{suffix},results-{suffix}",
+        "splitter.py ": f"splitter.py --group splitter-{suffix} ",
+        "page_worker.py ": f"page_worker.py --group page-worker-{suffix} ",
+        "--input documents --pages pages": f"--input documents-{suffix} --pages pages-{suffix}",
+        "--input pages": f"--input pages-{suffix}",
+        '"taskPipe": "documents"': f'"taskPipe": "documents-{suffix}"',
+        '"targetPipe": "results"': f'"targetPipe": "results-{suffix}"',
+    }

@@ -69,6 +69,7 @@ _BYTES = (1e3, 1e4, 1e5, 3e5, 1e6, 3e6, 1e7, 3e7, 1e8)
 
 _ENDED_REASONS = ("cancelled", "failed", "completed", "unknown_job")
 _ENDED = Label("reason", _ENDED_REASONS)
+_DROPPED_BECAUSE = Label("reason", ("cancelled", "deleted", "completed", "failed", "prerequisite_failed"))
 _PROCESS = Label("process")
 
 # What came in, and what became of it.
@@ -151,8 +152,17 @@ SCHEDULED_SENDS = _counter(
 )
 HELD_DROPPED = _counter(
     "tracker_held_messages_dropped",
-    "Held messages dropped since their job was cancelled or deleted while it was paused.",
+    "Messages held for a paused job, and dropped because the job ended. The active scheduler counts them, "
+    "whoever dropped them.",
     "records",
+    _DROPPED_BECAUSE,
+)
+PENDING_DROPPED = _counter(
+    "tracker_pending_tasks_dropped",
+    "Stored task messages of jobs, dropped because the job ended before they were known to be sent. The "
+    "active scheduler counts them, whoever dropped them.",
+    "jobs",
+    _DROPPED_BECAUSE,
 )
 
 # What was removed.

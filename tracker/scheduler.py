@@ -41,15 +41,22 @@ from tracker.lifeline import ChildStatus, ExitStatus, Lifeline
 from tracker.logs import get_logger
 from tracker.messages.refusal import Refusal
 from tracker.messages.release import StatusCheck, start_message
-from tracker.metrics import DATABASE_RETRIES, DEAD_LETTERS, HELD_DROPPED, SCHEDULED_SENDS
+from tracker.metrics import (
+    DATABASE_RETRIES,
+    DEAD_LETTERS,
+    HELD_DROPPED,
+    PENDING_DROPPED,
+    SCHEDULED_SENDS,
+)
 from tracker.obstacles import Cause
+from tracker.rate_limited_log import RateLimitedLog
 from tracker.retention import Retention
 from tracker.settings import Settings
 from tracker.store.batch_store import POSTPONED_S
 from tracker.store.clock import refused_clock
 from tracker.store.connect import PASSING
 from tracker.store.deployment import claim_deployment
-from tracker.store.schedule_store import HeldSend, ScheduleStore, Send
+from tracker.store.schedule_store import DroppedWork, HeldSend, ScheduleStore, Send
 from tracker.waiting import Patience, Stopping
 
 _ROUND = 5_000  # messages of each kind in a Kafka transaction
@@ -65,6 +72,12 @@ _KEEP_LEDGER_S = (
 
 _RETENTION_ENDS_S = 2.0  # a step takes 20 ms; one that hangs is undone when the process has gone
 _SEES_STOP_S = 0.2
+
+_DROPPED = {
+    "held_message": (HELD_DROPPED, "held messages dropped"),
+    "pending_task": (PENDING_DROPPED, "jobs not sent"),
+}
+_ASKED_FOR = ("cancelled", "deleted")  # by a user
 
 _HEADERS = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]])  # librdkafka takes no lists for pairs
 
@@ -84,6 +97,7 @@ class Scheduler:
         self._settings = settings
         self._lifeline = lifeline
         self._recorder = lifeline.recorder
+        self._limited_log = RateLimitedLog()
         self._patience = Patience(lifeline.stopping, settings.shutdown_timeout_s * 0.3)
         self._obstacles = self._patience.obstacles
         self._store = ScheduleStore(settings.database_conninfo())
@@ -232,10 +246,11 @@ class Scheduler:
             _, known_sent = self._store.numbers()
             if self._sent > known_sent:
                 self._store.clear(self._sent)
-            dropped = self._store.queue(_ROUND)
+            self._store.queue(_ROUND)
+            dropped = self._store.take_dropped_work(_ROUND)
             sends = self._store.sends(self._sent, 2 * _ROUND, _ROUND_BYTES)
-        if dropped:
-            self._recorder.add(HELD_DROPPED, dropped)
+        for each in dropped:
+            self._account_for(each)
         failpoints.reach("scheduler-after-database-commit")
         if sends:
             self._publish(self._sendable(sends))
@@ -243,6 +258,17 @@ class Scheduler:
         elif time.monotonic() > self._ledger_kept_monotonic_s + _KEEP_LEDGER_S:
             self._commit([], self._sent)
         return len(sends)
+
+    def _account_for(self, dropped: DroppedWork) -> None:
+        metric, event = _DROPPED[dropped.kind]
+        self._recorder.add(metric, dropped.amount, reason=dropped.reason)
+        self._limited_log.note(
+            "info" if dropped.reason in _ASKED_FOR else "warning",
+            event,
+            dropped.reason,
+            lambda: {"job": str(dropped.job)},
+            dropped.amount,
+        )
 
     def _sendable(self, sends: list[Send]) -> list[Send]:
         """Put back the jobs that cannot be sent where they are to go; their numbers pass unused.

@@ -9,7 +9,9 @@ import pytest
 
 from tests.acceptance.conftest import Deploy
 from tests.acceptance.deployment import Deployment
+from tests.acceptance.kafka import wait_until
 from tests.model.messages import failure, report
+from tracker.metrics import HELD_DROPPED, PENDING_DROPPED
 
 Start = Callable[..., Deployment]
 
@@ -226,3 +228,13 @@ def test_workers_may_fail_jobs_of_one_graph_at_the_same_moment(deploy: Deploy) -
     tracker.kafka.flush()
     tracker.wait_until_processed()
     assert tracker.client.count(status="Failed") == 45
+
+
+def test_what_is_dropped_of_jobs_that_can_never_run_is_counted(four_jobs: Start) -> None:
+    tracker = four_jobs("true")
+    tracker.client.pause("acme:T2")
+    tracker.process(tracker.more_work("acme:T2.1"))
+    fail(tracker, "T1")
+    wait_until(lambda: tracker.count(HELD_DROPPED) + tracker.count(PENDING_DROPPED) >= 4, "counted")
+    assert tracker.count(HELD_DROPPED, reason="prerequisite_failed") == tracker.count(HELD_DROPPED) == 1
+    assert tracker.count(PENDING_DROPPED, reason="prerequisite_failed") == tracker.count(PENDING_DROPPED) == 3

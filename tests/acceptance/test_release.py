@@ -300,39 +300,6 @@ def test_a_job_that_repeats_its_completion_releases_nothing_more(tracker: Deploy
 # --- only those that wait
 
 
-@pytest.mark.parametrize(
-    "end", ["cancelled", "failed", "completed", "deleted", "started elsewhere", "started, paused, resumed"]
-)
-def test_only_a_job_that_still_waits_is_released(tracker: Deployment, end: str) -> None:
-    submit(tracker, a="", b="a")
-    tracker.start()
-    if end in ("cancelled", "deleted"):
-        {"cancelled": tracker.client.cancel, "deleted": tracker.client.delete}[end]("acme:b")
-    elif end.startswith("started"):
-        tracker.process(tracker.progress("acme:b.1", 5))
-        if end.endswith("resumed"):
-            tracker.client.pause("acme:b")
-            tracker.client.resume("acme:b")
-    else:
-        tracker.process(tracker.event(report("acme:b", "Failed" if end == "failed" else "Complete")))
-    complete(tracker, "a")
-    tracker.wait_until_sent()
-    assert tracker.started() == ["acme:a"]
-
-
-def test_only_a_job_that_still_waits_is_sent_after_its_delay(tracker: Deployment) -> None:
-    ends = ("cancelled", "deleted", "failed", "completed")
-    tracker.client.submit([tracker.job(job_id, delay=2) for job_id in ends])
-    tracker.start()
-    tracker.client.cancel("acme:cancelled")
-    tracker.client.delete("acme:deleted")
-    tracker.process(tracker.event(report("acme:failed", "Failed"), report("acme:completed", "Complete")))
-    due = "SELECT count(*) FROM pending_task"
-    wait_until(lambda: tracker.rows(due) == [(0,)], "all pending tasks gone")
-    tracker.wait_until_sent()
-    assert tracker.started() == []
-
-
 def test_a_paused_dependent_is_sent_once_it_is_resumed(tracker: Deployment) -> None:
     submit(tracker, a="", b="a", c="a")
     tracker.client.pause(["acme:b", "acme:c"])

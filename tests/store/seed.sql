@@ -72,5 +72,8 @@ INSERT INTO task_failure (tenant_key, job_key, path, failure_id, failure_time_ms
 SELECT tenant_key, job_key, n::text, 'broken', 0, 'sorter', 'out of order'
 FROM removed_job, generate_series(1, 500) AS n;
 
+INSERT INTO dropped_work (tenant_key, kind, reason, amount, job_id)
+SELECT tenant, 'pending_task', 'cancelled', 1, 'job-8' FROM generate_series(1, 40) AS tenant, generate_series(1, 50);
+
 INSERT INTO kafka_progress (topic, kafka_partition, next_offset, published_offset)
 SELECT 'tracking', kafka_partition, 5001, 0 FROM generate_series(0, 63) AS kafka_partition;

@@ -115,7 +115,7 @@ BATCH = [
     Case("summarize_failures", keys(5), N, 30 * N, "task_failure_pkey"),
     Case("update_jobs", keys(6) | {"statuses": [1] * N, "percentages": [5] * N}, N, 10 * N, "job_pkey"),
     # 5,000 messages each.
-    Case("drop_held_messages", keys(8, 2), 10_000, 2 * 10_000, "held_message_pkey"),
+    Case("drop_held_messages", keys(8, 2), 10_000, 2 * 10_000 + 1_000, "held_message_pkey"),
     Case(
         "hold_messages",
         keys(8)
@@ -155,6 +155,8 @@ SCHEDULE = [
     Case("queue_eligible_tasks", {"limit": N}, 200, 1000, "pending_task_eligible"),
     Case("queue_held_messages", {"limit": N}, 1, 20, "resumed_job_pkey"),
     Case("forget_resumed_jobs", {}, 1, 20, "resumed_job_pkey"),
+    # 2,000 notes of 40 tenants.
+    Case("take_dropped_work", {"limit": N}, N, 12 * N, "dropped_work_pkey"),
     Case(
         "read_sends", {"ledger": 10_000, "limit": N, "limit_bytes": 1 << 25}, N, 20 * N, "outbox_send_number"
     ),

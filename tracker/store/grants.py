@@ -49,6 +49,7 @@ RUN = Rights(
             "task_block": (_LOOK, _ADD, _CHANGE, _REMOVE),
             "task_failure": (_LOOK, _ADD, _CHANGE, _REMOVE),
             "removed_job": (_LOOK, _ADD, _CHANGE, _REMOVE),
+            "dropped_work": (_LOOK, _ADD, _CHANGE, _REMOVE),
         }
     ),
     ("job_job_key_seq", "held_message_held_number_seq"),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from tracker.identifiers import JobName
 from tracker.messages.release import Start
@@ -23,6 +23,15 @@ class HeldSend:
     value: bytes
     headers: bytes | None  # msgpack
     source: tuple[str, int, int, int]  # where it was read: topic, Kafka partition, offset, timestamp in ms
+
+
+class DroppedWork(NamedTuple):
+    """Stored work of a tenant's jobs that was dropped without being sent."""
+
+    kind: str  # held_message or pending_task
+    reason: str
+    amount: int
+    job: JobName  # one of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +89,19 @@ class ScheduleStore(Session):
         """Remove what is published: everything with a number up to `ledger`."""
         self._execute("clear_sends", ledger=ledger)
 
-    def queue(self, limit: int) -> int:
-        """Give numbers to what is due, up to `limit` of each kind; return how many messages were dropped."""
+    def queue(self, limit: int) -> None:
+        """Give numbers to what is due, up to `limit` of each kind, and drop what is held for ended jobs."""
         self._execute("queue_eligible_tasks", limit=limit)
         self._execute("queue_held_messages", limit=limit)
-        [(dropped,)] = self._execute("forget_resumed_jobs").fetchall()
-        return int(dropped)
+        self._execute("forget_resumed_jobs")
+
+    def take_dropped_work(self, limit: int) -> list[DroppedWork]:
+        """Return what is noted of dropped work, by whoever dropped it, and forget it."""
+        rows = self._execute("take_dropped_work", limit=limit).fetchall()
+        return [
+            DroppedWork(kind, reason, amount, JobName(partition_id, job_id))
+            for kind, reason, amount, partition_id, job_id in rows
+        ]
 
     def sends(self, ledger: int, limit: int, limit_bytes: int) -> list[Send]:
         """Return what has a number above `ledger`, in order."""

@@ -13,6 +13,7 @@ updated_job AS (
 deleted_pending_task AS (
     DELETE FROM pending_task USING ended_job
     WHERE pending_task.tenant_key = ended_job.tenant_key AND pending_task.job_key = ended_job.job_key
+    RETURNING pending_task.tenant_key, pending_task.job_key
 ),
 deleted_prerequisite AS (
     DELETE FROM prerequisite USING ended_job
@@ -26,6 +27,21 @@ deleted_held_message AS (
     DELETE FROM held_message USING ended_job
     WHERE held_message.tenant_key = ended_job.tenant_key AND held_message.job_key = ended_job.job_key
     RETURNING held_message.tenant_key, held_message.job_key
+),
+drop AS (
+    SELECT tenant_key, 'pending_task' AS kind, count(*) AS amount, min(job_key) AS job_key
+    FROM deleted_pending_task
+    GROUP BY tenant_key
+    UNION ALL
+    SELECT tenant_key, 'held_message', count(*), min(job_key)
+    FROM deleted_held_message
+    GROUP BY tenant_key
+),
+noted_drop AS (
+    INSERT INTO dropped_work (tenant_key, kind, reason, amount, job_id)
+    SELECT drop.tenant_key, drop.kind, 'cancelled', drop.amount, job.job_id
+    FROM drop
+    JOIN job ON job.tenant_key = drop.tenant_key AND job.job_key = drop.job_key
 )
 SELECT tenant_key, job_key, count(*)
 FROM deleted_held_message

@@ -49,6 +49,7 @@ marked_job AS (
 dropped_message AS (  -- of paused ones: it would be dropped if it came now
     DELETE FROM held_message USING marked_job
     WHERE held_message.tenant_key = marked_job.tenant_key AND held_message.job_key = marked_job.job_key
+    RETURNING held_message.tenant_key, held_message.job_key
 ),
 locked_edge AS (
     SELECT prerequisite.tenant_key, prerequisite.prerequisite_job_id, prerequisite.job_key
@@ -72,6 +73,22 @@ locked_task AS (
         ON pending_task.tenant_key = dependent.tenant_key AND pending_task.job_key = dependent.job_key
     ORDER BY pending_task.tenant_key, pending_task.job_key
     FOR UPDATE OF pending_task
+),
+deleted_task AS (
+    DELETE FROM pending_task USING locked_task
+    WHERE pending_task.tenant_key = locked_task.tenant_key AND pending_task.job_key = locked_task.job_key
+    RETURNING pending_task.tenant_key, pending_task.job_key
+),
+drop AS (
+    SELECT tenant_key, 'pending_task' AS kind, count(*) AS amount, min(job_key) AS job_key
+    FROM deleted_task
+    GROUP BY tenant_key
+    UNION ALL
+    SELECT tenant_key, 'held_message', count(*), min(job_key)
+    FROM dropped_message
+    GROUP BY tenant_key
 )
-DELETE FROM pending_task USING locked_task
-WHERE pending_task.tenant_key = locked_task.tenant_key AND pending_task.job_key = locked_task.job_key
+INSERT INTO dropped_work (tenant_key, kind, reason, amount, job_id)
+SELECT drop.tenant_key, drop.kind, 'prerequisite_failed', drop.amount, job.job_id
+FROM drop
+JOIN job ON job.tenant_key = drop.tenant_key AND job.job_key = drop.job_key

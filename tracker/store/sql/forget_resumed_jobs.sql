@@ -1,6 +1,5 @@
 -- Forget resumed jobs whose held messages are all sent, and drop what is held for those that have ended
--- since: it would be dropped if it came now. Gives the number of messages dropped. One that a pause, cancel
--- or delete is taking away is left to it.
+-- since: it would be dropped if it came now. One that a pause, cancel or delete is taking away is left to it.
 WITH locked_job AS (
     SELECT tenant_key, job_key
     FROM resumed_job
@@ -8,7 +7,10 @@ WITH locked_job AS (
     FOR UPDATE SKIP LOCKED
 ),
 looked_up_job AS (
-    SELECT locked_job.tenant_key, locked_job.job_key, job.status IS NULL OR job.status > 2 AS is_ended
+    SELECT locked_job.tenant_key, locked_job.job_key, job.status IS NULL OR job.status > 2 AS is_ended,
+           CASE job.status WHEN 3 THEN 'failed' WHEN 4 THEN 'cancelled' WHEN 5 THEN 'completed' ELSE 'deleted' END
+               AS reason,
+           coalesce(job.job_id, '') AS job_id
     FROM locked_job
     LEFT JOIN job ON job.tenant_key = locked_job.tenant_key AND job.job_key = locked_job.job_key
 ),
@@ -16,7 +18,7 @@ dropped_message AS (
     DELETE FROM held_message USING looked_up_job
     WHERE held_message.tenant_key = looked_up_job.tenant_key AND held_message.job_key = looked_up_job.job_key
         AND looked_up_job.is_ended
-    RETURNING held_message.held_number
+    RETURNING looked_up_job.tenant_key, looked_up_job.reason, looked_up_job.job_id
 ),
 forgotten_job AS (
     DELETE FROM resumed_job USING looked_up_job
@@ -27,4 +29,7 @@ forgotten_job AS (
                 AND held_message.job_key = looked_up_job.job_key
         ))
 )
-SELECT count(*) FROM dropped_message
+INSERT INTO dropped_work (tenant_key, kind, reason, amount, job_id)
+SELECT tenant_key, 'held_message', reason, count(*), min(job_id)
+FROM dropped_message
+GROUP BY tenant_key, reason

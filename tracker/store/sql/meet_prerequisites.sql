@@ -1,7 +1,8 @@
 -- Release the dependents of jobs that have completed: take away their edges, count down what each
 -- dependent still waits for, and put those that wait for nothing into the outbox, under the record that
 -- completed the last prerequisite. What must wait (a delay, a pause, a suspended partition ID) becomes
--- eligible instead, and the scheduler sends it.
+-- eligible instead, and the scheduler sends it, or drops it where the job has ended meanwhile. What was reported
+-- of a job before does not matter: one that is Active is released as one that is Waiting.
 --
 -- Two prerequisites may complete at the same moment in two transactions. Each sees the other's edge, but
 -- the count in pending_task goes through the row's lock, so the second one finds 0. Locks: edges, then
@@ -57,7 +58,7 @@ counted_task AS (
         eligible_time = CASE
             WHEN pending_task.unmet = locked_task.met
                 AND (pending_task.delay_s > 0 OR pending_task.paused OR locked_task.suspended
-                    OR NOT (locked_task.status = 0 OR (locked_task.status = 1 AND pending_task.resumed)))
+                    OR locked_task.status > 2)
             THEN now() + make_interval(secs => pending_task.delay_s)
         END
     FROM locked_task

@@ -1,6 +1,6 @@
 -- Pauses jobs that are locked, with their pending tasks. What was still to be sent of an earlier pause is
--- held again. Whether a pending task is yet to be sent is noted now: on resume the job is Active, which may also
--- mean that somebody else has started it.
+-- held again. `resumed` is for programs before 0.2.0, which may run beside this one: they send an Active job only
+-- where it is set.
 WITH paused_job AS MATERIALIZED (
     SELECT tenant_key, job_key
     FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS paused_job (tenant_key, job_key)

@@ -1,5 +1,5 @@
--- Put jobs that are due to be sent into the outbox, with consecutive numbers. Those that are no longer to
--- be sent (reported on, failed or completed meanwhile) lose their pending task.
+-- Put jobs that are due to be sent into the outbox, with consecutive numbers. Those that have ended meanwhile
+-- lose their pending task. What was reported of a job before does not matter.
 --
 -- A tenant may have a million jobs that are suspended; so the index is walked tenant by tenant, from one
 -- that has any to the next, and those that are suspended are passed over whole.
@@ -21,11 +21,11 @@ WITH RECURSIVE eligible_tenant AS (
 ),
 due_task AS (
     SELECT due.tenant_key, due.job_key, due.eligible_time,
-           job.status = 0 OR (job.status = 1 AND due.resumed) AS is_waiting
+           job.job_id, job.status
     FROM eligible_tenant
     JOIN tenant ON tenant.tenant_key = eligible_tenant.tenant_key AND NOT tenant.suspended
     CROSS JOIN LATERAL (
-        SELECT pending_task.tenant_key, pending_task.job_key, pending_task.eligible_time, pending_task.resumed
+        SELECT pending_task.tenant_key, pending_task.job_key, pending_task.eligible_time
         FROM pending_task
         WHERE pending_task.tenant_key = tenant.tenant_key
             AND pending_task.eligible_time <= now() AND NOT pending_task.paused
@@ -41,21 +41,30 @@ due_task AS (
     LIMIT %(limit)b
 ),
 obsolete_task AS (
-    SELECT pending_task.tenant_key, pending_task.job_key
+    SELECT pending_task.tenant_key, pending_task.job_key, due_task.job_id, due_task.status
     FROM due_task
     JOIN pending_task
         ON pending_task.tenant_key = due_task.tenant_key AND pending_task.job_key = due_task.job_key
-    WHERE NOT due_task.is_waiting
+    WHERE due_task.status > 2
     FOR UPDATE OF pending_task SKIP LOCKED
 ),
 removed_task AS (
     DELETE FROM pending_task USING obsolete_task
     WHERE pending_task.tenant_key = obsolete_task.tenant_key AND pending_task.job_key = obsolete_task.job_key
+    RETURNING obsolete_task.*
+),
+noted_drop AS (
+    INSERT INTO dropped_work (tenant_key, kind, reason, amount, job_id)
+    SELECT tenant_key, 'pending_task',
+           CASE status WHEN 3 THEN 'failed' WHEN 4 THEN 'cancelled' ELSE 'completed' END,
+           count(*), min(job_id)
+    FROM removed_task
+    GROUP BY tenant_key, status
 ),
 numbered_task AS (
     SELECT tenant_key, job_key, row_number() OVER (ORDER BY eligible_time, tenant_key, job_key) AS place
     FROM due_task
-    WHERE is_waiting
+    WHERE status < 3
 ),
 numbering AS (
     UPDATE deployment

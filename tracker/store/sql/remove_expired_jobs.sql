@@ -7,7 +7,7 @@
 -- share-locks the prerequisites.
 -- Gives the number of jobs by status, and for how long at most they had not changed, in seconds.
 WITH expired_job AS MATERIALIZED (
-    SELECT locked_job.tenant_key, locked_job.job_key
+    SELECT locked_job.tenant_key, locked_job.job_key, job.job_id, job.status
     FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS locked_job (tenant_key, job_key)
     JOIN job ON job.tenant_key = locked_job.tenant_key AND job.job_key = locked_job.job_key
     WHERE NOT EXISTS (
@@ -61,6 +61,15 @@ deleted_prerequisite AS (
 deleted_pending_task AS (
     DELETE FROM pending_task USING expired_job
     WHERE pending_task.tenant_key = expired_job.tenant_key AND pending_task.job_key = expired_job.job_key
+    RETURNING expired_job.tenant_key, expired_job.job_id, expired_job.status
+),
+noted_drop AS (
+    INSERT INTO dropped_work (tenant_key, kind, reason, amount, job_id)
+    SELECT tenant_key, 'pending_task',
+           CASE status WHEN 3 THEN 'failed' WHEN 4 THEN 'cancelled' ELSE 'completed' END,
+           count(*), min(job_id)
+    FROM deleted_pending_task
+    GROUP BY tenant_key, status
 ),
 deleted_job AS (
     DELETE FROM job USING expired_job

@@ -107,47 +107,6 @@ def test_a_prerequisite_that_fails_while_its_dependent_is_stored_is_refused(
         submitting.result(30)
 
 
-def test_a_prerequisite_cannot_complete_between_the_look_at_it_and_the_edge(
-    client: Client, connection: Connection, other: Connection, database_url: str, threads: ThreadPoolExecutor
-) -> None:
-    """The submit is held after it has stored its edges, which nobody else can see yet."""
-    client.submit([job("a")])
-    other.execute("LOCK TABLE pending_task IN SHARE ROW EXCLUSIVE MODE")
-    submitting = threads.submit(client.submit, [job("dependent", "a")])
-    wait_until_blocked(connection)
-    with closing(connect(database_url)) as worker:
-
-        def complete() -> None:
-            release(worker, "a")
-            worker.commit()
-
-        completing = threads.submit(complete)
-        wait_until_blocked(connection, 2)
-        other.commit()
-        submitting.result(30)
-        completing.result(30)
-    assert unmet(connection, "dependent") == (0, False, [])
-
-
-def test_a_prerequisite_stored_and_completed_while_its_dependent_is_stored_is_not_missed(
-    client: Client, connection: Connection, other: Connection, threads: ThreadPoolExecutor
-) -> None:
-    """The dependent has found no prerequisite and is held before it stores its edge: the other one waits."""
-    client.submit([job("any")])
-    other.execute("LOCK TABLE prerequisite IN SHARE ROW EXCLUSIVE MODE")
-    dependent = threads.submit(client.submit, [job("dependent", "a")])
-    wait_until_blocked(connection)
-    prerequisite = threads.submit(client.submit, [job("a")])
-    wait_until_blocked(connection, 2)
-    assert rows(connection, "SELECT job_id FROM job") == [("any",)]
-    other.commit()
-    dependent.result(30)
-    prerequisite.result(30)
-    release(other, "a")
-    other.commit()
-    assert unmet(connection, "dependent") == (0, False, [])
-
-
 def test_two_halves_of_a_circle_at_once_are_not_both_stored(
     client: Client, threads: ThreadPoolExecutor
 ) -> None:

@@ -8,16 +8,18 @@ from typing import Any, TypeVar
 import psycopg
 
 from tracker import NewJob, NewTask
-from tracker.client.steps import Prepared, Query
+from tracker.client.steps import Commit, Copy, Prepared, Query, Step, Verb
 from tracker.fold.state import JobState
 from tracker.identifiers import JobName
 from tracker.store.batch_store import BatchStore, CompletedJob
 from tracker.store.connect import connect
+from tracker.store.queries import query
 
 T = TypeVar("T")
 TASK = NewTask(task_classifier="Sort", task_api_version=1, task_data="{}", task_pipe="sort-in")
 TOPIC = "tracking"
 EVERYTHING = 1 << 40
+COMMIT = "COMMIT"
 
 
 def job(job_id: str, *prerequisites: str, **fields: Any) -> NewJob:
@@ -90,20 +92,61 @@ class Worker:
         self.store.close()
 
 
+class Steps:
+    """A verb of the client's that a test runs step by step on a session of its own."""
+
+    def __init__(self, connection: psycopg.Connection[Any], verb: Verb[Any]) -> None:
+        self._connection = connection
+        self._verb = verb
+        self.next: Step | None = None
+        self.answer: Any = None
+        self._advance(None)
+
+    def run(self, before: str = "") -> None:
+        """Run up to the named statement, or to the end; a `Commit` of the verb's commits."""
+        while self.next is not None and not self.is_at(before):
+            self.run_one()
+
+    def run_one(self) -> None:
+        """Run the next step."""
+        step, rows = self.next, []
+        cursor = self._connection.cursor(binary=True)
+        if isinstance(step, Query):
+            cursor.execute(step.statement, step.parameters)
+            rows = cursor.fetchall() if cursor.description else []
+        elif isinstance(step, Copy):
+            with cursor.copy(step.statement) as copy:
+                copy.set_types(step.types)
+                for row in step.rows:
+                    copy.write_row(row)
+        else:
+            assert isinstance(step, Commit)
+            self._connection.commit()
+        self._advance(rows)
+
+    def _advance(self, rows: list[tuple[Any, ...]] | None) -> None:
+        try:
+            self.next = next(self._verb) if rows is None else self._verb.send(rows)
+        except StopIteration as end:
+            self.next, self.answer = None, end.value
+
+    def is_at(self, name: str) -> bool:
+        """Return whether the next step is the named statement, or `COMMIT`: the last one of a submit."""
+        if name == COMMIT:
+            return isinstance(self.next, Commit)
+        return bool(name) and isinstance(self.next, Query | Copy) and self.next.statement == query(name)
+
+    def roll_back(self) -> None:
+        """Undo what the verb did since its last commit."""
+        self._connection.rollback()
+
+
 def perform(connection: psycopg.Connection[Any], prepared: Prepared[T]) -> T:
     """Run a verb of the client's on a session whose transaction the test commits."""
-    rows: list[tuple[Any, ...]] = []
-    verb = prepared.begin()
-    try:
-        step = next(verb)
-        while True:
-            assert isinstance(step, Query)
-            cursor = connection.execute(step.statement, step.parameters, binary=True)
-            rows = cursor.fetchall() if cursor.description else []
-            step = verb.send(rows)
-    except StopIteration as end:
-        answer: T = end.value
-        return answer
+    steps = Steps(connection, prepared.begin())
+    steps.run()
+    answer: T = steps.answer
+    return answer
 
 
 class Observer:

@@ -17,6 +17,7 @@ from tracker.client import look
 from tracker.client.steps import Query
 from tracker.store.batch_store import BatchStore
 from tracker.store.connect import connect
+from tracker.store.queries import query
 from tracker.store.retention_store import RetentionStore
 from tracker.store.schedule_store import ScheduleStore
 
@@ -290,6 +291,39 @@ def test_no_statement_is_planned_for_the_values_that_came_first(
 # What the client asks
 
 
+def tenant_names(digit: int, count: int = N) -> dict[str, list[Any]]:
+    """Return the parameters that name jobs by their tenants' keys."""
+    return {
+        "tenant_keys": keys(digit, count)["tenant_keys"],
+        "job_ids": names(digit, count)["job_ids"],
+    }
+
+
+SUBMIT = [
+    Case("share_prerequisite_jobs", tenant_names(8), N, 10 * N, "job_tenant_key_job_id_key"),
+    Case(
+        "find_awaited_jobs",
+        tenant_names(8) | {"first_keys": [1], "last_keys": [3]},
+        3 * N,
+        10 * N,
+        "prerequisite_pkey",
+    ),
+    # Of the chains, only as much as is asked for.
+    Case("reach_prerequisites", tenant_names(9, 40) | {"limit": N}, 3 * N, 12 * N, "prerequisite_of_job"),
+    Case(
+        "meet_new_edges",
+        {
+            "tenant_keys": keys(9)["tenant_keys"],
+            "prerequisite_job_ids": names(8)["job_ids"],
+            "job_keys": keys(9)["job_keys"],
+        },
+        2 * N,
+        30 * N,
+        "prerequisite_pkey",
+    ),
+]
+
+
 @pytest.fixture(scope="module")
 def client_session(analysed: str) -> Iterator[tuple[psycopg.Connection[Any], PlanLog]]:
     with closing(connect(analysed, autocommit=True)) as connection:
@@ -332,3 +366,29 @@ def test_a_tenants_jobs_are_counted_by_index(
     plan = client_plan(client_session, first_query(look.count(partition_id="tenant-7")))
     assert plan.rows_looked_at() <= 5000
     assert "job" not in plan.whole_tables()
+
+
+@pytest.mark.parametrize("case", SUBMIT, ids=str)
+def test_a_submit_under_its_locks_reaches_its_rows_by_index(
+    client_session: tuple[psycopg.Connection[Any], PlanLog], case: Case
+) -> None:
+    connection, log = client_session
+    log.take()
+    with connection.transaction():
+        connection.execute(query("reach_rows_by_index"))
+        connection.execute(query(case.name), case.parameters, binary=True)
+        undo()
+    [plan] = [plan for plan in log.take() if f"{query(case.name).as_string()}"[:60] in plan.statement]
+    assert_frugal(plan, case)
+
+
+def test_a_submit_locks_its_prerequisites_in_the_order_of_their_keys(
+    client_session: tuple[psycopg.Connection[Any], PlanLog],
+) -> None:
+    connection, log = client_session
+    log.take()
+    with connection.transaction():
+        connection.execute(query("reach_rows_by_index"))
+        connection.execute(query("share_prerequisite_jobs"), tenant_names(8), binary=True)
+    [plan] = [plan for plan in log.take() if "FOR SHARE" in plan.statement]
+    assert lock_orders(plan) == [KEY]

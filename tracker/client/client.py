@@ -11,7 +11,7 @@ from psycopg import AsyncConnection, Connection, errors
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolClosed
 
 from tracker.client import change, look
-from tracker.client.steps import Copy, Listing, Prepared, Query, Row, Sleep, Verb
+from tracker.client.steps import Commit, Listing, Prepared, Query, Row, Sleep, Step, Verb
 from tracker.client.submit import submit
 from tracker.errors import TrackerError
 from tracker.store.connect import CONNECT_TIMEOUT_S, connect, database_errors, store_conninfo
@@ -163,6 +163,9 @@ class Client(_Verbs):
                     cursor.execute(step.statement, step.parameters)
                     progress.rows = cursor.fetchall() if cursor.description else []
                     continue
+                if isinstance(step, Commit):
+                    connection.commit()
+                    continue
                 with cursor.copy(step.statement) as copy:
                     copy.set_types(step.types)
                     for row in step.rows:
@@ -242,6 +245,9 @@ class AsyncClient(_Verbs):
                         await cursor.execute(step.statement, step.parameters)
                         progress.rows = await cursor.fetchall() if cursor.description else []
                         continue
+                    if isinstance(step, Commit):
+                        await connection.commit()
+                        continue
                     async with cursor.copy(step.statement) as copy:
                         copy.set_types(step.types)
                         for row in step.rows:
@@ -272,7 +278,7 @@ class _Progress(Generic[T]):
         self._begun = False
         self.rows: list[Row] = []
 
-    def step(self) -> Query | Copy | Sleep | None:
+    def step(self) -> Step | None:
         """Return the next step, or None at the end, when there is an `answer`."""
         rows, self.rows = self.rows, []
         try:

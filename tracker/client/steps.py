@@ -2,7 +2,7 @@
 
 A verb is a generator: it yields steps and is sent their rows, and knows nothing of connections, threads or
 event loops. So it is written once, and run by `Client` and by `AsyncClient`. All the steps of a verb are one
-transaction; only a `Sleep` ends one, and the next step begins another.
+transaction; only a `Sleep` or a `Commit` ends one, and the next step begins another.
 
 A verb is run again when its transaction was undone. What it is given may be readable only once (a generator,
 an open file), so the arguments are read first, and what the verb is begun with is `Prepared`.
@@ -46,6 +46,11 @@ class Sleep:
 
 
 @dataclass(frozen=True)
+class Commit:
+    """Let others see what was done so far."""
+
+
+@dataclass(frozen=True)
 class Listing(Generic[T]):
     """What a verb returns whose answer may be too large for memory: some items, then a query's rows."""
 
@@ -54,7 +59,8 @@ class Listing(Generic[T]):
     first: Sequence[T] = field(default=())
 
 
-Verb = Generator[Query | Copy | Sleep, list[Row], T]
+Step = Query | Copy | Sleep | Commit
+Verb = Generator[Step, list[Row], T]
 
 
 @dataclass(frozen=True)

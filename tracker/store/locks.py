@@ -10,10 +10,10 @@ MIGRATION = 0x7472_0001
 """Key 0, for a transaction. Held while a migration is applied, so that one program does it at a time."""
 
 PREREQUISITES = 0x7472_0002
-"""Key: `prerequisites_key` of the tenant, for a transaction. A submit with prerequisites takes it alone, one
-without takes it shared, in ascending order and before any job. So two submits at once cannot close a circle
-that neither sees, and a job cannot slip in, and complete, between the look for it and the edge that waits for
-it."""
+"""Key: `prerequisites_key` of the tenant, for a transaction. A submit takes it when its rows are stored,
+alone if they wait for stored jobs and else shared, in ascending order and before any job, and then commits.
+So two submits at once cannot close a circle that neither sees, and no job can slip in, and complete, between
+the last look for it and the edge that waits for it."""
 
 SLOT = 0x7472_0003
 """Key: `text_key` of group, instance and slot, for a session. A supervisor holds it for as long as its worker

@@ -22,7 +22,7 @@ from tracker.errors import TrackerError
 from tracker.store.queries import query
 
 STATEMENT_TIMEOUT_S = 300  # 100,000 jobs are stored in one statement or two of a few seconds
-LOCK_TIMEOUT_S = 60  # a submit of 1,000,000 jobs keeps its tenants locked for about that long
+LOCK_TIMEOUT_S = 60  # a submit of the same 1,000,000 jobs waits for about that long
 IDLE_IN_TRANSACTION_TIMEOUT_S = 120
 
 NO_SESSION = (

@@ -1,6 +1,11 @@
--- Which of the new jobs are waited for by stored ones: a circle through the database runs through them.
+-- Which of the new jobs are waited for by jobs that were stored before: a circle through the database runs
+-- through them. The new jobs' own edges are stored already, and do not count; their keys are in a few ranges.
 SELECT DISTINCT prerequisite.tenant_key, prerequisite.prerequisite_job_id
 FROM unnest(%(tenant_keys)b::integer[], %(job_ids)b::text[]) AS new_job (tenant_key, job_id)
 JOIN prerequisite
     ON prerequisite.tenant_key = new_job.tenant_key
     AND prerequisite.prerequisite_job_id = new_job.job_id
+WHERE NOT EXISTS (
+    SELECT FROM unnest(%(first_keys)b::bigint[], %(last_keys)b::bigint[]) AS new_keys (first_key, last_key)
+    WHERE prerequisite.job_key BETWEEN new_keys.first_key AND new_keys.last_key
+)

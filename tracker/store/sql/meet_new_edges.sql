@@ -1,0 +1,28 @@
+-- Takes away edges that this transaction has stored itself, since their prerequisites have completed meanwhile.
+-- A job that waits for nothing else becomes eligible. Nobody else sees these rows yet, so none is locked.
+WITH completed_edge AS (
+    SELECT tenant_key, prerequisite_job_id COLLATE "C" AS prerequisite_job_id, job_key
+    FROM unnest(%(tenant_keys)b::integer[], %(prerequisite_job_ids)b::text[], %(job_keys)b::bigint[])
+        AS completed_edge (tenant_key, prerequisite_job_id, job_key)
+),
+met_edge AS (
+    DELETE FROM prerequisite USING completed_edge
+    WHERE prerequisite.tenant_key = completed_edge.tenant_key
+        AND prerequisite.prerequisite_job_id = completed_edge.prerequisite_job_id
+        AND prerequisite.job_key = completed_edge.job_key
+    RETURNING prerequisite.tenant_key, prerequisite.job_key
+),
+dependent AS (
+    SELECT tenant_key, job_key, count(*)::integer AS met
+    FROM met_edge
+    GROUP BY tenant_key, job_key
+)
+UPDATE pending_task
+SET unmet = pending_task.unmet - dependent.met,
+    -- Not now(), when the transaction began: the delay counts from the completion.
+    eligible_time = CASE
+        WHEN pending_task.unmet = dependent.met
+        THEN clock_timestamp() + make_interval(secs => pending_task.delay_s)
+    END
+FROM dependent
+WHERE pending_task.tenant_key = dependent.tenant_key AND pending_task.job_key = dependent.job_key

@@ -1,0 +1,2 @@
+-- What is done from here on can be undone by itself, and its locks be let go of.
+SAVEPOINT before_locks

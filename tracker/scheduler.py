@@ -23,7 +23,7 @@ from confluent_kafka import KafkaException
 
 from tracker import failpoints
 from tracker.agreement import REMEDY, Known, ledger_disagreement
-from tracker.kafka.dead_letters import DeadLetters, refusal
+from tracker.kafka.dead_letters import DeadLetters, dead_letters_for, refusal
 from tracker.kafka.destinations import Destinations
 from tracker.kafka.errors import (
     BatchGivenUp,
@@ -36,7 +36,7 @@ from tracker.kafka.errors import (
 from tracker.kafka.ledger import Ledger
 from tracker.kafka.producer import BatchProducer, OutgoingMessage
 from tracker.kafka.stuck import StuckDestinations, Undelivered
-from tracker.kafka.topics import admin_client, max_message_bytes
+from tracker.kafka.topics import admin_client
 from tracker.lifeline import ChildStatus, ExitStatus, Lifeline
 from tracker.logs import get_logger
 from tracker.messages.refusal import Refusal
@@ -339,14 +339,13 @@ class Scheduler:
         for place, error in refused.why.items():
             topic = messages[place].topic
             if topic == self._settings.dead_letter_topic and self._dead_letters is not None:
-                self._dead_letters.were_refused()
+                self._dead_letters.were_refused(error)
             else:
                 self._refused[numbers[place]] = refusal(topic, error)
 
     def _dead_letter(self, held: HeldSend, why: Refusal) -> OutgoingMessage:
         if self._dead_letters is None:
-            limit = max_message_bytes(self._admin, self._settings.dead_letter_topic)
-            self._dead_letters = DeadLetters(self._settings, limit)
+            self._dead_letters = dead_letters_for(self._settings, self._admin)
         log.warning("a message that was held cannot be sent", reason=why.detail)
         source = list(zip(("topic", "partition", "offset", "timestamp"), held.source, strict=True))
         return self._dead_letters.make(held.key, held.value, _headers(held), why, source)

@@ -3,12 +3,14 @@ import os
 import re
 import sys
 import time
+import uuid
 from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
 from confluent_kafka.admin import AdminClient
 
+from tests.acceptance.kafka import Kafka
 from tests.conftest import MakeTopic
 from tracker.cli import main
 
@@ -203,3 +205,21 @@ def test_a_clock_that_is_wrong_is_said(
     assert any(
         re.match(r"This machine's clock is 7,\d{3} s ahead of PostgreSQL's", line) for line in result.err
     )
+
+
+def test_a_topic_that_is_not_fit_for_dead_letters_is_said(
+    tracker: Tracker, bootstrap_servers: str, database_url: str
+) -> None:
+    kafka = Kafka(bootstrap_servers)
+    topic = f"dead-letters-{uuid.uuid4().hex[:12]}"
+    kafka.create({topic: 1}, **{"cleanup.policy": "compact", "max.message.bytes": "5000"})
+    result = tracker(
+        "config",
+        "--check",
+        TRACKER_KAFKA_BOOTSTRAP_SERVERS=bootstrap_servers,
+        TRACKER_DATABASE_URL=database_url,
+        TRACKER_TOPICS=topic + "-tracking",
+        TRACKER_DEAD_LETTER_TOPIC=topic,
+    )
+    said = [line for line in result.err if f"The dead-letter topic {topic} is not fit: " in line]
+    assert ["compacted" in said[0], "5,000 bytes" in said[1]] == [True, True]

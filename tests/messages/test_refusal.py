@@ -4,7 +4,15 @@ from collections.abc import Sequence
 
 import pytest
 
-from tracker.messages.refusal import Reason, Refusal, dead_letter_headers, truncated_header
+from tracker.messages.refusal import (
+    UNREADABLE_HEADERS,
+    Reason,
+    Refusal,
+    dead_letter_headers,
+    headers_dropped_header,
+    key_replaced_header,
+    truncated_header,
+)
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -25,7 +33,8 @@ REASONS = """
 
 
 def headers_of(headers: Headers | None, detail: str = "it is empty") -> list[tuple[str, bytes | None]]:
-    return dead_letter_headers(headers, Refusal(Reason.NOT_JSON, detail), SOURCE)
+    own, ours = dead_letter_headers(headers, Refusal(Reason.NOT_JSON, detail), SOURCE)
+    return own + ours
 
 
 def detail_of(detail: str) -> str:
@@ -60,12 +69,11 @@ def test_its_own_headers_come_first_in_their_order() -> None:
 
 def test_those_of_an_earlier_refusal_are_replaced_and_counted_up() -> None:
     first = [*headers_of([("a", b"1")]), truncated_header(2_000_000)]
-    again = dead_letter_headers(first, Refusal(Reason.TOO_DEEP, "deep"), SOURCE)
-    assert again == [
-        ("a", b"1"),
-        *dead_letter_headers(None, Refusal(Reason.TOO_DEEP, "deep"), SOURCE)[:-1],
-        ("tracker-error-count", b"2"),
-    ]
+    first += [headers_dropped_header(2, 1_000, "ab"), key_replaced_header(1_000, "cd")]
+    own, ours = dead_letter_headers(first, Refusal(Reason.TOO_DEEP, "deep"), SOURCE)
+    assert own == [("a", b"1")]
+    _, once = dead_letter_headers(None, Refusal(Reason.TOO_DEEP, "deep"), SOURCE)
+    assert ours == [*once[:-1], ("tracker-error-count", b"2")]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +110,7 @@ def test_the_detail_has_no_control_characters(character: str) -> None:
 
 
 def test_where_it_came_from_may_be_any_text() -> None:
-    headers = dead_letter_headers(
+    _, headers = dead_letter_headers(
         None, Refusal(Reason.NOT_JSON, ""), [("topic", "t\ud800"), ("group", "\u00fc")]
     )
     assert dict(headers)["tracker-source-topic"] == b"t?"
@@ -111,6 +119,12 @@ def test_where_it_came_from_may_be_any_text() -> None:
 
 def test_a_cut_dead_letter_says_how_long_it_was() -> None:
     assert truncated_header(1_234_567) == ("tracker-error-truncated", b"1234567")
+
+
+def test_headers_that_cannot_be_read_are_none_and_said_so() -> None:
+    own, ours = dead_letter_headers(UNREADABLE_HEADERS, Refusal(Reason.WRONG_TYPE, ""), SOURCE)
+    assert (own, ours[-1]) == ([], ("tracker-error-headers-unreadable", None))
+    assert dead_letter_headers(ours, Refusal(Reason.WRONG_TYPE, ""), SOURCE)[0] == []
 
 
 def test_reasons_are_those_of_the_wire_format() -> None:

@@ -12,7 +12,8 @@ from confluent_kafka.admin._metadata import ClusterMetadata
 from psycopg import Connection
 
 from tracker.errors import TrackerError
-from tracker.kafka.topics import idle_workers
+from tracker.kafka.dead_letters import unfit
+from tracker.kafka.topics import idle_workers, topic_limits
 from tracker.settings import Settings
 from tracker.store import grants, migrate
 from tracker.store.clock import difference, seconds_ahead
@@ -63,6 +64,8 @@ def check_kafka(settings: Settings) -> Iterator[Finding]:
     brokers = ", ".join(f"{broker.host}:{broker.port}" for broker in metadata.brokers.values())
     yield _good("kafka", f"Kafka answers: cluster {metadata.cluster_id}, brokers {brokers}.")
     yield from _check_topics(settings, metadata)
+    for why in unfit(topic_limits(admin, settings.dead_letter_topic)):
+        yield _bad("topics", f"The dead-letter topic {settings.dead_letter_topic} is not fit: {why}.")
 
 
 def _check_topics(settings: Settings, metadata: ClusterMetadata) -> Iterator[Finding]:

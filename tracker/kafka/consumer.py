@@ -86,7 +86,7 @@ def settle_headers(records: Sequence[Message]) -> None:
         try:
             _read_headers(record)
         except SystemError:
-            record.set_headers([(UNREADABLE_HEADERS, None)])
+            record.set_headers(UNREADABLE_HEADERS)  # type: ignore[arg-type]
 
 
 class BatchConsumer:

@@ -1,35 +1,66 @@
-"""Dead letters: what cannot be honoured goes to a topic of its own, whole, with the reason."""
+"""Dead letters: what cannot be honoured goes to a topic of its own, whole where it fits, with the reason."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from typing import NamedTuple
 
 from confluent_kafka import KafkaError
+from confluent_kafka.admin import AdminClient
 
-from tracker.kafka.producer import Headers, OutgoingMessage
+from tracker.kafka.produce_errors import TOO_LARGE
+from tracker.kafka.producer import Headers, OutgoingMessage, producer_properties
+from tracker.kafka.topics import TopicLimits, topic_limits
 from tracker.logs import get_logger
-from tracker.messages.refusal import Reason, Refusal, dead_letter_headers, truncated_header
+from tracker.messages.refusal import (
+    Reason,
+    Refusal,
+    dead_letter_headers,
+    headers_dropped_header,
+    key_replaced_header,
+    truncated_header,
+)
 from tracker.settings import Settings
 
+LEAST_BYTES = 16_384
+"""What a dead letter with nothing of its record takes at most, generously."""
+
 _ENVELOPE_BYTES = 1_024  # what a record's framing takes beyond key, value and headers, generously
+_HEADER_BYTES = 10  # of framing
+_ASK_AGAIN_S = 60.0
 
 log = get_logger()
 
 
-_TOO_LARGE = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE)
-
-
 def refusal(topic: str, error: KafkaError) -> Refusal:
     """Return why a topic does not take a message, for the dead letter."""
-    reason = Reason.TOO_LARGE if error.code() in _TOO_LARGE else Reason.DESTINATION_NOT_ALLOWED
+    reason = Reason.TOO_LARGE if error.code() in TOO_LARGE else Reason.DESTINATION_NOT_ALLOWED
     return Refusal(reason, f"the destination {topic!r} does not take the message: {error.str()}")
 
 
-class DeadLetters:
-    """Makes dead letters that fit their topic, which takes batches of up to `limit_bytes`."""
+class _Letter(NamedTuple):
+    """What a dead letter has of its record, and how much of that was left out."""
 
-    def __init__(self, settings: Settings, limit_bytes: int) -> None:
+    key: bytes | None
+    value: bytes | None
+    own: Sequence[tuple[str, bytes | None]]  # headers of the record
+    notes: Sequence[tuple[str, bytes]]  # headers that say what was left out
+
+
+class DeadLetters:
+    """Makes dead letters that fit their topic.
+
+    `ask` says what the topic takes. It is asked again when the topic has refused one, and once a minute while
+    letters are cut, so that no limit outlives its cause.
+    """
+
+    def __init__(self, settings: Settings, ask: Callable[[], TopicLimits]) -> None:
         self._topic = settings.dead_letter_topic
         self._group_id = settings.group_id
-        self._limit_bytes = limit_bytes
+        self._ask = ask
+        self._most_bytes = int(producer_properties(settings, "")["message.max.bytes"])
+        self._limit_bytes, self._needs_key, self._ask_again_monotonic_s = 0, False, 0.0
+        self._look()
 
     def make(
         self,
@@ -40,15 +71,97 @@ class DeadLetters:
         source: Sequence[tuple[str, object]],
     ) -> OutgoingMessage:
         """Make the dead letter of a record. `source`: its topic, partition, offset and timestamp."""
-        headers = dead_letter_headers(headers, why, [*source, ("group", self._group_id)])
-        taken = len(key or b"") + sum(len(name) + len(text or b"") + 10 for name, text in headers)
-        room = max(0, self._limit_bytes - taken - _ENVELOPE_BYTES)
-        if value is not None and len(value) > room:
-            headers.append(truncated_header(len(value)))
-            value = value[:room]
-        return OutgoingMessage(self._topic, key, value, headers)
+        own, ours = dead_letter_headers(headers, why, [*source, ("group", self._group_id)])
+        if key is None and self._needs_key:
+            key = ":".join(str(text) for _, text in source[:3]).encode()
+        whole = _Letter(key, value, own, ())
+        room = self._limit_bytes - _size_of(ours) - _ENVELOPE_BYTES
+        if _size(whole) > room and time.monotonic() >= self._ask_again_monotonic_s:
+            self._look()
+            room = self._limit_bytes - _size_of(ours) - _ENVELOPE_BYTES
+        letter = _cut(whole, room)
+        return OutgoingMessage(self._topic, letter.key, letter.value, [*letter.own, *ours, *letter.notes])
 
-    def were_refused(self) -> None:
-        """Take notice that their topic refused one: it takes less than it did."""
-        self._limit_bytes = max(self._limit_bytes // 2, _ENVELOPE_BYTES)
-        log.warning("the dead-letter topic refuses dead letters; they are cut", size_bytes=self._limit_bytes)
+    def were_refused(self, error: KafkaError) -> None:
+        """Take notice that their topic refused one: it takes less than it did, or none without a key."""
+        limit_bytes, needed_key = self._limit_bytes, self._needs_key
+        self._look()
+        if error.code() in TOO_LARGE:
+            if self._limit_bytes >= limit_bytes:  # one may not ask
+                self._limit_bytes = max(limit_bytes // 2, LEAST_BYTES)
+            log.warning(
+                "the dead-letter topic refuses dead letters; they are cut", size_bytes=self._limit_bytes
+            )
+        elif not needed_key:
+            self._needs_key = True
+            log.warning("the dead-letter topic refuses dead letters without a key; they are given one")
+
+    def _look(self) -> None:
+        limits = self._ask()
+        self._limit_bytes = min(limits.max_message_bytes, self._most_bytes)
+        self._needs_key = limits.is_compacted
+        self._ask_again_monotonic_s = time.monotonic() + _ASK_AGAIN_S
+
+
+def dead_letters_for(settings: Settings, admin: AdminClient) -> DeadLetters:
+    """Return what makes the dead letters of a deployment; what its topic is not fit for is logged."""
+    limits = topic_limits(admin, settings.dead_letter_topic)
+    for why in unfit(limits):
+        log.warning(
+            "the dead-letter topic is not fit for dead letters", topic=settings.dead_letter_topic, why=why
+        )
+    return DeadLetters(settings, lambda: topic_limits(admin, settings.dead_letter_topic))
+
+
+def unfit(limits: TopicLimits) -> list[str]:
+    """Say why a topic is not fit for dead letters; nothing where it is."""
+    why = []
+    if limits.is_compacted:
+        why.append("it is compacted, so that dead letters replace each other: set cleanup.policy=delete")
+    if limits.max_message_bytes < LEAST_BYTES:
+        why.append(
+            f"it takes only {limits.max_message_bytes:,} bytes, and some dead letters need {LEAST_BYTES:,}:"
+            " set max.message.bytes"
+        )
+    return why
+
+
+def _cut(letter: _Letter, room: int) -> _Letter:
+    """Cut the value; where key and headers leave no room for it, drop the headers, and then the key."""
+    key, value, own, notes = letter
+    note_bytes = 2 * _NOTE_BYTES + _TRUNCATED_BYTES
+    if _size(letter) <= room:
+        return letter
+    if _size(letter._replace(value=None)) + note_bytes > room:
+        notes = [*notes, headers_dropped_header(len(own), *_digest(own))] if own else notes
+        own = []
+    if key is not None and len(key) + note_bytes > room:
+        notes = [*notes, key_replaced_header(len(key), sha256(key).hexdigest())]
+        key = sha256(key).hexdigest().encode()
+    room -= _size(_Letter(key, None, own, notes)) + _TRUNCATED_BYTES
+    if value is not None and len(value) > max(0, room):
+        notes = [*notes, truncated_header(len(value))]
+        value = value[: max(0, room)]
+    return _Letter(key, value, own, notes)
+
+
+_NOTE_BYTES = 256
+_TRUNCATED_BYTES = 64
+
+
+def _digest(headers: Sequence[tuple[str, bytes | None]]) -> tuple[int, str]:
+    """Return the size of headers, and their hash: names and values, each after its length."""
+    digest, size = sha256(), 0
+    for name, value in headers:
+        for part in (name.encode(), value or b""):
+            digest.update(len(part).to_bytes(4, "big") + part)
+            size += len(part)
+    return size, digest.hexdigest()
+
+
+def _size_of(headers: Sequence[tuple[str, bytes | None]]) -> int:
+    return sum(len(name.encode()) + len(value or b"") + _HEADER_BYTES for name, value in headers)
+
+
+def _size(letter: _Letter) -> int:
+    return len(letter.key or b"") + len(letter.value or b"") + _size_of(letter.own) + _size_of(letter.notes)

@@ -17,12 +17,13 @@ class Fault(Enum):
     OURS = "ours"
 
 
+TOO_LARGE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
+
 # Brokers say this of a batch, though it may be only one of its messages that is meant. It may also be the
 # batch: that shows when each message is sent by itself.
 _MESSAGE = frozenset(
     {
-        KafkaError.MSG_SIZE_TOO_LARGE,  # also librdkafka's answer to what is above message.max.bytes
-        KafkaError.RECORD_LIST_TOO_LARGE,  # larger than a segment of the topic
+        *TOO_LARGE,  # for the topic, its segments, or librdkafka's message.max.bytes
         KafkaError.INVALID_RECORD,  # without a key, where the topic is compacted
         KafkaError.POLICY_VIOLATION,  # of what stands before some brokers, and looks into messages
     }

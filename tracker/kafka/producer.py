@@ -22,6 +22,7 @@ _CALL_TIMEOUT_S = 5.0  # calls that have not ended by then go on with the next t
 # send_offsets_to_transaction, where the group's coordinator went away in the middle of it.
 _HANGS_AFTER_S = 20.0
 _SMALLEST_BATCH_BYTES = 16_384
+_SMALL_FOR_S = 600.0  # then a topic that took no large batches may take them again: a try costs an abort
 _FENCINGS_IN_A_ROW = 5  # then two processes take the transactional ID from each other again and again
 
 # A topic that was there may be gone, or not to be written to any more.
@@ -74,7 +75,7 @@ class BatchProducer:
     """Publishes batches, each in one Kafka transaction with its offsets. Calls come from one thread.
 
     After a message was refused, the batch is tried again by a producer that sends every message by itself, to
-    find out which. Where none is refused then, it was their number: from then on fewer go together.
+    find out which. Where none is refused then, it was their number: for a while fewer go together.
 
     `wait(reason)` is called between tries of calls that fail for a while; it raises where they are to end.
     `on_refused(topic, error)` is told of destinations that would not take a message, or may be gone.
@@ -98,6 +99,8 @@ class BatchProducer:
         self.undelivered = undelivered or Undelivered(StuckDestinations(Obstacles(), recorder))
         self._undelivered: list[tuple[str, KafkaError]] = []
         self._one_by_one = self._has_refused = False
+        self._batch_bytes = self._full_batch_bytes = int(self._properties["batch.size"])
+        self._small_until_monotonic_s = 0.0
         self._refused: dict[int, KafkaError] = {}  # places
         self._fencings = 0
         self._call: tuple[str, float] | None = None  # its name, and when it began
@@ -105,7 +108,11 @@ class BatchProducer:
 
     def start(self) -> None:
         """Connect, and end whatever transaction a predecessor with the same ID has left open."""
-        own: dict[str, Any] = {"on_delivery": self._on_delivery, "stats_cb": self.undelivered.look}
+        own: dict[str, Any] = {
+            "on_delivery": self._on_delivery,
+            "stats_cb": self.undelivered.look,
+            "batch.size": str(self._batch_bytes),
+        }
         if self._one_by_one:
             own["batch.num.messages"] = "1"
         self._producer = Producer({**self._properties, **own}, logger=kafka_logger())
@@ -169,6 +176,8 @@ class BatchProducer:
         self.undelivered.published()
         if self._one_by_one:
             self._send_together_again()
+        elif self._batch_bytes != self._full_batch_bytes and time.monotonic() > self._small_until_monotonic_s:
+            self._batch_bytes, self._producer = self._full_batch_bytes, None
 
     def hangs(self) -> str:
         """Name the call that has not returned long after its time; empty: all is well. Any thread may ask."""
@@ -244,9 +253,11 @@ class BatchProducer:
     def _send_together_again(self) -> None:
         """Go on as before; but with smaller batches, if none of the messages was refused by itself."""
         if not self._has_refused:
-            smaller = max(int(self._properties["batch.size"]) // 4, _SMALLEST_BATCH_BYTES)
-            log.warning("a topic takes no such large batches; smaller ones are sent", size_bytes=smaller)
-            self._properties["batch.size"] = str(smaller)
+            self._batch_bytes = max(self._batch_bytes // 4, _SMALLEST_BATCH_BYTES)
+            self._small_until_monotonic_s = time.monotonic() + _SMALL_FOR_S
+            log.warning(
+                "a topic takes no such large batches; smaller ones are sent", size_bytes=self._batch_bytes
+            )
         self._one_by_one, self._producer = False, None
 
     def _produce_later(

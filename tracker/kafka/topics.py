@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AclOperation, AdminClient, ConfigResource, ResourceType, TopicDescription
@@ -119,11 +119,20 @@ def idle_workers(kafka_partitions: int, workers: int) -> str:
     )
 
 
-def max_message_bytes(admin: AdminClient, topic: str) -> int:
-    """Return the largest record batch that a topic takes, in bytes; the default where one may not ask."""
+class TopicLimits(NamedTuple):
+    """What a topic takes: record batches of so many bytes; where it is compacted, no record without a key."""
+
+    max_message_bytes: int = _DEFAULT_MAX_MESSAGE_BYTES
+    is_compacted: bool = False
+
+
+def topic_limits(admin: AdminClient, topic: str) -> TopicLimits:
+    """Return what a topic takes; the brokers' defaults where one may not ask, or nobody answers."""
     resource = ConfigResource(ResourceType.TOPIC, topic)
     try:
         [answer] = admin.describe_configs([resource], request_timeout=_TIMEOUT_S).values()
-        return int(answer_of(answer, _TIMEOUT_S)["max.message.bytes"].value)
+        found = answer_of(answer, _TIMEOUT_S)
+        policies = str(found["cleanup.policy"].value).split(",")
+        return TopicLimits(int(found["max.message.bytes"].value), "compact" in policies)
     except (KafkaException, KeyError, ValueError):
-        return _DEFAULT_MAX_MESSAGE_BYTES
+        return TopicLimits()

@@ -150,7 +150,7 @@ class _Sorter:
         if value is None or len(value) > self.rules.max_message_bytes:
             raise self._unreadable(value)
         headers = record.headers()
-        if headers and headers[0][0] == UNREADABLE_HEADERS:
+        if headers is UNREADABLE_HEADERS:
             raise RecordRefused(
                 Reason.WRONG_TYPE, "the name of a header is not UTF-8; no header of it can be kept"
             )

@@ -77,7 +77,7 @@ class Publisher:
             elif other < len(starts):
                 refused_starts[starts[other].tenant_key, starts[other].job_key] = why
             else:
-                self._dead_letters.were_refused()
+                self._dead_letters.were_refused(error)
         self._refusals.note(applied.batch.ends(), refused_records, refused_starts)
 
     def _dead_letter(self, record: Message, why: Refusal) -> OutgoingMessage:

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from tracker.errors import TrackerError
 from tracker.kafka.committed import committed_now
-from tracker.kafka.dead_letters import DeadLetters
+from tracker.kafka.dead_letters import dead_letters_for
 from tracker.kafka.destinations import Destinations
 from tracker.kafka.errors import BatchGivenUp, ConsumerLost, OffsetsRefused, SlotShared
 from tracker.kafka.producer import BatchProducer
@@ -22,7 +22,6 @@ from tracker.kafka.topics import (
     admin_client,
     count_kafka_partitions,
     idle_workers,
-    max_message_bytes,
     own_topics,
 )
 from tracker.kafka.watch import ConnectionErrors, KafkaWatch, coordinators_of
@@ -133,11 +132,10 @@ class Worker:
         self._waits.for_database(self._claim_deployment)
         self._wait_for_topics()
         self._warn_of_idle_workers()
-        limit = max_message_bytes(self._admin, self._settings.dead_letter_topic)
         publisher = Publisher(
             self._settings,
             self._producer,
-            DeadLetters(self._settings, limit),
+            dead_letters_for(self._settings, self._admin),
             self._pipeline.database_id,
             self._refusals,
         )

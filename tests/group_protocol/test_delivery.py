@@ -11,7 +11,6 @@ from tests.acceptance.test_delivery import (  # noqa: F401
     test_a_batch_that_is_slow_is_finished_before_its_kafka_partitions_are_given_up,
     test_each_message_is_forwarded_once_though_workers_are_killed,
     test_each_message_is_forwarded_once_while_workers_join_and_leave,
-    test_it_stops_at_once_and_well_when_it_is_asked_to_under_load,
 )
 from tests.acceptance.test_machines import (  # noqa: F401
     test_machines_share_a_topic_and_one_that_goes_leaves_its_share_to_the_others,

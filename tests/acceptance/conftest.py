@@ -2,15 +2,50 @@
 
 import uuid
 from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any
 
 import psycopg
 import pytest
+from confluent_kafka.admin import AdminClient
 from psycopg import sql
 
 from tests.acceptance import invariants
 from tests.acceptance.deployment import Deployment, Topics
 from tests.acceptance.kafka import Kafka
+from tracker.kafka import committed, ledger
+from tracker.kafka.ledger import Ledger
+from tracker.kafka.producer import BatchProducer
 from tracker.store import grants
+from tracker.store.session import in_transaction
+
+_ASKS_KAFKA = (
+    (AdminClient, "describe_topics"),
+    (AdminClient, "describe_configs"),
+    (AdminClient, "list_topics"),
+    (committed, "ask_committed"),
+    (ledger, "ask_committed"),
+    (Ledger, "commit"),
+    (BatchProducer, "start"),
+    (BatchProducer, "publish"),
+)
+
+
+@pytest.fixture(autouse=True)
+def kafka_is_never_asked_within_a_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail where a thread asks Kafka while it has a database transaction open."""
+    for owner, name in _ASKS_KAFKA:
+        monkeypatch.setattr(owner, name, _guarded(name, getattr(owner, name)))
+
+
+def _guarded(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(call)
+    def guarded(*arguments: Any, **named: Any) -> Any:
+        assert not in_transaction(), f"{name} is called within a database transaction"
+        return call(*arguments, **named)
+
+    return guarded
+
 
 Deploy = Callable[..., Deployment]
 

@@ -1,5 +1,7 @@
 """Servers that are away, or of which one of three is: what `/readyz`, the log and the metrics say of it."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import partial
 
@@ -12,6 +14,7 @@ from tests.acceptance.endpoint import Endpoint
 from tests.acceptance.kafka import DEADLINE_S, wait_until
 from tests.acceptance.program import Program
 from tracker.stack import LocalStack
+from tracker.stack.server import clean_environment
 from tracker.store.migrate import migrate
 
 pytestmark = pytest.mark.timeout(300)
@@ -119,6 +122,16 @@ def test_each_broker_of_three_may_be_away(three_brokers: LocalStack, cluster: De
         assert program.stop() == 0
 
 
+def checked(tracker: Deployment) -> str:
+    """Return what `tracker config --check` says, where messages may be sent to `sick` and `results`."""
+    variables = {**tracker.variables, "TRACKER_DESTINATIONS": "sic*,results"}
+    command = [sys.executable, "-m", "tracker", "config", "--check"]
+    done = subprocess.run(
+        command, env=clean_environment(**variables), capture_output=True, text=True, check=False
+    )
+    return done.stdout + done.stderr
+
+
 def _has_one(tracker: Deployment, topic: str) -> bool:
     try:
         return len(tracker.kafka.read(topic)) == 1
@@ -146,10 +159,12 @@ def test_a_destination_without_a_leader_is_named(three_brokers: LocalStack, clus
         endpoint.wait_until_ready()
         tracker.process(tracker.message("acme:job.1", to="sick", track_to="sick"))
         broker = three_brokers.brokers[leader_of(tracker, "sick") - 1]
+        assert "Warning: topic sick has one replica" in checked(tracker)
         broker.kill()
         # Idle: one destination is away, and others can be sent to.
         named = "waiting for a destination: Kafka partition 0 of topic 'sick' takes no messages"
         endpoint.wait_for(200, named)
+        assert "Warning: Kafka partitions of topic sick have no leader" in checked(tracker)
         assert endpoint.metric("tracker_stuck_destination_kafka_partitions") == 1
         # All that can be read is in batches that wait for it.
         for number in range(2, 10):

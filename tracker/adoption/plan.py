@@ -42,13 +42,13 @@ def plan(settings: Settings, leader: Leader) -> list[Change]:
         something must be done first.
     """
     database_id = claim_deployment(settings)
+    places, ledger = survey(settings), survey_ledger(settings, database_id)
     changes = []
     with connect(settings.database_conninfo()) as connection:
-        for place in survey(settings):
+        for place in places:
             wrong = _what_is_wrong(place, database_id)
             if wrong:
                 changes.append(_change(connection, place, wrong, leader, database_id))
-        ledger = survey_ledger(settings, database_id)
         wrong = ledger_disagreement(ledger.committed, ledger.metadata, ledger.known, database_id)
         if wrong:
             changes.append(_change_of_ledger(connection, ledger, wrong, database_id))

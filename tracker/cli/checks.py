@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._metadata import ClusterMetadata
 from psycopg import Connection
 
+from tracker.cli.replicas import warnings_of_replicas
 from tracker.errors import TrackerError
 from tracker.kafka.dead_letters import unfit
 from tracker.kafka.topics import idle_workers, topic_limits
@@ -85,6 +86,8 @@ def _check_topics(settings: Settings, metadata: ClusterMetadata) -> Iterator[Fin
     found = [metadata.topics[name] for name in settings.topics if name in metadata.topics]
     count = sum(len(topic.partitions) for topic in found)
     if count and (warning := idle_workers(count, settings.workers)):
+        yield _good("topics", f"Warning: {warning}.")
+    for warning in warnings_of_replicas(settings, metadata):
         yield _good("topics", f"Warning: {warning}.")
 
 

@@ -1,5 +1,6 @@
 """Where messages may be sent to: the destination is named by whoever may write to a tracking topic."""
 
+import math
 import re
 import threading
 import time
@@ -8,6 +9,7 @@ from collections.abc import Callable, Sequence
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AclOperation, AdminClient
 
+from tracker.kafka.errors import DestinationNotKnown
 from tracker.kafka.topics import Access, access
 from tracker.messages.refusal import Reason, Refusal
 
@@ -16,6 +18,11 @@ _KNOWN_FOR_S = 60.0  # a topic that was there is asked about again after this lo
 _UNKNOWN_FOR_S = 2.0  # one that was not, or not ours to write to, may be so at any time
 _ASK_TIMEOUT_S = 5.0
 _KNOWN_ONLY_BY_TRYING = (KafkaError.TOPIC_EXCEPTION, KafkaError.UNSUPPORTED_FOR_MESSAGE_FORMAT)
+
+
+def compile_patterns(patterns: Sequence[str]) -> list[re.Pattern[str]]:
+    """Return what the whole name of a topic must match that TRACKER_DESTINATIONS allows."""
+    return [re.compile(".*".join(map(re.escape, pattern.split("*")))) for pattern in patterns]
 
 
 class Destinations:
@@ -36,7 +43,7 @@ class Destinations:
     ) -> None:
         self._admin = admin
         self._own_topics = frozenset(own_topics)
-        self._patterns = [re.compile(".*".join(map(re.escape, pattern.split("*")))) for pattern in patterns]
+        self._patterns = compile_patterns(patterns)
         self._retry_wait = retry_wait
         self._lock = threading.Lock()
         self._answers: dict[str, tuple[float, Refusal | None]] = {}
@@ -54,6 +61,22 @@ class Destinations:
             answer = self._not_there(topic)
             keep_s = _UNKNOWN_FOR_S if answer else _KNOWN_FOR_S
         self._keep(topic, now + keep_s, answer)
+        return answer
+
+    def known(self, topic: str) -> Refusal | None:
+        """Return the same without asking a broker, for within a database transaction.
+
+        A topic that was there counts as there: that it has gone shows when something is sent to it, and
+        `failed` is told. One that was not may be there by now.
+
+        :raises DestinationNotKnown: call `refuse`, and begin again.
+        """
+        with self._lock:
+            valid_until, answer = self._answers.get(topic, (-math.inf, None))
+        if valid_until == -math.inf or (answer is not None and valid_until < time.monotonic()):
+            answer = self._not_allowed(topic)
+            if answer is None:
+                raise DestinationNotKnown(topic)
         return answer
 
     def used_lately(self) -> list[str]:

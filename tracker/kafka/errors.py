@@ -28,6 +28,14 @@ class ClockRefused(BatchGivenUp):
     """The batch was not published, since Kafka refuses the time of its messages, which is this machine's."""
 
 
+class DestinationNotKnown(Exception):
+    """Brokers must be asked about a destination first, and not while a database transaction is open."""
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(topic)
+        self.topic = topic
+
+
 class MessagesRefused(BatchGivenUp):
     """The batch was not published, since Kafka refuses some of its messages, each for what it is.
 

@@ -17,7 +17,7 @@ from tracker.fold.state import Block, JobState, JobStatus, TaskState
 from tracker.identifiers import JobName
 from tracker.messages.release import Start
 from tracker.store import grants
-from tracker.store.session import Session
+from tracker.store.session import Session, transaction_mark
 
 TopicPartition = tuple[str, int]
 # A job may be downstream of many failed ones, and is found from each of those that a statement is given; the
@@ -90,7 +90,7 @@ class BatchStore(Session):
         """
         connection = self._open
         try:
-            with connection.pipeline():
+            with transaction_mark(), connection.pipeline():
                 connection.execute("BEGIN", prepare=False)
                 yield
                 committed = connection.execute("COMMIT", prepare=False)

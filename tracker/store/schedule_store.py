@@ -9,7 +9,7 @@ from tracker.identifiers import JobName
 from tracker.messages.release import Start
 from tracker.store import locks
 from tracker.store.batch_store import POSTPONED_S
-from tracker.store.session import Session
+from tracker.store.session import Session, transaction_mark
 
 CHANNEL = "tracker_scheduler"
 
@@ -77,7 +77,7 @@ class ScheduleStore(Session):
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Store everything within as a whole, or nothing."""
-        with self._open.transaction():
+        with transaction_mark(), self._open.transaction():
             yield
 
     def numbers(self) -> tuple[int, int]:

@@ -1,5 +1,8 @@
 """A session with the job store, begun anew where it is lost, and the named statements that run in it."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -8,6 +11,23 @@ from psycopg.errors import ReadOnlySqlTransaction
 from tracker.store.arrays import encode
 from tracker.store.connect import connect_by_index
 from tracker.store.queries import query
+
+_open_here = threading.local()
+
+
+def in_transaction() -> bool:
+    """Tell whether the calling thread has a transaction open, for whose locks others may wait."""
+    return getattr(_open_here, "count", 0) > 0
+
+
+@contextmanager
+def transaction_mark() -> Iterator[None]:
+    """Mark that a transaction is open: nothing that may take long, such as Kafka, is asked within it."""
+    _open_here.count = getattr(_open_here, "count", 0) + 1
+    try:
+        yield
+    finally:
+        _open_here.count -= 1
 
 
 class Session:

@@ -58,12 +58,22 @@ class _Part:
     sorted: Sorted
 
 
+class _Disputed(Exception):
+    """What Kafka said of a Kafka partition and what the database knows do not belong together."""
+
+    def __init__(self, key: TopicPartition, claim: Claim, sentence: str) -> None:
+        super().__init__(sentence)
+        self.key = key
+        self.claim = claim
+
+
 class Applier:
     """Applies batches, one at a time.
 
     `pipeline.published` has the offsets that are known to be committed to Kafka; another thread moves them
     on. What is in `refusals` is not sent again.
-    `committed_now(key)` asks Kafka for the group's offset.
+    `committed_now(key)` asks Kafka for the group's offset. `rules` ask nobody: they are used within a
+    transaction, whose locks others wait for.
     """
 
     def __init__(
@@ -93,7 +103,19 @@ class Applier:
             either case the batch is to be applied again from the start.
         :raises OffsetsRefused: Kafka's offsets and this database do not belong together.
         :raises BatchGivenUp: another worker has gone on with its Kafka partitions, or no broker has answered.
+        :raises DestinationNotKnown: nothing is stored, and a broker must be asked about a destination first.
         """
+        try:
+            return self._apply(batch, batch_sorted, rejected)
+        except _Disputed as disputed:
+            # The claim is from when the Kafka partition was assigned. If the group has gone on without this
+            # worker since, it is only old. What the group commits only grows, so it is early enough to ask
+            # now that the progress is no longer locked.
+            if self._committed_now(disputed.key) != disputed.claim.committed:
+                raise BatchGivenUp("the group's offset has moved on") from None
+            raise OffsetsRefused(str(disputed)) from None
+
+    def _apply(self, batch: Batch, batch_sorted: Sorted, rejected: "Refusal | None") -> Applied:
         clock = _Clock(self._recorder)
         with self._store.transaction():
             progress = self._lock_progress(batch)
@@ -159,14 +181,7 @@ class Applier:
         progress = self._store.lock_progress(list(batch.ranges))
         missing = {key: first for key, (first, _) in batch.ranges.items() if key not in progress}
         for key, claim in batch.first_claims.items():
-            try:
-                self._check_claim(key, claim, progress.get(key), batch.ranges[key][0])
-            except OffsetsRefused:
-                # The claim is from when the Kafka partition was assigned. If the group has gone on without
-                # this worker since, it is only old. Locked, the progress cannot move on meanwhile.
-                if self._committed_now(key) != claim.committed:
-                    raise BatchGivenUp("the group's offset has moved on") from None
-                raise
+            self._check_claim(key, claim, progress.get(key), batch.ranges[key][0])
         if missing:
             _require_first(missing, batch)
             ids = {key: claim.topic_id for key, claim in batch.first_claims.items()}
@@ -184,13 +199,15 @@ class Applier:
         if progress is not None:
             known = Known(progress.next_offset, progress.published_offset, progress.topic_id)
         if is_made_anew(claim.topic_id, known):
-            raise OffsetsRefused(
+            raise _Disputed(
+                key,
+                claim,
                 f"topic {key[0]!r} was deleted and made anew, and the database has applied records of the old"
-                f" one; {REMEDY}"
+                f" one; {REMEDY}",
             )
         wrong = disagreement(claim.committed, claim.metadata, known, self._pipeline.database_id, first)
         if wrong:
-            raise OffsetsRefused(f"{_place(key)}: {wrong}; {REMEDY}")
+            raise _Disputed(key, claim, f"{_place(key)}: {wrong}; {REMEDY}")
 
     def _told_apart(
         self, batch: Batch, batch_sorted: Sorted, progress: Mapping[TopicPartition, Progress]

@@ -12,7 +12,7 @@ from tracker.agreement import REMEDY
 from tracker.errors import DatabaseUnavailable, TrackerError
 from tracker.failpoints import reach
 from tracker.kafka.batch import Batch, Run, TopicPartition
-from tracker.kafka.errors import BatchGivenUp, OffsetsRefused
+from tracker.kafka.errors import BatchGivenUp, DestinationNotKnown, OffsetsRefused
 from tracker.logs import get_logger
 from tracker.messages.batch import Rules, Sorted, sort_batch
 from tracker.messages.refusal import Reason, Refusal
@@ -134,6 +134,9 @@ class ApplyLoop:
             except _REJECTIONS as error:
                 self._halve(batch, error)
                 return
+            except DestinationNotKnown as unknown:
+                self._ask(unknown.topic, batch.run)
+                continue
             except BatchGivenUp as error:
                 log.warning("batch given up, and done again", error=str(error))
                 batch.run.given_up = True
@@ -151,6 +154,14 @@ class ApplyLoop:
             if self._pass_on(applied):
                 return
         self._pipeline.in_flight.end()
+
+    def _ask(self, topic: str, run: Run) -> None:
+        """Ask a broker about a destination; where none answers, the batch is done again."""
+        try:
+            self._rules.refuse_destination(topic)
+        except BatchGivenUp as error:
+            log.warning("batch given up, and done again", error=str(error))
+            run.given_up = True
 
     def _note_failure(self, error: Exception, failures: int) -> None:
         """Count and log that the database did not take a batch, `failures` times in a row by now."""

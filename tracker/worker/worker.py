@@ -69,8 +69,9 @@ class Worker:
             settings.destinations,
             self._wait_in_group,
         )
-        rules = Rules(
-            settings.topics, self._destinations.refuse, settings.max_message_bytes, settings.max_failure_chars
+        rules, rules_inside = (
+            Rules(settings.topics, refuse, settings.max_message_bytes, settings.max_failure_chars)
+            for refuse in (self._destinations.refuse, self._destinations.known)
         )
         transactional_id = f"{settings.group_id}-{settings.instance}-{slot}"
         self._watch = KafkaWatch(
@@ -90,7 +91,13 @@ class Worker:
         self._store = BatchStore(settings.database_conninfo())
         self._refusals = Refusals()
         applier = Applier(
-            settings, self._store, rules, recorder, pipeline, self._refusals, partial(committed_now, settings)
+            settings,
+            self._store,
+            rules_inside,
+            recorder,
+            pipeline,
+            self._refusals,
+            partial(committed_now, settings),
         )
         self._apply_loop = ApplyLoop(applier, self._store, rules, pipeline, waits, recorder)
 

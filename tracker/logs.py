@@ -23,6 +23,7 @@ import orjson
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
+from tracker.json_lines import on_one_line
 from tracker.log_stream import LogStream
 
 MAX_TEXT_CHARS = 2_000
@@ -130,7 +131,7 @@ def _renderer(log_format: Format, stream: TextIO) -> Processor:
 
 
 def _as_json(line: EventDict, **_: object) -> str:
-    return orjson.dumps(line, default=str).decode()
+    return on_one_line(orjson.dumps(line, default=str)).decode()
 
 
 class _Repeats(logging.Filter):

@@ -32,6 +32,13 @@ def at(task: str, percentage: float) -> dict[str, Any]:
 # --- percentages
 
 
+def test_a_percentage_is_an_estimate_while_the_number_of_tasks_is_not_known(running: Deployment) -> None:
+    assert tell(running, *(done(f"job.{number}") for number in range(1, 100))) == ("Active", 99)
+    assert running.look("job").estimate
+    assert tell(running, at("job.1000*", 0.1)) == ("Active", 9.9)
+    assert not running.look("job").estimate
+
+
 def test_progress_is_at_most_99_9(running: Deployment) -> None:
     assert tell(running, at("job", 100)) == ("Active", 99.9)
 

@@ -265,7 +265,11 @@ def test_wrong_usage(command: Command, arguments: tuple[str, ...]) -> None:
 
 def test_partition_ids_are_suspended(command: Command) -> None:
     assert command("partition", "list") == (0, "", "")
-    assert command("partition", "suspend", "acme", "b").lines == ["acme: suspended", "b: suspended"]
+    suspended = command("partition", "suspend", "acme", "b")
+    assert suspended.lines == ["acme: suspended", "b: suspended"]
+    assert suspended.err == "There is no partition ID acme yet.\nThere is no partition ID b yet.\n"
+    assert command("partition", "suspend", "acme", "--json").err == ""
+    assert command("partition", "resume", "nope", "--json").err == "There is no partition ID nope yet.\n"
     assert command("partition", "resume", "b", "--json").objects == [{"partitionId": "b", "suspended": False}]
     assert command("partition", "list", "--json").objects == [
         {"partitionId": "acme", "suspended": True},

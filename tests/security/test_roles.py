@@ -24,7 +24,14 @@ STATEMENTS = {
 # Those of the role that migrates.
 OF_THE_OWNER = {"create_schema_migration", "insert_schema_migration"}
 # Conditions that list_jobs and count_jobs are put together from.
-PARTS = {"matches_label", "matches_name", "matches_partition", "matches_prefix", "matches_status"}
+PARTS = {
+    "has_label",
+    "matches_label",
+    "matches_name",
+    "matches_partition",
+    "matches_prefix",
+    "matches_status",
+}
 # What commands that only look send. `tracker job wait` asks for statuses.
 OF_THE_READER = {
     "list_schema_migrations",

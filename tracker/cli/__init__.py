@@ -70,6 +70,19 @@ def _explain(error: Exception) -> tuple[str, int]:
         text = error.format_message()
         # When a command is missing, the message is the help; else it is a sentence.
         return (
-            text if "\n" in text else f"{text.rstrip('.')}; --help says what is possible."
+            text
+            if "\n" in text
+            else f"{text.rstrip('.')}; --help says what is possible{_after_dashes(error)}."
         ), error.exit_code
     return f"The system refused: {error}.", 1
+
+
+def _after_dashes(error: typer.TyperException) -> str:
+    """Say how to give an ID that begins with ``-``, where one may have been meant."""
+    option, context = getattr(error, "option_name", None), getattr(error, "ctx", None)
+    if not option or context is None:
+        return ""
+    if not any(parameter.param_type_name == "argument" for parameter in context.command.params):
+        return ""
+    typed = next((text for text in sys.argv[1:] if text.startswith(option)), option)
+    return f", and if {typed} is not an option, give it after --: {context.command_path} -- {typed}"

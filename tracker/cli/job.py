@@ -32,6 +32,8 @@ def _read_partition(text: str) -> object:
     return read_partition_id(text)
 
 
+PREREQUISITES_SHOWN = 20
+
 Timeout = Annotated[float | None, typer.Option(min=0, metavar="SECONDS", help="How long to wait at most.")]
 Partition = Annotated[
     str | None, typer.Option(metavar="ID", help="Of this partition ID.", callback=checked(_read_partition))
@@ -225,14 +227,16 @@ def _fields(job: "Job") -> Iterable[tuple[str, object]]:
             yield name, value
     for key, value in sorted(job.labels.items()):
         yield "label", f"{key}={value}"
-    for job_id in job.prerequisite_job_ids:
+    for job_id in job.prerequisite_job_ids[:PREREQUISITES_SHOWN]:
         yield "waits for", f"{job.partition_id}:{job_id}"
+    if (left := len(job.prerequisite_job_ids) - PREREQUISITES_SHOWN) > 0:
+        yield "waits for", f"{counted(left, 'job')} more"
     for failure in job.failures:
         yield "failure", "  ".join(str(cell) for cell in _failure_row(failure) if cell)
 
 
 def _percentage(job: "Job") -> str:
-    return f"{job.percentage_complete:.2f}"
+    return f"{'~' if job.estimate else ''}{job.percentage_complete:.2f}"
 
 
 def _failure_row(failure: "TaskFailure | RootFailure") -> tuple[Any, ...]:

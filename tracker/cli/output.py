@@ -9,6 +9,8 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tracker.json_lines import on_one_line
+
 if TYPE_CHECKING:
     import msgspec
 
@@ -25,7 +27,7 @@ def print_json(items: "Iterable[msgspec.Struct | dict[str, Any]]") -> None:
 
     encode = msgspec.json.Encoder().encode
     for item in items:
-        sys.stdout.write(encode(item).decode() + "\n")
+        sys.stdout.write(on_one_line(encode(item)).decode() + "\n")
 
 
 def print_rows(columns: Sequence[str], rows: Iterable[Row]) -> None:

@@ -1,5 +1,7 @@
 """`tracker partition`: suspend and resume partition IDs."""
 
+import sys
+
 import typer
 
 from tracker.cli.database import PartitionIds, open_client
@@ -12,16 +14,18 @@ app = typer.Typer(help="Suspend, resume and list partition IDs.", no_args_is_hel
 def suspend(partition_ids: PartitionIds, json: Json = False) -> None:
     """Store the jobs of partition IDs, and do not send them until they are resumed."""
     with open_client() as client:
+        known = {state.partition_id for state in client.list_partitions()}
         client.suspend_partition(partition_ids)
-    _print_states(partition_ids, suspended=True, json=json)
+    _print_states(partition_ids, known, suspended=True, json=json)
 
 
 @app.command()
 def resume(partition_ids: PartitionIds, json: Json = False) -> None:
     """Send the jobs of partition IDs again, and what has been stored meanwhile."""
     with open_client() as client:
+        known = {state.partition_id for state in client.list_partitions()}
         client.resume_partition(partition_ids)
-    _print_states(partition_ids, suspended=False, json=json)
+    _print_states(partition_ids, known, suspended=False, json=json)
 
 
 @app.command("list")
@@ -36,9 +40,12 @@ def list_partitions(json: Json = False) -> None:
         print_rows(("PARTITION ID", "STATE"), rows)
 
 
-def _print_states(partition_ids: list[str], *, suspended: bool, json: bool) -> None:
+def _print_states(partition_ids: list[str], known: set[str], *, suspended: bool, json: bool) -> None:
+    """Print how partition IDs are now, and, where nobody reads data, which of them may be mistyped."""
     if json:
         print_json({"partitionId": name, "suspended": suspended} for name in partition_ids)
-        return
     for name in partition_ids:
-        print(f"{name}: {'suspended' if suspended else 'not suspended'}")
+        if not json:
+            print(f"{name}: {'suspended' if suspended else 'not suspended'}")
+        if name not in known:
+            print(f"There is no partition ID {name} yet.", file=sys.stderr)

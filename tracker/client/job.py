@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from tracker.json_lines import on_one_line
+
 
 class JobStatus(StrEnum):
     """How far a job is. It never falls back, except from Paused to Active."""
@@ -103,7 +105,7 @@ class RootFailure(msgspec.Struct, frozen=True, kw_only=True):
     failure_details: list[dict[str, Any]]
 
 
-class Job(_Named, frozen=True, kw_only=True, rename="camel"):
+class Job(_Named, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """A stored job, as it was when it was looked up."""
 
     name: str  # empty where it is null; so are the next two, and a label's value
@@ -113,6 +115,7 @@ class Job(_Named, frozen=True, kw_only=True, rename="camel"):
     last_update_time_ms: int = msgspec.field(name="lastUpdateTime")
     status: JobStatus
     percentage_complete: float  # two decimals
+    estimate: bool = False  # the percentage is a guess: the number of the job's tasks is not known yet
     failures: list[TaskFailure | RootFailure]  # the first ones; `failures` lists them all
     labels: dict[str, str]
     prerequisite_job_ids: list[str]  # still unmet
@@ -131,4 +134,4 @@ JobReference = str | Job | SubmittedJob | ChangedJob
 
 def as_json(shown: msgspec.Struct) -> bytes:
     """Return the JSON of something shown, on one line."""
-    return msgspec.json.encode(shown)
+    return on_one_line(msgspec.json.encode(shown))

@@ -222,6 +222,7 @@ def _shape_job(row: Row) -> Job:
         failures=_read_summary(row[9]),
         labels={key: value or "" for key, value in (row[10] or {}).items()},
         prerequisite_job_ids=row[11],
+        estimate=row[12],
     )
 
 

@@ -61,7 +61,7 @@ READ = Rights(
     "to look at jobs",
     MappingProxyType(
         dict.fromkeys(
-            ("schema_migration", "tenant", "job", "label", "prerequisite", "task_failure"), (_LOOK,)
+            ("schema_migration", "tenant", "job", "label", "prerequisite", "task", "task_failure"), (_LOOK,)
         )
     ),
 )

@@ -29,6 +29,19 @@ SELECT
         FROM prerequisite
         WHERE prerequisite.tenant_key = listed_job.tenant_key AND prerequisite.job_key = listed_job.job_key
         ORDER BY prerequisite.prerequisite_job_id
-    ) AS prerequisite_job_ids
+    ) AS prerequisite_job_ids,
+    -- A task with children whose number is not known makes the percentage a guess. A job may have a million rows
+    -- of tasks: of each, the first 100 are looked at, the job itself before all others.
+    status < 5 AND EXISTS (
+        SELECT
+        FROM (
+            SELECT task.highest_child, task.last_child
+            FROM task
+            WHERE task.tenant_key = listed_job.tenant_key AND task.job_key = listed_job.job_key
+            ORDER BY task.path
+            LIMIT 100
+        ) AS first_task
+        WHERE first_task.highest_child > 0 AND first_task.last_child = 0
+    ) AS estimate
 FROM listed_job
 ORDER BY {order}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         JobRefused,
         SchemaMismatch,
         TrackerError,
+        TransactionConflict,
         WaitTimedOut,
     )
 
@@ -46,6 +47,7 @@ __all__ = [
     "SubmittedJob",
     "TaskFailure",
     "TrackerError",
+    "TransactionConflict",
     "WaitTimedOut",
 ]
 

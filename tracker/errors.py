@@ -36,6 +36,10 @@ class DatabaseUnavailable(TrackerError):
     """PostgreSQL cannot be reached, went away, or did not answer in time; the same call may work later."""
 
 
+class TransactionConflict(TrackerError):
+    """Other transactions were in the way of this one, each time; it was undone, and may work later."""
+
+
 class SchemaMismatch(TrackerError):
     """The database's schema is not the one that this program works with; the text says what to do."""
 

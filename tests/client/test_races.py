@@ -211,7 +211,7 @@ def test_a_dependent_ended_while_its_prerequisite_completes_does_not_deadlock(
     name: str,
 ) -> None:
     """A batch locks the edge, then the pending task, of a job that it has not locked."""
-    monkeypatch.setattr("tracker.client.client._ATTEMPTS", 1)
+    monkeypatch.setattr("tracker.client.retries.ATTEMPTS", 1)
     client.submit([job("a"), job("dependent", "a")])
     other.execute("SELECT FROM prerequisite FOR UPDATE")
     ending = threads.submit(getattr(client, name), "dependent")

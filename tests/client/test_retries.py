@@ -1,5 +1,6 @@
 """A verb whose transaction was undone is run again, with all that it was given."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -8,9 +9,9 @@ from psycopg import errors
 
 from tests.client.conftest import Connection
 from tests.client.jobs import job, rows, set_status
-from tracker import Client, JobStatus, WaitTimedOut
+from tracker import Client, JobStatus, TransactionConflict, WaitTimedOut
 from tracker.client import client as client_module
-from tracker.client import look
+from tracker.client import look, retries
 
 
 @pytest.fixture
@@ -116,3 +117,69 @@ def test_a_wait_that_is_run_again_does_not_begin_to_count_its_time_again(
     next(verb)
     with pytest.raises(WaitTimedOut):
         verb.send([(0, 1)])
+
+
+# In between, and in the end
+
+
+@pytest.fixture
+def slept(monkeypatch: pytest.MonkeyPatch, connection: Connection) -> list[tuple[float, int]]:
+    """Return how long was slept, each time, and how many transactions were open meanwhile; nobody sleeps."""
+    slept: list[tuple[float, int]] = []
+
+    def sleep(seconds: float) -> None:
+        open_transactions = 1
+        for _ in range(100):  # what is shown of a session may be a moment old
+            [(open_transactions,)] = rows(
+                connection,
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND state LIKE 'idle in transaction%%'",
+            )
+            if not open_transactions or threading.Event().wait(0.01):
+                break
+        slept.append((seconds, open_transactions))
+
+    async def sleep_async(seconds: float) -> None:
+        sleep(seconds)
+
+    monkeypatch.setattr("time.sleep", sleep)
+    monkeypatch.setattr("asyncio.sleep", sleep_async)
+    return slept
+
+
+@pytest.mark.parametrize(
+    ("condition", "text"),
+    [
+        ("deadlock_detected", r"^other transactions were in the way; try again later \(undone\)$"),
+        ("serialization_failure", r"^other transactions were in the way; try again later \(undone\)$"),
+        ("unique_violation", "^another program submits some of the same jobs at the same time; try again"),
+    ],
+)
+def test_a_verb_that_others_are_always_in_the_way_of_gives_up_in_a_sentence(
+    client: Client, connection: Connection, slept: list[tuple[float, int]], condition: str, text: str
+) -> None:
+    """After growing pauses, in which it keeps no transaction open."""
+    connection.execute(
+        f"""
+        CREATE SEQUENCE tries;
+        CREATE FUNCTION undo() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            PERFORM nextval('tries');
+            RAISE EXCEPTION 'undone' USING ERRCODE = '{condition}';
+        END $$;
+        CREATE TRIGGER undo AFTER INSERT ON job EXECUTE FUNCTION undo();
+        """.encode()
+    )
+    with pytest.raises(TransactionConflict, match=text):
+        client.submit([job("a")])
+    assert rows(connection, "SELECT last_value FROM tries") == [(retries.ATTEMPTS,)]
+    assert [transactions for _, transactions in slept] == [0] * (retries.ATTEMPTS - 1)
+    assert [seconds for seconds, _ in slept] == sorted(seconds for seconds, _ in slept)
+
+
+def test_pauses_grow_to_a_bound_and_are_by_chance() -> None:
+    drawn = [list(retries.pauses()) for _ in range(100)]
+    for place, longest in enumerate([0.02, 0.08, 0.32, 1.0]):
+        lengths = {pauses[place] for pauses in drawn}
+        assert len(lengths) > 50
+        assert longest / 2 <= min(lengths)
+        assert max(lengths) <= longest

@@ -55,7 +55,7 @@ def test_every_session_has_what_it_needs(database_url: str) -> None:
     with closing(RetentionStore(database_url, ended_s=1, failed_s=1)) as retention:
         retention.connect()  # it never waits long for a lock
         assert settings_of(retention._open, *NEEDED) == NEEDED | {"lock_timeout": "200ms"}
-    with Client(database_url) as client, client._pool.connection() as connection:
+    with Client(database_url) as client, client._pool.get().connection() as connection:
         assert settings_of(connection, *NEEDED) == NEEDED
 
 

@@ -1,6 +1,7 @@
 """`Client` and `AsyncClient`: the verbs, and what runs them."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager, suppress
@@ -11,9 +12,11 @@ from psycopg import AsyncConnection, Connection, errors
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolClosed
 
 from tracker.client import change, look
+from tracker.client.own import OwnPool, own_items
+from tracker.client.retries import RETRIED, pauses
 from tracker.client.steps import Commit, Listing, Prepared, Query, Row, Sleep, Step, Verb
 from tracker.client.submit import submit
-from tracker.errors import TrackerError
+from tracker.errors import TrackerError, TransactionConflict
 from tracker.store.connect import CONNECT_TIMEOUT_S, connect, database_errors, store_conninfo
 from tracker.store.migrate import check_schema
 from tracker.store.session_settings import prepare_session, prepare_session_async, settings_of
@@ -21,18 +24,7 @@ from tracker.store.session_settings import prepare_session, prepare_session_asyn
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_ATTEMPTS = 5
 _STREAM_ROWS = 2_000  # fetched at a time
-
-# Another transaction was in the way, and this one has been undone: it is simply run again. A unique violation
-# is a job that another submit stored at the same moment. A session that may only read began when its role was
-# not allowed more, or its server was a standby: there may be several in the pool, and a new one may write.
-_RETRIED = (
-    errors.DeadlockDetected,
-    errors.SerializationFailure,
-    errors.UniqueViolation,
-    errors.ReadOnlySqlTransaction,
-)
 
 
 class _One(Generic[P, T]):
@@ -100,13 +92,20 @@ class Client(_Verbs):
     """Stores, looks at and changes jobs.
 
     `database_url` is a libpq URI or keyword string; ``PG*`` variables fill what it leaves out. Use it in a
-    ``with`` statement, or call `open` and `close`. It may be shared by threads. Each verb is one transaction,
-    and raises `TrackerError`: `DatabaseUnavailable` where PostgreSQL cannot be reached.
+    ``with`` statement, or call `open` and `close`. Each verb is one transaction, and raises `TrackerError`:
+    `DatabaseUnavailable` where PostgreSQL cannot be reached, `TransactionConflict` where others were in the
+    way five times.
+
+    Threads may share it. A forked process may use what its parent has opened, and gets connections of its own
+    with the first verb; but a listing is for the process that began it.
     """
 
     def __init__(self, database_url: str = "", *, max_connections: int = 4) -> None:
         self._conninfo = store_conninfo(database_url, application_name="tracker client")
-        self._pool = ConnectionPool(
+        self._pool = OwnPool(partial(self._make_pool, database_url, max_connections))
+
+    def _make_pool(self, database_url: str, max_connections: int) -> ConnectionPool:
+        return ConnectionPool(
             self._conninfo,
             min_size=1,
             max_size=max_connections,
@@ -139,15 +138,16 @@ class Client(_Verbs):
     def _run(self, prepare: Callable[[], Prepared[T]]) -> T:
         with _client_errors():
             verb = prepare()
-            for _ in range(_ATTEMPTS - 1):
-                with suppress(*_RETRIED):
+            for pause_s in pauses():
+                with suppress(*RETRIED):
                     return self._attempt(verb.begin())
+                time.sleep(pause_s)
             return self._attempt(verb.begin())
 
     def _attempt(self, verb: Verb[T]) -> T:
         progress = _Progress(verb)
         while True:
-            with self._pool.connection() as connection:
+            with self._pool.get().connection() as connection:
                 sleep_s = self._transact(connection, progress)
             if sleep_s is None:
                 return progress.answer
@@ -173,7 +173,10 @@ class Client(_Verbs):
         return None
 
     def _stream(self, prepare: Callable[[], Prepared[Listing[T]]]) -> Generator[T, None, None]:
-        with _client_errors(), self._pool.connection() as connection:
+        return own_items(self._items(prepare))
+
+    def _items(self, prepare: Callable[[], Prepared[Listing[T]]]) -> Generator[T, None, None]:
+        with _client_errors(), self._pool.get().connection() as connection:
             progress = _Progress(prepare().begin())
             self._transact(connection, progress)
             listing = progress.answer
@@ -187,11 +190,15 @@ class Client(_Verbs):
 class AsyncClient(_Verbs):
     """`Client` for asyncio: the same verbs, awaited; `iterate` and `failures` are asynchronous iterators.
 
+    It belongs to the event loop in which it was opened, and to its process. In another one it raises a
+    `TrackerError` that says so: open one in each.
+
     Checking and encoding a submit of many jobs takes about 10 microseconds a job of the event loop's time.
     """
 
     def __init__(self, database_url: str = "", *, max_connections: int = 4) -> None:
         self._conninfo = store_conninfo(database_url, application_name="tracker client")
+        self._home: tuple[int, asyncio.AbstractEventLoop] | None = None  # where it was opened
         self._pool = AsyncConnectionPool(
             self._conninfo,
             min_size=1,
@@ -204,12 +211,26 @@ class AsyncClient(_Verbs):
 
     async def open(self) -> None:
         """Connect; otherwise as `Client.open`."""
+        self._require_home()
+        self._home = os.getpid(), asyncio.get_running_loop()
         await asyncio.to_thread(_check_database, self._conninfo)
         await self._pool.open()
 
     async def close(self) -> None:
-        """Disconnect; otherwise as `Client.close`."""
-        await self._pool.close()
+        """Disconnect; otherwise as `Client.close`. A process that has not opened it has nothing to do."""
+        if self._home is None or self._home[0] == os.getpid():
+            self._require_home()
+            await self._pool.close()
+
+    def _require_home(self) -> None:
+        """Refuse to speak over connections that another event loop or process waits for."""
+        if self._home is None:
+            return
+        pid, loop = self._home
+        if pid != os.getpid():
+            raise TrackerError("this AsyncClient was opened by another process; open one in each")
+        if loop is not asyncio.get_running_loop():
+            raise TrackerError("this AsyncClient was opened in another event loop; open one in each")
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -219,11 +240,13 @@ class AsyncClient(_Verbs):
         await self.close()
 
     async def _run(self, prepare: Callable[[], Prepared[T]]) -> T:
+        self._require_home()
         with _client_errors():
             verb = prepare()
-            for _ in range(_ATTEMPTS - 1):
-                with suppress(*_RETRIED):
+            for pause_s in pauses():
+                with suppress(*RETRIED):
                     return await self._attempt(verb.begin())
+                await asyncio.sleep(pause_s)
             return await self._attempt(verb.begin())
 
     async def _attempt(self, verb: Verb[T]) -> T:
@@ -255,6 +278,7 @@ class AsyncClient(_Verbs):
         return None
 
     async def _stream(self, prepare: Callable[[], Prepared[Listing[T]]]) -> AsyncGenerator[T, None]:
+        self._require_home()
         with _client_errors():
             async with self._pool.connection() as connection:
                 progress = _Progress(prepare().begin())
@@ -298,6 +322,10 @@ def _client_errors() -> Iterator[None]:
             yield
         except PoolClosed:
             raise TrackerError("the client is not open: use it in a with statement") from None
+        except errors.UniqueViolation as error:
+            raise TransactionConflict(
+                "another program submits some of the same jobs at the same time; try again later"
+            ) from error
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tracker.errors import DatabaseUnavailable, SchemaMismatch, TrackerError
+from tracker.errors import DatabaseUnavailable, SchemaMismatch, TrackerError, TransactionConflict
 from tracker.store.session_settings import (
     NO_SESSION,
     prepare_session,
@@ -144,7 +144,7 @@ def database_errors() -> Iterator[None]:
         raise known from error
 
 
-def explain(error: psycopg.Error) -> TrackerError | None:
+def explain(error: psycopg.Error) -> TrackerError | None:  # noqa: PLR0911 - a list of cases
     """Return the error that a user sees for `error`, or None if it is a mistake in the program."""
     reason = _one_line(error)
     if isinstance(error, errors.DuplicatePreparedStatement | errors.InvalidSqlStatementName):
@@ -155,6 +155,8 @@ def explain(error: psycopg.Error) -> TrackerError | None:
         )
     if isinstance(error, errors.InsufficientPrivilege):
         return TrackerError(f"PostgreSQL does not allow it: {reason}{_way_out(reason)}")
+    if isinstance(error, errors.DeadlockDetected | errors.SerializationFailure):
+        return TransactionConflict(f"other transactions were in the way; try again later ({reason})")
     if isinstance(error, errors.LockNotAvailable | errors.QueryCanceled):
         return DatabaseUnavailable(f"PostgreSQL did not answer in time: {reason}")
     # A lost or refused connection, no connections left, shutting down, disk full, read-only.

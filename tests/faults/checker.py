@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.acceptance import invariants
 from tests.acceptance.kafka import Received
+from tests.faults import letters
 from tests.faults.player import NUMBER, Step
 from tests.faults.round import Round
 from tests.faults.workload import DOOMED, Job
@@ -205,20 +206,8 @@ class Checker:
             yield f"record {number} was forwarded, but never sent"
 
     def _dead_letters_differ(self) -> Iterator[str]:
-        found: dict[int, list[tuple[object, ...]]] = defaultdict(list)
-        for record in self.received:
-            if record.topic == self._topics.dead_letters:
-                own = tuple(header for header in record.headers if not header[0].startswith("tracker-"))
-                reason = record.header("tracker-error-reason")
-                found[number_of(record)].append((reason, record.key, record.value, own))
-        for number, outcome in self.outcomes.items():
-            letter = outcome.dead_letter
-            wanted = [] if letter is None else [(letter.reason, letter.key, letter.value, letter.headers)]
-            got = found.pop(number, [])
-            if got != wanted:
-                yield f"record {number}: dead letters {[each[0] for each in got]}, not {wanted[:1]}"
-        for number in found:
-            yield f"record {number} is a dead letter, but was never sent"
+        found = [record for record in self.received if record.topic == self._topics.dead_letters]
+        yield from letters.differences(self.sent, self.outcomes, found, self._round.whole_from)
 
     def _starts_differ(self) -> Iterator[str]:
         found = self.starts()

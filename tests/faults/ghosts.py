@@ -52,6 +52,19 @@ class Ghosts:
         self._closing.set()
         self._thread.join(30)
 
+    def haunt_all(self, places: Sequence[tuple[str, int]]) -> None:
+        """Have each of these Kafka partitions end with an aborted transaction, once this is closed."""
+        producer = Producer(self._properties, logger=_SILENT)
+        producer.init_transactions(30)
+        producer.begin_transaction()
+        for topic, kafka_partition in places:
+            value = task_message("acme:nobody.1", to=self._topics.results)
+            number = str(GHOST + self.aborted).encode()
+            producer.produce(topic, value, None, kafka_partition, headers=[(self._number_header, number)])
+            self.aborted += 1
+        assert producer.flush(30) == 0
+        producer.abort_transaction(30)
+
     def _run(self) -> None:
         while not self._closing.is_set():
             with suppress(KafkaException):  # a broker is away

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from confluent_kafka import KafkaException
+
+from tests.faults.letters import LITTLE_BYTES, USUAL_BYTES
 from tests.faults.proxy import TO_CLIENT, TO_SERVER
 from tests.faults.registry import fault, needs
 
@@ -34,6 +38,15 @@ def a_destination_without_a_leader(weather: Weather) -> Iterator[None]:
     broker.kill()
     yield
     broker.start()
+
+
+@fault
+def a_dead_letter_topic_that_takes_little(weather: Weather) -> Iterator[None]:
+    with suppress(KafkaException):  # another fault has taken the broker away
+        weather.round.dead_letters_have(LITTLE_BYTES)
+    yield
+    with suppress(KafkaException):
+        weather.round.dead_letters_have(USUAL_BYTES)
 
 
 @fault

@@ -223,3 +223,18 @@ def counts_messages_of_earlier_runs() -> None:
     from tracker.messages import batch, run_marker
 
     change(batch, "job_key_in", lambda _original: lambda _url: run_marker.NO_MARKER)
+
+
+@bug
+def limits_never_grow() -> None:
+    from tracker.kafka.dead_letters import DeadLetters
+
+    def make(original: Any) -> Any:
+        def look(self: Any) -> None:
+            before = self._limit_bytes
+            original(self)
+            self._limit_bytes = min(self._limit_bytes, before or self._limit_bytes)
+
+        return look
+
+    change(DeadLetters, "_look", make)

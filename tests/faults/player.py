@@ -15,7 +15,7 @@ from tests.acceptance.deployment import Topics
 from tests.faults.operator import Operator
 from tests.faults.reader import Place, Watcher
 from tests.faults.topics import readdress
-from tests.faults.workload import DOOMED, PRESENT_RUN, Job, Workload
+from tests.faults.workload import BAD_KINDS, DOOMED, PRESENT_RUN, Job, Workload
 from tests.model.reading import Record
 
 NUMBER = "storm-number"
@@ -118,6 +118,7 @@ class Player:
                 "enable.idempotence": True,
                 "log_level": 0,
                 "linger.ms": 5,
+                "message.max.bytes": 2_000_000,
                 "reconnect.backoff.max.ms": 500,
             }
         )
@@ -272,7 +273,7 @@ class Player:
             step.verb == "resume" and step.job is job for step in self.steps
         )
 
-    def _send(self, record: Record, each: _Telling | None) -> None:
+    def _send(self, record: Record, each: _Telling | None, kafka_partition: int = -1) -> None:
         headers: list[tuple[str, str | bytes | None]] = [*record.headers, (NUMBER, str(self.sent).encode())]
         self.sent += 1
         self._undelivered += 1
@@ -289,6 +290,7 @@ class Player:
                     self.topics.tracking,
                     value,
                     record.key,
+                    kafka_partition,
                     headers=headers,
                     on_delivery=callback,
                 )
@@ -314,6 +316,12 @@ class Player:
         if name in self.jobs and marker not in self.markers[name]:
             self.markers[name].append(marker)
             self._started.put(name)
+
+    def send_bad_records(self) -> None:
+        """Send bad records of all sizes to each Kafka partition."""
+        for _, number in self.watcher.places:
+            for kind in BAD_KINDS:
+                self._send(self.workload.bad(kind), None, number)
 
     def flush(self, timeout_s: float) -> None:
         """Wait until all that was sent is there."""

@@ -14,7 +14,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from tests.faults import clock, planted
+from tests.faults.program_settings import ASK_AGAIN_S
 from tracker import logs
+from tracker.kafka import dead_letters
 from tracker.lifeline import ChildReport
 from tracker.settings import load
 from tracker.supervisor import child_main
@@ -23,6 +25,7 @@ from tracker.worker import poll_loop
 
 # In a round it is never quiet for a second, and passing markers is to meet faults as well.
 poll_loop._QUIET_S = 0.1
+dead_letters._ASK_AGAIN_S = ASK_AGAIN_S  # a minute else
 faulthandler.register(signal.SIGUSR1)  # asks a process that hangs where it does
 planted.plant(os.environ.get(planted.VARIABLE, ""))
 if os.environ.get(clock.VARIABLE):

@@ -10,13 +10,17 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
+
 from tests.acceptance.deployment import Deployment
 from tests.acceptance.kafka import Received, wait_until
 from tests.faults.ghosts import GHOST, Ghosts
+from tests.faults.letters import USUAL_BYTES, source_of
 from tests.faults.login import Login
 from tests.faults.members import Process
 from tests.faults.operator import Operator
 from tests.faults.player import NUMBER, Player, StandsStill, Step, run_of
+from tests.faults.program_settings import ASK_AGAIN_S
 from tests.faults.reader import Reader, Watcher
 from tests.faults.site import Site
 from tests.faults.topics import new_topics
@@ -67,6 +71,8 @@ class Round:
         self.is_played = False
         self.processes: list[Process] = []
         self.notes: list[str] = []  # what befell it
+        self.whole_from = 0  # from this record on dead letters have all the room that they usually have
+        self._took_little_monotonic_s: float | None = None
         self._folder, self._bug = folder, bug
         self.suffix, self.topics = new_topics()
         self.deployment = self._deploy(kafka_partitions, tablespace, variables)
@@ -151,6 +157,29 @@ class Round:
         )
         self.processes.append(process)
         return process
+
+    def dead_letters_have(self, most_bytes: int) -> None:
+        """Have the dead-letter topic take so much.
+
+        :raises KafkaException: no broker says that it does.
+        """
+        self.note(f"dead letters have {most_bytes} bytes at most")
+        self.whole_from = GHOST
+        self._took_little_monotonic_s = time.monotonic()
+        entry = ConfigEntry("max.message.bytes", str(most_bytes), incremental_operation=AlterConfigOpType.SET)
+        topic = ConfigResource(
+            ConfigResource.Type.TOPIC, self.topics.dead_letters, incremental_configs=[entry]
+        )
+        for changed in self.deployment.kafka.admin.incremental_alter_configs(
+            [topic], request_timeout=5
+        ).values():
+            changed.result(timeout=10)
+
+    def restore(self) -> None:
+        """Put right what operators have changed, once the servers are there."""
+        self.login.restore()
+        if self._took_little_monotonic_s is not None:
+            self.dead_letters_have(USUAL_BYTES)
 
     def wait_for_log(self, process: Process, event: str, **fields: object) -> None:
         """Wait until a process has logged an event."""
@@ -237,11 +266,15 @@ class Round:
 
     def _on_read(self, record: Received) -> None:
         number = record.header(NUMBER)
-        if number is None:
+        if record.topic == self.topics.dead_letters:
+            what = ("the dead letter of", str(source_of(record)))
+        elif number is None:
+            what = ("start", f"{record.task} of run {run_of(record.json)}")
             self.player.started(str(record.task), record.json)
-        elif int(number) >= GHOST:
+        else:
+            what = ("record", number)
+        if number is not None and int(number) >= GHOST:
             self.problems.append(f"a record was forwarded whose transaction was aborted: {record}")
-        what = ("record", number) if number else ("start", f"{record.task} of run {run_of(record.json)}")
         self._seen[what] += 1
         if self._seen[what] > 1:
             self.problems.append(f"{what[0]} {what[1]} was read twice: {record[:2]} at {record.offset}")
@@ -252,7 +285,13 @@ class Round:
         """Wait until all is processed, sent and read; return how long that took."""
         began = time.monotonic()
         self.ghosts.close()
+        if self._took_little_monotonic_s is not None:
+            # The tracker asks its topic again, soon.
+            time.sleep(max(0.0, self._took_little_monotonic_s + 2 * ASK_AGAIN_S - time.monotonic()))
+        self.whole_from = self.sent
+        self.player.send_bad_records()
         self.player.flush(timeout_s)
+        self.ghosts.haunt_all(self.watcher.places)
         self._connect_again()
         deployment = self.deployment
         deployment.wait_until_processed(timeout_s)

@@ -126,6 +126,7 @@ def main() -> int:
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
     logging.getLogger("psycopg").setLevel(logging.CRITICAL)  # it is no news here that PostgreSQL is away
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # nor that a peer of a proxy has gone
     ends = time.monotonic() + options.minutes * 60
     total: Counter[str] = Counter()
     played = messages = 0

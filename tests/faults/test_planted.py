@@ -26,6 +26,7 @@ AT_ONCE = ("workers that wake at once",)
 DONE_AGAIN = ("a worker killed before its kafka commit",)
 """A batch that the database has comes again."""
 SENT_AGAIN = ("the scheduler killed behind its kafka commit",)
+LITTLE = ("a dead letter topic that takes little",)
 ZOMBIES = ("a zombie that is slow",)
 
 LOST = r"record \d+ of .* (is lost: the group is past it|was forwarded 0 times instead of 1)"
@@ -55,6 +56,7 @@ PROOFS = {
     "forgets what it decided": Proof(f"{TWICE}|{DROPPED_ONCE}", DONE_AGAIN),
     "sends without a ledger": Proof(r"start .* was read twice", SENT_AGAIN),
     "counts messages of earlier runs": Proof(DROPPED_ONCE, AT_ONCE),
+    "limits never grow": Proof(r"its dead letter of \d+ bytes is cut", LITTLE),
     "looks jobs up without locks": Proof(
         r"is (Active|Waiting) instead of Completed|is at \d+ instead of \d+|counts_and_bits_differ", AT_ONCE
     ),

@@ -123,7 +123,7 @@ class Weather:
         pooler = self.site.pooler
         if pooler is not None and not pooler.is_running():
             pooler.start()
-        self.round.login.restore()
+        self.round.restore()
         for process in self.members.values():
             if process.is_running:
                 process.thaw()

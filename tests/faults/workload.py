@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from tests.model.histories import Storm, Told, Tree, group, make_tree, record_for, tell_job
+from tests.model.messages import record_of
 from tests.model.naive import JobKey
 from tests.model.reading import Record
 
@@ -28,6 +29,8 @@ PARTITION_IDS = ("acme", "default", "büro 1")
 OTHER_KEYS = (None, b"", b"\xff", b"acme:other", b"k1", b"k2", b"k3")
 FATES = ("",) * 12 + ("paused", "paused-early", "paused", "cancelled", "cancelled-early", "deleted", "reborn")
 DOOMED = ("cancelled", "cancelled-early", "deleted")
+BAD_KINDS = ("value", "key", "headers")
+_MOST_BYTES = 1_048_000  # with what Kafka adds, a topic takes it, and a dead letter has more
 PRESENT_RUN = b'/status?run=PRESENT"'
 """Stands in a message for the marker of its job's run, which nobody knows before the job has started."""
 _EARLIER_RUN = b'/status?run=zzzzzzzzz"'
@@ -104,7 +107,20 @@ class Workload:
 
     def noise(self) -> Record:
         """Make a record that changes nothing: a bad one, one of no job, one that is not tracked."""
+        if self._random.random() < 0.15:
+            return self.bad(self._random.choice(("value", "value", "value", *BAD_KINDS)))
         return self._noise._noise()
+
+    def bad(self, kind: str) -> Record:
+        """Make a bad record. With a large key or large headers it fits no dead-letter topic whole."""
+        number = self._random.getrandbits(40)
+        value = b"this is not JSON" + b" %d" % number * 2_000
+        if kind == "value":
+            return record_of(value, key=b"acme:bad")
+        large = b"x" * (_MOST_BYTES - len(value))
+        if kind == "key":
+            return record_of(value, key=large)
+        return record_of(value, key=None, headers=[("large", large)])
 
     def _plan(self, job_id: str, made: list[Job]) -> Job:
         random = self._random

@@ -259,7 +259,7 @@ WAITING = _gauge(
     "the reason.",
     "",
     _PROCESS,
-    Label("cause", ("database", "kafka", "topics", "destination", "clock")),
+    Label("cause", ("database", "kafka", "topics", "destination", "clock", "unknown")),
 )
 NO_PROGRESS = _gauge(
     "tracker_no_progress_seconds",

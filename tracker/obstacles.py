@@ -25,6 +25,7 @@ class Cause(StrEnum):
     TOPICS = "topics"  # the tracker's own
     DESTINATION = "destination"
     CLOCK = "clock"  # of this machine
+    UNKNOWN = "unknown"  # nothing moves, and nobody knows why
 
 
 _EVENTS = {
@@ -33,6 +34,7 @@ _EVENTS = {
     Cause.TOPICS: "waiting for topics",
     Cause.DESTINATION: "waiting for a destination",
     Cause.CLOCK: "waiting for the clock",
+    Cause.UNKNOWN: "waiting without a known reason",
 }
 
 

@@ -75,7 +75,7 @@ class Retention:
             JobStatus.COMPLETED: settings.retention_s,
         }
         self._store = RetentionStore(
-            settings.database_conninfo(), settings.retention_s, settings.retention_failed_s
+            settings.database_conninfo, settings.retention_s, settings.retention_failed_s
         )
         self._allowed = threading.Event()
         self._mistake: BaseException | None = None

@@ -34,6 +34,7 @@ from tracker.kafka.errors import (
     reason_of,
 )
 from tracker.kafka.ledger import Ledger
+from tracker.kafka.password import RotatedPassword
 from tracker.kafka.producer import BatchProducer, OutgoingMessage
 from tracker.kafka.stuck import StuckDestinations, Undelivered
 from tracker.kafka.topics import admin_client
@@ -100,7 +101,7 @@ class Scheduler:
         self._limited_log = RateLimitedLog()
         self._patience = Patience(lifeline.stopping, settings.shutdown_timeout_s * 0.3)
         self._obstacles = self._patience.obstacles
-        self._store = ScheduleStore(settings.database_conninfo())
+        self._store = ScheduleStore(settings.database_conninfo)
         self._transactional = settings.delivery == "exactly_once"
         self._admin = admin_client(settings)
         self._destinations = Destinations(
@@ -113,6 +114,7 @@ class Scheduler:
             settings.service_url, settings.status_check_interval_seconds * 1000, settings.topics[0]
         )
         self._ledger = Ledger(settings)
+        self._password = RotatedPassword(settings, "client")
         self._retention = Retention(settings, self._recorder, lifeline.stopping)
         self._refused: dict[int, Refusal] = {}  # numbers of what Kafka has refused
         self._dead_letters: DeadLetters | None = None  # not needed yet
@@ -387,6 +389,7 @@ class Scheduler:
     def _serve(self) -> None:
         self._ledger.serve()
         self._admin.poll(0)
+        self._password.look(self._admin)
 
     def _wait_for_broker(self, error: KafkaException) -> None:
         raise error

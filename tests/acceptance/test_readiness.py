@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -91,6 +92,29 @@ def login(database_url: str) -> Iterator[Login]:
 @pytest.fixture
 def tracker(login: Login, deploy: Deploy) -> Deployment:
     return deploy(TRACKER_DATABASE_URL=login.url, TRACKER_WORKERS="1", TRACKER_HTTP_PORT="0")
+
+
+def test_a_password_file_is_read_again_at_each_new_connection(
+    login: Login, deploy: Deploy, tmp_path: Path
+) -> None:
+    file = tmp_path / "url"
+    file.write_text(login.url + "\n")
+    tracker = deploy(TRACKER_WORKERS="1", TRACKER_HTTP_PORT="0")
+    variables = {name: text for name, text in tracker.variables.items() if name != "TRACKER_DATABASE_URL"}
+    tracker.submit("job")
+    with Program(variables | {"TRACKER_DATABASE_URL_FILE": str(file)}) as program:
+        endpoint = Endpoint(program)
+        endpoint.wait_until_ready()
+        login.rotate_password()
+        tracker.send(tracker.message("acme:job.1*"))
+        endpoint.wait_for(503, "password authentication failed")
+        login.password = "other"
+        file.write_text(login.url + "\n")
+        endpoint.wait_until_ready()
+        tracker.wait_until_processed()
+        tracker.programs = 1
+        tracker.wait_until_sent()
+        assert program.stop() == 0
 
 
 CHANGES = pytest.mark.parametrize(

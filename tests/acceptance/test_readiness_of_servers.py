@@ -13,6 +13,7 @@ from tests.acceptance.deployment import Deployment, Topics
 from tests.acceptance.endpoint import Endpoint
 from tests.acceptance.kafka import DEADLINE_S, wait_until
 from tests.acceptance.program import Program
+from tracker.kafka.watch import coordinator_partition
 from tracker.stack import LocalStack
 from tracker.stack.server import clean_environment
 from tracker.store.migrate import migrate
@@ -105,6 +106,43 @@ def cluster(three_brokers: LocalStack) -> Iterator[Deployment]:
         yield deployment
     finally:
         deployment.close()
+
+
+@pytest.fixture
+def single_coordinators() -> Iterator[LocalStack]:
+    """Three brokers, where what coordinates a group or a transactional ID has one replica."""
+    settings = {
+        f"{topic}.{name}": "1"
+        for topic, name in (
+            ("offsets.topic", "replication.factor"),
+            ("transaction.state.log", "replication.factor"),
+            ("transaction.state.log", "min.isr"),
+        )
+    }
+    with LocalStack(brokers=3, kafka_heap="256m", kafka_settings=settings) as stack:
+        migrate(stack.database_url)
+        yield stack
+
+
+def test_a_coordinator_that_is_away_is_told(single_coordinators: LocalStack) -> None:
+    stack = single_coordinators
+    topics = Topics("tracking", "work", "results", "dead-letters")
+    tracker = Deployment(stack.bootstrap_servers, stack.database_url, topics, **SETTINGS)
+    tracker.kafka.create(dict.fromkeys(topics, 1))
+    try:
+        with Program(tracker.variables) as program:
+            endpoint = Endpoint(program)
+            endpoint.wait_until_ready()
+            internal = tracker.kafka.admin.list_topics(timeout=DEADLINE_S).topics["__consumer_offsets"]
+            number = coordinator_partition(tracker.group_id, len(internal.partitions))
+            broker = stack.brokers[internal.partitions[number].leader - 1]
+            broker.kill()
+            endpoint.wait_for(503, f"Kafka partition {number} of __consumer_offsets, which coordinates")
+            broker.start()
+            endpoint.wait_until_ready()
+            assert program.stop() == 0
+    finally:
+        tracker.close()
 
 
 def test_each_broker_of_three_may_be_away(three_brokers: LocalStack, cluster: Deployment) -> None:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from confluent_kafka.admin import AclBinding, AclOperation, ResourceType
 
+from tests.acceptance.endpoint import Endpoint
 from tests.acceptance.kafka import wait_until
 from tests.acceptance.program import Program
 from tests.security import acls
@@ -122,6 +123,24 @@ def test_it_goes_on_after_a_right_was_taken_away_for_a_while(
         require_done(tracker, "after")
         assert program.stop() == 0
         require_clean(program)
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in AT_ONCE if row.name in {"*group*", "*tracking topic*"}], ids=lambda row: row.name
+)
+def test_an_idle_tracker_says_which_right_was_taken_away(
+    secure: Secure, tracker: Secured, row: acls.Row
+) -> None:
+    allow(secure, tracker)
+    with Program({**tracker.variables, "TRACKER_HTTP_PORT": "0"}) as program:
+        endpoint = Endpoint(program)
+        endpoint.wait_until_ready()
+        [taken] = [bindings for each, bindings in tracker.acls("run") if each == row]
+        secure.kafka.forbid(*taken)
+        wait_until(lambda: endpoint.readiness().status == 503, "it to be told")
+        secure.kafka.allow(*taken)
+        endpoint.wait_until_ready()
+        assert program.stop() == 0
 
 
 def test_a_destination_that_may_only_be_looked_at_costs_its_own_records_alone(

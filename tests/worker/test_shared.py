@@ -58,7 +58,7 @@ def test_offsets_are_noted_while_other_threads_move_them_on() -> None:
         number = 0
         while not stop.is_set():
             number += 1
-            pipeline.published.move_on({(topic, number % 5_000): number})
+            pipeline.published.move_on({(topic, number % 500): number})
 
     threads = [threading.Thread(target=move_on, args=[topic]) for topic in ("a", "b")]
     for thread in threads:

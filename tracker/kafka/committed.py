@@ -6,6 +6,7 @@ from contextlib import closing
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from tracker.kafka.errors import BatchGivenUp
+from tracker.kafka.password import RotatedPassword
 from tracker.logs import kafka_logger
 from tracker.settings import Settings
 
@@ -36,6 +37,7 @@ class CommittedOffsets:
     """
 
     def __init__(self, settings: Settings, group_id: str, *, wait_for_transactions: bool = False) -> None:
+        self._password = RotatedPassword(settings, "consumer")
         self._consumer = Consumer(
             {
                 **settings.consumer_properties(),
@@ -51,6 +53,7 @@ class CommittedOffsets:
 
         :raises KafkaException: Kafka does not say.
         """
+        self._password.look(self._consumer)
         offsets = {}
         for found in ask_committed(self._consumer, places):
             if found.error is not None:

@@ -1,5 +1,6 @@
 """Batches in: the consumer of a worker, and what becomes of its work when the group rebalances."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,8 +11,9 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from tracker.agreement import REMEDY
 from tracker.kafka.batch import Batch, Claim, Run
 from tracker.kafka.batch import TopicPartition as Key
-from tracker.kafka.errors import ConsumerLost, OffsetsRefused, SlotShared
+from tracker.kafka.errors import ConsumerLost, OffsetsRefused, SlotShared, reason_of
 from tracker.kafka.lag import Lag
+from tracker.kafka.password import RotatedPassword
 from tracker.logs import get_logger, kafka_logger
 from tracker.messages.refusal import UNREADABLE_HEADERS
 from tracker.metrics import LAG, LAG_SECONDS, REBALANCES, Recorder
@@ -23,6 +25,12 @@ _CALL_TIMEOUT_S = 10.0
 # does not look at that in calls that it has made often, and the error comes up at the next statement. By
 # methodcaller it always looks, and makes a SystemError of it.
 _read_headers = methodcaller("headers")
+_NOT_ALLOWED = (
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError._AUTHENTICATION,
+)
+_NOT_ALLOWED_COUNTS_S = 6.0  # it is tried again, and refused, every 2 s
 _FENCED = (KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED)
 
 log = get_logger()
@@ -112,6 +120,7 @@ class BatchConsumer:
         self._wait_for_broker = wait_for_broker
         self._topic_ids = topic_ids
         self._recorder = recorder
+        self._password = RotatedPassword(settings, "consumer")
         self._consumer = Consumer(consumer_properties(settings, slot), logger=kafka_logger())
         self._positions: dict[Key, int] = {}  # of the assigned Kafka partitions: how far their batches go
         self._claims: dict[Key, Claim] = {}  # see Batch.first_claims
@@ -124,7 +133,13 @@ class BatchConsumer:
         self._has_rejoined = not is_classic(settings)  # which only a static member needs to
         self.run = Run()
         self.joined = False
+        self._not_allowed = (-math.inf, "")
         self.is_quiet_member = self._has_rejoined  # which librdkafka may not tell that it has joined
+
+    def not_allowed(self) -> str:
+        """Return what the user has lately not been allowed to do; nothing, if that is over."""
+        when, reason = self._not_allowed
+        return reason if time.monotonic() - when < _NOT_ALLOWED_COUNTS_S else ""
 
     @property
     def assigned(self) -> int:
@@ -177,6 +192,7 @@ class BatchConsumer:
         :raises OffsetsRefused: the committed offset is not in the log any more.
         :raises SlotShared: another process has this member's ID.
         """
+        self._password.look(self._consumer)
         first = self._consumer.poll(timeout_s)
         if self._is_assigned and not self._has_rejoined:
             self._rejoin()  # what came before that comes again
@@ -240,6 +256,8 @@ class BatchConsumer:
         if error.fatal() or error.code() == KafkaError._FATAL:
             # Mostly fenced by itself: brokers that were away may take a member's own joining for another's.
             raise ConsumerLost(error.str())
+        if error.code() in _NOT_ALLOWED:
+            self._not_allowed = time.monotonic(), reason_of(error)
         log.warning("Kafka reports an error to the consumer", error=error.str(), code=error.name())
 
     def idle(self, timeout_s: float) -> None:
@@ -247,6 +265,7 @@ class BatchConsumer:
         if not self._paused:
             self._consumer.pause(self._consumer.assignment())
             self._paused = True
+        self._password.look(self._consumer)
         record = self._consumer.poll(timeout_s)
         if record is not None:
             if record.error() is None:

@@ -8,6 +8,7 @@ database counts, whatever topic it is on.
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from tracker.kafka.committed import ask_committed
+from tracker.kafka.password import RotatedPassword
 from tracker.logs import kafka_logger
 from tracker.settings import Settings
 
@@ -23,6 +24,7 @@ class Ledger:
     def __init__(self, settings: Settings) -> None:
         self.group_id = f"{settings.group_id}-scheduler"
         self.topic = settings.topics[0]
+        self._password = RotatedPassword(settings, "consumer")
         self.consumer = Consumer(
             {
                 **settings.consumer_properties(),
@@ -67,6 +69,7 @@ class Ledger:
     def serve(self) -> None:
         """Take what librdkafka has to log, which it keeps in memory until then."""
         self.consumer.poll(0)
+        self._password.look(self.consumer)
 
     def close(self) -> None:
         """Let go of the connection."""

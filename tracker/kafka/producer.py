@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 from tracker.failpoints import reach
 from tracker.kafka.batch import TopicPartition as Key
 from tracker.kafka.errors import BatchGivenUp, ClockRefused, MessagesRefused, SlotShared, reason_of
+from tracker.kafka.password import RotatedPassword, secrets_of
 from tracker.kafka.produce_errors import Fault, fault_of, is_about_the_clock
 from tracker.kafka.stuck import STATISTICS_INTERVAL_MS, StuckDestinations, Undelivered
 from tracker.logs import get_logger, kafka_logger
@@ -91,6 +92,8 @@ class BatchProducer:
         on_refused: Callable[[str, KafkaError], None] = lambda _topic, _error: None,
         undelivered: Undelivered | None = None,
     ) -> None:
+        self._settings = settings
+        self._password = RotatedPassword(settings, "producer")
         self._properties = producer_properties(settings, transactional_id)
         self._transactional = settings.delivery == "exactly_once"
         self._recorder = recorder
@@ -115,7 +118,8 @@ class BatchProducer:
         }
         if self._one_by_one:
             own["batch.num.messages"] = "1"
-        self._producer = Producer({**self._properties, **own}, logger=kafka_logger())
+        secrets = secrets_of(self._settings, "producer")  # as they are now
+        self._producer = Producer({**self._properties, **secrets, **own}, logger=kafka_logger())
         if self._transactional:
             self._retry(self._producer.init_transactions, _CALL_TIMEOUT_S)
 
@@ -123,6 +127,7 @@ class BatchProducer:
         """Take what librdkafka has to log, which it keeps in memory until then."""
         if self._producer is not None:
             self._producer.poll(0)
+            self._password.look(self._producer)
 
     def settle(self) -> None:
         """End a transaction that could not be aborted. Offsets are told only once it has ended or timed out.
@@ -154,6 +159,7 @@ class BatchProducer:
         """
         try:
             producer = self._started()
+            self._password.look(producer)
             self.undelivered.begin()
             if self._transactional:
                 producer.begin_transaction()

@@ -12,9 +12,11 @@ from confluent_kafka.admin import AclOperation, AdminClient, TopicDescription
 from tracker.agreement import REMEDY
 from tracker.kafka.batch import TopicPartition
 from tracker.kafka.errors import OffsetsRefused, reason_of
+from tracker.kafka.password import RotatedPassword
 from tracker.kafka.stuck import NO_LEADER, StuckDestinations
-from tracker.kafka.topics import Access, access_of
+from tracker.kafka.topics import Access, access_of, own_topics
 from tracker.obstacles import Cause, Obstacle, Obstacles
+from tracker.settings import Settings
 
 _EVERY_S = 2.0
 _TIMEOUT_S = 5.0
@@ -54,27 +56,29 @@ class KafkaWatch:
     It also notices that a topic is deleted and made anew while it is read. The consumer does not: it goes on
     in the new topic at the offset to which it had come in the old one.
 
-    `rights`: the tracker's own topics, with what it does with each. `coordinated`: the keys, such as the
-    group's ID, by which a coordinator is found, with the internal topic that it leads a Kafka partition of.
     `destinations` returns those that were used lately. `moved_monotonic_s` returns when something was last
     published: a question that is not answered says nothing while batches are.
     """
 
     def __init__(
         self,
+        settings: Settings,
+        transactional_id: str,
         admin: AdminClient,
         errors: ConnectionErrors,
-        rights: Mapping[str, AclOperation],
-        coordinated: Sequence[tuple[str, str]],
         obstacles: Obstacles,
         stuck: StuckDestinations,
         destinations: Callable[[], Sequence[str]],
         moved_monotonic_s: Callable[[], float],
     ) -> None:
         self._admin = admin
+        self._password = RotatedPassword(settings, "client")
         self._errors = errors
-        self._rights = rights
-        self._coordinated = coordinated
+        self._rights = own_topics(settings)
+        # The keys by which coordinators are found, with the internal topic that has a Kafka partition for it.
+        self._coordinated = [(_GROUPS, settings.group_id)]
+        if settings.delivery == "exactly_once":
+            self._coordinated.append((_TRANSACTIONS, transactional_id))
         self._obstacles = obstacles
         self._stuck = stuck
         self._destinations = destinations
@@ -93,6 +97,7 @@ class KafkaWatch:
         if self._asked and all(answer.done() for answer in self._asked.values()):
             self._take(self._asked)
             self._asked = {}
+        self._password.look(self._admin)
         now = time.monotonic()
         if not self._asked and now >= self._next_monotonic_s:
             self._next_monotonic_s = now + _EVERY_S
@@ -171,12 +176,6 @@ class KafkaWatch:
             if number in partitions and _has_no_leader(partitions[number]):
                 reason = f"Kafka partition {number} of {topic}, which coordinates {key!r}, has no leader"
                 yield Obstacle(Cause.KAFKA, reason)
-
-
-def coordinators_of(group_id: str, transactional_id: str | None) -> list[tuple[str, str]]:
-    """Return the internal topics, and the keys, of what coordinates a worker."""
-    transactions = [(_TRANSACTIONS, transactional_id)] if transactional_id is not None else []
-    return [(_GROUPS, group_id), *transactions]
 
 
 def coordinator_partition(key: str, count: int) -> int:

@@ -8,7 +8,7 @@ import psycopg
 from psycopg import conninfo
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from tracker.settings.sources import Problems, Text, nearest, read_text
+from tracker.settings.sources import FILE, Problems, Text, nearest, read_text
 from tracker.settings.values import shown
 
 URL = "TRACKER_DATABASE_URL"
@@ -43,6 +43,18 @@ class Database(BaseModel):
     origin: str = "default"
     names_a_database: bool = False
     libpq_variables: tuple[tuple[str, str], ...] = ()  # the PG* variables that are set, passwords masked
+    variables: tuple[tuple[str, SecretStr], ...] = ()  # those it was read from, where one names a file
+
+    def current_conninfo(self) -> str:
+        """Return the connection string with what the files hold now, as secrets are rotated.
+
+        Where they hold nothing that could be used, it is the one that was read at the start.
+        """
+        if not self.variables:
+            return self.conninfo.get_secret_value()
+        problems = Problems()
+        again = read({name: value.get_secret_value() for name, value in self.variables}, problems)
+        return (self if problems.sentences else again).conninfo.get_secret_value()
 
 
 def read(environ: Mapping[str, str], problems: Problems) -> Database:
@@ -64,7 +76,16 @@ def read(environ: Mapping[str, str], problems: Problems) -> Database:
             params or "dbname" in merged or environ.get("PGDATABASE") or environ.get("PGSERVICE")
         ),
         libpq_variables=tuple(sorted(_libpq_variables(environ))),
+        variables=_rotated(environ),
     )
+
+
+def _rotated(environ: Mapping[str, str]) -> tuple[tuple[str, SecretStr], ...]:
+    files = {URL + FILE, PASSWORD_PART + FILE}
+    if not files & environ.keys():
+        return ()
+    names = [*files, URL, *PART_VARIABLES]
+    return tuple((name, SecretStr(environ[name])) for name in sorted(names) if name in environ)
 
 
 def masked(params: Mapping[str, str]) -> str:

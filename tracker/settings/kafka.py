@@ -10,7 +10,16 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from tracker.settings.refused import REFUSED, RESTRICTED
-from tracker.settings.sources import FILE, Problems, Text, is_file_variable, looks_secret, nearest, read_text
+from tracker.settings.sources import (
+    FILE,
+    Problems,
+    Text,
+    is_file_variable,
+    looks_secret,
+    nearest,
+    read_again,
+    read_text,
+)
 from tracker.settings.values import shown
 
 PREFIX = "TRACKER_KAFKA_"
@@ -80,6 +89,12 @@ class KafkaProperty(BaseModel):
     value: SecretStr  # all of them, so that no print of the settings need know which are secret
     side: Side
     origin: str
+    path: str = ""  # of the file that holds the value, which is read again for each new client
+
+    def current(self) -> str:
+        """Return the value of now; that of the start, where the file holds none that could be used."""
+        again = read_again(self.path) if self.path else None
+        return self.value.get_secret_value() if again is None else again
 
     @property
     def variable(self) -> str:
@@ -127,7 +142,9 @@ def read(environ: Mapping[str, str], problems: Problems) -> tuple[KafkaProperty,
         elif text := read_text(environ, variable, problems, secret=item.name in SECRETS):
             value = _checked(item, text, problems)
             if value is not None:
-                found.append(KafkaProperty(name=item.name, value=value, side=side, origin=text.origin))
+                found.append(
+                    KafkaProperty(name=item.name, value=value, side=side, origin=text.origin, path=text.path)
+                )
     problems.extend(_contradictions(found))
     return tuple(found)
 
@@ -141,7 +158,7 @@ def effective(found: Iterable[KafkaProperty], client: Client) -> dict[str, str]:
             known = properties()[item.name]
             if item.side == side and known.side in letters:
                 chosen[known.meaning] = item
-    return {item.name: item.value.get_secret_value() for item in chosen.values()}
+    return {item.name: item.current() for item in chosen.values()}
 
 
 def names_brokers(found: Iterable[KafkaProperty]) -> bool:

@@ -241,11 +241,13 @@ class Settings(BaseModel):
     def database_conninfo(self) -> str:
         """Return the libpq connection string, secrets and all; libpq fills the rest from `PG*` variables.
 
+        Files of secrets are read again each time, so call it for each new connection.
+
         Raises SettingsError where neither it nor a `PG*` variable names a database.
         """
         if not self.database.names_a_database:
             raise SettingsError(MISSING)
-        return self.database.conninfo.get_secret_value()
+        return self.database.current_conninfo()
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ class Text(NamedTuple):
     value: str
     variable: str  # whose value it is, or which names the file
     origin: str  # the same for people
+    path: str = ""  # of the file
 
 
 class Problems:
@@ -78,6 +79,12 @@ def read_text(
     return Text(environ[plain], plain, plain) if plain in environ else None
 
 
+def read_again(path: str) -> str | None:
+    """Return the secret that a file holds now; None where it holds none that could be used."""
+    text = _from_file("", path, Problems())
+    return text.value if text is not None else None
+
+
 def _from_file(variable: str, path: str, problems: Problems) -> Text | None:
     """Read a secret from its file, without the one newline that editors put at the end."""
     try:
@@ -95,4 +102,4 @@ def _from_file(variable: str, path: str, problems: Problems) -> Text | None:
             f"{variable} is {shown(path)}: the file must hold a secret of 1 to {_MAX_FILE_BYTES} bytes."
         )
         return None
-    return Text(text, variable, f"{variable}={path}")
+    return Text(text, variable, f"{variable}={path}", path)

@@ -17,6 +17,7 @@ from tracker.fold.state import Block, JobState, JobStatus, TaskState
 from tracker.identifiers import JobName
 from tracker.messages.release import Start
 from tracker.store import grants
+from tracker.store.connect import Conninfo
 from tracker.store.session import Session, transaction_mark
 
 TopicPartition = tuple[str, int]
@@ -78,7 +79,7 @@ class BatchStore(Session):
     Every method may raise `psycopg.Error`; after one the whole transaction is to be run again.
     """
 
-    def __init__(self, conninfo: str) -> None:
+    def __init__(self, conninfo: Conninfo) -> None:
         super().__init__(conninfo, "tracker-worker")
 
     @contextmanager

@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 
 from tracker.errors import TrackerError
-from tracker.store.connect import connect
+from tracker.store.connect import Conninfo, connect
 from tracker.store.queries import query
 
 _AGREES_S = 1.0
@@ -19,7 +19,7 @@ def seconds_ahead(connection: psycopg.Connection[Any]) -> float:
     return (began + time.time()) / 2 - float(theirs)
 
 
-def describe_clock(conninfo: str) -> str:
+def describe_clock(conninfo: Conninfo) -> str:
     """Say in a clause how far the clock is off."""
     try:
         with connect(conninfo, application_name="tracker clock") as connection:
@@ -38,6 +38,6 @@ def difference(ahead_s: float) -> str:
     return f"{abs(ahead_s):,.0f} s {'behind' if ahead_s < 0 else 'ahead of'}"
 
 
-def refused_clock(conninfo: str) -> str:
+def refused_clock(conninfo: Conninfo) -> str:
     """Say what is waited for where Kafka refuses the time of this machine's messages."""
     return f"Kafka refuses this machine's time: {describe_clock(conninfo)}"

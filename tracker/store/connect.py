@@ -1,7 +1,7 @@
 """Connections to the job store, all with the same settings, and errors that say what is wrong."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import psycopg
@@ -57,6 +57,10 @@ _BY_INDEX = {
 }
 
 
+Conninfo = str | Callable[[], str]
+"""A connection string, or what returns it for each new connection: secrets in files are rotated."""
+
+
 def store_conninfo(conninfo: str, *, application_name: str = "tracker") -> str:
     """Return `conninfo` with what every connection to the job store begins with.
 
@@ -81,7 +85,7 @@ def store_conninfo(conninfo: str, *, application_name: str = "tracker") -> str:
     return make_conninfo("", **given)
 
 
-def connect_by_index(conninfo: str, *, application_name: str) -> psycopg.Connection[tuple[object, ...]]:
+def connect_by_index(conninfo: Conninfo, *, application_name: str) -> psycopg.Connection[tuple[object, ...]]:
     """Open a connection, in autocommit mode, on which statements reach every row by index.
 
     Joins go in the order in which a statement names its tables, by nested loops; two sets of rows that have
@@ -103,13 +107,14 @@ def connect_by_index(conninfo: str, *, application_name: str) -> psycopg.Connect
 
 
 def connect(
-    conninfo: str, *, application_name: str = "tracker", autocommit: bool = False
+    conninfo: Conninfo, *, application_name: str = "tracker", autocommit: bool = False
 ) -> psycopg.Connection[tuple[object, ...]]:
     """Open a connection to the job store.
 
     :raises DatabaseUnavailable: it cannot be had; the text says where and why, without secrets.
     :raises TrackerError: it has no session of its own, or one of the user's options is not taken.
     """
+    conninfo = conninfo if isinstance(conninfo, str) else conninfo()
     prepared = store_conninfo(conninfo, application_name=application_name)
     with database_errors():
         connection = psycopg.connect(prepared, autocommit=True)

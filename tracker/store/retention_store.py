@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from tracker.fold.state import JobStatus
 from tracker.store import locks
+from tracker.store.connect import Conninfo
 from tracker.store.session import Session, transaction_mark
 
 JobKey = tuple[int, int]  # tenant_key, job_key
@@ -54,7 +55,7 @@ class RetentionStore(Session):
     method may raise `psycopg.Error`: nothing was done then, and the next sweep does it.
     """
 
-    def __init__(self, conninfo: str, ended_s: int | None, failed_s: int | None) -> None:
+    def __init__(self, conninfo: Conninfo, ended_s: int | None, failed_s: int | None) -> None:
         super().__init__(conninfo, "tracker-retention")
         self._times = {"ended_s": ended_s, "failed_s": failed_s}
         self._has_lock = False  # of the session that there is

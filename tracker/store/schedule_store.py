@@ -9,6 +9,7 @@ from tracker.identifiers import JobName
 from tracker.messages.release import Start
 from tracker.store import locks
 from tracker.store.batch_store import POSTPONED_S
+from tracker.store.connect import Conninfo
 from tracker.store.session import Session, transaction_mark
 
 CHANNEL = "tracker_scheduler"
@@ -57,7 +58,7 @@ class ScheduleStore(Session):
     Every method may raise `psycopg.Error`; the round is then to be begun again.
     """
 
-    def __init__(self, conninfo: str) -> None:
+    def __init__(self, conninfo: Conninfo) -> None:
         super().__init__(conninfo, "tracker-scheduler")
 
     def _begin(self) -> None:

@@ -9,7 +9,7 @@ import psycopg
 from psycopg.errors import ReadOnlySqlTransaction
 
 from tracker.store.arrays import encode
-from tracker.store.connect import connect_by_index
+from tracker.store.connect import Conninfo, connect_by_index
 from tracker.store.queries import query
 
 _open_here = threading.local()
@@ -33,7 +33,7 @@ def transaction_mark() -> Iterator[None]:
 class Session:
     """One connection at a time, on which every row is reached by index. Not for several threads at once."""
 
-    def __init__(self, conninfo: str, application_name: str) -> None:
+    def __init__(self, conninfo: Conninfo, application_name: str) -> None:
         self._conninfo = conninfo
         self._application_name = application_name
         self._connection: psycopg.Connection[Any] | None = None

@@ -51,9 +51,10 @@ def slot_keeper(settings: Settings) -> Callable[[Callable[[], None]], SlotKeeper
 
     :raises SettingsError: the settings name no database.
     """
+    settings.database_conninfo()  # or it would be missed only when it is used
     return partial(
         SlotKeeper,
-        settings.database_conninfo(),
+        settings.database_conninfo,
         group_id=settings.group_id,
         instance=settings.instance,
         count=settings.workers,

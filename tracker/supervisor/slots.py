@@ -12,7 +12,7 @@ import psycopg
 
 from tracker import logs
 from tracker.errors import DatabaseUnavailable, TrackerError
-from tracker.store.connect import connect, database_errors
+from tracker.store.connect import Conninfo, connect, database_errors
 from tracker.store.slots import Session, end_session, session_of, try_slot
 
 PING_INTERVAL_S = 2.0
@@ -35,7 +35,7 @@ class SlotKeeper:
 
     def __init__(
         self,
-        conninfo: str,
+        conninfo: Conninfo,
         on_change: Callable[[], None],
         *,
         group_id: str,

@@ -19,6 +19,7 @@ from tracker.lifeline import Lifeline
 from tracker.logs import get_logger
 from tracker.messages.batch import Rules, Sorted, sort_batch
 from tracker.metrics import STAGE_DURATION
+from tracker.obstacles import Cause, Obstacle
 from tracker.settings import Settings
 from tracker.waiting import Stopping
 from tracker.worker.pipeline import Pipeline
@@ -84,7 +85,7 @@ class PollLoop:
         batch = self.consumer.poll(_POLL_S, self._is_ripe) or self._pass_over()
         self._commit_delivered()
         self._measure_lag()
-        self._watch.look()
+        self._look_around()
         if not self.consumer.joined and self.consumer.is_quiet_member:
             self.consumer.joined = self._membership.has(self.consumer.member_id)
         if batch is None:
@@ -127,7 +128,13 @@ class PollLoop:
         self.consumer.idle(0)
         self._admin.poll(0)
         self._measure_lag()
+        self._look_around()
+
+    def _look_around(self) -> None:
+        """Find out what a batch would need, whether there is one or not."""
         self._watch.look()
+        reason = self.consumer.not_allowed()
+        self._waits.obstacles.observe("consumer", [Obstacle(Cause.KAFKA, reason)] if reason else ())
 
     def _measure_lag(self) -> None:
         now = time.monotonic()

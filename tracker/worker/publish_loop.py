@@ -35,7 +35,7 @@ class PublishLoop:
         waits: Waits,
         recorder: Recorder,
     ) -> None:
-        self._conninfo = settings.database_conninfo()
+        self._conninfo = settings.database_conninfo
         self._producer = producer
         self._publisher = publisher
         self._pipeline = pipeline

@@ -68,15 +68,13 @@ class Waits:
                 return
 
     def for_kafka(self, call: Callable[[], None]) -> None:
-        """Call until Kafka is there."""
+        """Call until Kafka is there. That something can be published only shows when it is."""
         while True:
             try:
                 call()
+                return
             except KafkaException as error:
                 self.for_broker(error)
-            else:
-                self.obstacles.clear()
-                return
 
     def for_broker(self, error: KafkaException) -> None:
         """Wait a second before a call that had this error is made again."""

@@ -24,11 +24,11 @@ from tracker.kafka.topics import (
     idle_workers,
     own_topics,
 )
-from tracker.kafka.watch import ConnectionErrors, KafkaWatch, coordinators_of
+from tracker.kafka.watch import ConnectionErrors, KafkaWatch
 from tracker.lifeline import ChildStatus, ExitStatus, Lifeline
 from tracker.logs import get_logger
 from tracker.messages.batch import Rules
-from tracker.obstacles import Cause
+from tracker.obstacles import Cause, Obstacle
 from tracker.settings import Settings
 from tracker.store.batch_store import BatchStore
 from tracker.store.deployment import claim_deployment
@@ -43,6 +43,7 @@ from tracker.worker.refusals import Refusals
 from tracker.worker.waits import Waits
 
 _SLOW_S = 2.0
+_STALLED_S = 60.0
 
 log = get_logger()
 
@@ -75,12 +76,10 @@ class Worker:
         )
         transactional_id = f"{settings.group_id}-{settings.instance}-{slot}"
         self._watch = KafkaWatch(
+            settings,
+            transactional_id,
             self._admin,
             errors,
-            own_topics(settings),
-            coordinators_of(
-                settings.group_id, transactional_id if settings.delivery == "exactly_once" else None
-            ),
             waits.obstacles,
             stuck,
             self._destinations.used_lately,
@@ -88,7 +87,7 @@ class Worker:
         )
         self._poll_loop = PollLoop(settings, slot, lifeline, rules, pipeline, waits, self._admin, self._watch)
 
-        self._store = BatchStore(settings.database_conninfo())
+        self._store = BatchStore(settings.database_conninfo)
         self._refusals = Refusals()
         applier = Applier(
             settings,
@@ -222,13 +221,24 @@ class Worker:
         log.warning("a destination did not take a message", topic=topic, error=error.str())
         self._destinations.failed(topic, error)
 
+    def _obstacles(self) -> tuple[Obstacle, ...]:
+        """Return what the worker waits for; where nothing moves and there is nothing, say that."""
+        found = self._waits.obstacles
+        found.observe("silence", filter(None, [self._apply_loop.silent()]))
+        known = tuple(each for each in found.now() if each.cause is not Cause.UNKNOWN)
+        since_s = self._pipeline.in_flight.stalled_since()
+        is_stalled = not known and since_s is not None and time.monotonic() - since_s > _STALLED_S
+        stall = Obstacle(Cause.UNKNOWN, f"no batch was published for {_STALLED_S:.0f} s")
+        found.observe("stall", [stall] if is_stalled else ())
+        return (stall,) if is_stalled else known
+
     def _status(self) -> ChildStatus:
-        joined = self._poll_loop.consumer.joined
-        in_flight, silent = self._pipeline.in_flight, self._apply_loop.silent()
-        obstacles = self._waits.obstacles.now() + ((silent,) if silent else ())
+        joined, in_flight = self._poll_loop.consumer.joined, self._pipeline.in_flight
+        obstacles = self._obstacles()
+        is_held_up = any(each.blocks and each.cause is not Cause.UNKNOWN for each in obstacles)
         return ChildStatus(
             ready=joined and not self._refusal,
-            has_work=in_flight.any and not any(each.blocks for each in obstacles),
+            has_work=in_flight.any and not is_held_up,
             last_progress_monotonic_s=in_flight.last_progress_monotonic_s,
             detail=self._refusal or "; ".join(map(str, obstacles)) or ("" if joined else "joining the group"),
             hangs=self._producer.hangs() or self._waits.hangs(),

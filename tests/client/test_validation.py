@@ -10,7 +10,7 @@ import pytest
 
 from tests.client.conftest import Connection
 from tests.client.jobs import as_json, job, rows
-from tracker import Client, JobRefused, NewJob, NewTask, TrackerError
+from tracker import AsyncClient, Client, JobRefused, NewJob, NewTask, TrackerError
 from tracker.client.job_text import read_job
 from tracker.client.submission import accept
 from tracker.client.validation import InvalidField
@@ -140,3 +140,15 @@ def test_what_is_asked_for_is_checked_too(client: Client) -> None:
     for timeout in timeouts:
         with pytest.raises(TrackerError, match="timeout is"):
             client.wait("a", timeout)
+
+
+def test_what_a_client_is_made_of_is_checked() -> None:
+    wrong: tuple[dict[str, Any], ...] = (
+        {"database_url": None}, {"database_url": 7}, {"database_url": b"x"}, {"max_connections": 0},
+        {"max_connections": "4"}, {"max_connections": None}, {"max_connections": True},
+        {"max_connections": 1.5},
+    )  # fmt: skip
+    for arguments in wrong:
+        for kind in (Client, AsyncClient):
+            with pytest.raises(TrackerError, match=r"^(the database URL|max_connections) is "):
+                kind(**arguments)

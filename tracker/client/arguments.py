@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from tracker.client.validation import kind_of
-from tracker.errors import JobRefused
+from tracker.errors import JobRefused, TrackerError
 
 
 def check_several(what: str, given: object) -> Iterable[Any]:
@@ -54,3 +54,14 @@ def check_timeout(timeout: object) -> None:
         raise JobRefused(f"the timeout is {kind_of(timeout)}, not a number of seconds")
     if isnan(timeout):
         raise JobRefused("the timeout is NaN, not a number of seconds")
+
+
+def check_connections(database_url: object, max_connections: object) -> None:
+    """Make sure that a client can be made of these.
+
+    :raises TrackerError: it cannot.
+    """
+    check_text("database URL", database_url)
+    if type(max_connections) is not int or max_connections < 1:
+        shown = max_connections if isinstance(max_connections, int | float) else kind_of(max_connections)
+        raise TrackerError(f"max_connections is {shown}, not a whole number from 1 up")

@@ -12,6 +12,7 @@ from psycopg import AsyncConnection, Connection, errors
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolClosed
 
 from tracker.client import change, look
+from tracker.client.arguments import check_connections
 from tracker.client.own import OwnPool, own_items
 from tracker.client.retries import RETRIED, pauses
 from tracker.client.steps import Commit, Listing, Prepared, Query, Row, Sleep, Step, Verb
@@ -101,6 +102,7 @@ class Client(_Verbs):
     """
 
     def __init__(self, database_url: str = "", *, max_connections: int = 4) -> None:
+        check_connections(database_url, max_connections)
         self._conninfo = store_conninfo(database_url, application_name="tracker client")
         self._pool = OwnPool(partial(self._make_pool, database_url, max_connections))
 
@@ -197,6 +199,7 @@ class AsyncClient(_Verbs):
     """
 
     def __init__(self, database_url: str = "", *, max_connections: int = 4) -> None:
+        check_connections(database_url, max_connections)
         self._conninfo = store_conninfo(database_url, application_name="tracker client")
         self._home: tuple[int, asyncio.AbstractEventLoop] | None = None  # where it was opened
         self._pool = AsyncConnectionPool(

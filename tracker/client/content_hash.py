@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from tracker.client.task_data import TaskData
+from tracker.client.task_data import TaskData, canonical_json
 from tracker.client.validation import CheckedJob
 
 VERSION = 2
@@ -54,10 +54,10 @@ def hash_content(checked: CheckedJob, data: TaskData) -> tuple[bytes, bytes]:
     return bytes((VERSION,)) + digest.digest(), texts
 
 
-def has_content(stored_hash: bytes, present_hash: bytes, checked: CheckedJob, data: TaskData) -> bool:
+def has_content(stored_hash: bytes, present_hash: bytes, checked: CheckedJob, task_data: bytes) -> bool:
     """Return whether a stored job has the content of a submitted one, whichever version stored it."""
     if len(stored_hash) == _DIGEST_BYTES:
-        return stored_hash in _hashes_of_version_1(checked, data)
+        return stored_hash in _hashes_of_version_1(checked, task_data)
     return stored_hash == present_hash
 
 
@@ -86,9 +86,9 @@ class _Job(msgspec.Struct, rename="camel", gc=False):
     prerequisite_job_ids: tuple[str, ...] = ()
 
 
-def _hashes_of_version_1(checked: CheckedJob, data: TaskData) -> Iterator[bytes]:
+def _hashes_of_version_1(checked: CheckedJob, task_data: bytes) -> Iterator[bytes]:
     """Return the hashes that 0.1.0 may have stored for this content, one for each form of its task data."""
-    for task_data, encoding in _forms_of_version_1(checked, data):
+    for form_of_data, encoding in _forms_of_version_1(checked, task_data):
         job, task = checked.job, checked.task
         form = _Job(
             id=checked.name.job_id,
@@ -101,7 +101,7 @@ def _hashes_of_version_1(checked: CheckedJob, data: TaskData) -> Iterator[bytes]
             task=_Task(
                 task.task_classifier,
                 task.task_api_version,
-                task_data,
+                form_of_data,
                 encoding,
                 task.task_pipe,
                 task.target_pipe,
@@ -111,16 +111,16 @@ def _hashes_of_version_1(checked: CheckedJob, data: TaskData) -> Iterator[bytes]
         yield hashlib.blake2b(content, digest_size=_DIGEST_BYTES).digest()
 
 
-def _forms_of_version_1(checked: CheckedJob, data: TaskData) -> Iterator[tuple[Any, str]]:
+def _forms_of_version_1(checked: CheckedJob, data: bytes) -> Iterator[tuple[Any, str]]:
     given, encoding = checked.task.task_data, checked.task.task_data_encoding
     if isinstance(given, str):
         yield given, encoding or "utf8"
-    if data.canonical is not None:
+    if canonical_json(data) is not None:
         try:
-            yield msgspec.json.decode(data.sent), "utf8"  # an object, its numbers rounded as 0.1.0 did
+            yield msgspec.json.decode(data), "utf8"  # an object, its numbers rounded as 0.1.0 did
         except msgspec.DecodeError:
             return
     try:
-        yield data.sent.decode(), "utf8"
+        yield data.decode(), "utf8"
     except UnicodeDecodeError:
-        yield base64.b64encode(data.sent).decode(), "base64"
+        yield base64.b64encode(data).decode(), "base64"

@@ -82,7 +82,7 @@ def _pending_task_row(each: _Keyed, unmet: int, now: datetime) -> tuple[object, 
         delay,
         task.task_classifier,
         task.task_api_version,
-        each.job.data.sent,
+        each.job.task_data,
         task.task_pipe,
         task.target_pipe,
     )

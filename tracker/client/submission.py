@@ -8,7 +8,7 @@ import msgspec
 
 from tracker.client.content_hash import has_content, hash_content
 from tracker.client.job import ChangedJob, Job, NewJob, NewTask, SubmittedJob
-from tracker.client.task_data import TaskData, read_task_data
+from tracker.client.task_data import read_task_data
 from tracker.client.validation import CheckedJob, InvalidField, check, kind_of
 from tracker.errors import JobConflict, JobRefused
 from tracker.identifiers import BadIdentifier, JobName, parse_job_name
@@ -23,7 +23,7 @@ class AcceptedJob(msgspec.Struct, frozen=True, gc=False):
     """A job that can be stored as it is."""
 
     checked: CheckedJob
-    data: TaskData
+    task_data: bytes  # without its canonical form, which would double the memory of a large submit
     content_hash: bytes
 
     @property
@@ -48,7 +48,7 @@ class AcceptedJob(msgspec.Struct, frozen=True, gc=False):
 
     def has_content(self, stored_hash: bytes) -> bool:
         """Return whether a stored job with this hash has the same content."""
-        return has_content(stored_hash, self.content_hash, self.checked, self.data)
+        return has_content(stored_hash, self.content_hash, self.checked, self.task_data)
 
 
 def accept(jobs: Iterable[NewJob | Mapping[str, Any]], describe: Describe) -> dict[JobName, AcceptedJob]:
@@ -122,7 +122,7 @@ def _accept_one(given: object) -> AcceptedJob:
     # An escaped NUL is in the JSON of every text that has one, and of few that have not.
     if b"\\u0000" in texts and (flaw := _find_flaw(checked)):
         raise InvalidField(flaw)
-    return AcceptedJob(checked, data, content_hash)
+    return AcceptedJob(checked, data.sent, content_hash)
 
 
 def plain(error: Exception) -> str:

@@ -70,6 +70,8 @@ def another_machine_and_its_supervisor_killed(weather: Weather) -> Iterator[None
 def another_machine_stopped_in_order(weather: Weather) -> Iterator[None]:
     machine = weather.round.start("run", TRACKER_INSTANCE="other", TRACKER_WORKERS="1")
     weather.last(4.0)
+    # A signal before it listens to signals would end it as it ends any process.
+    weather.last(AIMED_S, until=lambda: machine.has_logged("supervisor started"))
     yield
     weather.site.heal()
     kill_quietly(machine.pid, signal.SIGTERM)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         TaskFailure,
     )
     from tracker.errors import (
+        DatabaseReadOnly,
         DatabaseUnavailable,
         JobConflict,
         JobNotFound,
@@ -33,6 +34,7 @@ __all__ = [
     "AsyncClient",
     "ChangedJob",
     "Client",
+    "DatabaseReadOnly",
     "DatabaseUnavailable",
     "Job",
     "JobConflict",

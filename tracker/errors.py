@@ -36,6 +36,10 @@ class DatabaseUnavailable(TrackerError):
     """PostgreSQL cannot be reached, went away, or did not answer in time; the same call may work later."""
 
 
+class DatabaseReadOnly(DatabaseUnavailable):
+    """PostgreSQL is there, and only allows reading; the same call may work later."""
+
+
 class TransactionConflict(TrackerError):
     """Other transactions were in the way of this one, each time; it was undone, and may work later."""
 

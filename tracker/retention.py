@@ -40,7 +40,7 @@ from tracker.kafka.committed import CommittedOffsets
 from tracker.logs import get_logger
 from tracker.metrics import DATABASE_RETRIES, JOBS_REMOVED, RETENTION_DELAY, Recorder
 from tracker.settings import Settings
-from tracker.store.connect import PASSING
+from tracker.store.explain import PASSING
 from tracker.store.retention_store import START, Found, JobKey, RetentionStore
 
 _WALK = 10_000  # jobs looked at in a statement, which locks none

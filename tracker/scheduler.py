@@ -55,8 +55,8 @@ from tracker.retention import Retention
 from tracker.settings import Settings
 from tracker.store.batch_store import POSTPONED_S
 from tracker.store.clock import refused_clock
-from tracker.store.connect import PASSING
 from tracker.store.deployment import claim_deployment
+from tracker.store.explain import PASSING
 from tracker.store.schedule_store import DroppedWork, HeldSend, ScheduleStore, Send
 from tracker.waiting import Patience, Stopping
 

@@ -6,8 +6,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from tracker.errors import DatabaseUnavailable, SchemaMismatch, TrackerError
-from tracker.store.connect import connect, connect_by_index, database_errors
+from tracker.errors import DatabaseReadOnly, DatabaseUnavailable, SchemaMismatch, TrackerError
+from tracker.store.connect import connect, connect_by_index
+from tracker.store.explain import database_errors
 
 
 def setting(connection: psycopg.Connection[tuple[object, ...]], name: str) -> object:
@@ -49,6 +50,12 @@ def test_options_of_the_environment_are_kept(database_url: str, monkeypatch: pyt
     with closing(connect(database_url)) as connection:
         assert setting(connection, "work_mem") == "5MB"
         assert setting(connection, "search_path") == "tracker,pg_temp"
+
+
+@pytest.mark.parametrize("option", ["-c nonsense=1", "-c work_mem=much", "-c max_connections=3"])
+def test_an_option_that_postgresql_does_not_take_is_a_sentence(database_url: str, option: str) -> None:
+    with pytest.raises(TrackerError, match="does not take a setting of the connection's options"):
+        connect(make_conninfo(database_url, options=option))
 
 
 @pytest.mark.parametrize(
@@ -104,10 +111,16 @@ def test_a_missing_right_is_a_sentence(database_url: str) -> None:
             connection.execute("SELECT 1 FROM tracker.job")
 
 
-def test_a_mistake_in_the_program_stays_what_it_is(database_url: str) -> None:
-    with (
-        closing(connect(database_url)) as connection,
-        pytest.raises(psycopg.errors.SyntaxError),
-        database_errors(),
-    ):
-        connection.execute("SELEC")
+def test_a_mistake_in_the_program_is_a_sentence_that_keeps_its_cause(database_url: str) -> None:
+    with closing(connect(database_url)) as connection:
+        with pytest.raises(TrackerError, match="SQLSTATE 42601") as caught, database_errors():
+            connection.execute("SELEC")
+        assert isinstance(caught.value.__cause__, psycopg.errors.SyntaxError)
+
+
+def test_a_database_that_only_allows_reading_is_not_said_to_be_away(database_url: str) -> None:
+    url = make_conninfo(database_url, options="-c default_transaction_read_only=on")
+    with closing(connect(url)) as connection:
+        with pytest.raises(DatabaseReadOnly, match="but only for reading") as caught, database_errors():
+            connection.execute("SELECT 1 FROM job FOR UPDATE")
+        assert "not available" not in str(caught.value)

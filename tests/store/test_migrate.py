@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -9,7 +10,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from tracker import __version__
-from tracker.errors import DatabaseUnavailable, SchemaMismatch
+from tracker.errors import DatabaseUnavailable, SchemaMismatch, TrackerError
 from tracker.store import migrate
 from tracker.store.connect import connect
 from tracker.store.migrate import Migration, check_schema, checksum, known_migrations
@@ -142,6 +143,42 @@ def test_a_changed_migration_is_refused(database_url: str) -> None:
             refusing(database_url)
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        "CREATE TABLE tracker.job (id int)",
+        "CREATE TABLE tracker.schema_migration (version text PRIMARY KEY)",
+        "CREATE TABLE tracker.visits (id int)",
+        "CREATE VIEW tracker.schema_migration AS SELECT 1 AS version",
+        "CREATE TYPE tracker.job AS ENUM ('a')",
+        "CREATE SEQUENCE tracker.job_job_key_seq",
+        "CREATE FUNCTION tracker.count() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    ],
+)
+def test_a_schema_of_somebody_else_is_refused_and_stays_as_it_was(
+    empty_database_url: str, made: LiteralString
+) -> None:
+    objects = (
+        "SELECT count(*) FROM pg_depend WHERE refclassid = 'pg_namespace'::regclass"
+        " AND refobjid = to_regnamespace('tracker')"
+    )
+    with closing(connect(empty_database_url, autocommit=True)) as connection:
+        connection.execute("CREATE SCHEMA tracker")
+        connection.execute(made)
+        before = connection.execute(objects).fetchall()
+        with pytest.raises(SchemaMismatch, match="schema 'tracker' of this database is another program's"):
+            migrate.migrate(empty_database_url)
+        assert connection.execute(objects).fetchall() == before
+    with pytest.raises(SchemaMismatch):
+        check(empty_database_url)
+
+
+def test_a_schema_that_is_empty_is_filled(empty_database_url: str) -> None:
+    with closing(connect(empty_database_url, autocommit=True)) as connection:
+        connection.execute("CREATE SCHEMA tracker")
+    assert migrate.migrate(empty_database_url) == ALL
+
+
 def test_line_endings_do_not_change_the_checksum() -> None:
     assert checksum("SELECT 1;\r\nSELECT 2;\r\n") == checksum("SELECT 1;\nSELECT 2;\n")
     assert checksum("SELECT 1") != checksum("SELECT 2")
@@ -151,7 +188,7 @@ def test_a_migration_that_fails_leaves_nothing_and_those_before_it_stay(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     follow(monkeypatch, "CREATE TABLE good ()", "CREATE TABLE half (); SELECT 1 / 0")
-    with pytest.raises(psycopg.errors.DivisionByZero):
+    with pytest.raises(TrackerError, match=r"migration \d+_more_2 cannot be applied.*division by zero"):
         migrate.migrate(database_url)
     with closing(connect(database_url)) as connection:
         rows = connection.execute(

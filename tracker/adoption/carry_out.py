@@ -13,12 +13,14 @@ from tracker.adoption.plan import Change
 from tracker.adoption.survey import TIMEOUT_S, LedgerPlace
 from tracker.errors import TrackerError
 from tracker.kafka.answers import answer_of
+from tracker.kafka.explain import explain, kafka_errors
 from tracker.kafka.ledger import Ledger
 from tracker.logs import kafka_logger
 from tracker.settings import Settings
 from tracker.store import locks
 from tracker.store.connect import connect
 from tracker.store.deployment import claim_deployment
+from tracker.store.explain import database_errors
 from tracker.store.queries import query
 
 _LEAVE_S = 25.0  # a member that was killed, or stopped while it joined, is one until its session ends
@@ -29,7 +31,8 @@ def require_stopped(settings: Settings) -> None:
 
     :raises TrackerError: something runs.
     """
-    admin = AdminClient(dict(settings.kafka_client_properties()), logger=kafka_logger())
+    with kafka_errors():
+        admin = AdminClient(dict(settings.kafka_client_properties()), logger=kafka_logger())
     deadline = time.monotonic() + _LEAVE_S
     while members := _count_members(admin, settings.group_id):
         if time.monotonic() > deadline:
@@ -47,7 +50,7 @@ def carry_out(settings: Settings, changes: Sequence[Change]) -> None:
     """
     require_stopped(settings)
     database_id = claim_deployment(settings)
-    with connect(settings.database_conninfo()) as connection:
+    with database_errors(), connect(settings.database_conninfo()) as connection:
         [(locked,)] = connection.execute(query("try_scheduler_lock"), {"class": locks.SCHEDULER}).fetchall()
         if not locked:
             raise TrackerError("a scheduler is active: stop every 'tracker run' of the database first")
@@ -66,7 +69,7 @@ def _count_members(admin: AdminClient, group_id: str) -> int:
     except KafkaException as error:
         if error.args[0].name() == "GROUP_ID_NOT_FOUND":
             return 0
-        raise TrackerError(f"Kafka does not tell who is in the group: {error.args[0].str()}") from None
+        raise TrackerError(f"it is not known who is in the group: {explain(error.args[0])}") from None
 
 
 def _in_database(connection: psycopg.Connection[Any], change: Change) -> None:
@@ -101,4 +104,4 @@ def _in_kafka(settings: Settings, change: Change, offset: int, database_id: str)
             partition = TopicPartition(place.topic, place.kafka_partition, offset, database_id)
             consumer.commit(offsets=[partition], asynchronous=False)
     except KafkaException as error:
-        raise TrackerError(f"Kafka does not take the offset of {place.name}: {error.args[0].str()}") from None
+        raise TrackerError(f"the offset of {place.name} is not committed: {explain(error.args[0])}") from None

@@ -11,6 +11,7 @@ from tracker.errors import TrackerError
 from tracker.settings import Settings
 from tracker.store.connect import connect
 from tracker.store.deployment import claim_deployment
+from tracker.store.explain import database_errors
 from tracker.store.queries import query
 
 Leader = Literal["database", "kafka"]
@@ -44,7 +45,7 @@ def plan(settings: Settings, leader: Leader) -> list[Change]:
     database_id = claim_deployment(settings)
     places, ledger = survey(settings), survey_ledger(settings, database_id)
     changes = []
-    with connect(settings.database_conninfo()) as connection:
+    with database_errors(), connect(settings.database_conninfo()) as connection:
         for place in places:
             wrong = _what_is_wrong(place, database_id)
             if wrong:

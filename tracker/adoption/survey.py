@@ -1,7 +1,6 @@
 """What Kafka and the database say of each Kafka partition, and of the scheduler's ledger."""
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +9,13 @@ from confluent_kafka.admin import AdminClient
 
 from tracker.agreement import Known
 from tracker.errors import TrackerError
+from tracker.kafka.explain import kafka_errors
 from tracker.kafka.ledger import Ledger
 from tracker.kafka.topics import topic_ids
 from tracker.logs import kafka_logger
 from tracker.settings import Settings
 from tracker.store.connect import connect
+from tracker.store.explain import database_errors
 from tracker.store.queries import query
 
 TIMEOUT_S = 15.0
@@ -58,11 +59,11 @@ def survey(settings: Settings) -> list[Place]:
 
     :raises TrackerError: Kafka or the database does not answer, or a tracking topic does not exist.
     """
-    with connect(settings.database_conninfo()) as connection:
+    with database_errors(), connect(settings.database_conninfo()) as connection:
         rows: list[Any] = connection.execute(query("read_progress")).fetchall()
     known = {(topic, number): Known(*rest) for topic, number, *rest in rows}
     topics = list(dict.fromkeys([*settings.topics, *(topic for topic, _ in known)]))
-    with kafka_answers(), closing(_consumer(settings)) as consumer:
+    with kafka_errors(), closing(_consumer(settings)) as consumer:
         ids = topic_ids(AdminClient(dict(settings.kafka_client_properties()), logger=kafka_logger()), topics)
         partitions = _partitions(consumer, topics)
         missing = sorted(set(settings.topics) - {topic for topic, _ in partitions})
@@ -86,21 +87,12 @@ def survey_ledger(settings: Settings, database_id: str) -> LedgerPlace:
 
     :raises TrackerError: Kafka or the database does not answer.
     """
-    with kafka_answers(), closing(Ledger(settings)) as ledger:
+    with kafka_errors(), closing(Ledger(settings)) as ledger:
         number, metadata = ledger.read(database_id)
-    with connect(settings.database_conninfo()) as connection:
+    with database_errors(), connect(settings.database_conninfo()) as connection:
         numbers: list[Any] = connection.execute(query("lock_deployment")).fetchall()
     [(_, last, sent)] = numbers
     return LedgerPlace(ledger.group_id, number, metadata, Known(last, sent))
-
-
-@contextmanager
-def kafka_answers() -> Iterator[None]:
-    """Say in a sentence that Kafka does not answer."""
-    try:
-        yield
-    except KafkaException as error:
-        raise TrackerError(f"Kafka does not answer: {error.args[0].str()}") from None
 
 
 def _partitions(consumer: Consumer, topics: list[str]) -> list[tuple[str, int]]:

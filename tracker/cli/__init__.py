@@ -44,8 +44,11 @@ def main() -> int:
         return 1
     except (KeyboardInterrupt, typer.Abort):
         return 130
-    except (TrackerError, typer.TyperException, OSError) as error:
-        text, status = _explain(error)
+    except Exception as error:
+        explained = _explain(error)
+        if explained is None:  # a mistake in the program
+            raise
+        text, status = explained
         # An argument may hold half a character, which a stream that is not the real stderr would not take.
         print(text.encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
     return status if isinstance(status, int) else 0
@@ -61,7 +64,8 @@ def tracker(
         raise typer.Exit
 
 
-def _explain(error: Exception) -> tuple[str, int]:
+def _explain(error: Exception) -> tuple[str, int] | None:
+    """Return what a user sees for an error, and the exit status; None for a mistake in the program."""
     if isinstance(error, SettingsError):
         return str(error), 2
     if isinstance(error, TrackerError):
@@ -74,7 +78,30 @@ def _explain(error: Exception) -> tuple[str, int]:
             if "\n" in text
             else f"{text.rstrip('.')}; --help says what is possible{_after_dashes(error)}."
         ), error.exit_code
-    return f"The system refused: {error}.", 1
+    if isinstance(error, OSError):
+        return f"The system refused: {error}.", 1
+    reason = _drivers_reason(error)
+    return (sentence(reason), 1) if reason else None
+
+
+def _drivers_reason(error: Exception) -> str:
+    """Return what an error of PostgreSQL's or Kafka's driver means that no command has explained."""
+    # They take 100 ms to load, and there is no error of a driver that is not loaded.
+    if "psycopg" in sys.modules:
+        import psycopg
+
+        from tracker.store import explain as store
+
+        if isinstance(error, psycopg.Error):
+            return str(store.explain(error))
+    if "confluent_kafka" in sys.modules:
+        from confluent_kafka import KafkaException
+
+        from tracker.kafka import explain as kafka
+
+        if isinstance(error, KafkaException):
+            return kafka.explain(error.args[0])
+    return ""
 
 
 def _after_dashes(error: typer.TyperException) -> str:

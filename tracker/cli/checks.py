@@ -1,7 +1,6 @@
 """Whether Kafka and PostgreSQL are there and ready for the tracker, in sentences."""
 
 import logging
-import re
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ from psycopg import Connection
 from tracker.cli.replicas import warnings_of_replicas
 from tracker.errors import TrackerError
 from tracker.kafka.dead_letters import unfit
+from tracker.kafka.explain import explain, reason_of
 from tracker.kafka.topics import idle_workers, topic_limits
 from tracker.settings import Settings
 from tracker.store import grants, migrate
@@ -53,14 +53,14 @@ def check_kafka(settings: Settings) -> Iterator[Finding]:
     try:
         admin = AdminClient(properties, logger=_silent)
     except KafkaException as error:
-        yield _bad("kafka", f"The Kafka client refuses its properties: {_reason(error.args[0])}.")
+        yield _bad("kafka", f"The Kafka client refuses its properties: {reason_of(error.args[0])}.")
         return
     try:
         metadata = admin.list_topics(timeout=_TIMEOUT_S)
     except KafkaException as error:
         # The exception says only that time was up; polling hands over what went wrong meanwhile.
         admin.poll(0)
-        yield _bad("kafka", f"Kafka does not answer: {_reason(errors[0] if errors else error.args[0])}.")
+        yield _bad("kafka", _sentence(explain(errors[0] if errors else error.args[0])))
         return
     brokers = ", ".join(f"{broker.host}:{broker.port}" for broker in metadata.brokers.values())
     yield _good("kafka", f"Kafka answers: cluster {metadata.cluster_id}, brokers {brokers}.")
@@ -78,7 +78,7 @@ def _check_topics(settings: Settings, metadata: ClusterMetadata) -> Iterator[Fin
         if topic is None:
             yield _bad("topics", f"The {kind} {name} is missing: create it with `tracker topics --create`.")
         elif topic.error is not None:
-            yield _bad("topics", f"The {kind} {name} cannot be used: {_reason(topic.error)}.")
+            yield _bad("topics", f"The {kind} {name} cannot be used: {reason_of(topic.error)}.")
         else:
             count = len(topic.partitions)
             plural = "" if count == 1 else "s"
@@ -130,12 +130,6 @@ def _check_schema(connection: Connection[Any]) -> Iterator[Finding]:
             yield _bad(subject, _sentence(str(error)))
             return
         yield _good(subject, good)
-
-
-def _reason(error: KafkaError) -> str:
-    """Return what librdkafka says, without the thread's name before it and its time behind it."""
-    text = error.str().strip().partition("\n")[0]
-    return re.sub(r"^\[thrd:[^]]*\]: |\s*\(after \d+ms in state [^)]*\)", "", text).rstrip(".")
 
 
 def _sentence(text: str) -> str:

@@ -73,17 +73,16 @@ def _row(topic: dict[str, Any]) -> tuple[object, ...]:
 
 
 def _connect(settings: "Settings") -> "AdminClient":
-    from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
+
+    from tracker.kafka.explain import kafka_errors
 
     # Without a logger of its own, librdkafka writes to stderr, where the sentences go.
     silent = logging.getLogger("tracker.topics")
     silent.addHandler(logging.NullHandler())
     silent.propagate = False
-    try:
+    with kafka_errors():
         return AdminClient({**settings.kafka_client_properties()}, logger=silent)
-    except KafkaException as error:
-        raise _kafka_error("the Kafka client refuses its properties", error) from None
 
 
 def _count_partitions(admin: "AdminClient") -> dict[str, int]:
@@ -91,12 +90,10 @@ def _count_partitions(admin: "AdminClient") -> dict[str, int]:
 
     To ask for one topic by name could create it, where the broker does so.
     """
-    from confluent_kafka import KafkaException
+    from tracker.kafka.explain import kafka_errors
 
-    try:
+    with kafka_errors():
         found = admin.list_topics(timeout=_TIMEOUT_S).topics
-    except KafkaException as error:
-        raise _kafka_error("Kafka does not answer", error) from None
     return {name: len(topic.partitions) for name, topic in found.items() if topic.error is None}
 
 
@@ -105,13 +102,16 @@ def _create(admin: "AdminClient", topics: dict[str, int], replication_factor: in
     from confluent_kafka import KafkaError, KafkaException
     from confluent_kafka.admin import NewTopic
 
+    from tracker.kafka.explain import kafka_errors
+
     new = [NewTopic(topic, partitions, replication_factor) for topic, partitions in topics.items()]
     for topic, future in admin.create_topics(new, request_timeout=_TIMEOUT_S).items():
-        try:
-            future.result()
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise _kafka_error(f"the topic {topic} could not be created", error) from None
+        with kafka_errors(f"the topic {topic} could not be created"):
+            try:
+                future.result()
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise
     # The brokers learn of a new topic one after the other.
     _await_topics(admin, list(topics))
 
@@ -122,10 +122,3 @@ def _await_topics(admin: "AdminClient", topics: list[str]) -> None:
     deadline = time.monotonic() + _TIMEOUT_S
     while time.monotonic() < deadline and not _count_partitions(admin).keys() >= set(topics):
         time.sleep(0.1)
-
-
-def _kafka_error(what: str, error: Exception) -> Exception:
-    from tracker.errors import TrackerError
-
-    reason = error.args[0].str().strip().partition("\n")[0].rstrip(".")
-    return TrackerError(f"{what}: {reason}")

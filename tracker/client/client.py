@@ -18,7 +18,8 @@ from tracker.client.retries import RETRIED, pauses
 from tracker.client.steps import Commit, Listing, Prepared, Query, Row, Sleep, Step, Verb
 from tracker.client.submit import submit
 from tracker.errors import TrackerError, TransactionConflict
-from tracker.store.connect import CONNECT_TIMEOUT_S, connect, database_errors, store_conninfo
+from tracker.store.connect import CONNECT_TIMEOUT_S, connect, store_conninfo
+from tracker.store.explain import database_errors
 from tracker.store.migrate import check_schema
 from tracker.store.session_settings import prepare_session, prepare_session_async, settings_of
 

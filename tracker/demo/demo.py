@@ -16,6 +16,7 @@ from tracker.demo.screen import Screen
 from tracker.demo.servers import Servers, demo_servers
 from tracker.demo.watching import Speed, watch
 from tracker.demo.where_next import where_next
+from tracker.kafka.explain import reason_of
 
 _RESULTS_TIMEOUT_S = 30.0
 
@@ -47,7 +48,7 @@ def run_demo(environment: Mapping[str, str], options: DemoOptions, screen: Scree
                 screen.say("Ending everything ...")
                 raise
     except KafkaException as error:
-        raise DemoError(f"Kafka does not do what the demo asks of it: {error.args[0].str()}") from None
+        raise DemoError(f"Kafka does not do what the demo asks of it: {reason_of(error.args[0])}") from None
     screen.say(where_next(kept=options.keep))
     return 0 if right else 1
 

@@ -16,6 +16,7 @@ from psycopg.conninfo import make_conninfo
 
 from tracker.demo.jobs import DemoError
 from tracker.demo.names import Names
+from tracker.kafka.explain import reason_of
 from tracker.stack import LocalStack, named
 from tracker.stack.local import DATABASE_VARIABLE, KAFKA_VARIABLE
 from tracker.store.connect import connect
@@ -131,4 +132,4 @@ def _kafka_errors(what: str) -> Iterator[None]:
     try:
         yield
     except KafkaException as error:
-        raise DemoError(f"Kafka has not {what} the demo's topics: {error.args[0].str()}") from None
+        raise DemoError(f"Kafka has not {what} the demo's topics: {reason_of(error.args[0])}") from None

@@ -1,21 +1,15 @@
-"""Connections to the job store, all with the same settings, and errors that say what is wrong."""
+"""Connections to the job store, all with the same settings."""
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import psycopg
-from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tracker.errors import DatabaseUnavailable, SchemaMismatch, TrackerError, TransactionConflict
-from tracker.store.session_settings import (
-    NO_SESSION,
-    prepare_session,
-    require_session,
-    settings_of,
-    start_options,
-)
+from tracker.errors import DatabaseUnavailable
+from tracker.store.explain import database_errors
+from tracker.store.session_settings import prepare_session, require_session, settings_of, start_options
 
 CONNECT_TIMEOUT_S = 10
 
@@ -26,17 +20,6 @@ _NETWORK_LIMITS = {
     "keepalives_count": 3,
     "tcp_user_timeout": 25_000,  # milliseconds
 }
-
-PASSING = (
-    psycopg.OperationalError,
-    DatabaseUnavailable,
-    errors.ReadOnlySqlTransaction,
-    errors.InsufficientPrivilege,
-)
-"""What ends without the program's doing: the server is away, full or read-only, or a right was taken away.
-
-Processes that are at work wait for the end of it, and try again.
-"""
 
 # For sessions whose statements all go from a batch's keys to rows by index. The planner must not be led by
 # what it last knew of a table: one of forty rows may have a million a second later, long before anything is
@@ -132,51 +115,3 @@ def _closed_on_error(connection: psycopg.Connection[tuple[object, ...]]) -> Iter
     except BaseException:
         connection.close()
         raise
-
-
-@contextmanager
-def database_errors() -> Iterator[None]:
-    """Turn errors of the database that a user can do something about into a `TrackerError` of one sentence.
-
-    Others are mistakes in the program and pass as they are.
-    """
-    try:
-        yield
-    except psycopg.Error as error:
-        known = explain(error)
-        if known is None:
-            raise
-        raise known from error
-
-
-def explain(error: psycopg.Error) -> TrackerError | None:  # noqa: PLR0911 - a list of cases
-    """Return the error that a user sees for `error`, or None if it is a mistake in the program."""
-    reason = _one_line(error)
-    if isinstance(error, errors.DuplicatePreparedStatement | errors.InvalidSqlStatementName):
-        return TrackerError(f"{NO_SESSION} ({reason})")
-    if isinstance(error, errors.UndefinedTable | errors.UndefinedColumn | errors.InvalidSchemaName):
-        return SchemaMismatch(
-            f"the database's schema is not this program's ({reason}): run 'tracker migrate'"
-        )
-    if isinstance(error, errors.InsufficientPrivilege):
-        return TrackerError(f"PostgreSQL does not allow it: {reason}{_way_out(reason)}")
-    if isinstance(error, errors.DeadlockDetected | errors.SerializationFailure):
-        return TransactionConflict(f"other transactions were in the way; try again later ({reason})")
-    if isinstance(error, errors.LockNotAvailable | errors.QueryCanceled):
-        return DatabaseUnavailable(f"PostgreSQL did not answer in time: {reason}")
-    # A lost or refused connection, no connections left, shutting down, disk full, read-only.
-    if isinstance(error, psycopg.OperationalError | errors.ReadOnlySqlTransaction | psycopg.InterfaceError):
-        return DatabaseUnavailable(f"PostgreSQL is not available: {reason}")
-    return None
-
-
-def _way_out(reason: str) -> str:
-    """Say how a role gets the rights on the schema that it lacks; creating the schema takes another kind."""
-    lacks_grant = reason.startswith("permission denied for ") and "database" not in reason
-    return "; 'tracker migrate --grant-run ROLE' (or --grant-read) gives a role what it needs" * lacks_grant
-
-
-def _one_line(error: psycopg.Error) -> str:
-    """Return the first line of the error; the rest is advice for experts. libpq puts no password in it."""
-    primary = error.diag.message_primary or str(error)
-    return primary.strip().partition("\n")[0].rstrip(".") or type(error).__name__

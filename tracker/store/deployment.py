@@ -2,7 +2,8 @@
 
 from tracker.errors import TrackerError
 from tracker.settings import Settings
-from tracker.store.connect import connect, database_errors
+from tracker.store.connect import connect
+from tracker.store.explain import database_errors
 from tracker.store.queries import query
 
 

@@ -13,7 +13,8 @@ from psycopg import errors, sql
 
 from tracker.errors import TrackerError
 from tracker.store import locks
-from tracker.store.connect import connect, database_errors
+from tracker.store.connect import connect
+from tracker.store.explain import database_errors
 from tracker.store.queries import query
 
 

@@ -22,12 +22,18 @@ import psycopg
 from psycopg.rows import class_row
 
 from tracker import __version__
-from tracker.errors import SchemaMismatch
+from tracker.errors import SchemaMismatch, TrackerError
 from tracker.store import locks
-from tracker.store.connect import connect, database_errors
+from tracker.store.connect import connect
+from tracker.store.explain import PASSING, database_errors, one_line
 from tracker.store.queries import query
 
 OLDEST_SERVER = 150000  # as PostgreSQL numbers its versions
+
+_NAMED = 3  # so many of another program's objects are named
+_FOREIGN = (
+    "the schema 'tracker' of this database is another program's ({}): give the tracker its own database"
+)
 
 _OLDEST_PROGRAM = re.compile(r"-- Works with programs from (\d+\.\d+\.\d+) on\.\n")
 
@@ -92,7 +98,8 @@ def migrate(conninfo: str) -> list[str]:
 
     Safe to run twice, and from two places at once: the second waits for the first.
 
-    :raises SchemaMismatch: the database is newer than this program, or was made by other migrations.
+    :raises SchemaMismatch: the database is newer than this program, or was made by other migrations, or its
+        schema `tracker` is somebody else's.
     :raises DatabaseUnavailable: it cannot be reached.
     """
     applied: list[str] = []
@@ -180,6 +187,7 @@ def _apply_next(connection: psycopg.Connection[Any]) -> Migration | None:
         connection.execute(query("begin_migration"))
         connection.execute(query("lock_migration"), {"class": locks.MIGRATION})
         if not _schema_exists(connection):
+            _require_empty(connection)
             connection.execute(query("create_schema_migration"))
         applied = _applied(connection)
         compare_schema(applied)
@@ -187,7 +195,7 @@ def _apply_next(connection: psycopg.Connection[Any]) -> Migration | None:
         if not missing:
             return None
         migration = missing[0]
-        connection.execute(migration.text.encode())  # several statements, without parameters
+        _apply(connection, migration)
         connection.execute(
             query("insert_schema_migration"),
             {
@@ -200,6 +208,18 @@ def _apply_next(connection: psycopg.Connection[Any]) -> Migration | None:
         return migration
 
 
+def _apply(connection: psycopg.Connection[Any], migration: Migration) -> None:
+    try:
+        connection.execute(migration.text.encode())  # several statements, without parameters
+    except PASSING:
+        raise
+    except psycopg.Error as error:
+        raise TrackerError(
+            f"migration {_title(migration)} cannot be applied, and nothing of it was: {one_line(error)}"
+            f" (SQLSTATE {error.sqlstate})"
+        ) from error
+
+
 def _applied(connection: psycopg.Connection[Any]) -> list[AppliedMigration]:
     if not _schema_exists(connection):
         return []
@@ -208,8 +228,25 @@ def _applied(connection: psycopg.Connection[Any]) -> list[AppliedMigration]:
 
 
 def _schema_exists(connection: psycopg.Connection[Any]) -> bool:
-    """Ask the catalogue, since a statement that fails would spoil the caller's transaction."""
-    return connection.execute(query("find_schema_migration")).fetchone() != (None,)
+    """Ask the catalogue, since a statement that fails would spoil the caller's transaction.
+
+    :raises SchemaMismatch: there is a table of migrations, and it is not the tracker's.
+    """
+    [(is_there, is_ours)] = connection.execute(query("find_schema_migration")).fetchall()
+    if is_there and not is_ours:
+        raise SchemaMismatch(_FOREIGN.format("its table schema_migration is another program's"))
+    return bool(is_there)
+
+
+def _require_empty(connection: psycopg.Connection[Any]) -> None:
+    """Make sure that the schema, if there is one, is empty: its owner may have created it before.
+
+    :raises SchemaMismatch: it is somebody else's.
+    """
+    names = [str(name) for (name,) in connection.execute(query("list_objects_in_schema"))]
+    if names:
+        more = ", ..." if len(names) > _NAMED else ""
+        raise SchemaMismatch(_FOREIGN.format(f"it contains {', '.join(names[:_NAMED])}{more}"))
 
 
 def _check_server(connection: psycopg.Connection[Any]) -> None:

@@ -10,7 +10,8 @@ import os
 import re
 import select
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -82,19 +83,22 @@ def settings_of(conninfo: str) -> dict[str, str]:
 def prepare_session(connection: psycopg.Connection[Any], settings: Mapping[str, str]) -> None:
     """Give a session its settings and make sure that it keeps them. Ends the transaction.
 
+    Closes the connection where that fails: a pool that calls this forgets it.
+
     :raises TrackerError: it does not keep them, or PostgreSQL does not know one of the user's.
     """
     names = list(settings)
+    parameters = {"names": names, "values": list(settings.values())}
     try:
-        made = connection.execute(
-            query("set_session"), {"names": names, "values": list(settings.values())}
-        ).fetchall()
-    except (errors.UndefinedObject, errors.CantChangeRuntimeParam, errors.InvalidParameterValue) as error:
-        raise _not_taken(error) from error
-    connection.commit()
-    [(kept,)] = connection.execute(query("read_session"), {"names": names}).fetchall()
-    connection.commit()
-    _require_kept(made, kept)
+        with _settings_of_users():
+            made = connection.execute(query("set_session"), parameters).fetchall()
+        connection.commit()
+        [(kept,)] = connection.execute(query("read_session"), {"names": names}).fetchall()
+        connection.commit()
+        _require_kept(made, kept)
+    except BaseException:
+        connection.close()
+        raise
 
 
 async def prepare_session_async(
@@ -104,13 +108,15 @@ async def prepare_session_async(
     names = list(settings)
     parameters = {"names": names, "values": list(settings.values())}
     try:
-        made = await (await connection.execute(query("set_session"), parameters)).fetchall()
-    except (errors.UndefinedObject, errors.CantChangeRuntimeParam, errors.InvalidParameterValue) as error:
-        raise _not_taken(error) from error
-    await connection.commit()
-    [(kept,)] = await (await connection.execute(query("read_session"), {"names": names})).fetchall()
-    await connection.commit()
-    _require_kept(made, kept)
+        with _settings_of_users():
+            made = await (await connection.execute(query("set_session"), parameters)).fetchall()
+        await connection.commit()
+        [(kept,)] = await (await connection.execute(query("read_session"), {"names": names})).fetchall()
+        await connection.commit()
+        _require_kept(made, kept)
+    except BaseException:
+        await connection.close()
+        raise
 
 
 def require_session(connection: psycopg.Connection[Any], conninfo: str) -> None:
@@ -161,9 +167,16 @@ def _require_kept(made: Sequence[tuple[str, str]], kept: Sequence[str]) -> None:
         raise TrackerError(f"the session has lost {', '.join(lost)} between two statements: {NO_SESSION}")
 
 
-def _not_taken(error: psycopg.Error) -> TrackerError:
-    reason = error.diag.message_primary or type(error).__name__
-    return TrackerError(f"PostgreSQL does not take a setting of the connection's options: {reason}")
+@contextmanager
+def _settings_of_users() -> Iterator[None]:
+    """Say that PostgreSQL does not take a setting, which can only be one of the user's."""
+    try:
+        yield
+    except (errors.UndefinedObject, errors.CantChangeRuntimeParam, errors.InvalidParameterValue) as error:
+        reason = error.diag.message_primary or type(error).__name__
+        raise TrackerError(
+            f"PostgreSQL does not take a setting of the connection's options: {reason}"
+        ) from error
 
 
 def _pid(connection: psycopg.Connection[Any]) -> int:

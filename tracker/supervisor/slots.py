@@ -12,7 +12,8 @@ import psycopg
 
 from tracker import logs
 from tracker.errors import DatabaseUnavailable, TrackerError
-from tracker.store.connect import Conninfo, connect, database_errors
+from tracker.store.connect import Conninfo, connect
+from tracker.store.explain import database_errors
 from tracker.store.slots import Session, end_session, session_of, try_slot
 
 PING_INTERVAL_S = 2.0

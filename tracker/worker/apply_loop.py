@@ -19,7 +19,7 @@ from tracker.messages.refusal import Reason, Refusal
 from tracker.metrics import DATABASE_RETRIES, Recorder
 from tracker.obstacles import Cause, Obstacle
 from tracker.store.batch_store import BatchStore
-from tracker.store.connect import PASSING
+from tracker.store.explain import PASSING
 from tracker.worker.apply import Applied, Applier
 from tracker.worker.pipeline import Pipeline
 from tracker.worker.waits import Waits

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaException
 from tracker.errors import DatabaseUnavailable, TrackerError
 from tracker.kafka.errors import reason_of
 from tracker.obstacles import Cause
-from tracker.store.connect import PASSING
+from tracker.store.explain import PASSING
 from tracker.waiting import Patience, Stopping
 
 _HANGS_AFTER_S = 120.0  # of the main thread: its longest wait, in a rebalance, is for batches, twice 10 s

@@ -1,0 +1,52 @@
+"""What each error of librdkafka's means for a user of a command: one sentence."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from confluent_kafka import KafkaError, KafkaException
+
+from tracker.errors import TrackerError
+
+_LOGIN = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHENTICATION_FAILED})
+# Of librdkafka's own errors, these say that nobody answers; the rest are about what it was asked.
+_AWAY = frozenset(
+    {
+        KafkaError._TRANSPORT,
+        KafkaError._TIMED_OUT,
+        KafkaError._TIMED_OUT_QUEUE,
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._RESOLVE,
+        KafkaError._WAIT_COORD,
+        KafkaError._IN_PROGRESS,
+        KafkaError._WAIT_CACHE,
+        KafkaError._MSG_TIMED_OUT,
+    }
+)
+
+
+@contextmanager
+def kafka_errors(doing: str = "") -> Iterator[None]:
+    """Turn errors of Kafka and its client into a `TrackerError` of one sentence; `doing` may begin it."""
+    try:
+        yield
+    except KafkaException as error:
+        said = explain(error.args[0])
+        raise TrackerError(f"{doing}: {said}" if doing else said) from error
+
+
+def explain(error: KafkaError) -> str:
+    """Return what the error means, as a clause: Kafka does not answer, or refuses, or its client fails."""
+    code, reason = error.code(), reason_of(error)
+    if code in _LOGIN:
+        return f"Kafka does not let the tracker in: {reason}"
+    if code in _AWAY:
+        return f"Kafka does not answer: {reason}"
+    return f"Kafka refuses: {reason}" if code > 0 else f"the Kafka client fails: {reason}"
+
+
+def reason_of(error: KafkaError) -> str:
+    """Return what librdkafka says, in one line, without the thread's name before it and its time after it."""
+    text = error.str().strip().partition("\n")[0]
+    text = re.sub(r"^\[thrd:[^]]*\]: |\s*\(after \d+ms in state [^)]*\)", "", text).rstrip(".")
+    return text or error.name()

@@ -1,0 +1,118 @@
+"""What each error of PostgreSQL means for a user: one sentence."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+
+import psycopg
+from psycopg import errors
+
+from tracker.errors import (
+    DatabaseReadOnly,
+    DatabaseUnavailable,
+    SchemaMismatch,
+    TrackerError,
+    TransactionConflict,
+)
+from tracker.store.session_settings import NO_SESSION
+
+PASSING = (
+    psycopg.OperationalError,
+    DatabaseUnavailable,
+    TransactionConflict,
+    errors.ReadOnlySqlTransaction,
+    errors.InsufficientPrivilege,
+    errors.IdleInTransactionSessionTimeout,
+    errors.TransactionTimeout,
+)
+"""What ends without the program's doing: the server is away, full or read-only, or a right was taken away.
+
+Processes that are at work wait for the end of it, and try again.
+"""
+
+_Said = tuple[type[TrackerError], str]
+
+# Errors that mean more than the others of their class.
+_BY_STATE: Mapping[type[psycopg.Error], _Said] = MappingProxyType(
+    {
+        errors.ReadOnlySqlTransaction: (
+            DatabaseReadOnly,
+            (
+                "PostgreSQL is available, but only for reading ({}): it is a standby, or the role or the"
+                " database has default_transaction_read_only"
+            ),
+        ),
+        errors.DuplicatePreparedStatement: (TrackerError, NO_SESSION + " ({})"),
+        errors.InvalidSqlStatementName: (TrackerError, NO_SESSION + " ({})"),
+        **dict.fromkeys(
+            (errors.UndefinedTable, errors.UndefinedColumn, errors.InvalidSchemaName),
+            (SchemaMismatch, "the database's schema is not this program's ({}): run 'tracker migrate'"),
+        ),
+        **dict.fromkeys(
+            (errors.LockNotAvailable, errors.QueryCanceled),
+            (DatabaseUnavailable, "PostgreSQL did not answer in time: {}"),
+        ),
+        **dict.fromkeys(
+            (errors.IdleInTransactionSessionTimeout, errors.TransactionTimeout),
+            (DatabaseUnavailable, "PostgreSQL has ended the session: {}"),
+        ),
+    }
+)
+
+_AWAY = (DatabaseUnavailable, "PostgreSQL is not available: {}")
+_NOT_NOW = (DatabaseUnavailable, "PostgreSQL cannot do it now: {}")
+_REFUSED = (TrackerError, "PostgreSQL does not take it: {}")
+_FAILED = (TrackerError, "PostgreSQL has failed, and its log says more: {}")
+
+# By the first two characters of the SQLSTATE.
+_BY_CLASS: Mapping[str, _Said] = MappingProxyType(
+    {
+        "08": _AWAY,
+        "57": _AWAY,
+        "53": _NOT_NOW,  # no connections, disk or memory left
+        "55": _NOT_NOW,  # in use
+        "58": _NOT_NOW,  # an error of the operating system
+        "28": (DatabaseUnavailable, "PostgreSQL refuses the login: {}"),
+        "40": (TransactionConflict, "other transactions were in the way; try again later ({})"),
+        "22": _REFUSED,
+        "23": _REFUSED,
+        "44": _REFUSED,
+        "54": _REFUSED,
+        "F0": _FAILED,
+        "XX": _FAILED,
+    }
+)
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Turn errors of the database into a `TrackerError` of one sentence."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise explain(error) from error
+
+
+def explain(error: psycopg.Error) -> TrackerError:
+    """Return the error that a user sees for `error`."""
+    reason, code = one_line(error), error.sqlstate or ""
+    if isinstance(error, errors.InsufficientPrivilege):
+        return TrackerError(f"PostgreSQL does not allow it: {reason}{_way_out(reason)}")
+    kind, text = _BY_STATE.get(type(error)) or _BY_CLASS.get(code[:2]) or (TrackerError, "")
+    # What fails before the login is done, or in libpq, has no SQLSTATE.
+    if not code and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        kind, text = _AWAY
+    text = text or f"PostgreSQL refuses what the tracker asks: {{}}{f' (SQLSTATE {code})' if code else ''}"
+    return kind(text.format(reason))
+
+
+def one_line(error: psycopg.Error) -> str:
+    """Return the first line of the error; the rest is advice for experts. libpq puts no password in it."""
+    primary = error.diag.message_primary or str(error)
+    return primary.strip().partition("\n")[0].rstrip(".") or type(error).__name__
+
+
+def _way_out(reason: str) -> str:
+    """Say how a role gets the rights on the schema that it lacks; creating the schema takes another kind."""
+    lacks_grant = reason.startswith("permission denied for ") and "database" not in reason
+    return "; 'tracker migrate --grant-run ROLE' (or --grant-read) gives a role what it needs" * lacks_grant

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from tracker.logs import get_logger
 
+STALLED_S = 60.0
+
 _AGAIN_S = 30.0  # an obstacle that stays is logged again after this long
 _OTHER_WORDS_S = 5.0  # one whose reason changes, after this long: some name a time, or another broker
 
@@ -112,6 +114,14 @@ class Obstacles:
         if self._logged[observer, cause][0] >= since:
             seconds = round(time.monotonic() - since, 1)
             log.info("waits no longer", cause=cause, seconds=seconds)
+
+
+def with_stall(known: tuple[Obstacle, ...], stalled_since_monotonic_s: float | None) -> tuple[Obstacle, ...]:
+    """Return what is known to be waited for; where that is nothing, and nothing moves for long, say so."""
+    since_s = stalled_since_monotonic_s
+    if known or since_s is None or time.monotonic() - since_s < STALLED_S:
+        return known
+    return (Obstacle(Cause.UNKNOWN, f"no work was finished for {STALLED_S:.0f} s"),)
 
 
 def _by_cause(obstacles: Iterable[Obstacle]) -> dict[Cause, str]:

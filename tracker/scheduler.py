@@ -49,7 +49,7 @@ from tracker.metrics import (
     PENDING_DROPPED,
     SCHEDULED_SENDS,
 )
-from tracker.obstacles import Cause
+from tracker.obstacles import Cause, with_stall
 from tracker.rate_limited_log import RateLimitedLog
 from tracker.retention import Retention
 from tracker.settings import Settings
@@ -395,11 +395,12 @@ class Scheduler:
         raise error
 
     def _status(self) -> ChildStatus:
-        obstacles = self._obstacles.now()
         since_s = self._working_since_monotonic_s
+        known = self._obstacles.now()
+        obstacles = with_stall(known, since_s)
         return ChildStatus(
             ready=self._ready and not self._refusal,
-            has_work=since_s is not None and not any(each.blocks for each in obstacles),
+            has_work=since_s is not None and not any(each.blocks for each in known),
             last_progress_monotonic_s=self._last_progress_monotonic_s,
             detail=self._refusal
             or "; ".join(map(str, obstacles))

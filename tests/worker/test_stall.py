@@ -6,9 +6,9 @@ from typing import Any, cast
 import pytest
 
 from tests.worker.test_shared import apply_loop
+from tracker import obstacles
 from tracker.obstacles import Cause, Obstacle, Obstacles
 from tracker.worker import apply_loop as apply_loop_module
-from tracker.worker import worker as worker_module
 from tracker.worker.pipeline import Pipeline
 from tracker.worker.worker import Worker
 
@@ -24,12 +24,12 @@ def obstacles_of(pipeline: Pipeline, known: Obstacles, silent: Obstacle | None =
 
 def test_work_that_does_not_move_is_told_though_nobody_knows_why(monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline, known = Pipeline(), Obstacles()
-    monkeypatch.setattr(worker_module, "_STALLED_S", 0.0)
+    monkeypatch.setattr(obstacles, "STALLED_S", 0.0)
     assert obstacles_of(pipeline, known) == []
     pipeline.in_flight.begin()
     for _ in range(2):
         [told] = obstacles_of(pipeline, known)
-        assert told.startswith("waiting without a known reason: no batch was published")
+        assert told.startswith("waiting without a known reason: no work was finished")
     known.report(Cause.KAFKA, "away")
     assert obstacles_of(pipeline, known) == ["waiting for Kafka: away"]
     known.clear()

@@ -23,6 +23,7 @@ _TIMEOUT_S = 5.0
 _LATELY_S = 5.0
 _ERROR_COUNTS_S = 30.0
 _DESTINATIONS = 200  # asked about: those used last
+_NOT_THERE_FOR_S = 10.0
 _NOT_ALLOWED_FOR_S = 3600.0  # brokers log each question that is not allowed
 
 _GROUPS, _TRANSACTIONS = "__consumer_offsets", "__transaction_state"
@@ -168,7 +169,9 @@ class KafkaWatch:
     ) -> Iterable[Obstacle]:
         for topic, key in self._coordinated:
             if topic in errors:  # least rights do not include it; or nothing has made it yet
-                self._internal_from_monotonic_s = time.monotonic() + _NOT_ALLOWED_FOR_S
+                is_denied = errors[topic].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+                again_s = _NOT_ALLOWED_FOR_S if is_denied else _NOT_THERE_FOR_S
+                self._internal_from_monotonic_s = time.monotonic() + again_s
             if topic not in found or not found[topic].partitions:
                 continue
             partitions = {each.id: each for each in found[topic].partitions}

@@ -1,6 +1,7 @@
 """What Kafka refused of a batch, until the batch comes again."""
 
 import threading
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -20,6 +21,9 @@ class _Noted:
     records: dict[tuple[TopicPartition, int], Refusal] = field(default_factory=dict)  # by place and offset
     starts: dict[JobKey, Refusal] = field(default_factory=dict)
 
+    def __len__(self) -> int:
+        return len(self.records) + len(self.starts)
+
 
 class Refusals:
     """What Kafka refused, each for what it is, when its batch was to be published; so it was given up.
@@ -30,7 +34,8 @@ class Refusals:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._noted: list[_Noted] = []
+        self._noted: deque[_Noted] = deque()
+        self._count = 0
 
     def note(
         self,
@@ -41,8 +46,9 @@ class Refusals:
         """Note what was refused of the batch that ended at these offsets."""
         with self._lock:
             self._noted.append(_Noted(dict(ends), dict(records), dict(starts)))
-            while len(self._noted) > 1 and len(self) > _MOST:
-                del self._noted[0]
+            self._count += len(records) + len(starts)
+            while len(self._noted) > 1 and self._count > _MOST:
+                self._count -= len(self._noted.popleft())
 
     def of_record(self, key: TopicPartition, offset: int) -> Refusal | None:
         """Return why a record was refused, if it was."""
@@ -63,7 +69,8 @@ class Refusals:
         with self._lock:
             for noted in self._noted:
                 noted.ends = {key: end for key, end in noted.ends.items() if ends.get(key, 0) < end}
-            self._noted = [noted for noted in self._noted if noted.ends]
+            self._noted = deque(noted for noted in self._noted if noted.ends)
+            self._count = sum(map(len, self._noted))
 
     def __len__(self) -> int:
-        return sum(len(noted.records) + len(noted.starts) for noted in self._noted)
+        return self._count

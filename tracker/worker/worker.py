@@ -28,7 +28,7 @@ from tracker.kafka.watch import ConnectionErrors, KafkaWatch
 from tracker.lifeline import ChildStatus, ExitStatus, Lifeline
 from tracker.logs import get_logger
 from tracker.messages.batch import Rules
-from tracker.obstacles import Cause, Obstacle
+from tracker.obstacles import Cause, Obstacle, with_stall
 from tracker.settings import Settings
 from tracker.store.batch_store import BatchStore
 from tracker.store.deployment import claim_deployment
@@ -43,7 +43,6 @@ from tracker.worker.refusals import Refusals
 from tracker.worker.waits import Waits
 
 _SLOW_S = 2.0
-_STALLED_S = 60.0
 
 log = get_logger()
 
@@ -226,11 +225,9 @@ class Worker:
         found = self._waits.obstacles
         found.observe("silence", filter(None, [self._apply_loop.silent()]))
         known = tuple(each for each in found.now() if each.cause is not Cause.UNKNOWN)
-        since_s = self._pipeline.in_flight.stalled_since()
-        is_stalled = not known and since_s is not None and time.monotonic() - since_s > _STALLED_S
-        stall = Obstacle(Cause.UNKNOWN, f"no batch was published for {_STALLED_S:.0f} s")
-        found.observe("stall", [stall] if is_stalled else ())
-        return (stall,) if is_stalled else known
+        all_ = with_stall(known, self._pipeline.in_flight.stalled_since())
+        found.observe("stall", () if known else all_)
+        return all_
 
     def _status(self) -> ChildStatus:
         joined, in_flight = self._poll_loop.consumer.joined, self._pipeline.in_flight

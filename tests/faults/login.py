@@ -32,8 +32,9 @@ class Login:
 
     def change_password(self) -> None:
         """Change the role's password in PostgreSQL only, and end its sessions."""
-        self._password = secrets.token_hex(8)
-        self._execute("ALTER ROLE {role} PASSWORD {password}")
+        password = secrets.token_hex(8)
+        self._execute("ALTER ROLE {role} PASSWORD {password}", password)
+        self._password = password
         self.end_sessions()
 
     def write_file(self) -> None:
@@ -64,8 +65,8 @@ class Login:
         self._execute("ALTER ROLE {role} PASSWORD {password}")
         self.write_file()
 
-    def _execute(self, statement: str) -> None:
-        names = {"role": sql.Identifier(self.role), "password": sql.Literal(self._password)}
+    def _execute(self, statement: str, password: str = "") -> None:
+        names = {"role": sql.Identifier(self.role), "password": sql.Literal(password or self._password)}
         with self._connect() as connection:
             connection.execute(sql.SQL(statement).format(**names))
 

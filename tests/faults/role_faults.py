@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from tests.faults.registry import fault, requested
+from tests.faults.registry import fault
 
 if TYPE_CHECKING:
     from tests.faults.weather import Weather
@@ -26,14 +26,15 @@ def a_role_that_may_only_read(weather: Weather) -> Iterator[None]:
         _insist(weather, login.end_sessions)
 
 
-@requested
-def a_password_changed_before_its_file(weather: Weather) -> Iterator[None]:
+@fault
+def a_changed_password(weather: Weather) -> Iterator[None]:
     """For a while the old one is in the file, and refused."""
     login = weather.round.login
-    login.change_password()
-    weather.last(weather.random.uniform(0.0, 2.0))
-    login.write_file()
-    yield
+    try:
+        login.change_password()
+        yield
+    finally:
+        login.write_file()
 
 
 def _insist(weather: Weather, call: Callable[[], None]) -> None:

@@ -122,6 +122,7 @@ DEAD_LETTERS = _counter(
             "destination-not-allowed",
             "destination-unknown",
             "database-rejected",
+            "unreceivable",
         ),
     ),
 )
@@ -272,6 +273,14 @@ STUCK_DESTINATIONS = _gauge(
     "Kafka partitions of destinations that take no messages now; the most that a process sees. `/readyz` and "
     "the log name them.",
     "Kafka partitions",
+)
+UNRECEIVABLE = _gauge(
+    "tracker_unreceivable_record",
+    "1 while a Kafka partition waits at a record that cannot be received; `/readyz` and the log name its "
+    "offset.",
+    "",
+    Label("topic"),
+    Label("kafka_partition"),
 )
 BUILD_INFO = _gauge("tracker_build_info", "Always 1; the labels say what runs.", "", Label("version"))
 

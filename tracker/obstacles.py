@@ -27,6 +27,7 @@ class Cause(StrEnum):
     TOPICS = "topics"  # the tracker's own
     DESTINATION = "destination"
     CLOCK = "clock"  # of this machine
+    RECORD = "record"  # that cannot be received
     UNKNOWN = "unknown"  # nothing moves, and nobody knows why
 
 
@@ -36,6 +37,7 @@ _EVENTS = {
     Cause.TOPICS: "waiting for topics",
     Cause.DESTINATION: "waiting for a destination",
     Cause.CLOCK: "waiting for the clock",
+    Cause.RECORD: "waiting at a record",
     Cause.UNKNOWN: "waiting without a known reason",
 }
 

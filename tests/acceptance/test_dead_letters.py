@@ -118,7 +118,7 @@ def test_every_dead_letter_is_accepted_once_its_cause_is_gone(deploy: Deploy) ->
     tracker.kafka.create({forbidden: 1})
     tracker.variables["TRACKER_DESTINATIONS"] = f"{tracker.topics.results},missing-*"
     cases = one_of_each(tracker, missing, forbidden)
-    assert set(cases) == set(Reason)
+    assert set(cases) == set(Reason) - {Reason.UNRECEIVABLE}
     tracker.client.submit([tracker.job("job")])
     tracker.database.execute("ALTER TABLE task_failure ADD CHECK (failure_message <> 'the wrong words')")
     tracker.start(scheduler=False)

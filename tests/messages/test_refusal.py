@@ -28,7 +28,7 @@ SOURCE = [
 REASONS = """
     not-json not-an-object missing-field wrong-type bad-job-task-id percentage-out-of-range
     unknown-classifier unknown-version nul-in-text too-large too-deep destination-not-allowed
-    destination-unknown database-rejected
+    destination-unknown database-rejected unreceivable
 """
 
 

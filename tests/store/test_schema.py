@@ -8,7 +8,7 @@ import pytest
 
 from tracker.store.connect import connect
 
-REFERENCE_TABLES = {"schema_migration", "tenant", "deployment", "kafka_progress"}
+REFERENCE_TABLES = {"schema_migration", "tenant", "deployment", "kafka_progress", "record_skip"}
 """Small, and without a tenant: every machine would have a copy."""
 
 
@@ -71,6 +71,7 @@ def test_unique_keys_and_foreign_keys_begin_with_the_tenant(
         ("tenant", "tenant_partition_id_key"),
         ("deployment", "deployment_pkey"),
         ("kafka_progress", "kafka_progress_pkey"),
+        ("record_skip", "record_skip_pkey"),
     }
 
 

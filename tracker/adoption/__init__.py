@@ -14,5 +14,6 @@ A job that is to start is not lost in either case: where nobody knows whether it
 
 from tracker.adoption.carry_out import carry_out, require_stopped
 from tracker.adoption.plan import Change, Leader, plan
+from tracker.adoption.skip import plan_skip, store_skip
 
-__all__ = ["Change", "Leader", "carry_out", "plan", "require_stopped"]
+__all__ = ["Change", "Leader", "carry_out", "plan", "plan_skip", "require_stopped", "store_skip"]

@@ -1,11 +1,17 @@
-"""`tracker adopt`: bring Kafka's offsets and the database together again."""
+"""`tracker adopt`: bring Kafka's offsets and the database together; step over what cannot be received."""
 
+import re
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tracker.cli.output import Json, counted, print_json, sentence
+
+if TYPE_CHECKING:
+    from tracker.settings import Settings
+
+_PLACE = re.compile(r"([A-Za-z0-9._-]{1,249}):([0-9]{1,9}):([0-9]{1,18})")
 
 
 class Leader(StrEnum):
@@ -17,13 +23,22 @@ class Leader(StrEnum):
 
 def adopt(
     leader: Annotated[
-        Leader,
+        Leader | None,
         typer.Argument(
             help="database: the group's offsets become what the database knows; what it does not know to be"
             " published is forwarded again. kafka: the database takes the group's offsets as they are; what"
             " lies between is reported and forwarded again, or never."
         ),
-    ],
+    ] = None,
+    skip: Annotated[
+        str | None,
+        typer.Option(
+            "--skip",
+            metavar="TOPIC:PARTITION:OFFSET",
+            help="Instead: step over a record that cannot be received. No worker has to stop: the one that"
+            " has the Kafka partition does it within 10 s, and leaves a dead letter that says what is known.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what is wrong, and what would be done.")
     ] = False,
@@ -31,12 +46,22 @@ def adopt(
 ) -> None:
     """Bring Kafka's offsets and the database together, when workers refuse since they have come apart.
 
-    Stop every `tracker run` of the group first, and find out how it came about.
+    Stop every `tracker run` of the group first, and find out how it came about. With --skip, step over a
+    record that cannot be received.
     """
-    from tracker import adoption
     from tracker.settings import load
 
-    settings = load()
+    if (leader is None) == (skip is None):
+        raise typer.BadParameter("name 'database' or 'kafka', or what to step over with --skip")
+    if skip is not None:
+        _skip(load(), skip, dry_run=dry_run, json=json)
+    elif leader is not None:
+        _adopt(load(), leader, dry_run=dry_run, json=json)
+
+
+def _adopt(settings: "Settings", leader: Leader, *, dry_run: bool, json: bool) -> None:
+    from tracker import adoption
+
     if not dry_run:
         adoption.require_stopped(settings)
     changes = adoption.plan(settings, leader.value)
@@ -52,3 +77,26 @@ def adopt(
         typer.echo(
             f"{counted(len(changes), 'offset')} {done}." if changes else "Kafka and the database agree."
         )
+
+
+def _skip(settings: "Settings", place: str, *, dry_run: bool, json: bool) -> None:
+    from tracker import adoption
+
+    match = _PLACE.fullmatch(place)
+    if match is None:
+        raise typer.BadParameter(f"{place!r} is not TOPIC:PARTITION:OFFSET", param_hint="--skip")
+    skip = adoption.plan_skip(settings, match[1], int(match[2]), int(match[3]))
+    if not dry_run:
+        adoption.store_skip(settings, skip)
+    if json:
+        print_json([skip._asdict()])
+        return
+    last = skip.next_offset - 1
+    offsets = f"offset {last}" if last == skip.first_offset else f"offsets {skip.first_offset} to {last}"
+    done = "would be stepped over" if dry_run else "are stepped over within 10 s, if a worker runs"
+    typer.echo(
+        sentence(
+            f"Kafka partition {skip.kafka_partition} of topic {skip.topic!r}: {offsets} cannot be received"
+            f" ({skip.reason}) and {done}"
+        )
+    )

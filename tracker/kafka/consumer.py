@@ -5,15 +5,17 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from operator import methodcaller
+from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from tracker.agreement import REMEDY
-from tracker.kafka.batch import Batch, Claim, Run
+from tracker.kafka.batch import Batch, Claim, Run, SkippedRecords
 from tracker.kafka.batch import TopicPartition as Key
 from tracker.kafka.errors import ConsumerLost, OffsetsRefused, SlotShared, reason_of
 from tracker.kafka.lag import Lag
 from tracker.kafka.password import RotatedPassword
+from tracker.kafka.unreceivable import Stuck, UnreceivableRecords
 from tracker.logs import get_logger, kafka_logger
 from tracker.messages.refusal import UNREADABLE_HEADERS
 from tracker.metrics import LAG, LAG_SECONDS, REBALANCES, Recorder
@@ -121,7 +123,12 @@ class BatchConsumer:
         self._topic_ids = topic_ids
         self._recorder = recorder
         self._password = RotatedPassword(settings, "consumer")
-        self._consumer = Consumer(consumer_properties(settings, slot), logger=kafka_logger())
+        self.unreceivable = UnreceivableRecords()
+        properties: dict[str, Any] = {
+            **consumer_properties(settings, slot),
+            "error_cb": self.unreceivable.note_error,
+        }
+        self._consumer = Consumer(properties, logger=kafka_logger())
         self._positions: dict[Key, int] = {}  # of the assigned Kafka partitions: how far their batches go
         self._claims: dict[Key, Claim] = {}  # see Batch.first_claims
         self._lag = Lag()
@@ -215,7 +222,7 @@ class BatchConsumer:
         self._gathered = []
         if any(record.error() is not None for record in records):
             for record in records:
-                self._report(record.error())
+                self._report(record)
             records = [record for record in records if record.error() is None]
         settle_headers(records)
         ranges: dict[Key, tuple[int, int]] = {}
@@ -224,6 +231,7 @@ class BatchConsumer:
             if position.offset > self._positions[key]:
                 ranges[key] = self._positions[key], position.offset
                 self._positions[key] = position.offset
+        self.unreceivable.update(self._positions)
         # Where the position has moved there is a batch, even if only an error came with it: the database
         # would take the next one for proof that it was set back.
         if self.run.given_up or not (records or ranges):
@@ -243,8 +251,34 @@ class BatchConsumer:
         """
         return None if self.run.given_up else self._batch([], 0)
 
-    def _report(self, error: KafkaError | None) -> None:
-        if error is None:
+    def positions(self) -> dict[Key, int]:
+        """Return, for each assigned Kafka partition, how far its batches go."""
+        return dict(self._positions)
+
+    def bar(self, key: Key, stuck: Stuck) -> None:
+        """Do not fetch from a Kafka partition: while the consumer cannot, it gets nothing of its broker."""
+        if self._positions.get(key) == stuck.offset:
+            self.unreceivable.found[key] = stuck
+            self.unreceivable.barred.add(key)
+            self._consumer.pause(_topic_partitions([key]))
+
+    def step_over(self, skipped: SkippedRecords) -> Batch | None:
+        """Return a batch without records that goes past what cannot be received."""
+        if self.run.given_up:
+            return None
+        key = skipped.topic, skipped.kafka_partition
+        self._seek(TopicPartition(*key, skipped.next_offset))
+        if key in self.unreceivable.barred and not self._paused:
+            self._consumer.resume(_topic_partitions([key]))
+        self.unreceivable.forget(key)
+        ranges = {key: (self._positions[key], skipped.next_offset)}
+        self._positions[key] = skipped.next_offset
+        claims = {key: self._claims.pop(key)} if key in self._claims else {}
+        return Batch([], ranges, self.run, self._consumer.consumer_group_metadata(), 0, claims, skipped)
+
+    def _report(self, record: Message) -> None:
+        error = record.error()
+        if error is None or self.unreceivable.note(record):
             return
         if error.code() == KafkaError._AUTO_OFFSET_RESET:
             raise OffsetsRefused(
@@ -271,12 +305,15 @@ class BatchConsumer:
             if record.error() is None:
                 self.run.given_up = True  # polled before the pause took hold: it comes again
             else:
-                self._report(record.error())
+                self._report(record)
 
     def go_on(self) -> None:
         """Take records again after `idle`."""
         if self._paused:
-            self._consumer.resume(self._consumer.assignment())
+            barred = self.unreceivable.barred
+            self._consumer.resume(
+                [each for each in self._consumer.assignment() if (each.topic, each.partition) not in barred]
+            )
             self._paused = False
 
     def rewind(self) -> None:
@@ -287,6 +324,7 @@ class BatchConsumer:
         self.run = Run()
         if not self._positions:
             return
+        self._let_all_go()
         for start in self._starts(list(self._positions)):
             self._seek(start)
 
@@ -381,8 +419,15 @@ class BatchConsumer:
         self._recorder.add(REBALANCES, kind="lost")
         log.warning("Kafka partitions lost: the group went on without this worker", removed=len(partitions))
 
+    def _let_all_go(self) -> None:
+        """Fetch again from what is barred: what it was barred for shows again."""
+        if self.unreceivable.barred and not self._paused:
+            self._consumer.resume(_topic_partitions(list(self.unreceivable.barred)))
+        self.unreceivable.barred.clear()
+        self.unreceivable.found.clear()
+
     def _forget(self, partitions: Sequence[TopicPartition]) -> None:
-        if self._paused:
+        if self._paused or self.unreceivable.barred:
             # librdkafka remembers the pause beyond the assignment: they would come back paused, for good.
             self._consumer.resume(list(partitions))
         for partition in partitions:
@@ -390,6 +435,7 @@ class BatchConsumer:
             self._positions.pop(key, None)
             self._claims.pop(key, None)
             self._lag.forget(key)
+            self.unreceivable.forget(key)
             for metric in (LAG, LAG_SECONDS):
                 self._recorder.forget(metric, topic=key[0], kafka_partition=str(key[1]))
 

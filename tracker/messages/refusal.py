@@ -32,6 +32,7 @@ class Reason(StrEnum):
     DESTINATION_NOT_ALLOWED = "destination-not-allowed"
     DESTINATION_UNKNOWN = "destination-unknown"
     DATABASE_REJECTED = "database-rejected"
+    UNRECEIVABLE = "unreceivable"
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ RUN = Rights(
             "task_failure": (_LOOK, _ADD, _CHANGE, _REMOVE),
             "removed_job": (_LOOK, _ADD, _CHANGE, _REMOVE),
             "dropped_work": (_LOOK, _ADD, _CHANGE, _REMOVE),
+            "record_skip": (_LOOK, _ADD, _CHANGE, _REMOVE),
         }
     ),
     ("job_job_key_seq", "held_message_held_number_seq"),

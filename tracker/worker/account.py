@@ -25,6 +25,10 @@ log = get_logger()
 def account_for(applied: Applied, recorder: Recorder) -> None:
     """Record a published batch in the metrics, and in one line of the log where it was unusual."""
     batch, new, decided = applied.batch, applied.sorted, applied.decided
+    if batch.skipped:
+        recorder.add(DEAD_LETTERS, reason=batch.skipped.why().reason.value)
+        log.warning("stepped over what cannot be received", **batch.skipped._asdict())
+        return
     if not batch.records:
         log.debug("moved past transaction markers", kafka_partitions=len(batch.ranges))
         return

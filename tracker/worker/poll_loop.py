@@ -23,6 +23,7 @@ from tracker.obstacles import Cause, Obstacle
 from tracker.settings import Settings
 from tracker.waiting import Stopping
 from tracker.worker.pipeline import Pipeline
+from tracker.worker.skips import SkipWatch
 from tracker.worker.waits import Waits
 
 _POLL_S = 0.1
@@ -65,6 +66,7 @@ class PollLoop:
         self._watch = watch
         self._log_ends = LogEnds(admin)
         self._membership = Membership(admin, settings.group_id)
+        self._skip_watch = SkipWatch(settings, self.consumer, waits.obstacles, lifeline.recorder)
         self._decoding = False
         self._in_hand: tuple[Batch, Sorted] | None = None  # decoded, not handed over yet
         self._next_lag_monotonic_s = 0.0
@@ -82,7 +84,7 @@ class PollLoop:
             self._rewind()
         self._waits.obstacles.clear()
         self._admin.poll(0)  # what librdkafka has to log, it keeps in memory until then
-        batch = self.consumer.poll(_POLL_S, self._is_ripe) or self._pass_over()
+        batch = self._skip_watch.look() or self.consumer.poll(_POLL_S, self._is_ripe) or self._pass_over()
         self._commit_delivered()
         self._measure_lag()
         self._look_around()

@@ -4,7 +4,7 @@ import time
 
 from confluent_kafka import Message
 
-from tracker.kafka.batch import TopicPartition, coordinates
+from tracker.kafka.batch import SkippedRecords, TopicPartition, coordinates
 from tracker.kafka.dead_letters import DeadLetters, refusal
 from tracker.kafka.errors import MessagesRefused
 from tracker.kafka.producer import BatchProducer, OutgoingMessage, next_offsets
@@ -52,6 +52,7 @@ class Publisher:
         ]
         others += [self._dead_letter(record, why) for record, why in applied.refused]
         batch = applied.batch
+        others += [self._letter_of_skipped(batch.skipped)] if batch.skipped else []
         offsets = next_offsets(batch.ranges, self._database_id)
         try:
             self._producer.publish(
@@ -79,6 +80,15 @@ class Publisher:
             else:
                 self._dead_letters.were_refused(error)
         self._refusals.note(applied.batch.ends(), refused_records, refused_starts)
+
+    def _letter_of_skipped(self, skipped: SkippedRecords) -> OutgoingMessage:
+        source = [
+            ("topic", skipped.topic),
+            ("partition", skipped.kafka_partition),
+            ("offset", skipped.first_offset),
+            ("timestamp", -1),  # Kafka's word for not known
+        ]
+        return self._dead_letters.make(None, None, None, skipped.why(), source)
 
     def _dead_letter(self, record: Message, why: Refusal) -> OutgoingMessage:
         (topic, kafka_partition), offset = coordinates(record)

@@ -1,0 +1,123 @@
+"""What cannot even be received stops its own Kafka partition, is named, and is stepped over when asked."""
+
+from typing import Any
+
+import pytest
+
+from tests.acceptance.bombs import SMALL_RECEIVER, send_bomb, send_huge
+from tests.acceptance.conftest import Deploy
+from tests.acceptance.deployment import Deployment
+from tests.acceptance.kafka import wait_until
+from tracker.adoption import plan_skip, store_skip
+from tracker.errors import TrackerError
+from tracker.kafka.errors import BatchGivenUp
+from tracker.kafka.producer import BatchProducer
+from tracker.metrics import DEAD_LETTERS, UNRECEIVABLE
+from tracker.store.skip_store import Skip
+
+ROOMY = {"max.message.bytes": "20000000"}
+
+
+def detail(tracker: Deployment) -> str:
+    return "; ".join(member.lifeline.status().detail for member in tracker.workers if member.lifeline.status)
+
+
+def send_to(tracker: Deployment, kafka_partition: int, *tasks: str) -> None:
+    tracker.send(*map(tracker.message, tasks), kafka_partition=kafka_partition)
+
+
+def arrived(tracker: Deployment) -> int:
+    return len(tracker.results())
+
+
+def stuck_at(tracker: Deployment, offset: int) -> bool:
+    topic = tracker.topics.tracking
+    return f"offset {offset} of Kafka partition 0 of topic {topic!r} cannot be received" in detail(tracker)
+
+
+@pytest.mark.parametrize("kind", ["packed too tightly", "too large"])
+@pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
+def test_what_cannot_be_received_is_named_and_stepped_over(deploy: Deploy, kind: str, delivery: str) -> None:
+    variables = SMALL_RECEIVER if kind == "too large" else {}
+    tracker = deploy(partitions=2, TRACKER_DELIVERY=delivery, **variables)
+    tracker.kafka.configure(tracker.topics.tracking, **ROOMY)
+    topic = tracker.topics.tracking
+    tracker.submit("job")
+    tracker.start(scheduler=False)
+    send_to(tracker, 0, "acme:job.1", "acme:job.2")
+    tracker.wait_until_processed()
+    (send_huge if kind == "too large" else send_bomb)(tracker.kafka.bootstrap_servers, topic, 0)
+    behind = 2 + (1 if kind == "too large" else 2_000)
+    send_to(tracker, 0, "acme:job.3")
+
+    wait_until(lambda: stuck_at(tracker, 2), "it says what it cannot receive")
+    assert f"tracker adopt --skip {topic}:0:2" in detail(tracker)
+    assert tracker.count(UNRECEIVABLE, topic=topic, kafka_partition="0") == 1
+    assert all(member.ready for member in tracker.workers)
+    send_to(tracker, 1, "acme:job.4")
+    wait_until(lambda: arrived(tracker) == 3, "another Kafka partition goes on")
+
+    skip = plan_skip(tracker.settings, topic, 0, 2)
+    assert skip == Skip(topic, 0, 2, behind, skip.reason)
+    store_skip(tracker.settings, skip)
+    tracker.wait_until_processed()
+    assert arrived(tracker) == 4
+    [letter] = tracker.dead_letters()
+    assert letter.header("tracker-error-reason") == "unreceivable"
+    assert letter.header("tracker-source-offset") == "2"
+    assert skip.reason in (letter.header("tracker-error-detail") or "")
+    assert tracker.count(DEAD_LETTERS, reason="unreceivable") == 1
+    wait_until(lambda: detail(tracker) == "", "all is well")
+    wait_until(lambda: tracker.rows("SELECT count(*) FROM record_skip") == [(0,)], "the request is forgotten")
+    send_to(tracker, 0, "acme:job.5")
+    tracker.wait_until_processed()
+    assert (arrived(tracker), len(tracker.dead_letters())) == (5, 1)
+
+
+def test_only_what_cannot_be_received_can_be_stepped_over(deploy: Deploy) -> None:
+    tracker = deploy(partitions=1)
+    tracker.submit("job")
+    topic = tracker.topics.tracking
+    send_bomb(tracker.kafka.bootstrap_servers, topic, 0)
+    send_to(tracker, 0, "acme:job.1")
+    send_bomb(tracker.kafka.bootstrap_servers, topic, 0)
+    settings = tracker.settings
+    assert plan_skip(settings, topic, 0, 0)[:4] == (topic, 0, 0, 2_000)
+    assert plan_skip(settings, topic, 0, 1_999)[:4] == (topic, 0, 1_999, 2_000)
+    assert plan_skip(settings, topic, 0, 3_000)[:4] == (topic, 0, 3_000, 4_001)
+    for place, why in (
+        ((topic, 0, 2_000), "can be received"),
+        ((topic, 0, 9_000), "can be received"),
+        ((topic, 7, 0), "there is no Kafka partition 7"),
+        (("elsewhere", 0, 0), "not one of TRACKER_TOPICS"),
+    ):
+        with pytest.raises(TrackerError, match=why):
+            plan_skip(settings, *place)
+
+
+def test_a_step_that_is_given_up_is_done_again_with_one_dead_letter(
+    deploy: Deploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database has it by then, and knows that the Kafka partition has come further."""
+    tracker = deploy(partitions=1)
+    topic = tracker.topics.tracking
+    publish = BatchProducer.publish
+    given_up: list[Any] = []
+
+    def failing(
+        producer: BatchProducer, records: Any, destinations: Any, values: Any, others: Any, *rest: Any
+    ) -> None:
+        if not records and others and len(given_up) < 2:
+            given_up.append(others)
+            raise BatchGivenUp("a test wants it")
+        publish(producer, records, destinations, values, others, *rest)
+
+    monkeypatch.setattr(BatchProducer, "publish", failing)
+    send_bomb(tracker.kafka.bootstrap_servers, topic, 0)
+    store_skip(tracker.settings, plan_skip(tracker.settings, topic, 0, 0))
+    tracker.submit("job")
+    send_to(tracker, 0, "acme:job.1")
+    tracker.start(scheduler=False)
+    tracker.wait_until_processed()
+    assert len(given_up) == 2
+    assert (arrived(tracker), len(tracker.dead_letters())) == (1, 1)

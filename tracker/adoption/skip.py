@@ -1,0 +1,48 @@
+"""Has the workers step over records that cannot be received."""
+
+from contextlib import closing
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from tracker.errors import TrackerError
+from tracker.kafka.committed import CommittedOffsets
+from tracker.kafka.unreceivable import find_unreceivable
+from tracker.logs import kafka_logger
+from tracker.settings import Settings
+from tracker.store.skip_store import Skip, request_skip
+
+_TIMEOUT_S = 15.0
+
+
+def plan_skip(settings: Settings, topic: str, kafka_partition: int, offset: int) -> Skip:
+    """Find out how far what cannot be received reaches, from an offset on.
+
+    :raises TrackerError: it can be received, or has been passed; or Kafka does not answer.
+    """
+    place = f"Kafka partition {kafka_partition} of topic {topic!r}"
+    if topic not in settings.topics:
+        raise TrackerError(f"{topic!r} is not one of TRACKER_TOPICS ({', '.join(settings.topics)})")
+    try:
+        admin = AdminClient(dict(settings.kafka_client_properties()), logger=kafka_logger())
+        about = admin.list_topics(timeout=_TIMEOUT_S).topics.get(topic)
+        if about is None or kafka_partition not in about.partitions:
+            raise TrackerError(f"there is no {place}")
+        with closing(CommittedOffsets(settings, settings.group_id)) as group:
+            committed = group.read([(topic, kafka_partition)]).get((topic, kafka_partition), 0)
+        if offset < committed:
+            raise TrackerError(f"{place}: offset {offset} has been passed, the group is at {committed}")
+        found = find_unreceivable(settings, (topic, kafka_partition), offset)
+    except KafkaException as error:
+        raise TrackerError(f"Kafka does not answer: {error.args[0].str()}") from None
+    if found is None:
+        raise TrackerError(f"{place}: what is at offset {offset} can be received, so it is not stepped over")
+    return Skip(topic, kafka_partition, found.first_offset, found.next_offset, found.reason)
+
+
+def store_skip(settings: Settings, skip: Skip) -> None:
+    """Have the worker that has the Kafka partition step over what was found.
+
+    :raises TrackerError: the database cannot be reached, or its schema is another's.
+    """
+    request_skip(settings.database_conninfo(), skip)

@@ -1,0 +1,166 @@
+"""Records that librdkafka cannot hand over: damaged, packed too tightly, or too large to be received."""
+
+import math
+import re
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from typing import NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+
+from tracker.kafka.batch import TopicPartition as Key
+from tracker.kafka.errors import reason_of
+from tracker.logs import kafka_logger
+from tracker.settings import Settings
+
+# What a consumer is told of a Kafka partition, again and again, while it does not move.
+_CODES = (
+    KafkaError._BAD_COMPRESSION,
+    KafkaError._BAD_MSG,
+    KafkaError._UNSUPPORTED_FEATURE,
+    KafkaError._UNDERFLOW,
+    KafkaError._NOT_IMPLEMENTED,
+    KafkaError.MSG_SIZE_TOO_LARGE,
+    KafkaError.INVALID_MSG,
+    KafkaError.UNSUPPORTED_COMPRESSION_TYPE,
+)
+# Above receive.message.max.bytes librdkafka ends the connection, and does not say what it had asked for.
+_TOO_LARGE = re.compile(r"Invalid response size \d+")
+_TOO_LARGE_COUNTS_S = 5.0
+_TRY_TIMEOUT_S = 20.0
+
+
+class Stuck(NamedTuple):
+    """The offset that a Kafka partition cannot get past, and why."""
+
+    offset: int
+    reason: str
+
+
+class UnreceivableRecords:
+    """What the Kafka partitions of a consumer cannot get past. For the thread that polls."""
+
+    def __init__(self) -> None:
+        self.found: dict[Key, Stuck] = {}
+        self.barred: set[Key] = set()  # not fetched, so that the others of their broker are
+        self._noted: dict[Key, str] = {}
+        self._too_large_monotonic_s = -math.inf
+
+    def note(self, record: Message) -> bool:
+        """Take an error that came in place of a record; return whether it is about one."""
+        error, topic, kafka_partition = record.error(), record.topic(), record.partition()
+        if error is None or error.code() not in _CODES or topic is None or kafka_partition is None:
+            return False
+        self._noted[topic, kafka_partition] = reason_of(error)
+        return True
+
+    def note_error(self, error: KafkaError) -> None:
+        """Take an error that came alone; a client's ``error_cb``."""
+        if _TOO_LARGE.search(error.str()):
+            self._too_large_monotonic_s = time.monotonic()
+
+    @property
+    def is_suspected(self) -> bool:
+        """Whether a response was too large lately, of which nobody says what Kafka partition it was of."""
+        return time.monotonic() - self._too_large_monotonic_s < _TOO_LARGE_COUNTS_S
+
+    def update(self, positions: Mapping[Key, int]) -> None:
+        """Conclude from what was noted; a Kafka partition that has moved is not stuck."""
+        for key, reason in self._noted.items():
+            if key in positions:
+                self.found[key] = Stuck(positions[key], reason)
+        self._noted.clear()
+        for key, stuck in list(self.found.items()):
+            if positions.get(key) != stuck.offset:
+                self.forget(key)
+
+    def forget(self, key: Key) -> None:
+        """Take a Kafka partition for one that moves."""
+        self.found.pop(key, None)
+        self.barred.discard(key)
+
+
+class Unreceivable(NamedTuple):
+    """Offsets from `first_offset` to before `next_offset`, and why they cannot be received."""
+
+    first_offset: int
+    next_offset: int
+    reason: str
+
+
+class _Failure(NamedTuple):
+    """Why a fetch fails. `batch` is equal for what is of one batch of records."""
+
+    batch: str
+    reason: str
+
+
+def find_unreceivable(settings: Settings, key: Key, offset: int) -> Unreceivable | None:
+    """Return how far what cannot be received reaches, from an offset on; None: it can be received.
+
+    Records come in batches, so it is the rest of a batch. No broker says where a batch ends: that is found by
+    trying, in steps that double and then halve. What is not sure counts as received.
+    """
+    with closing(_Prober(settings, key)) as prober:
+        failure = prober.try_at(offset)
+        if failure is None:
+            return None
+        bad, step = offset, 1
+        while prober.try_at(bad + step) == failure:
+            bad, step = bad + step, 2 * step
+        good = bad + step
+        while good - bad > 1:
+            middle = (bad + good) // 2
+            if prober.try_at(middle) == failure:
+                bad = middle
+            else:
+                good = middle
+        return Unreceivable(offset, good, failure.reason)
+
+
+def why_unreceivable(settings: Settings, key: Key, offset: int) -> str:
+    """Return why nothing can be received from an offset on; empty: something can, or there is nothing."""
+    with closing(_Prober(settings, key)) as prober:
+        failure = prober.try_at(offset)
+        return failure.reason if failure is not None else ""
+
+
+class _Prober:
+    """Tries to receive what is at an offset, as a worker would."""
+
+    def __init__(self, settings: Settings, key: Key) -> None:
+        self._key = key
+        self._errors: list[KafkaError] = []
+        self._consumer = Consumer(
+            {
+                **settings.consumer_properties(),
+                "group.id": settings.group_id,  # never joined
+                "enable.auto.commit": "false",
+                "enable.partition.eof": "true",
+                "auto.offset.reset": "error",
+                "isolation.level": "read_uncommitted",
+                "error_cb": self._errors.append,
+            },
+            logger=kafka_logger(),
+        )
+
+    def try_at(self, offset: int) -> _Failure | None:
+        """Return why nothing can be received from there; None: something can, or there is nothing."""
+        self._errors.clear()
+        self._consumer.assign([TopicPartition(*self._key, offset)])
+        deadline = time.monotonic() + _TRY_TIMEOUT_S
+        while time.monotonic() < deadline:
+            record = self._consumer.poll(0.1)
+            if record is not None:
+                error = record.error()
+                if error is None or error.code() not in _CODES:
+                    return None
+                return _Failure(str(record.offset()), reason_of(error))
+            for error in self._errors:
+                if size := _TOO_LARGE.search(error.str()):
+                    return _Failure(size[0], reason_of(error))
+        return None
+
+    def close(self) -> None:
+        self._consumer.close()

@@ -1,0 +1,6 @@
+-- Forget the records that have been stepped over.
+DELETE FROM record_skip AS skip
+USING kafka_progress AS progress
+WHERE progress.topic = skip.topic
+    AND progress.kafka_partition = skip.kafka_partition
+    AND progress.published_offset >= skip.next_offset

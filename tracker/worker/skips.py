@@ -1,0 +1,95 @@
+"""What a worker does about records that it cannot receive: name them, and step over those it is told to."""
+
+import threading
+import time
+from contextlib import suppress
+
+import psycopg
+
+from tracker.errors import TrackerError
+from tracker.kafka.batch import Batch, SkippedRecords
+from tracker.kafka.batch import TopicPartition as Key
+from tracker.kafka.consumer import BatchConsumer
+from tracker.kafka.unreceivable import Stuck, why_unreceivable
+from tracker.metrics import UNRECEIVABLE, Recorder
+from tracker.obstacles import Cause, Obstacle, Obstacles
+from tracker.settings import Settings
+from tracker.store.skip_store import Skip, read_skips
+
+_EVERY_S = 3.0
+
+
+class SkipWatch:
+    """Looks after Kafka partitions that are stuck. For the thread that polls; costs nothing while none is.
+
+    The database, and brokers, are asked on a thread of its own, so that the others are polled meanwhile.
+    """
+
+    def __init__(
+        self, settings: Settings, consumer: BatchConsumer, obstacles: Obstacles, recorder: Recorder
+    ) -> None:
+        self._settings = settings
+        self._consumer = consumer
+        self._obstacles = obstacles
+        self._recorder = recorder
+        self._told: set[Key] = set()
+        self._skips: list[Skip] = []
+        self._probed: dict[Key, Stuck] = {}
+        self._thread: threading.Thread | None = None
+        self._next_monotonic_s = 0.0
+
+    def look(self) -> Batch | None:
+        """Name what is stuck; return a batch that steps over it, where somebody has asked for that."""
+        unreceivable = self._consumer.unreceivable
+        if not (unreceivable.found or self._told or self._skips or unreceivable.is_suspected):
+            return None
+        for key, stuck in self._take_probed().items():
+            self._consumer.bar(key, stuck)
+        self._tell(unreceivable.found)
+        self._ask()
+        for skip in self._skips:
+            stuck_at = unreceivable.found.get((skip.topic, skip.kafka_partition))
+            if stuck_at and skip.first_offset <= stuck_at.offset < skip.next_offset:
+                return self._consumer.step_over(SkippedRecords(*skip)._replace(first_offset=stuck_at.offset))
+        return None
+
+    def _tell(self, found: dict[Key, Stuck]) -> None:
+        self._obstacles.observe("records", [_obstacle(key, stuck) for key, stuck in sorted(found.items())])
+        for topic, kafka_partition in self._told - found.keys():
+            self._recorder.forget(UNRECEIVABLE, topic=topic, kafka_partition=str(kafka_partition))
+        for topic, kafka_partition in found:
+            self._recorder.set(UNRECEIVABLE, 1, topic=topic, kafka_partition=str(kafka_partition))
+        self._told = set(found)
+
+    def _ask(self) -> None:
+        now = time.monotonic()
+        if now < self._next_monotonic_s or (self._thread is not None and self._thread.is_alive()):
+            return
+        self._next_monotonic_s = now + _EVERY_S
+        unreceivable = self._consumer.unreceivable
+        positions = self._consumer.positions() if unreceivable.is_suspected else {}
+        suspects = {key: offset for key, offset in positions.items() if key not in unreceivable.found}
+        self._thread = threading.Thread(target=self._find_out, args=[suspects], name="skips", daemon=True)
+        self._thread.start()
+
+    def _find_out(self, suspects: dict[Key, int]) -> None:
+        with suppress(psycopg.Error, TrackerError):  # the thread that applies batches says so
+            self._skips = read_skips(self._settings.database_conninfo())
+        for key, offset in suspects.items():
+            reason = why_unreceivable(self._settings, key, offset)
+            if reason:
+                self._probed = {**self._probed, key: Stuck(offset, reason)}
+
+    def _take_probed(self) -> dict[Key, Stuck]:
+        probed, self._probed = self._probed, {}
+        return probed
+
+
+def _obstacle(key: Key, stuck: Stuck) -> Obstacle:
+    topic, kafka_partition = key
+    return Obstacle(
+        Cause.RECORD,
+        f"offset {stuck.offset} of Kafka partition {kafka_partition} of topic {topic!r} cannot be received:"
+        f" {stuck.reason}; 'tracker adopt --skip {topic}:{kafka_partition}:{stuck.offset}' steps over it",
+        blocks=False,
+    )

@@ -33,6 +33,7 @@ LOST = r"record \d+ of .* (is lost: the group is past it|was forwarded 0 times i
 NOT_STARTED = r"the start of .* is lost|was started 0 times instead of once"
 TWICE = r"record \d+ was read twice"
 WITHOUT_DATABASE = r"was set back while the worker ran|is ahead of what the database has|the database at \{"
+SET_BACK = r"its offset \d+ is behind what is known to be published"
 DROPPED_ONCE = r"record \d+ of .* was forwarded 1 times instead of 0"
 
 
@@ -50,7 +51,7 @@ PROOFS = {
     "skips what was seen before": Proof(LOST, DONE_AGAIN),
     "takes the end of the log for its position": Proof(LOST, AT_ONCE),
     "passes markers without the database": Proof(WITHOUT_DATABASE, AT_ONCE),
-    "takes group metadata too late": Proof(f"{TWICE}|{DROPPED_ONCE}", ZOMBIES),
+    "takes group metadata too late": Proof(f"{TWICE}|{DROPPED_ONCE}|{SET_BACK}", ZOMBIES),
     "locks jobs in no order": Proof(r"deadlock detected", AT_ONCE, seconds=40.0),
     "clears the outbox before it is published": Proof(NOT_STARTED, DONE_AGAIN),
     "forgets what it decided": Proof(f"{TWICE}|{DROPPED_ONCE}", DONE_AGAIN),

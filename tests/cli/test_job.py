@@ -44,6 +44,33 @@ def test_jobs_come_one_a_line_from_stdin(command: Command) -> None:
     ]
 
 
+def test_a_job_that_may_never_run_is_named(command: Command) -> None:
+    text = line("a", partitionId="acme", prerequisiteJobIds=["tpyo"]) + line("b", partitionId="acme")
+    done = command("job", "submit", stdin=text)
+    assert (done.status, done.out) == (0, "Stored 2 jobs.\n")
+    assert done.err == "Warning: acme:a waits for acme:tpyo, which does not exist.\n"
+    command("job", "cancel", "acme:b")
+    again = command("job", "submit", "--json", stdin=text)
+    assert again.err == ""
+    assert [each.get("warnings") for each in again.objects] == [
+        ["waits for acme:tpyo, which does not exist"],
+        ["was cancelled, and will not run"],
+    ]
+    waiting = command("job", "submit", "--wait", "--timeout", "0", "--json", stdin=text)
+    assert waiting.err.startswith(
+        "Warning: acme:a waits for acme:tpyo, which does not exist.\n"
+        "Warning: acme:b was cancelled, and will not run.\n"
+    )
+    assert waiting.status == 3
+
+
+def test_of_many_jobs_that_may_never_run_the_first_ten_are_named(command: Command) -> None:
+    text = b"".join(line(f"j{number}", prerequisiteJobIds=["tpyo"]) for number in range(1, 13))
+    done = command("job", "submit", stdin=text)
+    assert done.err.count("Warning: default:j") == 10
+    assert done.err.endswith("Warning: and 2 more; --json shows all.\n")
+
+
 def test_a_job_stored_already_is_told_from_a_new_one(command: Command) -> None:
     command("job", "submit", stdin=line("a"))
     assert command("job", "submit", stdin=line("a") + line("b")).out == "Stored 1 job; 1 stored already.\n"

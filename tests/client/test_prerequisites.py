@@ -51,9 +51,7 @@ def test_a_completed_prerequisite_does_not_count(client: Client, connection: Con
     assert unmet(connection, "dependent") == (1, False, ["b"])
 
 
-@pytest.mark.parametrize(
-    "status", [JobStatus.WAITING, JobStatus.ACTIVE, JobStatus.PAUSED, JobStatus.CANCELLED]
-)
+@pytest.mark.parametrize("status", [JobStatus.WAITING, JobStatus.ACTIVE, JobStatus.PAUSED])
 def test_a_prerequisite_that_has_not_completed_is_waited_for(
     client: Client, connection: Connection, status: JobStatus
 ) -> None:
@@ -64,13 +62,16 @@ def test_a_prerequisite_that_has_not_completed_is_waited_for(
 
 
 @pytest.mark.parametrize("mark", ["", ",pc"])
+@pytest.mark.parametrize(
+    ("status", "what"), [(JobStatus.FAILED, "has failed"), (JobStatus.CANCELLED, "was cancelled")]
+)
 def test_a_prerequisite_that_has_failed_is_refused_and_nothing_is_stored(
-    client: Client, connection: Connection, mark: str
+    client: Client, connection: Connection, mark: str, status: JobStatus, what: str
 ) -> None:
     client.submit([job("a")])
-    set_status(connection, "a", JobStatus.FAILED)
+    set_status(connection, "a", status)
     before = total(connection)
-    with pytest.raises(JobRefused, match="prerequisite has failed: default:a, for default:dependent"):
+    with pytest.raises(JobRefused, match=f"prerequisite {what}: default:a, for default:dependent"):
         client.submit([job("fine"), job("dependent", f"a{mark}")])
     assert total(connection) == before
 

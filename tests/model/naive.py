@@ -540,8 +540,8 @@ class NaiveTracker:
                 raise Refused(f"bad prerequisite: {prerequisite!r}")
             names.add(name)
             status = self.status(partition_id, name)
-            if status == "Failed":
-                raise Refused(f"{name} has failed")
+            if status in {"Failed", "Cancelled"}:
+                raise Refused(f"{name} is {status}")
             pre_created = status is None and prerequisite.endswith(",pc")
             if status != "Completed" and not pre_created:
                 outstanding.add(name)

@@ -689,8 +689,12 @@ def test_a_completed_prerequisite_does_not_count(tracker: NaiveTracker) -> None:
     assert released(tracker.create_job("acme", "b", prerequisites=["job"])) == ["b"]
 
 
-def test_a_failed_prerequisite_refuses_the_job(tracker: NaiveTracker) -> None:
-    fail(tracker, "acme:job.1")
+@pytest.mark.parametrize("end", ["fail", "cancel"])
+def test_a_prerequisite_that_failed_or_was_cancelled_refuses_the_job(tracker: NaiveTracker, end: str) -> None:
+    if end == "fail":
+        fail(tracker, "acme:job.1")
+    else:
+        tracker.cancel(*JOB)
     with pytest.raises(Refused):
         tracker.create_job("acme", "b", prerequisites=["job"])
 

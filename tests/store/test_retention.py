@@ -7,9 +7,10 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from tests.store.sessions import TASK, Observer, Worker, job, open_session, perform
+from tests.store.sessions import TASK, Observer, Steps, Worker, job, open_session, perform
 from tracker import Client, NewJob
 from tracker.client import change
+from tracker.client.submit import submit
 from tracker.errors import JobNotFound
 from tracker.fold.state import JobStatus
 from tracker.store.retention_store import START, JobKey, RetentionStore
@@ -277,16 +278,20 @@ def test_a_submit_that_comes_second_waits_and_finds_no_job(
     client: Client,
     observer: Observer,
     retention: RetentionStore,
+    database_url: str,
     threads: ThreadPoolExecutor,
 ) -> None:
     """Its dependent then waits for a job that does not exist yet."""
     client.submit([job("a")])
-    make_old(observer, a=4)
-    with retention._open.transaction():
-        retention.remove(found_keys(retention))
-        submitting = threads.submit(client.submit, [job("dependent", "a")])
-        observer.wait_until_blocked()
-    submitting.result()
+    with open_session(database_url) as session:
+        steps = Steps(session, submit([job("dependent", "a")]).begin())
+        steps.run(before="lock_tenants_for_submit")
+        make_old(observer, a=4)
+        with retention._open.transaction():
+            retention.remove(found_keys(retention))
+            submitting = threads.submit(steps.run)
+            observer.wait_until_blocked()
+        submitting.result()
     assert (left(observer), observer.unmet("dependent")) == (["dependent"], 1)
     client.submit([job("a", name="anew")])
     assert left(observer) == ["a", "dependent"]

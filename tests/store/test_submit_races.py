@@ -216,13 +216,17 @@ def test_many_edges_are_taken_away_without_the_locks(
     assert waits_for(observer, "e") == (0, True, 0)
 
 
+@pytest.mark.parametrize("what", ["has failed", "was cancelled"])
 def test_a_prerequisite_that_fails_while_the_rows_are_stored_is_refused_and_nothing_is_stored(
-    client: Client, observer: Observer, worker: Worker, begin: Begin
+    client: Client, observer: Observer, worker: Worker, begin: Begin, what: str
 ) -> None:
     client.submit([job("a")])
     steps = begin(job("d", "a"), job("other"))
-    worker.run(fail="a")
-    with pytest.raises(JobRefused, match="has failed: default:a, for default:d"):
+    if what == "has failed":
+        worker.run(fail="a")
+    else:
+        client.cancel("a")
+    with pytest.raises(JobRefused, match=f"{what}: default:a, for default:d"):
         steps.run()
     steps.roll_back()
     assert observer.left("job") == 1
@@ -237,6 +241,7 @@ def test_a_prerequisite_that_is_deleted_while_the_rows_are_stored_is_waited_for(
     client.delete("a")
     steps.run()
     assert waits_for(observer, "d") == (1, False, 1)
+    assert steps.answer[0].warnings == ("waits for default:a, which does not exist",)
     client.submit([job("a")])
     worker.run(complete="a")
     assert worker.starts() == ["d"]

@@ -1,5 +1,6 @@
 """`tracker job`: submit jobs, look at them, wait for them, change them."""
 
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,8 @@ from tracker.cli.output import Json, counted, print_fields, print_json, print_ro
 
 if TYPE_CHECKING:
     from tracker import ChangedJob, Job, RootFailure, SubmittedJob, TaskFailure
+
+_MOST_WARNINGS = 10
 
 app = typer.Typer(help="Submit jobs, look at them, wait for them, change them.", no_args_is_help=True)
 
@@ -67,6 +70,8 @@ def submit(
     jobs, describe = read_jobs(file)
     with open_client() as client:
         submitted = client.submit(jobs, describe=describe)
+        if wait or not json:
+            _print_warnings(submitted)
         if not wait:
             _print_submitted(submitted, json=json)
             return 0
@@ -184,6 +189,15 @@ def _print_submitted(jobs: "list[SubmittedJob]", *, json: bool) -> None:
     created = sum(job.created for job in jobs)
     there = len(jobs) - created
     print(f"Stored {counted(created, 'job')}{f'; {there:,} stored already' if there else ''}.")
+
+
+def _print_warnings(jobs: "list[SubmittedJob]") -> None:
+    """Say on stderr which jobs may never run, and of many only the first."""
+    texts = [f"{job} {text}" for job in jobs for text in job.warnings]
+    for text in texts[:_MOST_WARNINGS]:
+        print(f"Warning: {text}.", file=sys.stderr)
+    if len(texts) > _MOST_WARNINGS:
+        print(f"Warning: and {len(texts) - _MOST_WARNINGS:,} more; --json shows all.", file=sys.stderr)
 
 
 def _print_ended(jobs: "list[Job]", *, json: bool) -> int:

@@ -75,10 +75,11 @@ class _Named(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         return f"{self.partition_id}:{self.id}"
 
 
-class SubmittedJob(_Named, frozen=True, kw_only=True, rename="camel"):
+class SubmittedJob(_Named, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """A job of a submit that was stored."""
 
     created: bool  # False: it was there already, with the same content
+    warnings: tuple[str, ...] = ()  # why it may never run, as "waits for acme:tpyo, which does not exist"
 
 
 class ChangedJob(_Named, frozen=True, kw_only=True, rename="camel"):

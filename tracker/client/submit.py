@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from tracker.client.job import NewJob, SubmittedJob
+from tracker.client.job import STATUSES, JobStatus, NewJob, SubmittedJob
 from tracker.client.new_rows import TenantKeys, store_rows
 from tracker.client.prerequisites import look_at_prerequisites, named, settle
 from tracker.client.steps import Commit, Prepared, Verb, ask
 from tracker.client.submission import AcceptedJob, Describe, accept, some_of
+from tracker.client.warnings import Warnings, of_new_jobs, of_stored_jobs
 from tracker.errors import JobConflict
 from tracker.identifiers import JobName
 
@@ -26,8 +27,11 @@ def submit(
     A mapping has the fields of a job's JSON. A job that is stored already with the same content is left as it
     is. `describe` says what to call the job at an index of `jobs` in error messages.
 
-    :raises JobRefused: a job breaks a rule, has a prerequisite that has failed, or is part of a circle of
-        prerequisites.
+    Those that may never run are stored too, and have `warnings`: they wait for a job that does not exist, or
+    were stored before and have failed or were cancelled.
+
+    :raises JobRefused: a job breaks a rule, has a prerequisite that has failed or was cancelled, or is part
+        of a circle of prerequisites.
     :raises JobConflict: a job with this name is stored with other content, or given twice with different
         content.
     """
@@ -40,15 +44,24 @@ def _submit(accepted: Mapping[JobName, AcceptedJob]) -> Verb[list[SubmittedJob]]
     tenant_keys = yield from _find_tenants(sorted({name.partition_id for name in accepted}))
     stored = yield from _find_stored(accepted, tenant_keys)
     new = [job for name, job in accepted.items() if name not in stored]
+    warnings: Warnings = {}
     if new:
         waits = yield from look_at_prerequisites(new, tenant_keys)
         job_keys = yield from store_rows(new, waits.edges, tenant_keys)
         if len(waits.edges) < len(new):
             yield from ask("notify_scheduler")
-        yield from settle(waits, job_keys, tenant_keys)
+        missing = yield from settle(waits, job_keys, tenant_keys)
         yield Commit()  # nobody is to wait until a long answer is made
+        warnings = of_new_jobs(waits, missing)
+    if stored:
+        warnings |= yield from of_stored_jobs(stored, tenant_keys)
     return [
-        SubmittedJob(partition_id=name.partition_id, id=name.job_id, created=name not in stored)
+        SubmittedJob(
+            partition_id=name.partition_id,
+            id=name.job_id,
+            created=name not in stored,
+            warnings=tuple(warnings.get(name, ())),
+        )
         for name in accepted
     ]
 
@@ -66,15 +79,22 @@ def _find_tenants(partition_ids: list[str]) -> Verb[TenantKeys]:
     return dict(rows)
 
 
-def _find_stored(accepted: Mapping[JobName, AcceptedJob], tenant_keys: TenantKeys) -> Verb[set[JobName]]:
+def _find_stored(
+    accepted: Mapping[JobName, AcceptedJob], tenant_keys: TenantKeys
+) -> Verb[dict[JobName, JobStatus]]:
     """Return those that are stored already.
 
     :raises JobConflict: some are, with other content.
     """
     rows = yield from ask("find_submitted_jobs", **named(accepted, tenant_keys))
     partition_ids = {key: partition_id for partition_id, key in tenant_keys.items()}
-    hashes = {JobName(partition_ids[tenant_key], job_id): content for tenant_key, job_id, content in rows}
-    conflicts = [str(name) for name, content in hashes.items() if not accepted[name].has_content(content)]
+    stored: dict[JobName, JobStatus] = {}
+    conflicts = []
+    for tenant_key, job_id, content_hash, status in rows:
+        name = JobName(partition_ids[tenant_key], job_id)
+        stored[name] = STATUSES[status]
+        if not accepted[name].has_content(content_hash):
+            conflicts.append(str(name))
     if conflicts:
         raise JobConflict(f"stored already, with other content: {some_of(sorted(conflicts))}")
-    return set(hashes)
+    return stored

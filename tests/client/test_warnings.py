@@ -1,0 +1,71 @@
+"""What is said of jobs that are stored and may never run."""
+
+from tests.client.conftest import Connection
+from tests.client.jobs import job, set_status
+from tracker import Client, JobStatus
+from tracker.client.job import SubmittedJob, as_json
+
+
+def warnings(submitted: list[SubmittedJob]) -> dict[str, list[str]]:
+    return {each.id: list(each.warnings) for each in submitted if each.warnings}
+
+
+def test_a_job_that_waits_for_one_that_does_not_exist_says_so(client: Client) -> None:
+    client.submit([job("there", partition_id="acme"), job("tpyo", partition_id="other")])
+    submitted = client.submit(
+        [
+            job("a", "there", "tpyo", partition_id="acme"),
+            job("b", "a", partition_id="acme"),
+            job("c", "gone,pc", "there", partition_id="acme"),
+            job("d", "tpyo", "another", partition_id="acme"),
+        ]
+    )
+    missing = "waits for acme:tpyo, which does not exist"
+    assert warnings(submitted) == {
+        "a": [missing],
+        "d": ["waits for acme:another, which does not exist", missing],
+    }
+    assert all(each.created for each in submitted)
+    assert as_json(submitted[0]) == (
+        b'{"partitionId":"acme","id":"a","created":true,"warnings":["%s"]}' % missing.encode()
+    )
+    assert b"warnings" not in as_json(submitted[1])
+
+
+def test_a_prerequisite_that_was_deleted_does_not_exist(client: Client) -> None:
+    client.submit([job("a")])
+    client.delete("a")
+    assert warnings(client.submit([job("b", "a")])) == {"b": ["waits for default:a, which does not exist"]}
+
+
+def test_jobs_that_are_submitted_again_say_which_of_them_will_not_run(
+    client: Client, connection: Connection
+) -> None:
+    names = ("failed", "cancelled", "completed", "active")
+    jobs = [job(name) for name in names]
+    waiting = [job("one", "failed", "active"), job("two", "cancelled", "later"), job("three", "completed")]
+    assert warnings(client.submit([*jobs, *waiting])) == {
+        "two": ["waits for default:later, which does not exist"]
+    }
+    for name, status in zip(
+        names, (JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.COMPLETED, JobStatus.ACTIVE), strict=True
+    ):
+        set_status(connection, name, status)
+    again = client.submit([*jobs, *waiting, job("new", "active")])
+    assert [each.created for each in again] == [False] * 7 + [True]
+    assert warnings(again) == {
+        "failed": ["has failed, and will not run"],
+        "cancelled": ["was cancelled, and will not run"],
+        "one": ["waits for default:failed, which has failed"],
+        "two": [
+            "waits for default:cancelled, which was cancelled",
+            "waits for default:later, which does not exist",
+        ],
+    }
+
+
+def test_a_job_that_completes_or_comes_is_no_reason_to_warn(client: Client, connection: Connection) -> None:
+    client.submit([job("b", "a")])
+    assert warnings(client.submit([job("a"), job("b", "a")])) == {}
+    set_status(connection, "a", JobStatus.COMPLETED)
+    assert warnings(client.submit([job("a"), job("c", "a")])) == {}

@@ -9,6 +9,7 @@ from tests.acceptance.apart import Backup, adopt, forwarded, numbered, process, 
 from tests.acceptance.conftest import Deploy
 from tests.acceptance.deployment import Deployment
 from tests.acceptance.kafka import wait_until
+from tracker import adoption
 from tracker.lifeline import ExitStatus
 from tracker.store.migrate import migrate
 
@@ -142,6 +143,16 @@ def test_another_database_can_be_adopted(tracker: Deployment, other: Deployment,
     assert other.started() == ["acme:job", "acme:job"]
     other.stop()
     assert "another database's" in refusal(tracker)  # and now the first is the other
+
+
+def test_a_dry_run_writes_nothing(deploy: Deploy) -> None:
+    tracker = deploy(partitions=1)
+    row = "SELECT xmin::text, ctid::text, group_id FROM deployment"
+    before = tracker.rows(row)
+    for leader in ("database", "kafka"):
+        assert adoption.plan(tracker.settings, leader) == []
+    assert tracker.rows(row) == before
+    assert before[0][2] is None
 
 
 @pytest.mark.parametrize("same_database", [True, False])

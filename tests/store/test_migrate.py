@@ -179,6 +179,14 @@ def test_a_schema_that_is_empty_is_filled(empty_database_url: str) -> None:
     assert migrate.migrate(empty_database_url) == ALL
 
 
+def test_the_migrations_of_the_first_release_never_change() -> None:
+    """Not even their comments: databases hold the checksums."""
+    assert [migration.checksum for migration in known_migrations()[:2]] == [
+        "d296fb6c66a52a6ad1e18466c90ee0de379b70d8113fbfb8ecdbc129b7680790",
+        "1eeadba9e5def5fa06123c7239d76400f13e13fd28dac2eca2ed03ea1d0b9af1",
+    ]
+
+
 def test_line_endings_do_not_change_the_checksum() -> None:
     assert checksum("SELECT 1;\r\nSELECT 2;\r\n") == checksum("SELECT 1;\nSELECT 2;\n")
     assert checksum("SELECT 1") != checksum("SELECT 2")

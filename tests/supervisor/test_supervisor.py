@@ -56,6 +56,15 @@ def test_the_delay_doubles_up_to_its_limit() -> None:
         assert longest / 2 <= patience.delay_s(failures) <= longest
 
 
+@pytest.mark.parametrize("group", [False, True])
+def test_a_terminal_that_goes_away_is_a_request_to_stop(group: bool) -> None:
+    with Program(worker_0="good") as program:
+        program.next("ready")
+        program.signal(signal.SIGHUP, group=group)
+        assert program.wait() == 0
+        assert [line["status"] for line in program.lines if line["event"] == "child left"] == [0]
+
+
 @pytest.mark.parametrize("as_a_terminal_does", [False, True])
 def test_children_finish_and_leave_when_the_supervisor_is_asked_to_stop(as_a_terminal_does: bool) -> None:
     with Program(worker_0="good", worker_1="good") as program:

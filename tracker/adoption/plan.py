@@ -10,7 +10,7 @@ from tracker.agreement import Known, disagreement, is_made_anew, ledger_disagree
 from tracker.errors import TrackerError
 from tracker.settings import Settings
 from tracker.store.connect import connect
-from tracker.store.deployment import claim_deployment
+from tracker.store.deployment import look_at_deployment
 from tracker.store.explain import database_errors
 from tracker.store.queries import query
 
@@ -39,10 +39,12 @@ class Change:
 def plan(settings: Settings, leader: Leader) -> list[Change]:
     """Compare Kafka and the database, and return what would have to be changed; empty where all is well.
 
+    Writes nothing.
+
     :raises TrackerError: a broker or the database does not answer, the database serves another group, or
         something must be done first.
     """
-    database_id = claim_deployment(settings)
+    database_id = look_at_deployment(settings)
     places, ledger = survey(settings), survey_ledger(settings, database_id)
     changes = []
     with database_errors(), connect(settings.database_conninfo()) as connection:

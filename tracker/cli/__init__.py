@@ -8,6 +8,7 @@ import typer
 from tracker import __version__
 from tracker.cli import adopt, config, demo, job, migrate, partition, run, stack, topics
 from tracker.cli.output import sentence
+from tracker.cli.streams import take_any_text
 from tracker.errors import SettingsError, TrackerError, WaitTimedOut
 
 app = typer.Typer(
@@ -36,6 +37,7 @@ def main() -> int:
     0: done; 1: refused or failed; 2: wrong usage or settings; 3: timed out; 130: Ctrl-C.
     Whatever goes wrong is a plain sentence on stderr, or one for each wrong setting, and never a traceback.
     """
+    take_any_text()
     try:
         status = app(standalone_mode=False)
     except BrokenPipeError:

@@ -10,15 +10,29 @@ from tracker.store.queries import query
 def claim_deployment(settings: Settings) -> str:
     """Bind the database to the consumer group, at the first run, and return the database's ID.
 
-    The ID goes into the metadata of every committed offset, and tells this database from a copy.
+    The ID goes into the metadata of every committed offset, and tells this database from a copy. A database
+    that is bound is only read.
 
     :raises TrackerError: the database serves another group.
     :raises DatabaseUnavailable: it cannot be reached.
     """
     with database_errors(), connect(settings.database_conninfo()) as connection:
-        [(database_id, group_id)] = connection.execute(
-            query("claim_deployment"), {"group_id": settings.group_id}
-        ).fetchall()
+        [(database_id, group_id)] = connection.execute(query("read_deployment")).fetchall()
+        if group_id is None:
+            [(database_id, group_id)] = connection.execute(
+                query("claim_deployment"), {"group_id": settings.group_id}
+            ).fetchall()
+    return _checked(settings, database_id, group_id)
+
+
+def look_at_deployment(settings: Settings) -> str:
+    """Return the database's ID, and bind it to nothing; otherwise as `claim_deployment`."""
+    with database_errors(), connect(settings.database_conninfo()) as connection:
+        [(database_id, group_id)] = connection.execute(query("read_deployment")).fetchall()
+    return _checked(settings, database_id, group_id or settings.group_id)
+
+
+def _checked(settings: Settings, database_id: object, group_id: object) -> str:
     if group_id != settings.group_id:
         raise TrackerError(
             f"the database serves the consumer group {group_id!r}, so {settings.group_id!r} needs another one"

@@ -18,11 +18,13 @@ from tracker.lifeline import ExitStatus, Lifeline
 
 def main(name: str, target: str, args: tuple[Any, ...], connection: Connection, log: logs.LogOptions) -> None:
     """Run ``target(*args, lifeline)``, where target is ``module:function``, and exit with what it returns."""
-    # Ctrl-C goes to the whole process group, but only the supervisor decides. SIGTERM has been blocked since
-    # before this process began, so that none is lost, and stays so for a thread that waits for it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C, and a terminal that goes away, are told to the whole process group, but only the supervisor
+    # decides. SIGTERM has been blocked since before this process began, so that none is lost, and stays so
+    # for a thread that waits for it.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGHUP})
     logs.configure(name, log)
     lifeline = Lifeline(connection)
     threading.Thread(target=_stop_on_sigterm, args=[lifeline], name="sigterm", daemon=True).start()

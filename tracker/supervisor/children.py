@@ -233,8 +233,8 @@ class Child:
 
 @contextmanager
 def _signals_held() -> Iterator[None]:
-    """Start a process with SIGINT and SIGTERM blocked until it is able to handle them; none is lost here."""
-    held = {signal.SIGINT, signal.SIGTERM}
+    """Start a process with these signals blocked until it is able to handle them; none is lost here."""
+    held = {signal.SIGINT, signal.SIGHUP, signal.SIGTERM}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, held)
     try:
         yield

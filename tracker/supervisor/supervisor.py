@@ -238,12 +238,17 @@ class Supervisor:
 
     @contextmanager
     def _signals_recorded(self) -> Iterator[None]:
-        """Have SIGTERM and SIGINT noted for the loop, and the loop woken."""
+        """Have SIGTERM, SIGINT and SIGHUP noted for the loop, and the loop woken.
+
+        A terminal that goes away sends SIGHUP. Under ``nohup`` it is ignored, and stays so.
+        """
 
         def record(number: int, _frame: FrameType | None) -> None:
             self._signals.append(number)
 
-        handled = (signal.SIGTERM, signal.SIGINT)
+        handled = [signal.SIGTERM, signal.SIGINT]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            handled.append(signal.SIGHUP)
         self._wake_writer.setblocking(False)
         before = {number: signal.signal(number, record) for number in handled}
         wakeup_before = signal.set_wakeup_fd(self._wake_writer.fileno(), warn_on_full_buffer=False)

@@ -410,6 +410,12 @@ def unknown_version() -> Iterator[tuple[str, bytes]]:
         yield f"version {version} of an event", progress_event(TASK, 5, version=version)
         yield f"API version {version} of progress", progress_event(TASK, 5, api_version=version)
     yield "API version 2 of a report", tracking_report(report(TASK, "Complete"), api_version=2)
+    # As in the worker framework's version 4, whose task data is an object.
+    yield "version 4 with other types", task_message(TASK, version=4, taskData={"a": [1]}, priority="high")
+    yield "version 4 with other fields", task_message(TASK, version=4, taskId=OMIT, context=OMIT)
+    yield "version 4 with other tracking", task_message(TASK, version=4, tracking=[{"jobTaskId": 1}])
+    yield "version 4 of an event with other types", progress_event(TASK, 5, version=4, taskData={"a": 1})
+    yield "version 4 to nowhere, of no task", task_message("a..b", to="nowhere", version=4)
 
 
 BAD_DESTINATIONS = {

@@ -125,9 +125,9 @@ def read(record: Record, rules: Rules) -> Proxied | Event:
     if len(record.value) > rules.max_message_bytes:
         raise Bad("too-large")
     message = read_object(record.value)
-    check_types(message)
-    if (message.get("version") or 0) > 3:
+    if is_a(message.get("version"), INTEGER) and message["version"] > 3:
         raise Bad("unknown-version")
+    check_types(message)
     if same(message.get("to"), record.topic):
         return Event(read_event(message, rules), message.get("correlationId"))
     return read_proxied(record, message, rules)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import msgspec
@@ -57,6 +58,11 @@ class TaskMessage(msgspec.Struct, gc=False):
     correlationId: str | None = None
 
 
+class _Version(msgspec.Struct, gc=False):
+    version: int | None = None
+
+
+_decode_version = msgspec.json.Decoder(_Version).decode
 _decode_message = msgspec.json.Decoder(TaskMessage).decode
 _decode_tracking = msgspec.json.Decoder(Tracking | None).decode
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -78,7 +84,7 @@ def decode_message(value: bytes) -> tuple[TaskMessage, Tracking | None]:
         message = _decode_message(value)
         tracking = _decode_tracking(message.tracking)
     except _UNDECODABLE as error:
-        raise _why_undecodable(value, error, "the value") from None
+        raise _why_undecodable(value, error, "the value", _newer_version_in) from None
     # To count the brackets takes as long as to decode the message, so short ones are spared it.
     if (
         not value.isascii()
@@ -87,11 +93,23 @@ def decode_message(value: bytes) -> tuple[TaskMessage, Tracking | None]:
     ):
         _require_sound(value, "the value")
     if message.version is not None and message.version > NEWEST_VERSION:
-        raise RecordRefused(
-            Reason.UNKNOWN_VERSION,
-            f"the message has version {message.version}; the newest known is {NEWEST_VERSION}",
-        )
+        raise _newer(message.version)
     return message, tracking
+
+
+def _newer_version_in(value: bytes) -> RecordRefused | None:
+    """Return the refusal of a newer version, in which any other field may have changed."""
+    with suppress(*_UNDECODABLE):
+        version = _decode_version(value).version
+        if version is not None and version > NEWEST_VERSION:
+            return _newer(version)
+    return None
+
+
+def _newer(version: int) -> RecordRefused:
+    return RecordRefused(
+        Reason.UNKNOWN_VERSION, f"the message has version {version}; the newest known is {NEWEST_VERSION}"
+    )
 
 
 def decode_json(decode: Callable[[bytes], T], value: bytes, what: str) -> T:
@@ -102,17 +120,20 @@ def decode_json(decode: Callable[[bytes], T], value: bytes, what: str) -> T:
     try:
         decoded = decode(value)
     except _UNDECODABLE as error:
-        raise _why_undecodable(value, error, what) from None
+        raise _why_undecodable(value, error, what, lambda _: None) from None
     _require_sound(value, what)
     return decoded
 
 
-def _why_undecodable(value: bytes, error: Exception, what: str) -> RecordRefused:
+def _why_undecodable(
+    value: bytes, error: Exception, what: str, newer_version_in: Callable[[bytes], RecordRefused | None]
+) -> RecordRefused:
     """Find what is wrong first of all: msgspec stops at a wrong type before it sees a later syntax error."""
     if not isinstance(error, RecursionError):
         try:
             _require_sound(value, what)
             _decode_members(value)
+            return newer_version_in(value) or _translated(error, what)
         except RecordRefused as refused:
             return refused
         except _UNDECODABLE as earlier_error:

@@ -16,6 +16,7 @@ import random
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from functools import partial
 from threading import Thread
 
 import msgspec
@@ -40,6 +41,7 @@ from tracker.kafka.stuck import StuckDestinations, Undelivered
 from tracker.kafka.topics import admin_client
 from tracker.lifeline import ChildStatus, ExitStatus, Lifeline
 from tracker.logs import get_logger
+from tracker.messages.named_task import task_in
 from tracker.messages.refusal import Refusal
 from tracker.messages.release import StatusCheck, start_message
 from tracker.metrics import (
@@ -283,8 +285,14 @@ class Scheduler:
         }
         if not refused:
             return sends
-        for detail in {why.detail for why in refused.values()}:
-            log.warning("jobs cannot be sent, and are tried again", reason=detail)
+        for send in sends:
+            if send.start is not None and send.number in refused:
+                self._limited_log.note(
+                    "warning",
+                    "jobs cannot be sent, and are tried again",
+                    refused[send.number].detail,
+                    partial(dict[str, object], job=str(send.start.job)),
+                )
         with self._store.transaction():
             for by_kafka, delay_s in ((False, POSTPONED_S), (True, _REFUSED_S)):
                 starts = [
@@ -348,7 +356,9 @@ class Scheduler:
     def _dead_letter(self, held: HeldSend, why: Refusal) -> OutgoingMessage:
         if self._dead_letters is None:
             self._dead_letters = dead_letters_for(self._settings, self._admin)
-        log.warning("a message that was held cannot be sent", reason=why.detail)
+        self._limited_log.note(
+            "warning", "a message that was held cannot be sent", why.detail, lambda: task_in(held.value)
+        )
         source = list(zip(("topic", "partition", "offset", "timestamp"), held.source, strict=True))
         return self._dead_letters.make(held.key, held.value, _headers(held), why, source)
 

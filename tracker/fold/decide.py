@@ -7,6 +7,7 @@ from tracker.fold.present_run import has_stale, without_stale
 from tracker.fold.state import JobState, JobStatus
 from tracker.identifiers import JobName
 from tracker.messages.batch import Sorted
+from tracker.messages.job_work import JobWork
 
 _ENDED = {
     JobStatus.CANCELLED: "cancelled",
@@ -20,7 +21,9 @@ class Decisions:
 
     def __init__(self) -> None:
         self.dropped: Counter[str] = Counter()  # records by reason
+        self.first_dropped: dict[str, int] = {}  # reason -> position of one of them
         self.ignored: Counter[str] = Counter()  # reports of events by reason
+        self.first_ignored: dict[str, tuple[JobName, JobWork]] = {}  # reason -> where one of them is
         self.held: list[tuple[JobState, str, int]] = []  # (job, destination, position), in order
         self.withheld: set[int] = set()  # positions dropped or held
 
@@ -41,6 +44,7 @@ def decide(batch: Sorted, jobs: Mapping[JobName, JobState]) -> Decisions:
             event_reports = work.count_event_reports()
             if event_reports and ended != "failed":
                 decisions.ignored[ended] += event_reports
+                decisions.first_ignored.setdefault(ended, (name, work))
         elif job is not None and job.status is JobStatus.PAUSED and work.open_positions:
             for position in work.open_positions:
                 destination = batch.destinations[position]
@@ -83,6 +87,7 @@ def _drop_stale(batch: Sorted, jobs: Mapping[JobName, JobState], decisions: Deci
 def _drop(batch: Sorted, decisions: Decisions, reason: str, positions: list[int]) -> None:
     if positions:
         decisions.dropped[reason] += len(positions)
+        decisions.first_dropped.setdefault(reason, positions[0])
         _withhold(batch, decisions, positions)
 
 

@@ -44,6 +44,7 @@ class JobFold:
         self.removed_failures: list[str] = []
         self.failures: dict[str, Failure] = {}  # path -> details, new or newer
         self.contradictions = 0
+        self.contradicting_task = ""  # path of one of them
 
     # What to load
 
@@ -245,6 +246,7 @@ class JobFold:
         marked = task.last_child or last
         if marked and (child > marked or (last and (last != marked or last < task.highest_child))):
             self.contradictions += 1
+            self.contradicting_task = child_path(path, child)
         if child > task.highest_child or last > task.last_child:
             task.highest_child = max(task.highest_child, child)
             task.last_child = max(task.last_child, last)

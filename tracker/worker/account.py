@@ -17,13 +17,15 @@ from tracker.metrics import (
     UNTRACKED,
     Recorder,
 )
+from tracker.rate_limited_log import RateLimitedLog
 from tracker.worker.apply import Applied
+from tracker.worker.unusual import log_unusual
 
 log = get_logger()
 
 
-def account_for(applied: Applied, recorder: Recorder) -> None:
-    """Record a published batch in the metrics, and in one line of the log where it was unusual."""
+def account_for(applied: Applied, recorder: Recorder, limited_log: RateLimitedLog) -> None:
+    """Record a published batch in the metrics, and in the log where it was unusual."""
     batch, new, decided = applied.batch, applied.sorted, applied.decided
     if batch.skipped:
         recorder.add(DEAD_LETTERS, reason=batch.skipped.why().reason.value)
@@ -60,6 +62,7 @@ def account_for(applied: Applied, recorder: Recorder) -> None:
     }
     unusual = {name: count for name, count in unusual.items() if count}
     (log.info if unusual else log.debug)("batch published", records=len(batch.records), **unusual)
+    log_unusual(applied, limited_log)
 
 
 def _count_messages(applied: Applied, recorder: Recorder) -> None:

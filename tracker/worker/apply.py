@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 from confluent_kafka import Message
@@ -15,18 +16,16 @@ from tracker.fold.state import JobState, JobStatus
 from tracker.identifiers import JobName
 from tracker.kafka.batch import Batch, Claim, TopicPartition, coordinates
 from tracker.kafka.errors import BatchGivenUp, OffsetsRefused
-from tracker.logs import get_logger
 from tracker.messages.batch import Rules, Sorted, sort_batch
 from tracker.messages.refusal import Reason, Refusal
 from tracker.messages.release import Start
 from tracker.messages.task_message import decode_message
 from tracker.metrics import STAGE_DURATION, Recorder
+from tracker.rate_limited_log import RateLimitedLog
 from tracker.settings import Settings
 from tracker.store.batch_store import BatchStore, CompletedJob, HeldMessage, Progress
 from tracker.worker.pipeline import Pipeline
 from tracker.worker.refusals import Refusals
-
-log = get_logger()
 
 
 @dataclass
@@ -93,6 +92,7 @@ class Applier:
         self._pipeline = pipeline
         self._refusals = refusals
         self._committed_now = committed_now
+        self._limited_log = RateLimitedLog()
 
     def apply(self, batch: Batch, batch_sorted: Sorted, rejected: "Refusal | None" = None) -> Applied:
         """Apply the batch; `batch_sorted` is its records, sorted as if none had been applied before.
@@ -279,8 +279,15 @@ class Applier:
         }
         if not refused:
             return starts
-        for detail in {why.detail for why in refused.values()}:
-            log.warning("released jobs cannot be sent, and are tried again", reason=detail)
+        for each in starts:
+            why = refused.get((each.tenant_key, each.job_key))
+            if why is not None:
+                self._limited_log.note(
+                    "warning",
+                    "released jobs cannot be sent, and are tried again",
+                    why.detail,
+                    partial(dict[str, object], job=str(each.job)),
+                )
         self._store.postpone([each for each in starts if (each.tenant_key, each.job_key) in refused])
         return [each for each in starts if (each.tenant_key, each.job_key) not in refused]
 

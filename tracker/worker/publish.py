@@ -1,6 +1,7 @@
 """Publishes an applied batch: forwards, starts, dead letters, and the offsets, in one transaction."""
 
 import time
+from functools import partial
 
 from confluent_kafka import Message
 
@@ -8,14 +9,13 @@ from tracker.kafka.batch import SkippedRecords, TopicPartition, coordinates
 from tracker.kafka.dead_letters import DeadLetters, refusal
 from tracker.kafka.errors import MessagesRefused
 from tracker.kafka.producer import BatchProducer, OutgoingMessage, next_offsets
-from tracker.logs import get_logger
 from tracker.messages.refusal import Refusal
 from tracker.messages.release import StatusCheck, start_message
+from tracker.rate_limited_log import RateLimitedLog
 from tracker.settings import Settings
 from tracker.worker.apply import Applied
 from tracker.worker.refusals import JobKey, Refusals
-
-log = get_logger()
+from tracker.worker.unusual import named
 
 
 class Publisher:
@@ -33,6 +33,7 @@ class Publisher:
         self._dead_letters = dead_letters
         self._refusals = refusals
         self._database_id = database_id
+        self._limited_log = RateLimitedLog()
         self._check = StatusCheck(
             settings.service_url, settings.status_check_interval_seconds * 1000, settings.topics[0]
         )
@@ -72,10 +73,17 @@ class Publisher:
             other = place - len(records)
             topic = applied.destinations[place] if other < 0 else others[other].topic
             why = refusal(topic or "", error)
-            log.warning("Kafka refuses a message", reason=why.detail)
             if other < 0:
+                record = records[place]
+                self._limited_log.note(
+                    "warning", "Kafka refuses a message", why.detail, partial(named, record)
+                )
                 refused_records[coordinates(records[place])] = why
             elif other < len(starts):
+                job = starts[other].job
+                self._limited_log.note(
+                    "warning", "Kafka refuses a job", why.detail, partial(dict[str, object], job=str(job))
+                )
                 refused_starts[starts[other].tenant_key, starts[other].job_key] = why
             else:
                 self._dead_letters.were_refused(error)

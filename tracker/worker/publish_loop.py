@@ -8,6 +8,7 @@ from tracker.kafka.errors import BatchGivenUp, ClockRefused
 from tracker.kafka.producer import BatchProducer
 from tracker.metrics import STAGE_DURATION, Recorder
 from tracker.obstacles import Cause
+from tracker.rate_limited_log import RateLimitedLog
 from tracker.settings import Settings
 from tracker.store.clock import refused_clock
 from tracker.worker.account import account_for
@@ -41,6 +42,7 @@ class PublishLoop:
         self._pipeline = pipeline
         self._waits = waits
         self._recorder = recorder
+        self._limited_log = RateLimitedLog()
         is_transactional = settings.delivery != "at_least_once"
         self._moved_on = pipeline.published if is_transactional else pipeline.to_commit
         self._failures = 0  # in a row
@@ -88,7 +90,7 @@ class PublishLoop:
         reach("after-kafka-commit")
         self._moved_on.move_on(applied.batch.ends())
         self._recorder.observe(STAGE_DURATION, time.perf_counter() - began, stage="publish")
-        account_for(applied, self._recorder)
+        account_for(applied, self._recorder, self._limited_log)
 
     def _wait_for_clock(self) -> None:
         """Let a moment pass before Kafka is asked again whether it takes this machine's time."""

@@ -76,8 +76,9 @@ _PROCESS = Label("process")
 
 MESSAGES = _counter(
     "tracker_messages",
-    "Records read, by what they were and what became of them. A redelivered record is one that an earlier "
-    "batch had applied already; it is counted as that only.",
+    "Records read, by what they were and what became of them. `unreadable`: all that became dead letters. A "
+    "redelivered record is one that an earlier batch had applied already; it is counted as that only, here "
+    "and in the other metrics.",
     "records",
     Label("kind", ("proxied", "event", "unreadable")),
     Label("outcome", ("forwarded", "consumed", "dropped", "held", "dead_letter", "redelivered")),
@@ -133,21 +134,23 @@ UNTRACKED = _counter(
 )
 CONTRADICTIONS = _counter(
     "tracker_contradictions",
-    "Messages that disagree about how many children a task has; the highest index wins.",
-    "records",
+    "Contradictions between messages about how many children a task has; the highest index wins. Several of "
+    "one task in a batch may count once.",
+    "contradictions",
 )
 
 # What was sent without being asked for by a message's destination.
 
 RELEASES = _counter(
     "tracker_releases",
-    "Jobs sent because their last prerequisite had completed.",
+    "Jobs sent with the batch that completed their last prerequisite. Those that had to wait longer are the "
+    "scheduler's.",
     "jobs",
 )
 SCHEDULED_SENDS = _counter(
     "tracker_scheduled_sends",
-    "Messages that the scheduler sent: jobs for the first time, jobs whose delay was over, and messages that "
-    "had been held for a job or partition ID that was resumed.",
+    "Messages that the scheduler sent: jobs without (`first`) and with a delay (`delayed`), and messages "
+    "that had been held for a job that was resumed.",
     "records",
     Label("kind", ("first", "delayed", "resumed")),
 )
@@ -186,13 +189,15 @@ BATCHES = _counter("tracker_batches", "Batches applied and published.", "batches
 BATCH_RECORDS = Metric(
     "tracker_batch_records", Kind.HISTOGRAM, "Records in a batch.", "records", buckets=_RECORDS
 )
-BATCH_BYTES = Metric("tracker_batch_bytes", Kind.HISTOGRAM, "Bytes in a batch.", "bytes", buckets=_BYTES)
+BATCH_BYTES = Metric(
+    "tracker_batch_bytes", Kind.HISTOGRAM, "Bytes of the records' values in a batch.", "bytes", buckets=_BYTES
+)
 STAGE_DURATION = Metric(
     "tracker_stage_duration_seconds",
     Kind.HISTOGRAM,
     "How long a batch was in each stage. Commit is the database's, publish is the whole Kafka transaction.",
     "seconds",
-    (Label("stage", ("poll", "decode", "load", "fold", "write", "release", "commit", "publish", "clean")),),
+    (Label("stage", ("decode", "load", "fold", "write", "commit", "publish")),),
     _SECONDS,
 )
 LAG = _gauge(

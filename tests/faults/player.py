@@ -108,6 +108,7 @@ class Player:
         self._on_problem = on_problem
         self._random = random.Random(workload.seed)
         self._undelivered = 0
+        self.unprocessed = 0  # records, when last counted
         self._delivered: dict[Place, deque[int]] = defaultdict(deque)  # offsets not processed yet
         self._started: SimpleQueue[str] = SimpleQueue()
         self.markers: dict[str, list[str]] = defaultdict(list)  # of the runs of each job that has started
@@ -198,7 +199,8 @@ class Player:
             committed = self.watcher.committed.get(place, 0)
             while offsets and offsets[0] < committed:
                 offsets.popleft()
-        return self._undelivered + sum(map(len, self._delivered.values()))
+        self.unprocessed = self._undelivered + sum(map(len, self._delivered.values()))
+        return self.unprocessed
 
     def _tell_some(self, telling: dict[str, _Telling]) -> bool:
         room = _AHEAD - self._unprocessed()

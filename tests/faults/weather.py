@@ -108,7 +108,8 @@ class Weather:
             self.last(limit_s, until=lambda: self.round.is_played)
 
     def _moved(self) -> tuple[int, int, int]:
-        return self.round.sent, self.round.watcher.processed, len(self.round.reader.received)
+        # Not the group's offset: it also moves past what is aborted, which goes on.
+        return self.round.sent, self.round.player.unprocessed, len(self.round.reader.received)
 
     def restore(self) -> None:
         """Have the servers run, and the network and the members' signals as they should be."""

@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._metadata import ClusterMetadata
 from psycopg import Connection
 
+from tracker.cli.limits import misfits
 from tracker.cli.replicas import warnings_of_replicas
 from tracker.errors import TrackerError
 from tracker.kafka.dead_letters import unfit
@@ -33,7 +34,7 @@ _silent.propagate = False
 class Finding(NamedTuple):
     """What was found."""
 
-    subject: str  # kafka, topics, postgresql, clock, schema or rights
+    subject: str  # kafka, topics, limits, postgresql, clock, schema or rights
     good: bool
     text: str
 
@@ -65,6 +66,8 @@ def check_kafka(settings: Settings) -> Iterator[Finding]:
     brokers = ", ".join(f"{broker.host}:{broker.port}" for broker in metadata.brokers.values())
     yield _good("kafka", f"Kafka answers: cluster {metadata.cluster_id}, brokers {brokers}.")
     yield from _check_topics(settings, metadata)
+    for sentence in misfits(settings, admin, metadata):
+        yield _bad("limits", sentence)
     for why in unfit(topic_limits(admin, settings.dead_letter_topic)):
         yield _bad("topics", f"The dead-letter topic {settings.dead_letter_topic} is not fit: {why}.")
 

@@ -93,6 +93,10 @@ def database_errors() -> Iterator[None]:
         raise explain(error) from error
 
 
+# The last is psycopg's, where a session is ended in the middle of a COMMIT: it has two results.
+_WITHOUT_STATE = psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError
+
+
 def explain(error: psycopg.Error) -> TrackerError:
     """Return the error that a user sees for `error`."""
     reason, code = one_line(error), error.sqlstate or ""
@@ -100,7 +104,7 @@ def explain(error: psycopg.Error) -> TrackerError:
         return TrackerError(f"PostgreSQL does not allow it: {reason}{_way_out(reason)}")
     kind, text = _BY_STATE.get(type(error)) or _BY_CLASS.get(code[:2]) or (TrackerError, "")
     # What fails before the login is done, or in libpq, has no SQLSTATE.
-    if not code and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+    if not code and isinstance(error, _WITHOUT_STATE):
         kind, text = _AWAY
     text = text or f"PostgreSQL refuses what the tracker asks: {{}}{f' (SQLSTATE {code})' if code else ''}"
     return kind(text.format(reason))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tracker.fold.state import JobStatus
 from tracker.store import locks
 from tracker.store.connect import Conninfo
-from tracker.store.session import Session, transaction_mark
+from tracker.store.session import Session, ended_at_commit, transaction_mark
 
 JobKey = tuple[int, int]  # tenant_key, job_key
 
@@ -96,7 +96,7 @@ class RetentionStore(Session):
         Locks are taken in the order of everyone: jobs, edges, pending tasks; a job with outbox rows stays.
         """
         keys = {"tenant_keys": [key[0] for key in jobs], "job_keys": [key[1] for key in jobs]}
-        with transaction_mark(), self._open.transaction():
+        with transaction_mark(), ended_at_commit(), self._open.transaction():
             locked = self._execute("lock_expired_jobs", **keys, **self._times).fetchall()
             if not locked:
                 return []

@@ -10,7 +10,7 @@ from tracker.messages.release import Start
 from tracker.store import locks
 from tracker.store.batch_store import POSTPONED_S
 from tracker.store.connect import Conninfo
-from tracker.store.session import Session, transaction_mark
+from tracker.store.session import Session, ended_at_commit, transaction_mark
 
 CHANNEL = "tracker_scheduler"
 
@@ -78,7 +78,7 @@ class ScheduleStore(Session):
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Store everything within as a whole, or nothing."""
-        with transaction_mark(), self._open.transaction():
+        with transaction_mark(), ended_at_commit(), self._open.transaction():
             yield
 
     def numbers(self) -> tuple[int, int]:

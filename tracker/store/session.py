@@ -85,3 +85,20 @@ class Session:
 
     def _execute(self, name: str, **parameters: object) -> "psycopg.Cursor[Any]":
         return self._open.execute(query(name), encode(name, parameters), prepare=True, binary=True)
+
+
+@contextmanager
+def ended_at_commit() -> Iterator[None]:
+    """Say that the session is lost where PostgreSQL ended it in the middle of a COMMIT.
+
+    The answer to COMMIT and the reason of the end then come together, and psycopg (3.3) says that it received
+    two results. Whether it was committed is not known.
+
+    :raises psycopg.OperationalError: it was so.
+    """
+    try:
+        yield
+    except psycopg.InternalError as error:
+        if error.sqlstate is None:  # PostgreSQL's own have one
+            raise psycopg.OperationalError(f"the session ended at COMMIT: {error}") from error
+        raise

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.client.conftest import Connection
-from tests.client.jobs import job
-from tracker import AsyncClient, Client, TrackerError
+from tracker import AsyncClient, TrackerError
 
 # A program that opens its client, and a listing, before it forks, as preloading web servers do.
 FORKING = """
@@ -149,7 +148,27 @@ def test_an_async_client_says_that_it_is_another_event_loops(database_url: str) 
         home.run(client.close())
 
 
-def test_a_client_is_shared_by_threads_that_begin_at_once(database_url: str) -> None:
-    with Client(database_url) as client:
-        client.submit([job("a")])
-        assert client.count() == 1
+IN_THREADS = """
+import os, sys, threading
+from tracker import Client
+client = Client(sys.argv[1], max_connections=2)
+client.open()
+pid = os.fork()
+if pid == 0:
+    answers, begin = [], threading.Barrier(8)
+    def look():
+        begin.wait()
+        answers.append((client.count(), id(client._pool.get())))
+    threads = [threading.Thread(target=look) for _ in range(8)]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join(60)
+    client.close()
+    os._exit(0 if len(answers) == 8 and len(set(answers)) == 1 else 1)
+assert os.waitpid(pid, 0)[1] == 0
+client.close()
+print("done")
+"""
+
+
+def test_threads_of_a_child_that_begin_at_once_share_its_one_pool(database_url: str) -> None:
+    assert run_forking(database_url, IN_THREADS) == "done\n"

@@ -247,6 +247,32 @@ def test_a_prerequisite_that_is_deleted_while_the_rows_are_stored_is_waited_for(
     assert worker.starts() == ["d"]
 
 
+@pytest.mark.parametrize("most", [0, 2_000])
+def test_a_prerequisite_that_may_be_gone_and_goes_while_the_rows_are_stored_does_not_count(
+    client: Client,
+    observer: Observer,
+    worker: Worker,
+    begin: Begin,
+    monkeypatch: pytest.MonkeyPatch,
+    most: int,
+) -> None:
+    """It may have completed, and been removed by retention: then nothing would release the job any more."""
+    monkeypatch.setattr(prerequisites, "MOST_MET_UNDER_LOCKS", most)
+    client.submit([job("a"), job("b")])
+    steps = begin(job("only", "a,pc"), job("both", "a,pc", "b"), job("strict", "a"))
+    worker.run(complete="a")
+    client.delete("a")
+    steps.run()
+    assert waits_for(observer, "only") == (0, True, 0)
+    assert waits_for(observer, "both") == (1, False, 1)
+    assert waits_for(observer, "strict") == (1, False, 1)
+    assert [each.warnings for each in steps.answer] == [
+        (), (), ("waits for default:a, which does not exist",)
+    ]  # fmt: skip
+    worker.run(complete="b")
+    assert worker.starts() == ["both"]
+
+
 @pytest.mark.parametrize("completes", [True, False])
 def test_a_prerequisite_that_is_stored_while_the_rows_are_stored_is_not_missed(
     client: Client, observer: Observer, worker: Worker, begin: Begin, completes: bool

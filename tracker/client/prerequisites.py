@@ -43,6 +43,8 @@ class Waits:
     """The unmet prerequisites of each new job that has any."""
     outside: dict[JobName, list[JobName]] = field(default_factory=dict)
     """The dependents of each unmet prerequisite that is not itself a new job."""
+    may_be_gone: set[tuple[JobName, JobName]] = field(default_factory=set)
+    """Of them, pairs of prerequisite and dependent that count only while the prerequisite is stored."""
 
 
 def look_at_prerequisites(new: Sequence[AcceptedJob], tenant_keys: TenantKeys) -> Verb[Waits]:
@@ -66,6 +68,8 @@ def look_at_prerequisites(new: Sequence[AcceptedJob], tenant_keys: TenantKeys) -
                 if status is JobStatus.COMPLETED or (status is None and may_be_gone):
                     continue
                 waits.outside.setdefault(prerequisite, []).append(job.name)
+                if may_be_gone:
+                    waits.may_be_gone.add((prerequisite, job.name))
             waits.edges.setdefault(job.name, []).append(prerequisite)
     _refuse_hopeless(waits, statuses)
     _refuse_circle(waits.edges)
@@ -91,14 +95,14 @@ def settle(
         yield from _lock_tenants(waits, job_keys, tenant_keys)
         statuses = yield from _find_statuses("share_prerequisite_jobs", waits.outside, tenant_keys)
         _refuse_hopeless(waits, statuses)
-        completed = [name for name, status in statuses.items() if status is JobStatus.COMPLETED]
-        met = sum(len(waits.outside[name]) for name in completed)
-        if met > MOST_MET_UNDER_LOCKS:
-            # So many that others would wait. A completed job stays completed, so this needs no lock.
+        met = _met(waits, statuses)
+        if len(met) > MOST_MET_UNDER_LOCKS:
+            # So many that others would wait. This needs no lock: a completed job stays completed, and one
+            # that may be gone and was need not be waited for, even if it comes again.
             yield from ask("roll_back_to_savepoint")
             yield from ask("release_savepoint")
-        yield from _meet(completed, waits, job_keys, tenant_keys)
-        if met <= MOST_MET_UNDER_LOCKS:
+        yield from _meet(met, waits, job_keys, tenant_keys)
+        if len(met) <= MOST_MET_UNDER_LOCKS:
             break
     yield from _refuse_circle_through_stored(waits, job_keys, new_keys, tenant_keys)
     return waits.outside.keys() - statuses.keys()
@@ -135,13 +139,31 @@ def _refuse_hopeless(waits: Waits, statuses: Mapping[JobName, JobStatus]) -> Non
             raise JobRefused(f"a prerequisite {what}: {some_of(pairs, '; ')}")
 
 
+def _met(waits: Waits, statuses: Mapping[JobName, JobStatus]) -> list[tuple[JobName, JobName]]:
+    """Return the pairs of prerequisite and dependent that no longer count: it has completed, or has gone."""
+    return [
+        (name, dependent)
+        for name, dependents in waits.outside.items()
+        if (status := statuses.get(name)) in (None, JobStatus.COMPLETED)
+        for dependent in dependents
+        if status is not None or (name, dependent) in waits.may_be_gone
+    ]
+
+
 def _meet(
-    completed: Sequence[JobName], waits: Waits, job_keys: Mapping[JobName, int], tenant_keys: TenantKeys
+    edges: Sequence[tuple[JobName, JobName]],
+    waits: Waits,
+    job_keys: Mapping[JobName, int],
+    tenant_keys: TenantKeys,
 ) -> Verb[None]:
-    """Take away the edges that lead to completed jobs."""
-    edges = [(name, dependent) for name in completed for dependent in waits.outside.pop(name)]
+    """Take away edges, pairs of prerequisite and dependent, that no longer count."""
     if not edges:
         return
+    gone = set(edges)
+    for name in {name for name, _ in edges}:
+        left = [dependent for dependent in waits.outside.pop(name) if (name, dependent) not in gone]
+        if left:
+            waits.outside[name] = left
     yield from ask(
         "meet_new_edges",
         tenant_keys=[tenant_keys[name.partition_id] for name, _ in edges],

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from confluent_kafka.admin import AdminClient
+from msgspec.structs import replace
 
 from tests.acceptance.conftest import Deploy
 from tests.acceptance.kafka import DEADLINE_S
+from tracker import NewTask
 
 
 class SlowBroker:
@@ -63,3 +65,23 @@ def test_a_slow_broker_holds_up_no_job_that_a_batch_has_locked(
     tracker.wait_until_processed()
     assert tracker.started() == ["acme:second"]
     assert tracker.status("first") == "Completed"
+
+
+def test_a_batch_that_releases_jobs_for_many_topics_that_do_not_exist_ends(
+    deploy: Deploy,
+) -> None:
+    """Brokers are asked about each. That the first answers grow old meanwhile is no reason to ask again."""
+    tracker = deploy()
+    tracker.submit("first")
+    task = NewTask(task_classifier="DocumentWorker", task_api_version=1, task_data="{}", task_pipe="nowhere")
+    tracker.client.submit(
+        [
+            tracker.job(f"second-{number}", "first", task=replace(task, task_pipe=f"nowhere-{number}"))
+            for number in range(200)
+        ]
+    )
+    tracker.start(scheduler=False)
+    tracker.send(tracker.message("acme:first.1*"))
+    tracker.wait_until_processed()
+    assert tracker.status("first") == "Completed"
+    assert tracker.started() == []

@@ -16,6 +16,7 @@ from tracker.messages.refusal import Reason, Refusal
 _LEGAL = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 _KNOWN_FOR_S = 60.0  # a topic that was there is asked about again after this long
 _UNKNOWN_FOR_S = 2.0  # one that was not, or not ours to write to, may be so at any time
+_OLD_FOR_S = 60.0  # by which an answer may be older for a batch that needs many, each asked for by itself
 _ASK_TIMEOUT_S = 5.0
 _KNOWN_ONLY_BY_TRYING = (KafkaError.TOPIC_EXCEPTION, KafkaError.UNSUPPORTED_FOR_MESSAGE_FORMAT)
 
@@ -67,13 +68,14 @@ class Destinations:
         """Return the same without asking a broker, for within a database transaction.
 
         A topic that was there counts as there: that it has gone shows when something is sent to it, and
-        `failed` is told. One that was not may be there by now.
+        `failed` is told. One that was not may be there by now; but that answer may be older than for
+        `refuse`: of a hundred that a batch needs, the first would be too old when the last is known.
 
         :raises DestinationNotKnown: call `refuse`, and begin again.
         """
         with self._lock:
             valid_until, answer = self._answers.get(topic, (-math.inf, None))
-        if valid_until == -math.inf or (answer is not None and valid_until < time.monotonic()):
+        if valid_until == -math.inf or (answer is not None and valid_until + _OLD_FOR_S < time.monotonic()):
             answer = self._not_allowed(topic)
             if answer is None:
                 raise DestinationNotKnown(topic)

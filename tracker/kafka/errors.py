@@ -29,11 +29,11 @@ class ClockRefused(BatchGivenUp):
 
 
 class DestinationNotKnown(Exception):
-    """Brokers must be asked about a destination first, and not while a database transaction is open."""
+    """Brokers must be asked about destinations first, and not while a database transaction is open."""
 
-    def __init__(self, topic: str) -> None:
-        super().__init__(topic)
-        self.topic = topic
+    def __init__(self, *topics: str) -> None:
+        super().__init__(*topics)
+        self.topics = topics
 
 
 class MessagesRefused(BatchGivenUp):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,7 +16,7 @@ from tracker.fold.job_fold import JobFold
 from tracker.fold.state import JobState, JobStatus
 from tracker.identifiers import JobName
 from tracker.kafka.batch import Batch, Claim, TopicPartition, coordinates
-from tracker.kafka.errors import BatchGivenUp, OffsetsRefused
+from tracker.kafka.errors import BatchGivenUp, DestinationNotKnown, OffsetsRefused
 from tracker.messages.batch import Rules, Sorted, sort_batch
 from tracker.messages.refusal import Reason, Refusal
 from tracker.messages.release import Start
@@ -269,9 +270,7 @@ class Applier:
     def _starts(self, batch: Batch) -> list[Start]:
         """Return the jobs that start with the batch; one whose topic is refused is left to the scheduler."""
         starts = self._store.read_outbox(batch.ranges)
-        topics = {
-            topic: self._rules.refuse_destination(topic) for topic in {each.task_pipe for each in starts}
-        }
+        topics = self._refusals_of({each.task_pipe for each in starts})
         refused = {
             (start.tenant_key, start.job_key): why
             for start in starts
@@ -290,6 +289,19 @@ class Applier:
                 )
         self._store.postpone([each for each in starts if (each.tenant_key, each.job_key) in refused])
         return [each for each in starts if (each.tenant_key, each.job_key) not in refused]
+
+    def _refusals_of(self, topics: set[str]) -> dict[str, Refusal | None]:
+        """Return why nothing may be sent to each topic, None where it may.
+
+        :raises DestinationNotKnown: with all that are not known: for each the whole batch begins again.
+        """
+        refused: dict[str, Refusal | None] = {}
+        for topic in topics:
+            with suppress(DestinationNotKnown):
+                refused[topic] = self._rules.refuse_destination(topic)
+        if len(refused) < len(topics):
+            raise DestinationNotKnown(*(topics - refused.keys()))
+        return refused
 
     def _look_up(self, old: Sorted, new: Sorted) -> dict[JobName, JobState]:
         names = list({**old.jobs, **new.jobs})

@@ -3,7 +3,7 @@
 import queue
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import psycopg
@@ -135,7 +135,7 @@ class ApplyLoop:
                 self._halve(batch, error)
                 return
             except DestinationNotKnown as unknown:
-                self._ask(unknown.topic, batch.run)
+                self._ask(unknown.topics, batch.run)
                 continue
             except BatchGivenUp as error:
                 log.warning("batch given up, and done again", error=str(error))
@@ -155,10 +155,13 @@ class ApplyLoop:
                 return
         self._pipeline.in_flight.end()
 
-    def _ask(self, topic: str, run: Run) -> None:
-        """Ask a broker about a destination; where none answers, the batch is done again."""
+    def _ask(self, topics: Sequence[str], run: Run) -> None:
+        """Ask brokers about destinations; where none answers, the batch is done again."""
         try:
-            self._rules.refuse_destination(topic)
+            for topic in topics:
+                if run.given_up:
+                    break
+                self._rules.refuse_destination(topic)
         except BatchGivenUp as error:
             log.warning("batch given up, and done again", error=str(error))
             run.given_up = True

@@ -10,8 +10,11 @@ from tests.acceptance.deployment import Deployment
 from tests.acceptance.kafka import wait_until
 from tracker.adoption import plan_skip, store_skip
 from tracker.errors import TrackerError
+from tracker.kafka.batch import Batch
+from tracker.kafka.consumer import BatchConsumer
 from tracker.kafka.errors import BatchGivenUp
 from tracker.kafka.producer import BatchProducer
+from tracker.kafka.unreceivable import Stuck
 from tracker.metrics import DEAD_LETTERS, UNRECEIVABLE
 from tracker.store.skip_store import Skip
 
@@ -121,3 +124,40 @@ def test_a_step_that_is_given_up_is_done_again_with_one_dead_letter(
     tracker.wait_until_processed()
     assert len(given_up) == 2
     assert (arrived(tracker), len(tracker.dead_letters())) == (1, 1)
+
+
+def test_a_job_starts_that_was_released_by_a_record_that_is_stepped_over_when_it_comes_again(
+    deploy: Deploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was received and applied, and its Kafka transaction aborted. Then a disk has damaged it, say."""
+    tracker = deploy(partitions=1)
+    topic = tracker.topics.tracking
+    tracker.submit("first")
+    tracker.submit("second", "first")
+    poll, publish = BatchConsumer.poll, BatchProducer.publish
+    given_up: list[Any] = []
+
+    def failing(producer: BatchProducer, records: Any, *rest: Any) -> None:
+        if records:
+            given_up.append(records)
+            raise BatchGivenUp("a test wants it")
+        publish(producer, records, *rest)
+
+    def damaged(consumer: BatchConsumer, *arguments: Any) -> Batch | None:
+        batch = poll(consumer, *arguments)
+        if batch is None or not given_up:
+            return batch
+        consumer._positions[topic, 0] = 0
+        consumer._claims.update(batch.first_claims)
+        consumer.unreceivable.found[topic, 0] = Stuck(0, "it is damaged")
+        return None
+
+    monkeypatch.setattr(BatchProducer, "publish", failing)
+    monkeypatch.setattr(BatchConsumer, "poll", damaged)
+    store_skip(tracker.settings, Skip(topic, 0, 0, 1, "it is damaged"))
+    send_to(tracker, 0, "acme:first.1*")
+    tracker.start(scheduler=False)
+    tracker.wait_until_processed()
+    assert (len(given_up), len(tracker.dead_letters())) == (1, 1)
+    assert tracker.status("first") == "Completed"
+    assert tracker.started() == ["acme:second"]

@@ -121,6 +121,8 @@ class Applier:
         with self._store.transaction():
             progress = self._lock_progress(batch)
             old, new = self._told_apart(batch, batch_sorted, progress)
+            # What was applied before may have no record any more: one that is stepped over, say.
+            has_old = any(first < progress[key].next_offset for key, (first, _) in batch.ranges.items())
             if rejected is not None and new.records:
                 _reject(new, rejected)
             jobs = self._look_up(old.sorted, new.sorted)
@@ -140,7 +142,7 @@ class Applier:
             completed = _completed(folds, new.records)
             failed = [fold.job for fold in folds if _has_failed(fold)]
             starts = self._release(
-                batch, completed, failed if self._settings.propagate_failures else [], jobs, bool(old.records)
+                batch, completed, failed if self._settings.propagate_failures else [], jobs, has_old
             )
             self._store.advance_progress(self._advanced(batch, progress, new, decided[1]))
             reach("before-database-commit")

@@ -25,7 +25,8 @@ class LogStream:
         self._fd = stream.fileno()
         self._poll = select.poll()
         self._poll.register(self._fd, select.POLLOUT)
-        self._lock = threading.Lock()
+        # Again by the same thread, where an object's end that goes wrong is logged in the middle of a line.
+        self._lock = threading.RLock()
         self._left_out = 0  # lines, one of them perhaps in its middle
         self._in_a_line = False
 

@@ -152,3 +152,19 @@ log.info("read again")
 def test_a_line_that_is_longer_than_a_pipe_is_written_whole() -> None:
     (line,) = lines("log.info('x', many=['y' * 1_000] * 300)")
     assert len(line["many"]) == 300
+
+
+def test_what_is_logged_while_a_line_is_written_keeps_nobody_waiting() -> None:
+    """The collector of garbage may run in there, and an object's end go wrong, which is logged."""
+    body = """
+write, depth = os.write, []
+def logging_write(fd, data):
+    if not depth:
+        depth.append(1)
+        log.info("within")
+    return write(fd, data)
+os.write = logging_write
+faulthandler.dump_traceback_later(20, exit=True)
+log.info("outside")
+"""
+    assert [line["event"] for line in lines("import faulthandler, os\n" + body)] == ["within", "outside"]

@@ -24,6 +24,7 @@ from confluent_kafka import KafkaException
 
 from tracker import failpoints
 from tracker.agreement import REMEDY, Known, ledger_disagreement
+from tracker.kafka.broker_limits import broker_limits
 from tracker.kafka.dead_letters import DeadLetters, dead_letters_for, refusal
 from tracker.kafka.destinations import Destinations
 from tracker.kafka.errors import (
@@ -379,6 +380,7 @@ class Scheduler:
             self._wait_to_publish,
             self._destinations.failed,
             Undelivered(StuckDestinations(self._obstacles, self._recorder)),
+            partial(broker_limits, self._admin),
         )
 
     def _back_off(self, seconds: float, cause: Cause, reason: str) -> float:

@@ -20,6 +20,7 @@ from tracker.store import grants
 from tracker.store.session import in_transaction
 
 _ASKS_KAFKA = (
+    (AdminClient, "describe_cluster"),
     (AdminClient, "describe_topics"),
     (AdminClient, "describe_configs"),
     (AdminClient, "list_topics"),

@@ -4,12 +4,16 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from tests.conftest import MakeTopic
-from tracker.cli.limits import misfits
-from tracker.settings import load
+from tracker.cli.limits import misfits, warnings_of_limits
+from tracker.settings import Settings, load
 
 
 def found(admin: AdminClient, servers: str, **variables: str) -> list[str]:
-    settings = load(
+    return list(misfits(settings_of(servers, **variables), admin, admin.list_topics(timeout=10)))
+
+
+def settings_of(servers: str, **variables: str) -> Settings:
+    return load(
         {
             "TRACKER_KAFKA_BOOTSTRAP_SERVERS": servers,
             "TRACKER_DATABASE_URL": "postgresql://db/x",
@@ -17,7 +21,6 @@ def found(admin: AdminClient, servers: str, **variables: str) -> list[str]:
             **variables,
         }
     )
-    return list(misfits(settings, admin, admin.list_topics(timeout=10)))
 
 
 @pytest.mark.parametrize(
@@ -51,3 +54,34 @@ def test_a_topic_that_takes_no_message_is_named(
 
 def test_nothing_is_said_of_what_fits(admin: AdminClient, bootstrap_servers: str) -> None:
     assert found(admin, bootstrap_servers) == []
+
+
+def test_sizes_of_messages_are_compared_with_what_topics_take(
+    admin: AdminClient, bootstrap_servers: str, topic: MakeTopic
+) -> None:
+    small, large, fit = (
+        topic("tracking", **{"max.message.bytes": size}) for size in ("5000", "5000000", "1048588")
+    )
+    tight, other = (topic(name, **{"max.message.bytes": "6000"}) for name in ("results", "other"))
+    settings = settings_of(
+        bootstrap_servers,
+        TRACKER_TOPICS=f"{small},{large},{fit}",
+        TRACKER_DESTINATIONS=f"{tight},{other[:-1]}*",
+    )
+    found = list(warnings_of_limits(settings, admin, admin.list_topics(timeout=10)))
+    assert [
+        (name in sentence, words in sentence)
+        for sentence, name, words in zip(
+            found,
+            (small, large, tight),
+            ("cannot be sent there", "set TRACKER_MAX_MESSAGE_BYTES=5000000", "become dead letters"),
+            strict=True,
+        )
+    ] == [(True, True)] * 3
+
+
+def test_no_warning_is_given_of_what_fits(
+    admin: AdminClient, bootstrap_servers: str, topic: MakeTopic
+) -> None:
+    settings = settings_of(bootstrap_servers, TRACKER_TOPICS=topic(), TRACKER_DESTINATIONS=topic())
+    assert list(warnings_of_limits(settings, admin, admin.list_topics(timeout=10))) == []

@@ -15,6 +15,7 @@ from tracker.errors import TrackerError
 from tracker.kafka.answers import answer_of
 from tracker.kafka.explain import explain, kafka_errors
 from tracker.kafka.ledger import Ledger
+from tracker.kafka.properties import outsider_properties
 from tracker.logs import kafka_logger
 from tracker.settings import Settings
 from tracker.store import locks
@@ -97,7 +98,7 @@ def _in_kafka(settings: Settings, change: Change, offset: int, database_id: str)
             with closing(Ledger(settings)) as ledger:
                 ledger.commit(offset, database_id)
             return
-        properties = {**settings.consumer_properties(), "group.id": settings.group_id}
+        properties = {**outsider_properties(settings), "group.id": settings.group_id}
         with closing(
             Consumer({**properties, "enable.auto.commit": "false"}, logger=kafka_logger())
         ) as consumer:

@@ -11,6 +11,7 @@ from tracker.agreement import Known
 from tracker.errors import TrackerError
 from tracker.kafka.explain import kafka_errors
 from tracker.kafka.ledger import Ledger
+from tracker.kafka.properties import outsider_properties
 from tracker.kafka.topics import topic_ids
 from tracker.logs import kafka_logger
 from tracker.settings import Settings
@@ -117,7 +118,7 @@ def _committed(consumer: Consumer, keys: list[tuple[str, int]]) -> dict[tuple[st
 def _consumer(settings: Settings) -> Consumer:
     """Make a consumer that reads offsets only; it waits until an open transaction has ended."""
     properties = {
-        **settings.consumer_properties(),
+        **outsider_properties(settings),
         "group.id": settings.group_id,
         "enable.auto.commit": "false",
         "isolation.level": "read_committed",

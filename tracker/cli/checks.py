@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._metadata import ClusterMetadata
 from psycopg import Connection
 
-from tracker.cli.limits import misfits
+from tracker.cli.limits import misfits, warnings_of_limits
 from tracker.cli.replicas import warnings_of_replicas
 from tracker.errors import TrackerError
 from tracker.kafka.dead_letters import unfit
@@ -68,6 +68,8 @@ def check_kafka(settings: Settings) -> Iterator[Finding]:
     yield from _check_topics(settings, metadata)
     for sentence in misfits(settings, admin, metadata):
         yield _bad("limits", sentence)
+    for sentence in warnings_of_limits(settings, admin, metadata):
+        yield _good("limits", f"Warning: {sentence}")
     for why in unfit(topic_limits(admin, settings.dead_letter_topic)):
         yield _bad("topics", f"The dead-letter topic {settings.dead_letter_topic} is not fit: {why}.")
 

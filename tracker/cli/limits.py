@@ -2,43 +2,43 @@
 
 from collections.abc import Iterator
 
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient, ResourceType
 from confluent_kafka.admin._metadata import ClusterMetadata
 
-from tracker.kafka.answers import answer_of
+from tracker.kafka.broker_limits import (
+    gives_way_in_sessions,
+    gives_way_in_transactions,
+    group_size_limit,
+    limits_in,
+    numbers_of,
+    session_refused,
+    session_timeout_given,
+    transaction_refused,
+    transaction_timeout_given,
+)
+from tracker.kafka.properties import is_classic
 from tracker.settings import Settings
 
-_TIMEOUT_S = 10.0
-_TRANSACTION_MS, _SESSION_MS = 30_000, 20_000  # what the tracker's clients ask for by default
 _OUTAGE_MINUTES = 24 * 60  # offsets should outlive this
+# What headers, key and a batch's own data may add to a value, before a topic takes more than the tracker.
+_AROUND_A_VALUE_BYTES = 65_536
 
 
 def misfits(settings: Settings, admin: AdminClient, metadata: ClusterMetadata) -> Iterator[str]:
     """Yield a sentence for each limit that stops the tracker, and the variable to set, or what to change."""
-    broker = _settings_of(admin, ResourceType.BROKER, str(next(iter(metadata.brokers), 0)))
-    producer, consumer = settings.producer_properties(), settings.consumer_properties()
-    asked = int(producer.get("transaction.timeout.ms", _TRANSACTION_MS))
-    limit = broker.get("transaction.max.timeout.ms", asked)
-    if asked > limit:
-        yield (
-            f"The brokers allow transactions of {limit} ms (transaction.max.timeout.ms), and the tracker asks"
-            f" for {asked} ms: set TRACKER_KAFKA_PRODUCER_TRANSACTION_TIMEOUT_MS={limit}, or raise the limit."
-        )
-    asked = int(consumer.get("session.timeout.ms", _SESSION_MS))
-    low = broker.get("group.min.session.timeout.ms", asked)
-    high = broker.get("group.max.session.timeout.ms", asked)
-    if consumer.get("group.protocol", "classic") == "classic" and not low <= asked <= high:
-        yield (
-            f"The brokers allow sessions of {low} to {high} ms (group.min.session.timeout.ms,"
-            f" group.max.session.timeout.ms), and the tracker asks for {asked} ms: set"
-            f" TRACKER_KAFKA_CONSUMER_SESSION_TIMEOUT_MS={min(max(asked, low), high)}, or change the limit."
-        )
-    size = broker.get("group.max.size", settings.workers)
+    broker = _broker(admin, metadata)
+    limits = limits_in(broker)
+    asked = transaction_timeout_given(settings)
+    if settings.delivery == "exactly_once" and asked is not None and asked > limits.transaction_ms:
+        yield _sentence(transaction_refused(settings, limits, asked))
+    asked = session_timeout_given(settings)
+    if is_classic(settings) and asked is not None and not limits.allow_session(asked):
+        yield _sentence(session_refused(settings, limits))
+    size = broker.get(group_size_limit(settings), settings.workers)
     if settings.workers > size:
         yield (
-            f"The brokers allow {size} members of a group (group.max.size): set TRACKER_WORKERS so that all"
-            " workers together are not more, or raise the limit."
+            f"The brokers allow {size} members of a group ({group_size_limit(settings)}): set TRACKER_WORKERS"
+            " so that all workers together are not more, or raise the limit."
         )
     kept = broker.get("offsets.retention.minutes", _OUTAGE_MINUTES)
     if kept < _OUTAGE_MINUTES:
@@ -50,6 +50,44 @@ def misfits(settings: Settings, admin: AdminClient, metadata: ClusterMetadata) -
     yield from _topics_that_take_nothing(settings, admin, metadata)
 
 
+def warnings_of_limits(settings: Settings, admin: AdminClient, metadata: ClusterMetadata) -> Iterator[str]:
+    """Yield a sentence for each limit that the tracker can work with, and that people should know of."""
+    limits = limits_in(_broker(admin, metadata))
+    if settings.delivery == "exactly_once":
+        yield from map(_sentence, gives_way_in_transactions(settings, limits))
+    if is_classic(settings):
+        yield from map(_sentence, gives_way_in_sessions(settings, limits))
+    yield from _sizes(settings, admin, metadata)
+
+
+def _sizes(settings: Settings, admin: AdminClient, metadata: ClusterMetadata) -> Iterator[str]:
+    """Compare TRACKER_MAX_MESSAGE_BYTES with what topics take: those whose names the settings have."""
+    ours = settings.max_message_bytes
+    sizes = {}
+    for name in dict.fromkeys(
+        [*settings.topics, *(name for name in settings.destinations if "*" not in name)]
+    ):
+        if name in metadata.topics:
+            size = numbers_of(admin, ResourceType.TOPIC, name).get("max.message.bytes")
+            if size is not None:
+                sizes[name] = size
+    for name, size in sizes.items():
+        is_read = name in settings.topics
+        if size < ours:
+            becomes = "cannot be sent there" if is_read else "become dead letters"
+            yield (
+                f"The {'tracking topic' if is_read else 'destination'} {name} takes messages of {size} bytes"
+                f" (max.message.bytes), and TRACKER_MAX_MESSAGE_BYTES is {ours}: messages between the two"
+                f" {becomes}; raise the one, or set TRACKER_MAX_MESSAGE_BYTES={size} or less."
+            )
+        elif is_read and size > ours + _AROUND_A_VALUE_BYTES:
+            yield (
+                f"The tracking topic {name} takes messages of {size} bytes (max.message.bytes), and"
+                f" TRACKER_MAX_MESSAGE_BYTES is {ours}: messages whose values are larger become dead letters;"
+                f" set TRACKER_MAX_MESSAGE_BYTES={size}, or lower the topic's limit."
+            )
+
+
 def _topics_that_take_nothing(
     settings: Settings, admin: AdminClient, metadata: ClusterMetadata
 ) -> Iterator[str]:
@@ -58,7 +96,7 @@ def _topics_that_take_nothing(
         if topic is None or not topic.partitions:
             continue
         replicas = min(len(each.replicas) for each in topic.partitions.values())
-        needed = _settings_of(admin, ResourceType.TOPIC, name).get("min.insync.replicas", 1)
+        needed = numbers_of(admin, ResourceType.TOPIC, name).get("min.insync.replicas", 1)
         if needed > replicas:
             yield (
                 f"The topic {name} takes no message: min.insync.replicas is {needed}, and it has {replicas}"
@@ -66,11 +104,9 @@ def _topics_that_take_nothing(
             )
 
 
-def _settings_of(admin: AdminClient, kind: ResourceType, name: str) -> dict[str, int]:
-    """Return the numbers among the settings of a broker or topic; nothing where one may not ask."""
-    try:
-        [answer] = admin.describe_configs([ConfigResource(kind, name)], request_timeout=_TIMEOUT_S).values()
-        found = answer_of(answer, _TIMEOUT_S)
-    except KafkaException:
-        return {}
-    return {key: int(entry.value) for key, entry in found.items() if entry.value and entry.value.isdecimal()}
+def _broker(admin: AdminClient, metadata: ClusterMetadata) -> dict[str, int]:
+    return numbers_of(admin, ResourceType.BROKER, str(next(iter(metadata.brokers), 0)))
+
+
+def _sentence(clause: str) -> str:
+    return f"{clause[:1].upper()}{clause[1:]}."

@@ -7,6 +7,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from tracker.kafka.errors import BatchGivenUp
 from tracker.kafka.password import RotatedPassword
+from tracker.kafka.properties import outsider_properties
 from tracker.logs import kafka_logger
 from tracker.settings import Settings
 
@@ -40,7 +41,7 @@ class CommittedOffsets:
         self._password = RotatedPassword(settings, "consumer")
         self._consumer = Consumer(
             {
-                **settings.consumer_properties(),
+                **outsider_properties(settings),
                 "group.id": group_id,
                 "enable.auto.commit": "false",
                 "isolation.level": "read_committed" if wait_for_transactions else "read_uncommitted",

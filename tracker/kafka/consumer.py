@@ -12,9 +12,12 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from tracker.agreement import REMEDY
 from tracker.kafka.batch import Batch, Claim, Run, SkippedRecords
 from tracker.kafka.batch import TopicPartition as Key
-from tracker.kafka.errors import ConsumerLost, OffsetsRefused, SlotShared, reason_of
+from tracker.kafka.broker_limits import NO_LIMITS, BrokerLimits, said_to_consumer
+from tracker.kafka.errors import ConsumerLost, OffsetsRefused, SlotShared
+from tracker.kafka.explain import kafka_errors
 from tracker.kafka.lag import Lag
 from tracker.kafka.password import RotatedPassword
+from tracker.kafka.properties import consumer_properties, is_classic
 from tracker.kafka.unreceivable import Stuck, UnreceivableRecords
 from tracker.logs import get_logger, kafka_logger
 from tracker.messages.refusal import UNREADABLE_HEADERS
@@ -28,62 +31,16 @@ _CALL_TIMEOUT_S = 10.0
 # methodcaller it always looks, and makes a SystemError of it.
 _read_headers = methodcaller("headers")
 _NOT_ALLOWED = (
+    KafkaError.INVALID_SESSION_TIMEOUT,
+    KafkaError.GROUP_MAX_SIZE_REACHED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError._AUTHENTICATION,
 )
-_NOT_ALLOWED_COUNTS_S = 6.0  # it is tried again, and refused, every 2 s
+_NOT_ALLOWED_COUNTS_S = 6.0  # it is tried again, and refused, every 2 to 3 s
 _FENCED = (KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED)
 
 log = get_logger()
-
-
-def consumer_properties(settings: Settings, slot: int) -> dict[str, str]:
-    """Return librdkafka's properties for a worker: the user's, and those that the promises rest on.
-
-    With the group protocol `consumer` a worker is no static member: the broker would refuse the next process
-    of its slot until the session of one that died has ended, 45 s by default (`UNRELEASED_INSTANCE_ID`).
-    """
-    name = f"{settings.group_id}-{settings.instance}-{slot}"
-    identity = {"group.id": settings.group_id}
-    properties = {
-        # What librdkafka holds beyond the batches: a fifth of a second of records at full speed. With twice
-        # as much a worker is no faster, and has 20 MB more.
-        "queued.max.messages.kbytes": "16384",
-        "fetch.wait.max.ms": "50",
-        # How long librdkafka fetches nothing once its queue is full: with its default of 1,000 ms they waited
-        # half of the time: 0.50 of the ceiling instead of 0.91.
-        "fetch.queue.backoff.ms": "5",
-        # How soon Kafka partitions that were added are read, and a topic that was made anew is seen; by
-        # default it takes 5 minutes.
-        "topic.metadata.refresh.interval.ms": "10000",
-        "max.partition.fetch.bytes": "4194304",
-    }
-    given = settings.consumer_properties()
-    if is_classic(settings):
-        # A process that takes the place of one that died is given what that one had, at once.
-        identity["group.instance.id"] = name
-        properties["partition.assignment.strategy"] = "cooperative-sticky"
-        properties["session.timeout.ms"] = "20000"
-        # Members hear of a rebalance with their next heartbeat: with the default of 3 s, one that joins
-        # waits for up to 3 s.
-        properties["heartbeat.interval.ms"] = "1000"
-    else:
-        properties["client.id"] = name  # by which people can tell the members apart
-    properties |= given
-    return properties | {
-        **identity,
-        "enable.auto.commit": "false",
-        "enable.auto.offset.store": "false",
-        "isolation.level": "read_committed",
-        "auto.offset.reset": "error",  # where to start is said at each assignment
-        "allow.auto.create.topics": "false",
-    }
-
-
-def is_classic(settings: Settings) -> bool:
-    """Tell whether the group has Kafka's older protocol, in which members are static."""
-    return settings.consumer_properties().get("group.protocol", "classic") != "consumer"
 
 
 def settle_headers(records: Sequence[Message]) -> None:
@@ -118,17 +75,15 @@ class BatchConsumer:
         recorder: Recorder,
     ) -> None:
         self._settings = settings
+        self._slot = slot
         self._finish_batches = finish_batches
         self._wait_for_broker = wait_for_broker
         self._topic_ids = topic_ids
         self._recorder = recorder
         self._password = RotatedPassword(settings, "consumer")
         self.unreceivable = UnreceivableRecords()
-        properties: dict[str, Any] = {
-            **consumer_properties(settings, slot),
-            "error_cb": self.unreceivable.note_error,
-        }
-        self._consumer = Consumer(properties, logger=kafka_logger())
+        self._limits = NO_LIMITS
+        self._consumer: Consumer  # from `connect` on
         self._positions: dict[Key, int] = {}  # of the assigned Kafka partitions: how far their batches go
         self._claims: dict[Key, Claim] = {}  # see Batch.first_claims
         self._lag = Lag()
@@ -144,7 +99,7 @@ class BatchConsumer:
         self.is_quiet_member = self._has_rejoined  # which librdkafka may not tell that it has joined
 
     def not_allowed(self) -> str:
-        """Return what the user has lately not been allowed to do; nothing, if that is over."""
+        """Return what the tracker has lately not been allowed to do; nothing, if that is over."""
         when, reason = self._not_allowed
         return reason if time.monotonic() - when < _NOT_ALLOWED_COUNTS_S else ""
 
@@ -152,6 +107,19 @@ class BatchConsumer:
     def assigned(self) -> int:
         """How many Kafka partitions are assigned; any thread may ask."""
         return len(self._positions)
+
+    def connect(self, limits: BrokerLimits) -> None:
+        """Make the client, with what the brokers allow. Call it first, and once.
+
+        :raises TrackerError: librdkafka does not take its properties together.
+        """
+        self._limits = limits
+        properties: dict[str, Any] = {
+            **consumer_properties(self._settings, self._slot, limits),
+            "error_cb": self.unreceivable.note_error,
+        }
+        with kafka_errors("the consumer"):
+            self._consumer = Consumer(properties, logger=kafka_logger())
 
     def subscribe(self) -> None:
         """Join the group; Kafka partitions are assigned within later polls."""
@@ -287,12 +255,13 @@ class BatchConsumer:
             )
         if error.code() in _FENCED:
             raise SlotShared(f"another process has this worker's member ID: {error.str()}")
+        reason = said_to_consumer(self._settings, self._limits, error)
         if error.fatal() or error.code() == KafkaError._FATAL:
             # Mostly fenced by itself: brokers that were away may take a member's own joining for another's.
-            raise ConsumerLost(error.str())
+            raise ConsumerLost(reason)
         if error.code() in _NOT_ALLOWED:
-            self._not_allowed = time.monotonic(), reason_of(error)
-        log.warning("Kafka reports an error to the consumer", error=error.str(), code=error.name())
+            self._not_allowed = time.monotonic(), reason
+        log.warning("Kafka reports an error to the consumer", error=reason, code=error.name())
 
     def idle(self, timeout_s: float) -> None:
         """Stay in the group without taking records, while batches cannot go on."""
@@ -371,11 +340,11 @@ class BatchConsumer:
         """Leave the group, within this time; batches that are worked on are not waited for."""
         deadline = time.monotonic() + timeout_s
         self._finish_timeout_s = 0.0
+        if not self._is_subscribed:
+            return
         try:
             # One that is just joining could not leave, and would keep its place until its session ends.
-            while (
-                self._is_subscribed and not (self._is_assigned or self.joined) and time.monotonic() < deadline
-            ):
+            while not (self._is_assigned or self.joined) and time.monotonic() < deadline:
                 self._consumer.poll(0.05)
             self._leave(deadline)
         except KafkaException as error:

@@ -9,7 +9,8 @@ from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
 
 from tracker.kafka.produce_errors import TOO_LARGE
-from tracker.kafka.producer import Headers, OutgoingMessage, producer_properties
+from tracker.kafka.producer import Headers, OutgoingMessage
+from tracker.kafka.properties import producer_properties
 from tracker.kafka.topics import TopicLimits, topic_limits
 from tracker.logs import get_logger
 from tracker.messages.refusal import (

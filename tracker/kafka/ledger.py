@@ -9,6 +9,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from tracker.kafka.committed import ask_committed
 from tracker.kafka.password import RotatedPassword
+from tracker.kafka.properties import outsider_properties
 from tracker.logs import kafka_logger
 from tracker.settings import Settings
 
@@ -27,7 +28,7 @@ class Ledger:
         self._password = RotatedPassword(settings, "consumer")
         self.consumer = Consumer(
             {
-                **settings.consumer_properties(),
+                **outsider_properties(settings),
                 "group.id": self.group_id,
                 "enable.auto.commit": "false",
                 "isolation.level": "read_committed",  # waits until an open transaction has ended

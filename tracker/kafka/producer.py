@@ -9,10 +9,12 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 
 from tracker.failpoints import reach
 from tracker.kafka.batch import TopicPartition as Key
+from tracker.kafka.broker_limits import NO_LIMITS, BrokerLimits, shorter_transactions
 from tracker.kafka.errors import BatchGivenUp, ClockRefused, MessagesRefused, SlotShared, reason_of
 from tracker.kafka.password import RotatedPassword, secrets_of
 from tracker.kafka.produce_errors import Fault, fault_of, is_about_the_clock
-from tracker.kafka.stuck import STATISTICS_INTERVAL_MS, StuckDestinations, Undelivered
+from tracker.kafka.properties import producer_properties
+from tracker.kafka.stuck import StuckDestinations, Undelivered
 from tracker.logs import get_logger, kafka_logger
 from tracker.metrics import KAFKA_ABORTS, KAFKA_RETRIES, Recorder
 from tracker.obstacles import Obstacles
@@ -48,30 +50,6 @@ class OutgoingMessage(NamedTuple):
     headers: Headers
 
 
-def producer_properties(settings: Settings, transactional_id: str) -> dict[str, Any]:
-    """Return librdkafka's properties: the user's, and those that the promises rest on."""
-    properties: dict[str, Any] = {
-        "linger.ms": "5",
-        "batch.size": "1000000",
-        "message.max.bytes": str(2 * settings.max_message_bytes + 1_048_576),
-        "queue.buffering.max.messages": "1000000",
-        "queue.buffering.max.kbytes": "1048576",
-        # The first wait between tries to begin while the last transaction settles, doubled each time:
-        # transactions back to back take 93 ms each with the default of 100, 8.2 with 5, 4.4 with 1.
-        "retry.backoff.ms": "1",
-        "statistics.interval.ms": str(STATISTICS_INTERVAL_MS),
-        "partitioner": "murmur2_random",  # keys land where Java's producers put them
-    }
-    properties |= settings.producer_properties()
-    properties |= {"allow.auto.create.topics": "false", "delivery.report.only.error": True}
-    if settings.delivery == "exactly_once":
-        properties.setdefault("transaction.timeout.ms", "30000")
-        properties["transactional.id"] = transactional_id
-    else:
-        properties["enable.idempotence"] = "true"
-    return properties
-
-
 class BatchProducer:
     """Publishes batches, each in one Kafka transaction with its offsets. Calls come from one thread.
 
@@ -80,7 +58,7 @@ class BatchProducer:
 
     `wait(reason)` is called between tries of calls that fail for a while; it raises where they are to end.
     `on_refused(topic, error)` is told of destinations that would not take a message, or may be gone.
-    `undelivered` finds out what a batch waits for.
+    `undelivered` finds out what a batch waits for. `limits` asks the brokers for theirs.
     """
 
     def __init__(
@@ -91,6 +69,7 @@ class BatchProducer:
         wait: Callable[[str], None],
         on_refused: Callable[[str, KafkaError], None] = lambda _topic, _error: None,
         undelivered: Undelivered | None = None,
+        limits: Callable[[], BrokerLimits] = lambda: NO_LIMITS,
     ) -> None:
         self._settings = settings
         self._password = RotatedPassword(settings, "producer")
@@ -100,6 +79,7 @@ class BatchProducer:
         self._wait = wait
         self._on_refused = on_refused
         self.undelivered = undelivered or Undelivered(StuckDestinations(Obstacles(), recorder))
+        self._limits = limits
         self._undelivered: list[tuple[str, KafkaError]] = []
         self._one_by_one = self._has_refused = False
         self._batch_bytes = self._full_batch_bytes = int(self._properties["batch.size"])
@@ -110,7 +90,30 @@ class BatchProducer:
         self._producer: Producer | None = None
 
     def start(self) -> None:
-        """Connect, and end whatever transaction a predecessor with the same ID has left open."""
+        """Connect, and end whatever transaction a predecessor with the same ID has left open.
+
+        A broker that allows only shorter transactions says so here; where the user has not set their
+        time-out, it gives way.
+        """
+        while True:
+            try:
+                self._connect()
+                return
+            except KafkaException as error:
+                self._producer = None
+                if error.args[0].code() != KafkaError.INVALID_TRANSACTION_TIMEOUT:
+                    raise
+            refused_ms = int(self._properties["transaction.timeout.ms"])
+            timeout_ms = shorter_transactions(self._settings, refused_ms, self._limits())
+            self._properties["transaction.timeout.ms"] = str(timeout_ms)
+            log.warning(
+                "the brokers do not allow transactions as long as the tracker's default"
+                " (transaction.max.timeout.ms); shorter ones are used",
+                refused_ms=refused_ms,
+                timeout_ms=timeout_ms,
+            )
+
+    def _connect(self) -> None:
         own: dict[str, Any] = {
             "on_delivery": self._on_delivery,
             "stats_cb": self.undelivered.look,

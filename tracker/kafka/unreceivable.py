@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from tracker.kafka.batch import TopicPartition as Key
 from tracker.kafka.errors import reason_of
+from tracker.kafka.properties import outsider_properties
 from tracker.logs import kafka_logger
 from tracker.settings import Settings
 
@@ -134,7 +135,7 @@ class _Prober:
         self._errors: list[KafkaError] = []
         self._consumer = Consumer(
             {
-                **settings.consumer_properties(),
+                **outsider_properties(settings),
                 "group.id": settings.group_id,  # never joined
                 "enable.auto.commit": "false",
                 "enable.partition.eof": "true",

@@ -10,11 +10,13 @@ from queue import Full
 from confluent_kafka import KafkaError, KafkaException
 
 from tracker.errors import TrackerError
+from tracker.kafka.broker_limits import broker_limits, gives_way_in_sessions
 from tracker.kafka.committed import committed_now
 from tracker.kafka.dead_letters import dead_letters_for
 from tracker.kafka.destinations import Destinations
 from tracker.kafka.errors import BatchGivenUp, ConsumerLost, OffsetsRefused, SlotShared
 from tracker.kafka.producer import BatchProducer
+from tracker.kafka.properties import is_classic
 from tracker.kafka.stuck import StuckDestinations, Undelivered
 from tracker.kafka.topics import (
     Access,
@@ -106,6 +108,7 @@ class Worker:
             self._wait_to_publish,
             self._on_refused,
             Undelivered(stuck),
+            partial(broker_limits, self._admin),
         )
 
     def run(self) -> int:
@@ -147,11 +150,20 @@ class Worker:
         publish_loop = PublishLoop(
             self._settings, self._producer, publisher, self._pipeline, self._waits, self._lifeline.recorder
         )
-        self._poll_loop.consumer.subscribe()
+        self._join()
         for name, work in (("apply", self._apply_loop.run), ("publish", publish_loop.run)):
             thread = threading.Thread(target=self._guarded, args=[work], name=name, daemon=True)
             thread.start()
             self._threads.append(thread)
+
+    def _join(self) -> None:
+        """Join the group, with what the brokers allow."""
+        limits = broker_limits(self._admin)
+        if is_classic(self._settings):
+            for sentence in gives_way_in_sessions(self._settings, limits):
+                log.warning(sentence)
+        self._poll_loop.consumer.connect(limits)
+        self._poll_loop.consumer.subscribe()
 
     def _claim_deployment(self) -> None:
         self._pipeline.database_id = claim_deployment(self._settings)

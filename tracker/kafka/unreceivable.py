@@ -30,6 +30,7 @@ _CODES = (
 _TOO_LARGE = re.compile(r"Invalid response size \d+")
 _TOO_LARGE_COUNTS_S = 5.0
 _TRY_TIMEOUT_S = 20.0
+_ONE_BY_ONE = 16  # offsets
 
 
 class Stuck(NamedTuple):
@@ -101,7 +102,8 @@ def find_unreceivable(settings: Settings, key: Key, offset: int) -> Unreceivable
     """Return how far what cannot be received reaches, from an offset on; None: it can be received.
 
     Records come in batches, so it is the rest of a batch. No broker says where a batch ends: that is found by
-    trying, in steps that double and then halve. What is not sure counts as received.
+    trying, in steps that double and then halve. What is not sure counts as received. The first offsets are
+    tried one by one: records that are too large may be of one size, and a sound one be between them.
     """
     with closing(_Prober(settings, key)) as prober:
         failure = prober.try_at(offset)
@@ -109,7 +111,8 @@ def find_unreceivable(settings: Settings, key: Key, offset: int) -> Unreceivable
             return None
         bad, step = offset, 1
         while prober.try_at(bad + step) == failure:
-            bad, step = bad + step, 2 * step
+            bad += step
+            step = 2 * step if bad >= offset + _ONE_BY_ONE else 1
         good = bad + step
         while good - bad > 1:
             middle = (bad + good) // 2

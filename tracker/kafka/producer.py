@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer, Topic
 
 from tracker.failpoints import reach
 from tracker.kafka.batch import TopicPartition as Key
+from tracker.kafka.batch_size import BatchSize
 from tracker.kafka.broker_limits import NO_LIMITS, BrokerLimits, shorter_transactions
 from tracker.kafka.errors import BatchGivenUp, ClockRefused, MessagesRefused, SlotShared, reason_of
 from tracker.kafka.password import RotatedPassword, secrets_of
@@ -24,8 +25,6 @@ _CALL_TIMEOUT_S = 5.0  # calls that have not ended by then go on with the next t
 # librdkafka loses sight of a call now and then, and then never returns from it: seen with 2.15 in
 # send_offsets_to_transaction, where the group's coordinator went away in the middle of it.
 _HANGS_AFTER_S = 20.0
-_SMALLEST_BATCH_BYTES = 16_384
-_SMALL_FOR_S = 600.0  # then a topic that took no large batches may take them again: a try costs an abort
 _FENCINGS_IN_A_ROW = 5  # then two processes take the transactional ID from each other again and again
 
 # A topic that was there may be gone, or not to be written to any more.
@@ -82,8 +81,7 @@ class BatchProducer:
         self._limits = limits
         self._undelivered: list[tuple[str, KafkaError]] = []
         self._one_by_one = self._has_refused = False
-        self._batch_bytes = self._full_batch_bytes = int(self._properties["batch.size"])
-        self._small_until_monotonic_s = 0.0
+        self._batch_size = BatchSize(int(self._properties["batch.size"]))
         self._refused: dict[int, KafkaError] = {}  # places
         self._fencings = 0
         self._call: tuple[str, float] | None = None  # its name, and when it began
@@ -117,7 +115,7 @@ class BatchProducer:
         own: dict[str, Any] = {
             "on_delivery": self._on_delivery,
             "stats_cb": self.undelivered.look,
-            "batch.size": str(self._batch_bytes),
+            "batch.size": str(self._batch_size.size_bytes),
         }
         if self._one_by_one:
             own["batch.num.messages"] = "1"
@@ -185,8 +183,8 @@ class BatchProducer:
         self.undelivered.published()
         if self._one_by_one:
             self._send_together_again()
-        elif self._batch_bytes != self._full_batch_bytes and time.monotonic() > self._small_until_monotonic_s:
-            self._batch_bytes, self._producer = self._full_batch_bytes, None
+        elif self._batch_size.grow():
+            self._producer = None
 
     def hangs(self) -> str:
         """Name the call that has not returned long after its time; empty: all is well. Any thread may ask."""
@@ -262,10 +260,10 @@ class BatchProducer:
     def _send_together_again(self) -> None:
         """Go on as before; but with smaller batches, if none of the messages was refused by itself."""
         if not self._has_refused:
-            self._batch_bytes = max(self._batch_bytes // 4, _SMALLEST_BATCH_BYTES)
-            self._small_until_monotonic_s = time.monotonic() + _SMALL_FOR_S
+            self._batch_size.shrink()
             log.warning(
-                "a topic takes no such large batches; smaller ones are sent", size_bytes=self._batch_bytes
+                "a topic takes no such large batches; smaller ones are sent",
+                size_bytes=self._batch_size.size_bytes,
             )
         self._one_by_one, self._producer = False, None
 

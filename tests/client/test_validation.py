@@ -80,6 +80,49 @@ def test_a_field_of_a_wrong_type_is_refused_alike_in_each_form(
         assert "is" in by_mapping.split()
 
 
+@pytest.mark.parametrize(
+    ("field", "make"), [("labels", lambda value: {"k": value}), ("prerequisiteJobIds", lambda value: [value])]
+)
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+def test_what_is_in_a_list_or_an_object_is_checked_too(
+    field: str, make: Callable[[Any], Any], value: Any
+) -> None:
+    document = as_json("a", **{field: make(value)})
+    by_mapping = said(lambda: submit(document))
+    assert by_mapping == said(lambda: submit(from_program(document)))
+    assert by_mapping == said(lambda: submit(read_job(json.dumps(document).encode())))
+    is_sound = isinstance(value, str) or (field == "labels" and value is None)
+    assert (by_mapping is None) == is_sound
+    assert is_sound or "not a string" in str(by_mapping)
+
+
+EQUAL_KEYS = [
+    ('"name": "a", "name": "b"', "", "the field 'name' is given more than once"),
+    (r'"name": "a", "n\u0061me": "a"', "", "the field 'name' is given more than once"),
+    ('"task": {}', "", "the field 'task' is given more than once"),
+    ("", '"taskPipe": "x"', "the field 'taskPipe' in task is given more than once"),
+    ("", '"taskData": {}', "the field 'taskData' in task is given more than once"),
+    ('"labels": {"k": "1", "l": null, "k": "2"}', "", "the label 'k' is given more than once"),
+]
+
+
+@pytest.mark.parametrize(("in_job", "in_task", "why"), EQUAL_KEYS)
+def test_a_job_that_says_something_twice_is_refused(in_job: str, in_task: str, why: str) -> None:
+    text = json.dumps(as_json("a")).removesuffix("}}")
+    text = f"{{{in_job}, {text[1:]}" if in_job else text
+    with pytest.raises(InvalidField, match=f"^{why}$"):
+        read_job(f"{text}, {in_task}}}}}".encode() if in_task else f"{text}}}}}".encode())
+
+
+def test_task_data_may_have_equal_keys() -> None:
+    data = '{"task": {"a": 1, "a": 2}, "id": 1, "id": 2}'
+    task = as_json("a")["task"] | {"taskData": "here"}
+    text = json.dumps(as_json("a", task=task)).replace('"here"', data)
+    read = read_job(text.encode()).task
+    assert isinstance(read, NewTask)
+    assert read.task_data == data
+
+
 @pytest.mark.parametrize("given", [None, 7, "text", [], b"{}", Decimal(1)])
 def test_what_is_no_job_is_refused_with_what_it_is(given: object) -> None:
     assert (said(lambda: submit(given)) or "").startswith("the job is ")

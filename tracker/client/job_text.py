@@ -4,12 +4,14 @@ Decoding and encoding a document changes it: numbers of more than 17 digits are 
 two equal keys is lost. So task data stays text, and the rest is checked as any other mapping is.
 """
 
+import json
 from typing import Any
 
 import msgspec
 
 from tracker.client.job import NewJob, NewTask
-from tracker.client.validation import find_fields
+from tracker.client.validation import InvalidField, find_fields
+from tracker.identifiers import quote
 
 
 class _TaskText(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
@@ -34,6 +36,8 @@ class _JobText(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=Fa
 
 
 _decode = msgspec.json.Decoder(_JobText).decode
+# msgspec keeps the last of equal keys. Here an object becomes a tuple of pairs, which nothing else does.
+_decode_pairs = json.JSONDecoder(object_pairs_hook=tuple, parse_int=str, parse_float=str, strict=False).decode
 
 
 def read_job(text: bytes | msgspec.Raw) -> NewJob:
@@ -41,13 +45,15 @@ def read_job(text: bytes | msgspec.Raw) -> NewJob:
 
     :raises ValueError: it is not JSON, or not UTF-8.
     :raises RecursionError: it is nested too deeply.
-    :raises InvalidField: it is not an object, or does not have the fields of a job.
+    :raises InvalidField: it is not an object, does not have the fields of a job, or has one of them twice.
     """
     try:
         given = _decode(text)
     except msgspec.ValidationError:
+        _refuse_equal_keys(bytes(text).decode())
         find_fields(msgspec.json.decode(text))  # which says what is wrong as it does of any mapping
         raise
+    _refuse_equal_keys(bytes(text).decode())
     task = given.task
     data, encoding = _read_data(task.task_data, task.task_data_encoding)
     return NewJob(
@@ -76,3 +82,18 @@ def _read_data(data: msgspec.Raw, encoding: Any) -> tuple[Any, Any]:
     if not text.startswith(b"{"):
         return msgspec.json.decode(text), encoding
     return text.decode(), None if encoding == "base64" else encoding
+
+
+def _refuse_equal_keys(text: str) -> None:
+    """Refuse a job that says something twice; what is equal in its task data is the worker's affair."""
+    job = _decode_pairs(text)
+    fields = dict(job) if isinstance(job, tuple) else {}
+    for kind, pairs, inside in (
+        ("field", job, ""),
+        ("field", fields.get("task"), " in task"),
+        ("label", fields.get("labels"), ""),
+    ):
+        if isinstance(pairs, tuple) and len(pairs) != len(dict(pairs)):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise InvalidField(f"the {kind} {quote(twice)}{inside} is given more than once")

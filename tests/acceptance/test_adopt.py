@@ -22,10 +22,12 @@ from tests.acceptance.apart import (
 from tests.acceptance.conftest import Deploy
 from tests.acceptance.deployment import Deployment
 from tests.acceptance.kafka import DEADLINE_S, Kafka, wait_until
+from tracker.adoption import store_skip
 from tracker.cli import app
 from tracker.kafka.errors import BatchGivenUp
 from tracker.kafka.producer import BatchProducer
 from tracker.lifeline import ExitStatus
+from tracker.store.skip_store import Skip, read_skips
 
 FIRST, MORE = range(1, 11), range(11, 16)
 ALL = [*FIRST, *MORE]
@@ -195,6 +197,17 @@ def test_a_topic_made_anew_is_refused_and_is_then_read_from_its_start(
     assert "the group's offset becomes 0, and the topic is read from there" in adopt(tracker, leader)
     process(tracker, [])
     assert (forwarded(tracker), tracker.percentage("job")) == (ALL, percentage(15))
+
+
+def test_what_was_to_be_stepped_over_is_forgotten_with_its_topic(tracker: Deployment) -> None:
+    request = Skip(tracker.topics.tracking, 0, 12, 15, "it cannot be received")
+    store_skip(tracker.settings, request)
+    set_offset(tracker, 4)
+    adopt(tracker, "database")
+    assert read_skips(tracker.database_url) == [request]
+    make_topic_anew(tracker)
+    adopt(tracker, "database")
+    assert read_skips(tracker.database_url) == []
 
 
 def test_a_topic_made_anew_while_it_is_read_is_noticed(tracker: Deployment) -> None:

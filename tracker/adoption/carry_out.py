@@ -83,6 +83,7 @@ def _in_database(connection: psycopg.Connection[Any], change: Change) -> None:
     parameters = {"topic": place.topic, "kafka_partition": place.kafka_partition}
     if change.starts_below:
         connection.execute(query("return_to_scheduler"), {**parameters, "below": change.starts_below})
+    connection.execute(query("remove_stale_skips"), {**parameters, "topic_id": place.topic_id})
     if change.offset is None:
         connection.execute(query("forget_progress"), parameters)
     elif change.in_database:

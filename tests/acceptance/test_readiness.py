@@ -123,10 +123,18 @@ CHANGES = pytest.mark.parametrize(
         (Login.make_read_only, Login.make_writable, "read-only", False),
         (Login.make_read_only, Login.make_writable, "read-only", True),
         (Login.revoke, Login.grant, "job", False),
+        (Login.revoke, Login.grant, "permission denied", True),
         (Login.rotate_password, Login.put_password_back, "password authentication failed", False),
         (Login.shut_out, Login.let_in, "not permitted to log in", True),
     ],
-    ids=["read-only", "read-only, busy", "right revoked", "password rotated", "shut out, busy"],
+    ids=[
+        "read-only",
+        "read-only, busy",
+        "right revoked",
+        "right revoked, busy",
+        "password rotated",
+        "shut out, busy",
+    ],
 )
 
 

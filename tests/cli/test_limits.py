@@ -1,9 +1,13 @@
 """`config --check` says what the brokers' and topics' settings do not allow, and which variable to set."""
 
+from types import SimpleNamespace
+from typing import Any, cast
+
 import pytest
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ResourceType
 
 from tests.conftest import MakeTopic
+from tracker.cli import limits
 from tracker.cli.limits import misfits, warnings_of_limits
 from tracker.settings import Settings, load
 
@@ -50,6 +54,39 @@ def test_a_topic_that_takes_no_message_is_named(
     [sentence] = found(admin, bootstrap_servers, TRACKER_TOPICS=name)
     assert name in sentence
     assert "min.insync.replicas is 2, and it has 1 replica" in sentence
+
+
+@pytest.mark.parametrize(
+    ("limits_of_brokers", "advice", "variables"),
+    [
+        (
+            {"transaction.max.timeout.ms": 15_000},
+            "TRACKER_KAFKA_PRODUCER_TRANSACTION_TIMEOUT_MS to 15000",
+            {"TRACKER_KAFKA_PRODUCER_TRANSACTION_TIMEOUT_MS": "20000"},
+        ),
+        (
+            {"group.max.session.timeout.ms": 10_000, "group.min.session.timeout.ms": 6_000},
+            "TRACKER_KAFKA_CONSUMER_SESSION_TIMEOUT_MS to 10000",
+            {"TRACKER_KAFKA_CONSUMER_SESSION_TIMEOUT_MS": "20000"},
+        ),
+        (
+            {"group.min.session.timeout.ms": 30_000, "group.max.session.timeout.ms": 60_000},
+            "TRACKER_KAFKA_CONSUMER_SESSION_TIMEOUT_MS to 30000",
+            {"TRACKER_KAFKA_CONSUMER_SESSION_TIMEOUT_MS": "20000"},
+        ),
+        ({"group.max.size": 1}, "set TRACKER_WORKERS", {"TRACKER_WORKERS": "2"}),
+        ({"offsets.retention.minutes": 60}, "raise it to a day", {}),
+    ],
+)
+def test_brokers_that_allow_less_are_named_with_what_to_set(
+    monkeypatch: pytest.MonkeyPatch, limits_of_brokers: dict[str, int], advice: str, variables: dict[str, str]
+) -> None:
+    of_brokers = {ResourceType.BROKER: limits_of_brokers}
+    monkeypatch.setattr(limits, "numbers_of", lambda _admin, kind, _name: of_brokers.get(kind, {}))
+    metadata = cast(Any, SimpleNamespace(brokers={1: None}, topics={}))
+    [sentence] = misfits(settings_of("broker:9092", **variables), cast(AdminClient, None), metadata)
+    assert next(iter(limits_of_brokers)) in sentence
+    assert advice in sentence
 
 
 def test_nothing_is_said_of_what_fits(admin: AdminClient, bootstrap_servers: str) -> None:

@@ -65,6 +65,22 @@ def test_a_terminal_that_goes_away_is_a_request_to_stop(group: bool) -> None:
         assert [line["status"] for line in program.lines if line["event"] == "child left"] == [0]
 
 
+def test_under_nohup_it_goes_on_without_its_terminal() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a process that is started from here inherits it
+    try:
+        program = Program(worker_0="good")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    with program:
+        pid = program.next("child started")["pid"]
+        program.next("ready")
+        program.signal(signal.SIGHUP, group=True)
+        os.kill(pid, signal.SIGKILL)
+        program.next("child ended", pid=pid, signal="SIGKILL")
+        program.next("child started")
+        assert program.stop() == 0
+
+
 @pytest.mark.parametrize("as_a_terminal_does", [False, True])
 def test_children_finish_and_leave_when_the_supervisor_is_asked_to_stop(as_a_terminal_does: bool) -> None:
     with Program(worker_0="good", worker_1="good") as program:
@@ -75,11 +91,13 @@ def test_children_finish_and_leave_when_the_supervisor_is_asked_to_stop(as_a_ter
         assert sorted((line["child"], line["status"]) for line in left) == [("worker-0", 0), ("worker-1", 0)]
 
 
-def test_a_stop_while_children_are_starting_is_not_lost() -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_stop_while_children_are_starting_is_not_lost(number: int) -> None:
     with Program(worker_0="good") as program:
         program.next("child started")
-        program.signal(signal.SIGTERM, group=True)
+        program.signal(number, group=True)
         assert program.wait() == 0
+        assert [line.get("status") for line in program.lines if line["event"] == "child left"] == [0]
 
 
 def test_a_child_that_does_not_leave_is_killed_in_time() -> None:

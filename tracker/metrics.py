@@ -265,7 +265,7 @@ WAITING = _gauge(
     "the reason.",
     "",
     _PROCESS,
-    Label("cause", ("database", "kafka", "topics", "destination", "clock", "unknown")),
+    Label("cause", ("database", "kafka", "topics", "destination", "clock", "record", "unknown")),
 )
 NO_PROGRESS = _gauge(
     "tracker_no_progress_seconds",

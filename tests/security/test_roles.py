@@ -24,7 +24,13 @@ STATEMENTS = {
 # Those of the role that migrates.
 OF_THE_OWNER = {"create_schema_migration", "insert_schema_migration"}
 # They read and write nothing, and EXPLAIN does not take them.
-WITHOUT_RIGHTS = {"begin_migration", "set_savepoint", "release_savepoint", "roll_back_to_savepoint"}
+WITHOUT_RIGHTS = {
+    "begin_migration",
+    "limit_lock_waits",
+    "release_savepoint",
+    "roll_back_to_savepoint",
+    "set_savepoint",
+}
 # Conditions that list_jobs and count_jobs are put together from.
 PARTS = {
     "has_label",

@@ -11,6 +11,7 @@ from psycopg.conninfo import make_conninfo
 
 from tracker import __version__
 from tracker.errors import DatabaseUnavailable, SchemaMismatch, TrackerError
+from tracker.stack.lifetime import wait_until
 from tracker.store import migrate
 from tracker.store.connect import connect
 from tracker.store.migrate import Migration, check_schema, checksum, known_migrations
@@ -223,3 +224,45 @@ def test_a_database_in_another_encoding_is_refused(database_url: str) -> None:
 def test_a_server_that_is_not_there_is_a_sentence() -> None:
     with pytest.raises(DatabaseUnavailable, match="Connection refused"):
         migrate.migrate("postgresql://127.0.0.1:1/any")
+
+
+def lock_waits(connection: psycopg.Connection[tuple[object, ...]]) -> object:
+    """Return how many locks are waited for in the connection's database."""
+    [(waits,)] = connection.execute(
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'tracker.deployment'::regclass"
+    ).fetchall()
+    return waits
+
+
+def test_a_migration_that_waits_for_a_table_lets_others_pass(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever wants the table afterwards queues up after the migration; so that must not wait for long."""
+    follow(monkeypatch, "ALTER TABLE deployment ADD extra integer")
+    with (
+        closing(connect(database_url)) as holder,
+        closing(connect(database_url, autocommit=True)) as watcher,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        holder.execute("LOCK TABLE tracker.deployment IN ACCESS SHARE MODE")
+        applied = thread.submit(migrate.migrate, database_url)
+        assert wait_until(lambda: lock_waits(watcher) == 1, 30)
+        assert wait_until(lambda: lock_waits(watcher) == 0, 30)
+        assert not applied.done()
+        holder.rollback()
+        assert applied.result(60) == [f"{len(ALL) + 1:04d}_more_1"]
+
+
+def test_a_table_that_is_kept_for_long_is_a_sentence(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follow(monkeypatch, "ALTER TABLE deployment ADD extra integer")
+    monkeypatch.setattr(migrate, "_LOCK_TRIES", 1)
+    with closing(connect(database_url)) as holder:
+        holder.execute("LOCK TABLE tracker.deployment IN ACCESS SHARE MODE")
+        with pytest.raises(
+            DatabaseUnavailable, match="a transaction keeps a table that a migration has to lock"
+        ):
+            migrate.migrate(database_url)
+    missing = [state.applied_time is None for state in migrate.status(database_url)]
+    assert missing == [False] * len(ALL) + [True]

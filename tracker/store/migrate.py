@@ -11,7 +11,9 @@ accepted only by programs that know it.
 
 import hashlib
 import re
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -22,13 +24,15 @@ import psycopg
 from psycopg.rows import class_row
 
 from tracker import __version__
-from tracker.errors import SchemaMismatch, TrackerError
+from tracker.errors import DatabaseUnavailable, SchemaMismatch, TrackerError
 from tracker.store import locks
 from tracker.store.connect import connect
 from tracker.store.explain import PASSING, database_errors, one_line
 from tracker.store.queries import query
 
 OLDEST_SERVER = 150000  # as PostgreSQL numbers its versions
+_LOCK_TRIES = 60  # of a second each, with pauses
+_BETWEEN_TRIES_S = 1.0
 
 _NAMED = 3  # so many of another program's objects are named
 _FOREIGN = (
@@ -100,7 +104,7 @@ def migrate(conninfo: str) -> list[str]:
 
     :raises SchemaMismatch: the database is newer than this program, or was made by other migrations, or its
         schema `tracker` is somebody else's.
-    :raises DatabaseUnavailable: it cannot be reached.
+    :raises DatabaseUnavailable: it cannot be reached, or another transaction keeps a table for two minutes.
     """
     applied: list[str] = []
     with (
@@ -108,7 +112,7 @@ def migrate(conninfo: str) -> list[str]:
         connect(conninfo, application_name="tracker migrate", autocommit=True) as connection,
     ):
         _check_server(connection)
-        while (migration := _apply_next(connection)) is not None:
+        while (migration := _apply_when_free(connection)) is not None:
             applied.append(_title(migration))
     return applied
 
@@ -181,6 +185,21 @@ def _version(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in match[0].split(".")) if match else ()
 
 
+def _apply_when_free(connection: psycopg.Connection[Any]) -> Migration | None:
+    """Apply the next migration; where a lock is not to be had at once, let others pass, and try again.
+
+    :raises DatabaseUnavailable: another transaction has kept a table for two minutes.
+    """
+    for _ in range(_LOCK_TRIES):
+        with suppress(psycopg.errors.LockNotAvailable):
+            return _apply_next(connection)
+        time.sleep(_BETWEEN_TRIES_S)
+    raise DatabaseUnavailable(
+        "a transaction keeps a table that a migration has to lock: end that transaction, which "
+        "pg_stat_activity shows, and run 'tracker migrate' again"
+    )
+
+
 def _apply_next(connection: psycopg.Connection[Any]) -> Migration | None:
     """Apply the oldest migration that is missing, in one transaction; None if there is none."""
     with connection.transaction():
@@ -195,6 +214,7 @@ def _apply_next(connection: psycopg.Connection[Any]) -> Migration | None:
         if not missing:
             return None
         migration = missing[0]
+        connection.execute(query("limit_lock_waits"))
         _apply(connection, migration)
         connection.execute(
             query("insert_schema_migration"),

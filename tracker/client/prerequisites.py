@@ -43,8 +43,8 @@ class Waits:
     """The unmet prerequisites of each new job that has any."""
     outside: dict[JobName, list[JobName]] = field(default_factory=dict)
     """The dependents of each unmet prerequisite that is not itself a new job."""
-    may_be_gone: set[tuple[JobName, JobName]] = field(default_factory=set)
-    """Of them, pairs of prerequisite and dependent that count only while the prerequisite is stored."""
+    may_be_gone: dict[JobName, list[JobName]] = field(default_factory=dict)
+    """Those of them for which the prerequisite counts only while it is stored."""
 
 
 def look_at_prerequisites(new: Sequence[AcceptedJob], tenant_keys: TenantKeys) -> Verb[Waits]:
@@ -69,7 +69,7 @@ def look_at_prerequisites(new: Sequence[AcceptedJob], tenant_keys: TenantKeys) -
                     continue
                 waits.outside.setdefault(prerequisite, []).append(job.name)
                 if may_be_gone:
-                    waits.may_be_gone.add((prerequisite, job.name))
+                    waits.may_be_gone.setdefault(prerequisite, []).append(job.name)
             waits.edges.setdefault(job.name, []).append(prerequisite)
     _refuse_hopeless(waits, statuses)
     _refuse_circle(waits.edges)
@@ -101,7 +101,7 @@ def settle(
             # that may be gone and was need not be waited for, even if it comes again.
             yield from ask("roll_back_to_savepoint")
             yield from ask("release_savepoint")
-        yield from _meet(met, waits, job_keys, tenant_keys)
+        yield from _meet(met, job_keys, tenant_keys)
         if len(met) <= MOST_MET_UNDER_LOCKS:
             break
     yield from _refuse_circle_through_stored(waits, job_keys, new_keys, tenant_keys)
@@ -140,30 +140,27 @@ def _refuse_hopeless(waits: Waits, statuses: Mapping[JobName, JobStatus]) -> Non
 
 
 def _met(waits: Waits, statuses: Mapping[JobName, JobStatus]) -> list[tuple[JobName, JobName]]:
-    """Return the pairs of prerequisite and dependent that no longer count: it has completed, or has gone."""
-    return [
-        (name, dependent)
-        for name, dependents in waits.outside.items()
-        if (status := statuses.get(name)) in (None, JobStatus.COMPLETED)
-        for dependent in dependents
-        if status is not None or (name, dependent) in waits.may_be_gone
-    ]
+    """Take out pairs of prerequisite and dependent that no longer count: it has completed, or has gone."""
+    met = []
+    for name in list(waits.outside):
+        status = statuses.get(name)
+        if status is JobStatus.COMPLETED:
+            met += [(name, dependent) for dependent in waits.outside.pop(name)]
+        elif status is None and name in waits.may_be_gone:
+            gone = waits.may_be_gone.pop(name)
+            met += [(name, dependent) for dependent in gone]
+            left = set(waits.outside.pop(name)).difference(gone)
+            if left:
+                waits.outside[name] = sorted(left)
+    return met
 
 
 def _meet(
-    edges: Sequence[tuple[JobName, JobName]],
-    waits: Waits,
-    job_keys: Mapping[JobName, int],
-    tenant_keys: TenantKeys,
+    edges: Sequence[tuple[JobName, JobName]], job_keys: Mapping[JobName, int], tenant_keys: TenantKeys
 ) -> Verb[None]:
     """Take away edges, pairs of prerequisite and dependent, that no longer count."""
     if not edges:
         return
-    gone = set(edges)
-    for name in {name for name, _ in edges}:
-        left = [dependent for dependent in waits.outside.pop(name) if (name, dependent) not in gone]
-        if left:
-            waits.outside[name] = left
     yield from ask(
         "meet_new_edges",
         tenant_keys=[tenant_keys[name.partition_id] for name, _ in edges],

@@ -1,9 +1,10 @@
 """What a consumer group has committed, for those who are not in it."""
 
+import time
 from collections.abc import Iterable
 from contextlib import closing
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from tracker.kafka.errors import BatchGivenUp
 from tracker.kafka.password import RotatedPassword
@@ -12,6 +13,14 @@ from tracker.logs import kafka_logger
 from tracker.settings import Settings
 
 _CALL_TIMEOUT_S = 10.0
+_TRIES = 20
+_BETWEEN_TRIES_S = 0.25
+# The group's coordinator is moving to another broker, or just starting: the next answer is another one.
+_PASSING = (
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+)
 
 
 def ask_committed(consumer: Consumer, places: Iterable[tuple[str, int]]) -> list[TopicPartition]:
@@ -19,14 +28,28 @@ def ask_committed(consumer: Consumer, places: Iterable[tuple[str, int]]) -> list
 
     :raises KafkaException: Kafka does not say; the error may also be that of one place, in the answer.
     """
+    wanted = [TopicPartition(*place) for place in places]
+    for _ in range(_TRIES):
+        found, why = _ask_once(consumer, wanted)
+        if why is None:
+            return found
+        if why.code() not in _PASSING:
+            break
+        time.sleep(_BETWEEN_TRIES_S)
+    raise KafkaException(why)
+
+
+def _ask_once(
+    consumer: Consumer, wanted: list[TopicPartition]
+) -> tuple[list[TopicPartition], KafkaError | None]:
     try:
-        return consumer.committed([TopicPartition(*place) for place in places], _CALL_TIMEOUT_S)
+        return consumer.committed(wanted, _CALL_TIMEOUT_S), None
     except KafkaException as error:
         # What the group's coordinator has answered, such as that the user may not, is not an answer to this
         # call for librdkafka: it lies with the records.
         answer = consumer.poll(0)
         why = None if answer is None else answer.error()
-        raise KafkaException(why or error.args[0]) from None
+        return [], why or error.args[0]
 
 
 class CommittedOffsets:

@@ -55,6 +55,15 @@ def test_messages_that_wait_for_a_leader_are_told_until_some_are_published(watch
     assert (watched.told(), watched.count()) == ([], 0)
 
 
+def test_what_a_batch_waits_for_blocks_and_what_only_the_brokers_say_does_not(watched: Watched) -> None:
+    watched.stuck.observe("watch", {("sick", 3): NO_LEADER}, blocks=False)
+    assert [each.blocks for each in watched.obstacles.now()] == [False]
+    watched.look(("sick", 3, {"leader": -1, "msgq_cnt": 5}))
+    assert [each.blocks for each in watched.obstacles.now()] == [True]
+    watched.undelivered.published()
+    assert [each.blocks for each in watched.obstacles.now()] == [False]
+
+
 def test_those_that_wait_for_others_of_their_transaction_are_not_blamed(watched: Watched) -> None:
     watched.look(("sick", 0, {"leader": 2, "msgq_cnt": 1}), ("well", 0, {"leader": 1, "msgq_cnt": 1}))
     [told] = watched.told()

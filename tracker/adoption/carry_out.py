@@ -19,7 +19,7 @@ from tracker.kafka.properties import outsider_properties
 from tracker.logs import kafka_logger
 from tracker.settings import Settings
 from tracker.store import locks
-from tracker.store.connect import connect
+from tracker.store.connect import connected
 from tracker.store.deployment import claim_deployment
 from tracker.store.explain import database_errors
 from tracker.store.queries import query
@@ -51,7 +51,7 @@ def carry_out(settings: Settings, changes: Sequence[Change]) -> None:
     """
     require_stopped(settings)
     database_id = claim_deployment(settings)
-    with database_errors(), connect(settings.database_conninfo()) as connection:
+    with database_errors(), connected(settings.database_conninfo()) as connection:
         [(locked,)] = connection.execute(query("try_scheduler_lock"), {"class": locks.SCHEDULER}).fetchall()
         if not locked:
             raise TrackerError("a scheduler is active: stop every 'tracker run' of the database first")

@@ -9,7 +9,7 @@ from tracker.adoption.survey import LedgerPlace, Place, survey, survey_ledger
 from tracker.agreement import Known, disagreement, is_made_anew, ledger_disagreement
 from tracker.errors import TrackerError
 from tracker.settings import Settings
-from tracker.store.connect import connect
+from tracker.store.connect import connected
 from tracker.store.deployment import look_at_deployment
 from tracker.store.explain import database_errors
 from tracker.store.queries import query
@@ -47,7 +47,7 @@ def plan(settings: Settings, leader: Leader) -> list[Change]:
     database_id = look_at_deployment(settings)
     places, ledger = survey(settings), survey_ledger(settings, database_id)
     changes = []
-    with database_errors(), connect(settings.database_conninfo()) as connection:
+    with database_errors(), connected(settings.database_conninfo()) as connection:
         for place in places:
             wrong = _what_is_wrong(place, database_id)
             if wrong:

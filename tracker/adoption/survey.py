@@ -15,7 +15,7 @@ from tracker.kafka.properties import outsider_properties
 from tracker.kafka.topics import topic_ids
 from tracker.logs import kafka_logger
 from tracker.settings import Settings
-from tracker.store.connect import connect
+from tracker.store.connect import connected
 from tracker.store.explain import database_errors
 from tracker.store.queries import query
 
@@ -60,7 +60,7 @@ def survey(settings: Settings) -> list[Place]:
 
     :raises TrackerError: Kafka or the database does not answer, or a tracking topic does not exist.
     """
-    with database_errors(), connect(settings.database_conninfo()) as connection:
+    with database_errors(), connected(settings.database_conninfo()) as connection:
         rows: list[Any] = connection.execute(query("read_progress")).fetchall()
     known = {(topic, number): Known(*rest) for topic, number, *rest in rows}
     topics = list(dict.fromkeys([*settings.topics, *(topic for topic, _ in known)]))
@@ -90,7 +90,7 @@ def survey_ledger(settings: Settings, database_id: str) -> LedgerPlace:
     """
     with kafka_errors(), closing(Ledger(settings)) as ledger:
         number, metadata = ledger.read(database_id)
-    with database_errors(), connect(settings.database_conninfo()) as connection:
+    with database_errors(), connected(settings.database_conninfo()) as connection:
         numbers: list[Any] = connection.execute(query("lock_deployment")).fetchall()
     [(_, last, sent)] = numbers
     return LedgerPlace(ledger.group_id, number, metadata, Known(last, sent))

@@ -19,7 +19,7 @@ from tracker.kafka.topics import idle_workers, topic_limits
 from tracker.settings import Settings
 from tracker.store import grants, migrate
 from tracker.store.clock import difference, seconds_ahead
-from tracker.store.connect import connect
+from tracker.store.connect import connected
 
 # A login or a name look-up that fails does so within a second; what takes longer is not there.
 _TIMEOUT_S = 10.0
@@ -99,7 +99,7 @@ def _check_topics(settings: Settings, metadata: ClusterMetadata) -> Iterator[Fin
 def check_database(settings: Settings) -> Iterator[Finding]:
     """Connect to PostgreSQL; yield whether it answers, and then whether its schema is this program's."""
     try:
-        with connect(settings.database_conninfo(), application_name="tracker config") as connection:
+        with connected(settings.database_conninfo(), application_name="tracker config") as connection:
             info = connection.info
             server = info.parameter_status("server_version") or str(info.server_version)
             place = f"database {info.dbname} on {info.host or 'this machine'} as {info.user}"

@@ -18,7 +18,7 @@ from tracker.client.retries import RETRIED, pauses
 from tracker.client.steps import Commit, Listing, Prepared, Query, Row, Sleep, Step, Verb
 from tracker.client.submit import submit
 from tracker.errors import TrackerError, TransactionConflict
-from tracker.store.connect import CONNECT_TIMEOUT_S, connect, store_conninfo
+from tracker.store.connect import CONNECT_TIMEOUT_S, connected, store_conninfo
 from tracker.store.explain import database_errors
 from tracker.store.migrate import check_schema
 from tracker.store.session_settings import prepare_session, prepare_session_async, settings_of
@@ -343,5 +343,5 @@ def _closed_if_read_only(connection: Connection | AsyncConnection) -> Iterator[N
 
 
 def _check_database(conninfo: str) -> None:
-    with connect(conninfo, application_name="tracker client") as connection:
+    with connected(conninfo, application_name="tracker client") as connection:
         check_schema(connection)

@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 
 from tracker.errors import TrackerError
-from tracker.store.connect import Conninfo, connect
+from tracker.store.connect import Conninfo, connected
 from tracker.store.queries import query
 
 _AGREES_S = 1.0
@@ -22,7 +22,7 @@ def seconds_ahead(connection: psycopg.Connection[Any]) -> float:
 def describe_clock(conninfo: Conninfo) -> str:
     """Say in a clause how far the clock is off."""
     try:
-        with connect(conninfo, application_name="tracker clock") as connection:
+        with connected(conninfo, application_name="tracker clock") as connection:
             ahead_s = seconds_ahead(connection)
     except (psycopg.Error, TrackerError):
         return "PostgreSQL does not say how far it is off"

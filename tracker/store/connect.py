@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -106,6 +106,19 @@ def connect(
             prepare_session(connection, settings_of(conninfo))
             connection.autocommit = autocommit
             return connection
+
+
+@contextmanager
+def connected(
+    conninfo: Conninfo, *, application_name: str = "tracker", autocommit: bool = False
+) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """Open a connection as `connect` does; at the end commit, or roll back after an error, and close it.
+
+    A connection's own ``with`` leaves it open where the COMMIT fails.
+    """
+    connection = connect(conninfo, application_name=application_name, autocommit=autocommit)
+    with closing(connection), connection:
+        yield connection
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from tracker.errors import TrackerError
 from tracker.settings import Settings
-from tracker.store.connect import connect
+from tracker.store.connect import connected
 from tracker.store.explain import database_errors
 from tracker.store.queries import query
 
@@ -16,7 +16,7 @@ def claim_deployment(settings: Settings) -> str:
     :raises TrackerError: the database serves another group.
     :raises DatabaseUnavailable: it cannot be reached.
     """
-    with database_errors(), connect(settings.database_conninfo()) as connection:
+    with database_errors(), connected(settings.database_conninfo()) as connection:
         [(database_id, group_id)] = connection.execute(query("read_deployment")).fetchall()
         if group_id is None:
             [(database_id, group_id)] = connection.execute(
@@ -27,7 +27,7 @@ def claim_deployment(settings: Settings) -> str:
 
 def look_at_deployment(settings: Settings) -> str:
     """Return the database's ID, and bind it to nothing; otherwise as `claim_deployment`."""
-    with database_errors(), connect(settings.database_conninfo()) as connection:
+    with database_errors(), connected(settings.database_conninfo()) as connection:
         [(database_id, group_id)] = connection.execute(query("read_deployment")).fetchall()
     return _checked(settings, database_id, group_id or settings.group_id)
 

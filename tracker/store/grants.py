@@ -13,7 +13,7 @@ from psycopg import errors, sql
 
 from tracker.errors import TrackerError
 from tracker.store import locks
-from tracker.store.connect import connect
+from tracker.store.connect import connected
 from tracker.store.explain import database_errors
 from tracker.store.queries import query
 
@@ -76,7 +76,7 @@ def grant(conninfo: str, wanted: Sequence[tuple[str, Rights]]) -> None:
     :raises TrackerError: there is no such role, or the schema is another's.
     :raises DatabaseUnavailable: the database cannot be reached.
     """
-    with database_errors(), connect(conninfo, application_name="tracker migrate") as connection:
+    with database_errors(), connected(conninfo, application_name="tracker migrate") as connection:
         connection.execute(query("lock_migration"), {"class": locks.MIGRATION})
         for role, rights in wanted:
             try:

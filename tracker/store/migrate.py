@@ -26,7 +26,7 @@ from psycopg.rows import class_row
 from tracker import __version__
 from tracker.errors import DatabaseUnavailable, SchemaMismatch, TrackerError
 from tracker.store import locks
-from tracker.store.connect import connect
+from tracker.store.connect import connected
 from tracker.store.explain import PASSING, database_errors, one_line
 from tracker.store.queries import query
 
@@ -109,7 +109,7 @@ def migrate(conninfo: str) -> list[str]:
     applied: list[str] = []
     with (
         database_errors(),
-        connect(conninfo, application_name="tracker migrate", autocommit=True) as connection,
+        connected(conninfo, application_name="tracker migrate", autocommit=True) as connection,
     ):
         _check_server(connection)
         while (migration := _apply_when_free(connection)) is not None:
@@ -124,7 +124,7 @@ def status(conninfo: str) -> list[MigrationState]:
     """
     with (
         database_errors(),
-        connect(conninfo, application_name="tracker migrate", autocommit=True) as connection,
+        connected(conninfo, application_name="tracker migrate", autocommit=True) as connection,
     ):
         applied = {row.version: row for row in _applied(connection)}
     known: dict[int, Migration | AppliedMigration] = {row.version: row for row in known_migrations()}

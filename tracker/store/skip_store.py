@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from tracker.store.connect import connect
+from tracker.store.connect import connected
 from tracker.store.explain import database_errors
 from tracker.store.queries import query
 
@@ -22,7 +22,7 @@ def request_skip(conninfo: str, skip: Skip) -> None:
 
     :raises TrackerError: the database cannot be reached, or its schema is another's.
     """
-    with database_errors(), connect(conninfo, application_name="tracker adopt") as connection:
+    with database_errors(), connected(conninfo, application_name="tracker adopt") as connection:
         connection.execute(query("request_skip"), skip._asdict())
 
 
@@ -31,6 +31,6 @@ def read_skips(conninfo: str) -> list[Skip]:
 
     :raises TrackerError: the database cannot be reached, or its schema is another's.
     """
-    with database_errors(), connect(conninfo, application_name="tracker skips") as connection:
+    with database_errors(), connected(conninfo, application_name="tracker skips") as connection:
         connection.execute(query("remove_done_skips"))
         return [Skip(*row) for row in connection.execute(query("read_skips")).fetchall()]  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ import psycopg
 
 from tracker import logs
 from tracker.errors import DatabaseUnavailable, TrackerError
-from tracker.store.connect import Conninfo, connect
+from tracker.store.connect import Conninfo, connected
 from tracker.store.explain import database_errors
 from tracker.store.slots import Session, end_session, session_of, try_slot
 
@@ -87,7 +87,7 @@ class SlotKeeper:
         """Claim, and hold until the connection is lost or this is closed."""
         with (
             database_errors(),
-            connect(self._conninfo, application_name="tracker supervisor", autocommit=True) as connection,
+            connected(self._conninfo, application_name="tracker supervisor", autocommit=True) as connection,
         ):
             self._end_earlier_sessions(connection)
             if self.slots is None:

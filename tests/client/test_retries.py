@@ -1,5 +1,6 @@
 """A verb whose transaction was undone is run again, with all that it was given."""
 
+import asyncio
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -126,21 +127,30 @@ def test_a_wait_that_is_run_again_does_not_begin_to_count_its_time_again(
 def slept(monkeypatch: pytest.MonkeyPatch, connection: Connection) -> list[tuple[float, int]]:
     """Return how long was slept, each time, and how many transactions were open meanwhile; nobody sleeps."""
     slept: list[tuple[float, int]] = []
+    really_sleep = asyncio.sleep
+
+    def open_transactions() -> int:
+        [(number,)] = rows(
+            connection,
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND state LIKE 'idle in transaction%%'",
+        )
+        return int(number)
+
+    # What is shown of a session may be a moment old, and a pool may be setting up another one meanwhile.
 
     def sleep(seconds: float) -> None:
-        open_transactions = 1
-        for _ in range(100):  # what is shown of a session may be a moment old
-            [(open_transactions,)] = rows(
-                connection,
-                "SELECT count(*) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND state LIKE 'idle in transaction%%'",
-            )
-            if not open_transactions or threading.Event().wait(0.01):
+        for _ in range(300):
+            if not open_transactions() or threading.Event().wait(0.01):
                 break
-        slept.append((seconds, open_transactions))
+        slept.append((seconds, open_transactions()))
 
     async def sleep_async(seconds: float) -> None:
-        sleep(seconds)
+        for _ in range(300):
+            if not open_transactions():
+                break
+            await really_sleep(0.01)
+        slept.append((seconds, open_transactions()))
 
     monkeypatch.setattr("time.sleep", sleep)
     monkeypatch.setattr("asyncio.sleep", sleep_async)

@@ -16,7 +16,9 @@ from tests.acceptance.kafka import Kafka
 from tracker.kafka import committed, ledger
 from tracker.kafka.ledger import Ledger
 from tracker.kafka.producer import BatchProducer
+from tracker.stack import LocalStack
 from tracker.store import grants
+from tracker.store.migrate import migrate
 from tracker.store.session import in_transaction
 
 _ASKS_KAFKA = (
@@ -30,6 +32,14 @@ _ASKS_KAFKA = (
     (BatchProducer, "start"),
     (BatchProducer, "publish"),
 )
+
+
+@pytest.fixture
+def stack_of_its_own() -> Iterator[LocalStack]:
+    """Servers that the test may stop."""
+    with LocalStack(kafka_heap="512m") as stack:
+        migrate(stack.database_url)
+        yield stack
 
 
 @pytest.fixture(autouse=True)

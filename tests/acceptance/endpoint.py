@@ -4,10 +4,9 @@ import http.client
 import json
 from typing import Any, NamedTuple
 
-from prometheus_client.parser import text_string_to_metric_families
-
 from tests.acceptance.kafka import DEADLINE_S, wait_until
 from tests.acceptance.program import Program
+from tests.supervisor.harness import metric_in
 
 
 class Readiness(NamedTuple):
@@ -64,11 +63,7 @@ class Endpoint:
 
     def metric(self, name: str, **labels: str) -> float | None:
         """Return a number of ``/metrics``."""
-        for family in text_string_to_metric_families(self.get("/metrics")[1]):
-            for sample in family.samples:
-                if sample.name == name and sample.labels == labels:
-                    return sample.value
-        return None
+        return metric_in(self.get("/metrics")[1], name, labels)
 
     def waits_for(self, cause: str) -> bool:
         """Whether the metric says that the first worker waits for this."""

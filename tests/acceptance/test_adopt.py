@@ -27,7 +27,8 @@ from tracker.cli import app
 from tracker.kafka.errors import BatchGivenUp
 from tracker.kafka.producer import BatchProducer
 from tracker.lifeline import ExitStatus
-from tracker.store.skip_store import Skip, read_skips
+from tracker.messages.skipped_records import SkippedRecords
+from tracker.store.skip_store import read_skips
 
 FIRST, MORE = range(1, 11), range(11, 16)
 ALL = [*FIRST, *MORE]
@@ -200,7 +201,7 @@ def test_a_topic_made_anew_is_refused_and_is_then_read_from_its_start(
 
 
 def test_what_was_to_be_stepped_over_is_forgotten_with_its_topic(tracker: Deployment) -> None:
-    request = Skip(tracker.topics.tracking, 0, 12, 15, "it cannot be received")
+    request = SkippedRecords(tracker.topics.tracking, 0, 12, 15, "it cannot be received")
     store_skip(tracker.settings, request)
     set_offset(tracker, 4)
     adopt(tracker, "database")

@@ -15,19 +15,10 @@ from tracker import Client
 from tracker.metrics import DATABASE_RETRIES, REBALANCES
 from tracker.stack import LocalStack
 from tracker.store.connect import connect
-from tracker.store.migrate import migrate
 
 pytestmark = pytest.mark.timeout(240)
 
 AWAY = [4, pytest.param(60, marks=pytest.mark.soak)]  # seconds
-
-
-@pytest.fixture
-def stack_of_its_own() -> Iterator[LocalStack]:
-    """Servers that the test may stop."""
-    with LocalStack(kafka_heap="512m") as stack:
-        migrate(stack.database_url)
-        yield stack
 
 
 @pytest.fixture

@@ -24,13 +24,6 @@ SETTINGS = {"TRACKER_WORKERS": "1", "TRACKER_HTTP_PORT": "0"}
 
 
 @pytest.fixture
-def stack_of_its_own() -> Iterator[LocalStack]:
-    with LocalStack(kafka_heap="512m") as stack:
-        migrate(stack.database_url)
-        yield stack
-
-
-@pytest.fixture
 def tracker(stack_of_its_own: LocalStack) -> Iterator[Deployment]:
     topics = Topics("tracking", "work", "results", "dead-letters")
     stack = stack_of_its_own

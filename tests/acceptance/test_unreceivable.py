@@ -16,8 +16,8 @@ from tracker.kafka.consumer import BatchConsumer
 from tracker.kafka.errors import BatchGivenUp
 from tracker.kafka.producer import BatchProducer
 from tracker.kafka.unreceivable import Stuck
+from tracker.messages.skipped_records import SkippedRecords
 from tracker.metrics import DEAD_LETTERS, UNRECEIVABLE
-from tracker.store.skip_store import Skip
 
 ROOMY = {"max.message.bytes": "20000000"}
 
@@ -67,7 +67,7 @@ def test_what_cannot_be_received_is_named_and_stepped_over(deploy: Deploy, kind:
         wait_until(partial(_have_arrived, tracker, number), "another Kafka partition goes on")
 
     skip = plan_skip(tracker.settings, topic, 0, 2)
-    assert skip == Skip(topic, 0, 2, behind, skip.reason)
+    assert skip == SkippedRecords(topic, 0, 2, behind, skip.reason)
     store_skip(tracker.settings, skip)
     tracker.wait_until_processed()
     assert arrived(tracker) == 8
@@ -160,7 +160,7 @@ def test_a_job_starts_that_was_released_by_a_record_that_is_stepped_over_when_it
 
     monkeypatch.setattr(BatchProducer, "publish", failing)
     monkeypatch.setattr(BatchConsumer, "poll", damaged)
-    store_skip(tracker.settings, Skip(topic, 0, 0, 1, "it is damaged"))
+    store_skip(tracker.settings, SkippedRecords(topic, 0, 0, 1, "it is damaged"))
     send_to(tracker, 0, "acme:first.1*")
     tracker.start(scheduler=False)
     tracker.wait_until_processed()

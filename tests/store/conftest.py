@@ -11,6 +11,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from tests.conftest import spread_over_hash_partitions
+from tests.store.sessions import Observer
 from tracker.stack import LocalStack
 from tracker.store.batch_store import BatchStore
 from tracker.store.connect import connect
@@ -27,6 +28,12 @@ def store(database_url: str) -> Iterator[BatchStore]:
     store.connect()
     with closing(store):
         yield store
+
+
+@pytest.fixture
+def observer(database_url: str) -> Iterator[Observer]:
+    with closing(Observer(database_url)) as observer:
+        yield observer
 
 
 @pytest.fixture(scope="session")

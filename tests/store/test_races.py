@@ -30,12 +30,6 @@ def client(database_url: str) -> Iterator[Client]:
 
 
 @pytest.fixture
-def observer(database_url: str) -> Iterator[Observer]:
-    with closing(Observer(database_url)) as observer:
-        yield observer
-
-
-@pytest.fixture
 def workers(database_url: str) -> Iterator[list[Worker]]:
     workers = [Worker(database_url, number) for number in range(2)]
     yield workers

@@ -32,12 +32,6 @@ def client(database_url: str) -> Iterator[Client]:
 
 
 @pytest.fixture
-def observer(database_url: str) -> Iterator[Observer]:
-    with closing(Observer(database_url)) as observer:
-        yield observer
-
-
-@pytest.fixture
 def worker(database_url: str) -> Iterator[Worker]:
     with closing(Worker(database_url, 0)) as worker:
         worker.store._open.execute("SET lock_timeout = '5s'")

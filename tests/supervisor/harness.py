@@ -19,6 +19,15 @@ START_S = 30.0
 """How long anything may take on a busy machine."""
 
 
+def metric_in(text: str, name: str, labels: dict[str, str]) -> float | None:
+    """Return a number of what ``/metrics`` answered; None where it is not there."""
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name == name and sample.labels == labels:
+                return sample.value
+    return None
+
+
 class Program:
     """A supervisor that runs; as a context, none of its processes is left behind.
 
@@ -141,11 +150,7 @@ class Program:
 
     def metric(self, name: str, **labels: str) -> float | None:
         """Return a number of ``/metrics``."""
-        for family in text_string_to_metric_families(self.get("/metrics")[1]):
-            for sample in family.samples:
-                if sample.name == name and sample.labels == labels:
-                    return sample.value
-        return None
+        return metric_in(self.get("/metrics")[1], name, labels)
 
     def _read(self) -> None:
         assert self._process.stderr is not None

@@ -2,20 +2,21 @@
 
 from contextlib import closing
 
-from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from tracker.errors import TrackerError
 from tracker.kafka.committed import CommittedOffsets
+from tracker.kafka.explain import kafka_errors
 from tracker.kafka.unreceivable import find_unreceivable
 from tracker.logs import kafka_logger
+from tracker.messages.skipped_records import SkippedRecords
 from tracker.settings import Settings
-from tracker.store.skip_store import Skip, request_skip
+from tracker.store.skip_store import request_skip
 
 _TIMEOUT_S = 15.0
 
 
-def plan_skip(settings: Settings, topic: str, kafka_partition: int, offset: int) -> Skip:
+def plan_skip(settings: Settings, topic: str, kafka_partition: int, offset: int) -> SkippedRecords:
     """Find out how far what cannot be received reaches, from an offset on.
 
     :raises TrackerError: it can be received, or has been passed; or Kafka does not answer.
@@ -23,7 +24,7 @@ def plan_skip(settings: Settings, topic: str, kafka_partition: int, offset: int)
     place = f"Kafka partition {kafka_partition} of topic {topic!r}"
     if topic not in settings.topics:
         raise TrackerError(f"{topic!r} is not one of TRACKER_TOPICS ({', '.join(settings.topics)})")
-    try:
+    with kafka_errors():
         admin = AdminClient(dict(settings.kafka_client_properties()), logger=kafka_logger())
         about = admin.list_topics(timeout=_TIMEOUT_S).topics.get(topic)
         if about is None or kafka_partition not in about.partitions:
@@ -33,14 +34,12 @@ def plan_skip(settings: Settings, topic: str, kafka_partition: int, offset: int)
         if offset < committed:
             raise TrackerError(f"{place}: offset {offset} has been passed, the group is at {committed}")
         found = find_unreceivable(settings, (topic, kafka_partition), offset)
-    except KafkaException as error:
-        raise TrackerError(f"Kafka does not answer: {error.args[0].str()}") from None
     if found is None:
         raise TrackerError(f"{place}: what is at offset {offset} can be received, so it is not stepped over")
-    return Skip(topic, kafka_partition, found.first_offset, found.next_offset, found.reason)
+    return SkippedRecords(topic, kafka_partition, found.first_offset, found.next_offset, found.reason)
 
 
-def store_skip(settings: Settings, skip: Skip) -> None:
+def store_skip(settings: Settings, skip: SkippedRecords) -> None:
     """Have the worker that has the Kafka partition step over what was found.
 
     :raises TrackerError: the database cannot be reached, or its schema is another's.

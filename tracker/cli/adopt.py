@@ -91,12 +91,10 @@ def _skip(settings: "Settings", place: str, *, dry_run: bool, json: bool) -> Non
     if json:
         print_json([skip._asdict()])
         return
-    last = skip.next_offset - 1
-    offsets = f"offset {last}" if last == skip.first_offset else f"offsets {skip.first_offset} to {last}"
     done = "would be stepped over" if dry_run else "are stepped over within 10 s, if a worker runs"
     typer.echo(
         sentence(
-            f"Kafka partition {skip.kafka_partition} of topic {skip.topic!r}: {offsets} cannot be received"
-            f" ({skip.reason}) and {done}"
+            f"Kafka partition {skip.kafka_partition} of topic {skip.topic!r}: {skip.offsets()}"
+            f" cannot be received ({skip.reason}) and {done}"
         )
     )

@@ -11,10 +11,12 @@ from confluent_kafka.admin._metadata import ClusterMetadata
 from psycopg import Connection
 
 from tracker.cli.limits import misfits, warnings_of_limits
+from tracker.cli.output import sentence
 from tracker.cli.replicas import warnings_of_replicas
 from tracker.errors import TrackerError
 from tracker.kafka.dead_letters import unfit
-from tracker.kafka.explain import explain, reason_of
+from tracker.kafka.errors import reason_of
+from tracker.kafka.explain import explain
 from tracker.kafka.topics import idle_workers, topic_limits
 from tracker.settings import Settings
 from tracker.store import grants, migrate
@@ -61,15 +63,15 @@ def check_kafka(settings: Settings) -> Iterator[Finding]:
     except KafkaException as error:
         # The exception says only that time was up; polling hands over what went wrong meanwhile.
         admin.poll(0)
-        yield _bad("kafka", _sentence(explain(errors[0] if errors else error.args[0])))
+        yield _bad("kafka", sentence(explain(errors[0] if errors else error.args[0])))
         return
     brokers = ", ".join(f"{broker.host}:{broker.port}" for broker in metadata.brokers.values())
     yield _good("kafka", f"Kafka answers: cluster {metadata.cluster_id}, brokers {brokers}.")
     yield from _check_topics(settings, metadata)
-    for sentence in misfits(settings, admin, metadata):
-        yield _bad("limits", sentence)
-    for sentence in warnings_of_limits(settings, admin, metadata):
-        yield _good("limits", f"Warning: {sentence}")
+    for misfit in misfits(settings, admin, metadata):
+        yield _bad("limits", misfit)
+    for warning in warnings_of_limits(settings, admin, metadata):
+        yield _good("limits", f"Warning: {warning}")
     for why in unfit(topic_limits(admin, settings.dead_letter_topic)):
         yield _bad("topics", f"The dead-letter topic {settings.dead_letter_topic} is not fit: {why}.")
 
@@ -107,7 +109,7 @@ def check_database(settings: Settings) -> Iterator[Finding]:
             yield from _check_clock(connection)
             yield from _check_schema(connection)
     except TrackerError as error:
-        yield _bad("postgresql", _sentence(str(error)))
+        yield _bad("postgresql", sentence(str(error)))
 
 
 def _check_clock(connection: Connection[Any]) -> Iterator[Finding]:
@@ -132,10 +134,6 @@ def _check_schema(connection: Connection[Any]) -> Iterator[Finding]:
         try:
             check(connection)
         except TrackerError as error:
-            yield _bad(subject, _sentence(str(error)))
+            yield _bad(subject, sentence(str(error)))
             return
         yield _good(subject, good)
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:].rstrip(".") + "."

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from confluent_kafka.admin import AdminClient, ResourceType
 from confluent_kafka.admin._metadata import ClusterMetadata
 
+from tracker.cli.output import sentence
 from tracker.kafka.broker_limits import (
     gives_way_in_sessions,
     gives_way_in_transactions,
@@ -16,7 +17,7 @@ from tracker.kafka.broker_limits import (
     transaction_refused,
     transaction_timeout_given,
 )
-from tracker.kafka.properties import is_classic
+from tracker.kafka.membership import is_classic
 from tracker.settings import Settings
 
 _OUTAGE_MINUTES = 24 * 60  # offsets should outlive this
@@ -30,10 +31,10 @@ def misfits(settings: Settings, admin: AdminClient, metadata: ClusterMetadata) -
     limits = limits_in(broker)
     asked = transaction_timeout_given(settings)
     if settings.delivery == "exactly_once" and asked is not None and asked > limits.transaction_ms:
-        yield _sentence(transaction_refused(settings, limits, asked))
+        yield sentence(transaction_refused(settings, limits, asked))
     asked = session_timeout_given(settings)
     if is_classic(settings) and asked is not None and not limits.allow_session(asked):
-        yield _sentence(session_refused(settings, limits))
+        yield sentence(session_refused(settings, limits))
     size = broker.get(group_size_limit(settings), settings.workers)
     if settings.workers > size:
         yield (
@@ -54,9 +55,9 @@ def warnings_of_limits(settings: Settings, admin: AdminClient, metadata: Cluster
     """Yield a sentence for each limit that the tracker can work with, and that people should know of."""
     limits = limits_in(_broker(admin, metadata))
     if settings.delivery == "exactly_once":
-        yield from map(_sentence, gives_way_in_transactions(settings, limits))
+        yield from map(sentence, gives_way_in_transactions(settings, limits))
     if is_classic(settings):
-        yield from map(_sentence, gives_way_in_sessions(settings, limits))
+        yield from map(sentence, gives_way_in_sessions(settings, limits))
     yield from _sizes(settings, admin, metadata)
 
 
@@ -106,7 +107,3 @@ def _topics_that_take_nothing(
 
 def _broker(admin: AdminClient, metadata: ClusterMetadata) -> dict[str, int]:
     return numbers_of(admin, ResourceType.BROKER, str(next(iter(metadata.brokers), 0)))
-
-
-def _sentence(clause: str) -> str:
-    return f"{clause[:1].upper()}{clause[1:]}."

@@ -16,7 +16,7 @@ from tracker.demo.screen import Screen
 from tracker.demo.servers import Servers, demo_servers
 from tracker.demo.watching import Speed, watch
 from tracker.demo.where_next import where_next
-from tracker.kafka.explain import reason_of
+from tracker.kafka.errors import reason_of
 
 _RESULTS_TIMEOUT_S = 30.0
 

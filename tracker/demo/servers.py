@@ -16,7 +16,7 @@ from psycopg.conninfo import make_conninfo
 
 from tracker.demo.jobs import DemoError
 from tracker.demo.names import Names
-from tracker.kafka.explain import reason_of
+from tracker.kafka.errors import reason_of
 from tracker.stack import LocalStack, named
 from tracker.stack.local import DATABASE_VARIABLE, KAFKA_VARIABLE
 from tracker.store.connect import connect

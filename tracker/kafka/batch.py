@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import Message
 
-from tracker.messages.refusal import Reason, Refusal
+from tracker.messages.skipped_records import SkippedRecords
 
 TopicPartition = tuple[str, int]
 
@@ -22,25 +22,6 @@ class Run:
 
     def __init__(self) -> None:
         self.given_up = False
-
-
-class SkippedRecords(NamedTuple):
-    """Offsets of a Kafka partition that could not be received and are stepped over, and why."""
-
-    topic: str
-    kafka_partition: int
-    first_offset: int
-    next_offset: int
-    reason: str
-
-    def why(self) -> Refusal:
-        """Say so in a dead letter."""
-        last = self.next_offset - 1
-        offsets = f"offset {last}" if last == self.first_offset else f"offsets {self.first_offset} to {last}"
-        return Refusal(
-            Reason.UNRECEIVABLE,
-            f"{offsets} could not be received, and somebody had them stepped over: {self.reason}",
-        )
 
 
 class Claim(NamedTuple):

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient, ResourceType
 
-from tracker.kafka.answers import answer_of
+from tracker.kafka.answers import answer_of, config_of
 from tracker.kafka.errors import reason_of
+from tracker.kafka.membership import is_classic
 from tracker.settings import Settings
 from tracker.settings.kafka import PREFIX
 
@@ -60,12 +61,8 @@ def limits_in(numbers: dict[str, int]) -> BrokerLimits:
 
 def numbers_of(admin: AdminClient, kind: ResourceType, name: str) -> dict[str, int]:
     """Return the numbers among the settings of a broker or topic; nothing where one may not ask."""
-    try:
-        [answer] = admin.describe_configs([ConfigResource(kind, name)], request_timeout=_TIMEOUT_S).values()
-        found = answer_of(answer, _TIMEOUT_S)
-    except KafkaException:
-        return {}
-    return {key: int(entry.value) for key, entry in found.items() if entry.value and entry.value.isdecimal()}
+    found = config_of(admin, kind, name)
+    return {key: int(text) for key, text in found.items() if text.isdecimal()}
 
 
 def transaction_timeout_given(settings: Settings) -> int | None:
@@ -150,8 +147,7 @@ def said_to_consumer(settings: Settings, limits: BrokerLimits, error: KafkaError
 
 def group_size_limit(settings: Settings) -> str:
     """Return the name of the brokers' setting that says how many members a group may have."""
-    protocol = settings.consumer_properties().get("group.protocol", "classic")
-    return "group.consumer.max.size" if protocol == "consumer" else "group.max.size"
+    return "group.max.size" if is_classic(settings) else "group.consumer.max.size"
 
 
 def shorter_transactions(settings: Settings, refused_ms: int, limits: BrokerLimits) -> int:

@@ -10,17 +10,19 @@ from typing import Any
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from tracker.agreement import REMEDY
-from tracker.kafka.batch import Batch, Claim, Run, SkippedRecords
+from tracker.kafka.batch import Batch, Claim, Run
 from tracker.kafka.batch import TopicPartition as Key
 from tracker.kafka.broker_limits import NO_LIMITS, BrokerLimits, said_to_consumer
 from tracker.kafka.errors import ConsumerLost, OffsetsRefused, SlotShared
 from tracker.kafka.explain import kafka_errors
 from tracker.kafka.lag import Lag
+from tracker.kafka.membership import is_classic
 from tracker.kafka.password import RotatedPassword
-from tracker.kafka.properties import consumer_properties, is_classic
+from tracker.kafka.properties import consumer_properties
 from tracker.kafka.unreceivable import Stuck, UnreceivableRecords
 from tracker.logs import get_logger, kafka_logger
 from tracker.messages.refusal import UNREADABLE_HEADERS
+from tracker.messages.skipped_records import SkippedRecords
 from tracker.metrics import LAG, LAG_SECONDS, REBALANCES, Recorder
 from tracker.settings import Settings
 

@@ -98,20 +98,20 @@ class DeadLetters:
             log.warning("the dead-letter topic refuses dead letters without a key; they are given one")
 
     def _look(self) -> None:
-        limits = self._ask()
-        self._limit_bytes = min(limits.max_message_bytes, self._most_bytes)
-        self._needs_key = limits.is_compacted
+        self.limits = self._ask()
+        self._limit_bytes = min(self.limits.max_message_bytes, self._most_bytes)
+        self._needs_key = self.limits.is_compacted
         self._ask_again_monotonic_s = time.monotonic() + _ASK_AGAIN_S
 
 
 def dead_letters_for(settings: Settings, admin: AdminClient) -> DeadLetters:
     """Return what makes the dead letters of a deployment; what its topic is not fit for is logged."""
-    limits = topic_limits(admin, settings.dead_letter_topic)
-    for why in unfit(limits):
+    letters = DeadLetters(settings, lambda: topic_limits(admin, settings.dead_letter_topic))
+    for why in unfit(letters.limits):
         log.warning(
             "the dead-letter topic is not fit for dead letters", topic=settings.dead_letter_topic, why=why
         )
-    return DeadLetters(settings, lambda: topic_limits(admin, settings.dead_letter_topic))
+    return letters
 
 
 def unfit(limits: TopicLimits) -> list[str]:

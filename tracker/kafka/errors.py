@@ -7,6 +7,9 @@ from confluent_kafka import KafkaError
 
 from tracker.errors import TrackerError
 
+# A thread, and for how long; in the brackets there may be others: "30 identical error(s) suppressed".
+_VARYING = re.compile(r"^\[thrd:[^]]*\]: |\s*\(after \d+ms in state (?:[^()]|\([^()]*\))*\)")
+
 
 class OffsetsRefused(TrackerError):
     """The group's committed offsets and the database do not belong together."""
@@ -49,10 +52,10 @@ class MessagesRefused(BatchGivenUp):
 
 def reason_of(error: KafkaError) -> str:
     """Return what librdkafka says, without the name of its thread, and times and counts, which vary."""
-    text = error.str().strip().partition("\n")[0]
+    text = _VARYING.sub("", error.str().strip().partition("\n")[0]).rstrip(".") or error.name()
     if error.code() == KafkaError.CONCURRENT_TRANSACTIONS:
         return (
             "an earlier transaction of this process has not ended yet, which takes the leaders of all topics"
-            f" that it wrote to ({text})"
+            f" that it wrote to: {text}"
         )
-    return re.sub(r"^\[thrd:[^]]*\]: |\s*\(after \d+ms in state .*\)$", "", text).rstrip(".")
+    return text

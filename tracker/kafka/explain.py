@@ -1,12 +1,12 @@
 """What each error of librdkafka's means for a user of a command: one sentence."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from confluent_kafka import KafkaError, KafkaException
 
 from tracker.errors import TrackerError
+from tracker.kafka.errors import reason_of
 
 _LOGIN = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHENTICATION_FAILED})
 # Of librdkafka's own errors, these say that nobody answers; the rest are about what it was asked.
@@ -43,10 +43,3 @@ def explain(error: KafkaError) -> str:
     if code in _AWAY:
         return f"Kafka does not answer: {reason}"
     return f"Kafka refuses: {reason}" if code > 0 else f"the Kafka client fails: {reason}"
-
-
-def reason_of(error: KafkaError) -> str:
-    """Return what librdkafka says, in one line, without the thread's name before it and its time after it."""
-    text = error.str().strip().partition("\n")[0]
-    text = re.sub(r"^\[thrd:[^]]*\]: |\s*\(after \d+ms in state [^)]*\)", "", text).rstrip(".")
-    return text or error.name()

@@ -1,4 +1,4 @@
-"""Whether this process is a member of the group, where librdkafka does not say it."""
+"""The group's protocol, and whether this process is a member, where librdkafka does not say it."""
 
 import time
 from concurrent.futures import Future
@@ -6,8 +6,15 @@ from typing import Any
 
 from confluent_kafka.admin import AdminClient
 
+from tracker.settings import Settings
+
 _AGAIN_S = 1.0
 _TIMEOUT_S = 5.0
+
+
+def is_classic(settings: Settings) -> bool:
+    """Tell whether the group has Kafka's older protocol, in which members are static."""
+    return settings.consumer_properties().get("group.protocol", "classic") != "consumer"
 
 
 class Membership:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from tracker.kafka.broker_limits import NO_LIMITS, TRANSACTION_TIMEOUT_MS, BrokerLimits
+from tracker.kafka.membership import is_classic
 from tracker.kafka.stuck import STATISTICS_INTERVAL_MS
 from tracker.settings import Settings
 
@@ -64,11 +65,6 @@ def outsider_properties(settings: Settings) -> dict[str, str]:
     """
     given = settings.consumer_properties()
     return {name: text for name, text in given.items() if name not in _OF_MEMBERS}
-
-
-def is_classic(settings: Settings) -> bool:
-    """Tell whether the group has Kafka's older protocol, in which members are static."""
-    return settings.consumer_properties().get("group.protocol", "classic") != "consumer"
 
 
 def producer_properties(settings: Settings, transactional_id: str) -> dict[str, Any]:

@@ -6,15 +6,17 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AclOperation, AdminClient, ConfigResource, ResourceType, TopicDescription
+from confluent_kafka.admin import AclOperation, AdminClient, ResourceType, TopicDescription
 
-from tracker.kafka.answers import answer_of
+from tracker.kafka.answers import answer_of, config_of
 from tracker.logs import kafka_logger
 from tracker.settings import Settings
 
 _DEFAULT_MAX_MESSAGE_BYTES = 1_048_588  # the broker's default
 _TIMEOUT_S = 5.0
 _NOT_THERE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError.TOPIC_EXCEPTION)
+ABOUT_A_TOPIC = (*_NOT_THERE, KafkaError.TOPIC_AUTHORIZATION_FAILED)
+"""What a broker says of a topic; other errors are about the broker itself."""
 _SAYS_NO = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART)
 
 
@@ -68,7 +70,7 @@ def _access(answer: Future[TopicDescription], operation: AclOperation) -> Access
     try:
         return access_of(answer.result(), None, operation)
     except KafkaException as error:
-        if error.args[0].code() not in (*_NOT_THERE, KafkaError.TOPIC_AUTHORIZATION_FAILED):
+        if error.args[0].code() not in ABOUT_A_TOPIC:
             raise
         return access_of(None, error.args[0], operation)
 
@@ -128,11 +130,7 @@ class TopicLimits(NamedTuple):
 
 def topic_limits(admin: AdminClient, topic: str) -> TopicLimits:
     """Return what a topic takes; the brokers' defaults where one may not ask, or nobody answers."""
-    resource = ConfigResource(ResourceType.TOPIC, topic)
-    try:
-        [answer] = admin.describe_configs([resource], request_timeout=_TIMEOUT_S).values()
-        found = answer_of(answer, _TIMEOUT_S)
-        policies = str(found["cleanup.policy"].value).split(",")
-        return TopicLimits(int(found["max.message.bytes"].value), "compact" in policies)
-    except (KafkaException, KeyError, ValueError):
-        return TopicLimits()
+    found = config_of(admin, ResourceType.TOPIC, topic)
+    policies = found.get("cleanup.policy", "").split(",")
+    size_bytes = int(found.get("max.message.bytes", _DEFAULT_MAX_MESSAGE_BYTES))
+    return TopicLimits(size_bytes, "compact" in policies)

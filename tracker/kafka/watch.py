@@ -14,7 +14,7 @@ from tracker.kafka.batch import TopicPartition
 from tracker.kafka.errors import OffsetsRefused, reason_of
 from tracker.kafka.password import RotatedPassword
 from tracker.kafka.stuck import NO_LEADER, StuckDestinations
-from tracker.kafka.topics import Access, access_of, own_topics
+from tracker.kafka.topics import ABOUT_A_TOPIC, Access, access_of, own_topics
 from tracker.obstacles import Cause, Obstacle, Obstacles
 from tracker.settings import Settings
 
@@ -27,12 +27,6 @@ _NOT_THERE_FOR_S = 10.0
 _NOT_ALLOWED_FOR_S = 3600.0  # brokers log each question that is not allowed
 
 _GROUPS, _TRANSACTIONS = "__consumer_offsets", "__transaction_state"
-_ABOUT_TOPICS = (
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-    KafkaError._UNKNOWN_TOPIC,
-    KafkaError.TOPIC_EXCEPTION,
-    KafkaError.TOPIC_AUTHORIZATION_FAILED,
-)
 
 
 class ConnectionErrors:
@@ -122,7 +116,7 @@ class KafkaWatch:
             elif isinstance(error, KafkaException):
                 errors[topic] = error.args[0]
         self._check_ids(found)
-        silent = [error for error in errors.values() if error.code() not in _ABOUT_TOPICS]
+        silent = [error for error in errors.values() if error.code() not in ABOUT_A_TOPIC]
         if silent and time.monotonic() - self._moved_monotonic_s() < _LATELY_S:
             return
         if silent:

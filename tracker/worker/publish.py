@@ -5,12 +5,13 @@ from functools import partial
 
 from confluent_kafka import Message
 
-from tracker.kafka.batch import SkippedRecords, TopicPartition, coordinates
+from tracker.kafka.batch import TopicPartition, coordinates
 from tracker.kafka.dead_letters import DeadLetters, refusal
 from tracker.kafka.errors import MessagesRefused
 from tracker.kafka.producer import BatchProducer, OutgoingMessage, next_offsets
 from tracker.messages.refusal import Refusal
 from tracker.messages.release import StatusCheck, start_message
+from tracker.messages.skipped_records import SkippedRecords
 from tracker.rate_limited_log import RateLimitedLog
 from tracker.settings import Settings
 from tracker.worker.apply import Applied

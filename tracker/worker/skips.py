@@ -7,14 +7,15 @@ from contextlib import suppress
 import psycopg
 
 from tracker.errors import TrackerError
-from tracker.kafka.batch import Batch, SkippedRecords
+from tracker.kafka.batch import Batch
 from tracker.kafka.batch import TopicPartition as Key
 from tracker.kafka.consumer import BatchConsumer
 from tracker.kafka.unreceivable import Stuck, why_unreceivable
+from tracker.messages.skipped_records import SkippedRecords
 from tracker.metrics import UNRECEIVABLE, Recorder
 from tracker.obstacles import Cause, Obstacle, Obstacles
 from tracker.settings import Settings
-from tracker.store.skip_store import Skip, read_skips
+from tracker.store.skip_store import read_skips
 
 _EVERY_S = 3.0
 
@@ -33,7 +34,7 @@ class SkipWatch:
         self._obstacles = obstacles
         self._recorder = recorder
         self._told: set[Key] = set()
-        self._skips: list[Skip] = []
+        self._skips: list[SkippedRecords] = []
         self._probed: dict[Key, Stuck] = {}
         self._thread: threading.Thread | None = None
         self._next_monotonic_s = 0.0
@@ -50,7 +51,7 @@ class SkipWatch:
         for skip in self._skips:
             stuck_at = unreceivable.found.get((skip.topic, skip.kafka_partition))
             if stuck_at and skip.first_offset <= stuck_at.offset < skip.next_offset:
-                return self._consumer.step_over(SkippedRecords(*skip)._replace(first_offset=stuck_at.offset))
+                return self._consumer.step_over(skip._replace(first_offset=stuck_at.offset))
         return None
 
     def _tell(self, found: dict[Key, Stuck]) -> None:

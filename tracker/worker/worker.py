@@ -15,8 +15,8 @@ from tracker.kafka.committed import committed_now
 from tracker.kafka.dead_letters import dead_letters_for
 from tracker.kafka.destinations import Destinations
 from tracker.kafka.errors import BatchGivenUp, ConsumerLost, OffsetsRefused, SlotShared
+from tracker.kafka.membership import is_classic
 from tracker.kafka.producer import BatchProducer
-from tracker.kafka.properties import is_classic
 from tracker.kafka.stuck import StuckDestinations, Undelivered
 from tracker.kafka.topics import (
     Access,

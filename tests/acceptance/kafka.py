@@ -113,6 +113,11 @@ class Kafka:
         """Return the ID of the broker that leads the topic's first Kafka partition."""
         return self.admin.list_topics(topic, timeout=DEADLINE_S).topics[topic].partitions[0].leader
 
+    def delete_records(self, topic: str, *, before: int) -> None:
+        """Do what retention does, in the first Kafka partition of a topic."""
+        first = TopicPartition(topic, 0, before)
+        self.admin.delete_records([first])[first].result(DEADLINE_S)
+
     def configure(self, topic: str, **config: str) -> None:
         """Change settings of a topic, and wait until its broker has them."""
         entries = [

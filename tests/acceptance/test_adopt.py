@@ -5,7 +5,7 @@ shows.
 """
 
 import pytest
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import NewPartitions
 from typer.testing import CliRunner
 
@@ -177,8 +177,7 @@ def test_kafka_keeps_the_offsets_of_a_group_that_runs(tracker: Deployment) -> No
 
 def test_records_that_the_topic_has_deleted_are_said_to_be_lost(tracker: Deployment) -> None:
     tracker.send(*numbered(tracker, ALL[10:]))
-    place = TopicPartition(tracker.topics.tracking, 0, 13)
-    tracker.kafka.admin.delete_records([place])[place].result(DEADLINE_S)
+    tracker.kafka.delete_records(tracker.topics.tracking, before=13)
     assert "has a committed offset that its topic does not have" in refusal(tracker)
     assert "offsets 10 to 12 are neither reported nor forwarded" in adopt(tracker, "database")
     process(tracker, [20])

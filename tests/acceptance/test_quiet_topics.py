@@ -81,8 +81,7 @@ def delete_all_records(tracker: Deployment) -> None:
     """Do what retention does once a topic has been quiet for long enough."""
     topic = tracker.topics.tracking
     wait_until(lambda: tracker.kafka.ends(topic) == tracker.kafka.ends(topic, committed=True), "all decided")
-    place = TopicPartition(topic, 0, end_of(tracker))
-    tracker.kafka.admin.delete_records([place])[place].result(DEADLINE_S)
+    tracker.kafka.delete_records(topic, before=end_of(tracker))
 
 
 def test_the_offset_goes_to_the_end_of_a_topic_whose_last_transaction_was_aborted(

@@ -16,6 +16,7 @@ from tracker.kafka.consumer import BatchConsumer
 from tracker.kafka.errors import BatchGivenUp
 from tracker.kafka.producer import BatchProducer
 from tracker.kafka.unreceivable import Stuck
+from tracker.lifeline import ExitStatus
 from tracker.messages.skipped_records import SkippedRecords
 from tracker.metrics import DEAD_LETTERS, UNRECEIVABLE
 
@@ -167,3 +168,47 @@ def test_a_job_starts_that_was_released_by_a_record_that_is_stepped_over_when_it
     assert (len(given_up), len(tracker.dead_letters())) == (1, 1)
     assert tracker.status("first") == "Completed"
     assert tracker.started() == ["acme:second"]
+
+
+def test_what_retention_has_removed_is_waited_for_no_more(
+    deploy: Deploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its Kafka partition is not fetched, so nothing there would show that the record is gone."""
+    monkeypatch.setattr("tracker.worker.skips._TRY_AGAIN_EVERY_S", 1.0)
+    tracker = deploy(partitions=1, **SMALL_RECEIVER)
+    tracker.kafka.configure(tracker.topics.tracking, **ROOMY)
+    topic = tracker.topics.tracking
+    tracker.submit("job")
+    tracker.start(scheduler=False)
+    send_to(tracker, 0, "acme:job.1")
+    tracker.wait_until_processed()
+    send_huge(tracker.kafka.bootstrap_servers, topic, 0)
+    wait_until(lambda: "cannot be received" in detail(tracker), "it says what it cannot receive")
+    send_to(tracker, 0, "acme:job.2")
+    tracker.kafka.delete_records(topic, before=2)
+    worker = tracker.workers.pop()
+    assert worker.wait() == ExitStatus.REFUSED, "the record is lost, which is not for a worker to pass over"
+
+
+def test_a_suspicion_that_was_wrong_is_dropped_without_a_record(
+    deploy: Deploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A response was damaged on its way, say, and was the last that there was."""
+    monkeypatch.setattr("tracker.worker.skips._TRY_AGAIN_EVERY_S", 1.0)
+    tracker = deploy(partitions=1)
+    tracker.submit("job")
+    poll = BatchConsumer.poll
+    suspected: list[int] = []
+
+    def suspicious(consumer: BatchConsumer, *arguments: Any) -> Batch | None:
+        for key, offset in consumer.positions().items():
+            if offset > 0 and not suspected:
+                suspected.append(offset)
+                consumer.unreceivable.found[key] = Stuck(offset, "it is damaged")
+        return poll(consumer, *arguments)
+
+    monkeypatch.setattr(BatchConsumer, "poll", suspicious)
+    tracker.start(scheduler=False)
+    send_to(tracker, 0, "acme:job.1")
+    wait_until(lambda: "it is damaged" in detail(tracker), "it says so")
+    wait_until(lambda: detail(tracker) == "", "it finds that this was wrong")

@@ -1,9 +1,15 @@
 """What is said of jobs that are stored and may never run."""
 
+from contextlib import closing
+
+import psycopg
+
 from tests.client.conftest import Connection
 from tests.client.jobs import job, set_status
+from tests.store.sessions import COMMIT, Steps
 from tracker import Client, JobStatus
 from tracker.client.job import SubmittedJob, as_json
+from tracker.client.submit import submit
 
 
 def warnings(submitted: list[SubmittedJob]) -> dict[str, list[str]]:
@@ -69,3 +75,19 @@ def test_a_job_that_completes_or_comes_is_no_reason_to_warn(client: Client, conn
     assert warnings(client.submit([job("a"), job("b", "a")])) == {}
     set_status(connection, "a", JobStatus.COMPLETED)
     assert warnings(client.submit([job("a"), job("c", "a")])) == {}
+
+
+def test_a_job_that_is_submitted_again_may_wait_for_one_of_the_same_submit(client: Client) -> None:
+    client.submit([job("a", "late")])
+    assert warnings(client.submit([job("a", "late"), job("late")])) == {}
+
+
+def test_nothing_can_fail_after_new_jobs_are_stored(client: Client, database_url: str) -> None:
+    """The caller would be told of an error, and take them for not stored."""
+    client.submit([job("old", "gone")])
+    with closing(psycopg.connect(database_url)) as connection:
+        steps = Steps(connection, submit([job("new"), job("old", "gone")]).begin())
+        steps.run(before=COMMIT)
+        steps.run_one()
+        assert steps.next is None
+        assert warnings(steps.answer) == {"old": ["waits for default:gone, which does not exist"]}

@@ -45,16 +45,18 @@ def _submit(accepted: Mapping[JobName, AcceptedJob]) -> Verb[list[SubmittedJob]]
     stored = yield from _find_stored(accepted, tenant_keys)
     new = [job for name, job in accepted.items() if name not in stored]
     warnings: Warnings = {}
+    if stored:
+        warnings = yield from of_stored_jobs(stored, accepted, tenant_keys)
     if new:
         waits = yield from look_at_prerequisites(new, tenant_keys)
         job_keys = yield from store_rows(new, waits.edges, tenant_keys)
         if len(waits.edges) < len(new):
             yield from ask("notify_scheduler")
         missing = yield from settle(waits, job_keys, tenant_keys)
-        yield Commit()  # nobody is to wait until a long answer is made
-        warnings = of_new_jobs(waits, missing)
-    if stored:
-        warnings |= yield from of_stored_jobs(stored, tenant_keys)
+        # The last thing that can fail: an error after it would say of stored jobs that they are not stored.
+        # And nobody is to wait until a long answer is made.
+        yield Commit()
+        warnings |= of_new_jobs(waits, missing)
     return [
         SubmittedJob(
             partition_id=name.partition_id,

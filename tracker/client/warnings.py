@@ -1,6 +1,6 @@
 """Says which jobs of a submit, though they are stored, may never run."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Container, Mapping
 
 from tracker.client.job import STATUSES, JobStatus
 from tracker.client.new_rows import TenantKeys
@@ -22,8 +22,13 @@ def of_new_jobs(waits: Waits, missing: Collection[JobName]) -> Warnings:
     return warnings
 
 
-def of_stored_jobs(stored: Mapping[JobName, JobStatus], tenant_keys: TenantKeys) -> Verb[Warnings]:
-    """Name, of jobs that were stored before, those that have ended badly and those that wait in vain."""
+def of_stored_jobs(
+    stored: Mapping[JobName, JobStatus], submitted: Container[JobName], tenant_keys: TenantKeys
+) -> Verb[Warnings]:
+    """Name, of jobs that were stored before, those that have ended badly and those that wait in vain.
+
+    Not those that wait for one of `submitted`, which are all stored when the submit has ended.
+    """
     warnings = {
         name: [f"{HOPELESS[status]}, and will not run"]
         for name, status in stored.items()
@@ -36,6 +41,8 @@ def of_stored_jobs(stored: Mapping[JobName, JobStatus], tenant_keys: TenantKeys)
         for tenant_key, job_id, prerequisite_job_id, status in rows:
             name = JobName(partition_ids[tenant_key], job_id)
             prerequisite = JobName(name.partition_id, prerequisite_job_id)
+            if status is None and prerequisite in submitted:
+                continue
             text = _waits_for(prerequisite, None if status is None else STATUSES[status])
             warnings.setdefault(name, []).append(text)
     return warnings

@@ -232,19 +232,27 @@ class BatchConsumer:
             self.unreceivable.barred.add(key)
             self._consumer.pause(_topic_partitions([key]))
 
+    def let_go(self, key: Key, stuck: Stuck) -> None:
+        """Fetch again from a Kafka partition that is not stuck any more where it was."""
+        if self.unreceivable.found.get(key) == stuck:
+            self._fetch_again(key)
+
     def step_over(self, skipped: SkippedRecords) -> Batch | None:
         """Return a batch without records that goes past what cannot be received."""
         if self.run.given_up:
             return None
         key = skipped.topic, skipped.kafka_partition
         self._seek(TopicPartition(*key, skipped.next_offset))
-        if key in self.unreceivable.barred and not self._paused:
-            self._consumer.resume(_topic_partitions([key]))
-        self.unreceivable.forget(key)
+        self._fetch_again(key)
         ranges = {key: (self._positions[key], skipped.next_offset)}
         self._positions[key] = skipped.next_offset
         claims = {key: self._claims.pop(key)} if key in self._claims else {}
         return Batch([], ranges, self.run, self._consumer.consumer_group_metadata(), 0, claims, skipped)
+
+    def _fetch_again(self, key: Key) -> None:
+        if key in self.unreceivable.barred and not self._paused:
+            self._consumer.resume(_topic_partitions([key]))
+        self.unreceivable.forget(key)
 
     def _report(self, record: Message) -> None:
         error = record.error()

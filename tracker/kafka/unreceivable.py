@@ -156,7 +156,7 @@ class _Prober:
         deadline = time.monotonic() + _TRY_TIMEOUT_S
         while time.monotonic() < deadline:
             record = self._consumer.poll(0.1)
-            if record is not None:
+            if record is not None and record.topic() is not None:  # else it is of the group's coordinator
                 error = record.error()
                 if error is None or error.code() not in _CODES:
                     return None

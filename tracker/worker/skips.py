@@ -18,6 +18,7 @@ from tracker.settings import Settings
 from tracker.store.skip_store import read_skips
 
 _EVERY_S = 3.0
+_TRY_AGAIN_EVERY_S = 60.0
 
 
 class SkipWatch:
@@ -36,8 +37,10 @@ class SkipWatch:
         self._told: set[Key] = set()
         self._skips: list[SkippedRecords] = []
         self._probed: dict[Key, Stuck] = {}
+        self._passable: dict[Key, Stuck] = {}
         self._thread: threading.Thread | None = None
         self._next_monotonic_s = 0.0
+        self._try_again_monotonic_s = 0.0
 
     def look(self) -> Batch | None:
         """Name what is stuck; return a batch that steps over it, where somebody has asked for that."""
@@ -46,6 +49,8 @@ class SkipWatch:
             return None
         for key, stuck in self._take_probed().items():
             self._consumer.bar(key, stuck)
+        for key, stuck in self._take_passable().items():
+            self._consumer.let_go(key, stuck)
         self._tell(unreceivable.found)
         self._ask()
         for skip in self._skips:
@@ -60,6 +65,8 @@ class SkipWatch:
             self._recorder.forget(UNRECEIVABLE, topic=topic, kafka_partition=str(kafka_partition))
         for topic, kafka_partition in found:
             self._recorder.set(UNRECEIVABLE, 1, topic=topic, kafka_partition=str(kafka_partition))
+        if found.keys() - self._told:
+            self._try_again_monotonic_s = time.monotonic() + _TRY_AGAIN_EVERY_S
         self._told = set(found)
 
     def _ask(self) -> None:
@@ -70,20 +77,34 @@ class SkipWatch:
         unreceivable = self._consumer.unreceivable
         positions = self._consumer.positions() if unreceivable.is_suspected else {}
         suspects = {key: offset for key, offset in positions.items() if key not in unreceivable.found}
-        self._thread = threading.Thread(target=self._find_out, args=[suspects], name="skips", daemon=True)
+        known: dict[Key, Stuck] = {}
+        if unreceivable.found and now >= self._try_again_monotonic_s:
+            self._try_again_monotonic_s = now + _TRY_AGAIN_EVERY_S
+            known = dict(unreceivable.found)
+        self._thread = threading.Thread(
+            target=self._find_out, args=[suspects, known], name="skips", daemon=True
+        )
         self._thread.start()
 
-    def _find_out(self, suspects: dict[Key, int]) -> None:
+    def _find_out(self, suspects: dict[Key, int], known: dict[Key, Stuck]) -> None:
         with suppress(psycopg.Error, TrackerError):  # the thread that applies batches says so
             self._skips = read_skips(self._settings.database_conninfo())
         for key, offset in suspects.items():
             reason = why_unreceivable(self._settings, key, offset)
             if reason:
                 self._probed = {**self._probed, key: Stuck(offset, reason)}
+        # What is not fetched cannot show that it has become receivable, or that retention has removed it.
+        for key, stuck in known.items():
+            if not why_unreceivable(self._settings, key, stuck.offset):
+                self._passable = {**self._passable, key: stuck}
 
     def _take_probed(self) -> dict[Key, Stuck]:
         probed, self._probed = self._probed, {}
         return probed
+
+    def _take_passable(self) -> dict[Key, Stuck]:
+        passable, self._passable = self._passable, {}
+        return passable
 
 
 def _obstacle(key: Key, stuck: Stuck) -> Obstacle:

@@ -6,7 +6,7 @@ from contextlib import closing
 from typing import Any
 
 import psycopg
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupState, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from tracker.adoption.plan import Change
@@ -35,10 +35,10 @@ def require_stopped(settings: Settings) -> None:
     with kafka_errors():
         admin = AdminClient(dict(settings.kafka_client_properties()), logger=kafka_logger())
     deadline = time.monotonic() + _LEAVE_S
-    while members := _count_members(admin, settings.group_id):
+    while _has_members(admin, settings.group_id):
         if time.monotonic() > deadline:
             raise TrackerError(
-                f"the group {settings.group_id!r} has {members} members: stop every 'tracker run' of it first"
+                f"the group {settings.group_id!r} has members: stop every 'tracker run' of it first"
                 " (Kafka notices within 20 seconds that one was killed)"
             )
         time.sleep(0.2)
@@ -63,14 +63,26 @@ def carry_out(settings: Settings, changes: Sequence[Change]) -> None:
                 _in_kafka(settings, change, change.offset, database_id)
 
 
-def _count_members(admin: AdminClient, group_id: str) -> int:
+def _has_members(admin: AdminClient, group_id: str) -> bool:
+    """Tell whether a group has members, by the list of all groups.
+
+    Its coordinator could tell how many, but where that goes away meanwhile, librdkafka (2.16) may end the
+    process (its issue 4605).
+    """
     try:
-        [answer] = admin.describe_consumer_groups([group_id], request_timeout=TIMEOUT_S).values()
-        return len(answer_of(answer, TIMEOUT_S).members)
+        groups = answer_of(admin.list_consumer_groups(request_timeout=TIMEOUT_S), TIMEOUT_S)
     except KafkaException as error:
-        if error.args[0].name() == "GROUP_ID_NOT_FOUND":
-            return 0
-        raise TrackerError(f"it is not known who is in the group: {explain(error.args[0])}") from None
+        raise _unknown_members(error) from None
+    for group in groups.valid:
+        if group.group_id == group_id:
+            return group.state not in (ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD)
+    for problem in groups.errors:  # of brokers, one of which may be the group's
+        raise _unknown_members(problem)
+    return False
+
+
+def _unknown_members(error: KafkaException) -> TrackerError:
+    return TrackerError(f"it is not known whether the group has members: {explain(error.args[0])}")
 
 
 def _in_database(connection: psycopg.Connection[Any], change: Change) -> None:

@@ -16,7 +16,7 @@ from tracker.kafka.broker_limits import NO_LIMITS, BrokerLimits, said_to_consume
 from tracker.kafka.errors import ConsumerLost, OffsetsRefused, SlotShared
 from tracker.kafka.explain import kafka_errors
 from tracker.kafka.lag import Lag
-from tracker.kafka.membership import is_classic
+from tracker.kafka.membership import is_classic, is_member
 from tracker.kafka.password import RotatedPassword
 from tracker.kafka.properties import consumer_properties
 from tracker.kafka.unreceivable import Stuck, UnreceivableRecords
@@ -98,7 +98,7 @@ class BatchConsumer:
         self.run = Run()
         self.joined = False
         self._not_allowed = (-math.inf, "")
-        self.is_quiet_member = self._has_rejoined  # which librdkafka may not tell that it has joined
+        self._is_quiet_member = self._has_rejoined  # which librdkafka may not tell that it has joined
 
     def not_allowed(self) -> str:
         """Return what the tracker has lately not been allowed to do; nothing, if that is over."""
@@ -133,11 +133,6 @@ class BatchConsumer:
             on_lost=self._on_lost,
         )
 
-    @property
-    def member_id(self) -> str | None:
-        """By which the group knows this member, if it does."""
-        return self._consumer.memberid()
-
     def _rejoin(self) -> None:
         """Leave the group and join it again, once after the start.
 
@@ -171,6 +166,8 @@ class BatchConsumer:
         """
         self._password.look(self._consumer)
         first = self._consumer.poll(timeout_s)
+        if self._is_quiet_member and not self.joined:
+            self.joined = is_member(self._consumer.consumer_group_metadata())
         if self._is_assigned and not self._has_rejoined:
             self._rejoin()  # what came before that comes again
             return None

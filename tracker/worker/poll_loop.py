@@ -12,7 +12,6 @@ from tracker.failpoints import reach
 from tracker.kafka.batch import Batch
 from tracker.kafka.consumer import BatchConsumer
 from tracker.kafka.lag import LogEnds
-from tracker.kafka.membership import Membership
 from tracker.kafka.topics import topic_ids
 from tracker.kafka.watch import KafkaWatch
 from tracker.lifeline import Lifeline
@@ -65,7 +64,6 @@ class PollLoop:
         )
         self._watch = watch
         self._log_ends = LogEnds(admin)
-        self._membership = Membership(admin, settings.group_id)
         self._skip_watch = SkipWatch(settings, self.consumer, waits.obstacles, lifeline.recorder)
         self._decoding = False
         self._in_hand: tuple[Batch, Sorted] | None = None  # decoded, not handed over yet
@@ -88,8 +86,6 @@ class PollLoop:
         self._commit_delivered()
         self._measure_lag()
         self._look_around()
-        if not self.consumer.joined and self.consumer.is_quiet_member:
-            self.consumer.joined = self._membership.has(self.consumer.member_id)
         if batch is None:
             self._pipeline.in_flight.nothing_to_do()
             return

@@ -28,7 +28,7 @@ test: test-prerequisites .venv ## Run all tests; ARGS="-k name" goes to pytest
 test-all: test-prerequisites .venv ## Run all tests, and those of delivery and storage again in other ways of running it
 	@$(BIN)/pytest $(SIDE_BY_SIDE) $(ARGS)
 	@GROUP_PROTOCOL=consumer $(BIN)/pytest $(SIDE_BY_SIDE) $(ARGS) tests/acceptance tests/faults
-	@$(BIN)/pytest $(SIDE_BY_SIDE) $(ARGS) --hash-partitions 4 tests/acceptance tests/client tests/store
+	@$(BIN)/pytest $(SIDE_BY_SIDE) $(ARGS) --hash-partitions 4 tests/acceptance tests/jobs tests/store
 
 # MINUTES counts beside ARGS where somebody has given it.
 soak: test-prerequisites .venv ## Attack it with faults by chance, for MINUTES=30; ARGS="--brokers 3", or "--seed 7 --rounds 1"

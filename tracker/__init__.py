@@ -4,18 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tracker.client.client import AsyncClient, Client
-    from tracker.client.job import (
-        ChangedJob,
-        Job,
-        JobStatus,
-        NewJob,
-        NewTask,
-        PartitionState,
-        RootFailure,
-        SubmittedJob,
-        TaskFailure,
-    )
+    from tracker.client import AsyncClient, Client
     from tracker.errors import (
         DatabaseReadOnly,
         DatabaseUnavailable,
@@ -26,6 +15,17 @@ if TYPE_CHECKING:
         TrackerError,
         TransactionConflict,
         WaitTimedOut,
+    )
+    from tracker.jobs.job import (
+        ChangedJob,
+        Job,
+        JobStatus,
+        NewJob,
+        NewTask,
+        PartitionState,
+        RootFailure,
+        SubmittedJob,
+        TaskFailure,
     )
 
 __version__ = "0.2.0"
@@ -58,7 +58,7 @@ def __getattr__(name: str) -> object:
     """Load what is asked for: PostgreSQL's driver takes 100 ms, which `tracker --help` need not wait for."""
     if name not in __all__:
         raise AttributeError(f"module 'tracker' has no attribute {name!r}")
-    for module in ("tracker.errors", "tracker.client.job", "tracker.client.client"):
+    for module in ("tracker.errors", "tracker.jobs.job", "tracker.client"):
         value: object = getattr(import_module(module), name, None)
         if value is not None:
             globals()[name] = value

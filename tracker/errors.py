@@ -54,3 +54,8 @@ class StackError(TrackerError):
 
 class WaitTimedOut(TrackerError):
     """Jobs that were waited for have not ended in time."""
+
+
+def sentence(text: str) -> str:
+    """Return a text as a sentence: with a capital, and a full stop."""
+    return text[:1].upper() + text[1:].rstrip(".") + "."

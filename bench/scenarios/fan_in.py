@@ -19,13 +19,13 @@ from bench.workload import PARTITION_ID, Topics, indexed, start_task
 from tracker import Client, JobStatus, NewJob
 from tracker.identifiers import JobName, TaskName
 from tracker.kafka.batch import Batch, Claim, Run
-from tracker.messages.batch import Rules, Sorted
+from tracker.messages.decode import Rules, Sorted
 from tracker.messages.job_work import Siblings
 from tracker.metrics import Recorder
+from tracker.pipeline.apply import Applier
+from tracker.pipeline.handover import Pipeline
+from tracker.pipeline.refusals import Refusals
 from tracker.store.batch_store import BatchStore
-from tracker.worker.apply import Applier
-from tracker.worker.pipeline import Pipeline
-from tracker.worker.refusals import Refusals
 
 _SIBLINGS = (1_000, 10_000, 100_000, 1_000_000)
 _JOBS_AT_ONCE = 10

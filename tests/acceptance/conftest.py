@@ -13,9 +13,9 @@ from psycopg import sql
 from tests.acceptance import invariants
 from tests.acceptance.deployment import Deployment, Topics
 from tests.acceptance.kafka import Kafka
-from tracker.kafka import committed, ledger
-from tracker.kafka.ledger import Ledger
+from tracker.kafka import committed, sent_number
 from tracker.kafka.producer import BatchProducer
+from tracker.kafka.sent_number import Ledger
 from tracker.stack import LocalStack
 from tracker.store import grants
 from tracker.store.migrate import migrate
@@ -27,7 +27,7 @@ _ASKS_KAFKA = (
     (AdminClient, "describe_configs"),
     (AdminClient, "list_topics"),
     (committed, "ask_committed"),
-    (ledger, "ask_committed"),
+    (sent_number, "ask_committed"),
     (Ledger, "commit"),
     (BatchProducer, "start"),
     (BatchProducer, "publish"),

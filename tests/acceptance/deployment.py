@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import msgspec
 import psycopg
 
+import tracker.pipeline
 import tracker.scheduler
-import tracker.worker
 from tests.acceptance.kafka import DEADLINE_S, Kafka, Received, wait_until
 from tests.model.messages import key_of, progress_event, record_of, task_message, tracking_report
 from tests.model.reading import Headers, Record
@@ -151,7 +151,7 @@ class Deployment:
 
     def start_worker(self, *, wait: bool = True) -> Member:
         """Start one more worker, in the next slot."""
-        member = Member(partial(tracker.worker.run, self.settings, len(self.workers)))
+        member = Member(partial(tracker.pipeline.run, self.settings, len(self.workers)))
         self.workers.append(member)
         if wait:
             _wait_until_ready(member)

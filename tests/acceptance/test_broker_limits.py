@@ -14,7 +14,7 @@ from tests.acceptance.endpoint import Endpoint
 from tests.acceptance.kafka import wait_until
 from tests.acceptance.program import Program
 from tests.profile import GROUP_PROTOCOL
-from tracker.cli.limits import misfits, warnings_of_limits
+from tracker.diagnosis.limits import misfits, warnings_of_limits
 from tracker.kafka.broker_limits import BrokerLimits, broker_limits, shorter_transactions
 from tracker.kafka.producer import BatchProducer
 from tracker.kafka.properties import consumer_properties

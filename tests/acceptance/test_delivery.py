@@ -12,7 +12,8 @@ from tests.acceptance.kafka import wait_until
 from tests.acceptance.load import Load
 from tests.acceptance.program import Program
 from tracker.metrics import BATCHES
-from tracker.worker.apply import Applied, Applier
+from tracker.pipeline.applied import Applied
+from tracker.pipeline.apply import Applier
 
 
 def wait_until_forwarded(tracker: Deployment, messages: int) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-import tracker.retention
+import tracker.scheduler.retention
 from tests.acceptance import invariants
 from tests.acceptance.conftest import Deploy
 from tests.acceptance.deployment import Deployment
@@ -27,7 +27,7 @@ AGE = "UPDATE job SET create_time = now() - interval '2 h', last_update_time = n
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sweep ten times a second."""
-    monkeypatch.setattr(tracker.retention, "_SWEEP_EVERY_S", (0.1, 0.1))
+    monkeypatch.setattr(tracker.scheduler.retention, "_SWEEP_EVERY_S", (0.1, 0.1))
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ def test_a_job_stays_until_its_messages_are_known_to_be_published(
 
 
 def test_one_that_is_locked_holds_up_no_other(retaining: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracker.retention, "_STEP", 1)
+    monkeypatch.setattr(tracker.scheduler.retention, "_STEP", 1)
     for job_id in ("locked", "free"):
         retaining.submit(job_id)
     retaining.database.execute("UPDATE job SET status = 5")

@@ -174,7 +174,7 @@ def test_what_retention_has_removed_is_waited_for_no_more(
     deploy: Deploy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its Kafka partition is not fetched, so nothing there would show that the record is gone."""
-    monkeypatch.setattr("tracker.worker.skips._TRY_AGAIN_EVERY_S", 1.0)
+    monkeypatch.setattr("tracker.pipeline.skips._TRY_AGAIN_EVERY_S", 1.0)
     tracker = deploy(partitions=1, **SMALL_RECEIVER)
     tracker.kafka.configure(tracker.topics.tracking, **ROOMY)
     topic = tracker.topics.tracking
@@ -194,7 +194,7 @@ def test_a_suspicion_that_was_wrong_is_dropped_without_a_record(
     deploy: Deploy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A response was damaged on its way, say, and was the last that there was."""
-    monkeypatch.setattr("tracker.worker.skips._TRY_AGAIN_EVERY_S", 1.0)
+    monkeypatch.setattr("tracker.pipeline.skips._TRY_AGAIN_EVERY_S", 1.0)
     tracker = deploy(partitions=1)
     tracker.submit("job")
     poll = BatchConsumer.poll

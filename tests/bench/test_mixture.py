@@ -13,8 +13,8 @@ from bench.errors import WrongResult
 from bench.flow import Sender
 from bench.mixture import DEPENDENT, FAILING, PLAIN, REPORTED, TASKS, Kinds, Mixture, OnItsWay, Wave
 from bench.workload import Load, Topics
-from tracker.client.submission import accept
-from tracker.messages.batch import Rules, sort_batch
+from tracker.jobs.validation import accept
+from tracker.messages.decode import Rules, sort_batch
 
 TOPICS = Topics.of("bench")
 

@@ -20,8 +20,8 @@ from bench.workload import (
     Workload,
     number_of,
 )
-from tracker.client.submission import accept
 from tracker.identifiers import parse_task_name
+from tracker.jobs.validation import accept
 from tracker.messages.task_message import decode_message
 from tracker.messages.tracking import without_tracking
 

@@ -332,7 +332,7 @@ def test_ctrl_c_ends_a_wait_without_a_traceback(command: Command) -> None:
     command("job", "submit", stdin=line("a"))
     # The child's own word tells when it is waiting: it has asked for the job's status.
     program = (
-        "import sys, tracker.cli, tracker.client.look as look; ask = look._not_ended\n"
+        "import sys, tracker.cli, tracker.jobs.query as look; ask = look._not_ended\n"
         "def tell(names):\n"
         "    print('waiting', flush=True)\n"
         "    return ask(names)\n"

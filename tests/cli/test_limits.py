@@ -7,8 +7,8 @@ import pytest
 from confluent_kafka.admin import AdminClient, ResourceType
 
 from tests.conftest import MakeTopic
-from tracker.cli import limits
-from tracker.cli.limits import misfits, warnings_of_limits
+from tracker.diagnosis import limits
+from tracker.diagnosis.limits import misfits, warnings_of_limits
 from tracker.settings import Settings, load
 
 

@@ -11,8 +11,8 @@ import splitter
 import task_worker
 
 from tracker.identifiers import JobName, parse_task_name
-from tracker.messages.batch import Rules, sort_batch
-from tracker.messages.release import Start, StatusCheck, start_message
+from tracker.messages.decode import Rules, sort_batch
+from tracker.messages.pending_task import Start, StatusCheck, start_message
 
 JOB = JobName("acme", "report")
 

@@ -47,7 +47,7 @@ def reads_uncommitted_records() -> None:
 
 @bug
 def commits_offsets_before_the_database() -> None:
-    from tracker.worker.poll_loop import PollLoop
+    from tracker.pipeline.poll_loop import PollLoop
 
     def make(original: Any) -> Any:
         def hand_over(self: Any, batch: Any, *others: Any) -> None:
@@ -63,7 +63,7 @@ def commits_offsets_before_the_database() -> None:
 
 @bug
 def skips_what_was_seen_before() -> None:
-    from tracker.worker.apply import Applier
+    from tracker.pipeline.apply import Applier
 
     def make(original: Any) -> Any:
         def told_apart(self: Any, batch: Any, batch_sorted: Any, progress: Any) -> Any:
@@ -101,7 +101,7 @@ def takes_the_end_of_the_log_for_its_position() -> None:
 
 @bug
 def passes_markers_without_the_database() -> None:
-    from tracker.worker.poll_loop import PollLoop
+    from tracker.pipeline.poll_loop import PollLoop
 
     def make(original: Any) -> Any:
         def pass_over(self: Any) -> None:
@@ -164,7 +164,7 @@ def locks_jobs_in_no_order() -> None:
 
 @bug
 def clears_the_outbox_before_it_is_published() -> None:
-    from tracker.worker.apply import Applier
+    from tracker.pipeline.apply import Applier
 
     def make(original: Any) -> Any:
         def release(self: Any, batch: Any, *others: Any) -> Any:
@@ -180,14 +180,14 @@ def clears_the_outbox_before_it_is_published() -> None:
 
 @bug
 def forgets_what_it_decided() -> None:
-    from tracker.worker import apply
+    from tracker.pipeline import apply
 
     change(apply, "_positions", lambda _original: lambda _records, _progress: set())
 
 
 @bug
 def sends_without_a_ledger() -> None:
-    from tracker.scheduler import Scheduler
+    from tracker.scheduler.scheduler import Scheduler
 
     def make(original: Any) -> Any:
         def read_ledger(self: Any) -> int:
@@ -220,9 +220,9 @@ def looks_jobs_up_without_locks() -> None:
 
 @bug
 def counts_messages_of_earlier_runs() -> None:
-    from tracker.messages import batch, run_marker
+    from tracker.messages import decode, run_marker
 
-    change(batch, "job_key_in", lambda _original: lambda _url: run_marker.NO_MARKER)
+    change(decode, "job_key_in", lambda _original: lambda _url: run_marker.NO_MARKER)
 
 
 @bug

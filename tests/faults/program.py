@@ -18,10 +18,10 @@ from tests.faults.program_settings import ASK_AGAIN_S
 from tracker import logs
 from tracker.kafka import dead_letters
 from tracker.lifeline import ChildReport
+from tracker.pipeline import poll_loop
 from tracker.settings import load
 from tracker.supervisor import child_main
 from tracker.supervisor.run import run
-from tracker.worker import poll_loop
 
 # In a round it is never quiet for a second, and passing markers is to meet faults as well.
 poll_loop._QUIET_S = 0.1

@@ -14,7 +14,7 @@ from tracker.fold.decide import Decisions, decide
 from tracker.fold.job_fold import JobFold
 from tracker.fold.state import BLOCK_CHILDREN, Block, JobState, JobStatus, TaskState, members
 from tracker.identifiers import JobName, child_path, parent_of
-from tracker.messages.batch import Sorted
+from tracker.messages.decode import Sorted
 from tracker.messages.event import Failure
 
 
@@ -66,7 +66,7 @@ class BatchDone(NamedTuple):
 
 
 class MemoryTracker:
-    """Applies batches as tracker/worker/apply.py does, stores as tracker/store/batch_store.py does."""
+    """Applies batches as tracker/pipeline/apply.py does, stores as tracker/store/batch_store.py does."""
 
     def __init__(self) -> None:
         self.jobs: dict[JobName, JobRows] = {}

@@ -10,7 +10,7 @@ from tests.model.reading import Record
 from tracker.fold.decide import decide, decide_again
 from tracker.fold.state import JobState, JobStatus
 from tracker.identifiers import JobName
-from tracker.messages.batch import Sorted
+from tracker.messages.decode import Sorted
 
 JOB = JobName("acme", "job")
 

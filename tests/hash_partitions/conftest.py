@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.acceptance.conftest import deploy, running, tracker  # noqa: F401 - fixtures
-from tests.client.conftest import client, connection  # noqa: F401 - fixtures
 from tests.conftest import new_database, spread_over_hash_partitions
+from tests.jobs.conftest import client, connection  # noqa: F401 - fixtures
 from tracker.stack import LocalStack
 from tracker.store.migrate import migrate
 

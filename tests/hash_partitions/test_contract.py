@@ -41,13 +41,13 @@ from tests.acceptance.test_retention import (  # noqa: F401
     retaining,
     test_jobs_are_removed_after_their_time_and_not_before,
 )
-from tests.client.test_prerequisites import test_a_circle_through_stored_jobs_is_named  # noqa: F401
-from tests.client.test_submit import (  # noqa: F401
+from tests.conftest import spread_over_hash_partitions
+from tests.hash_partitions.conftest import NUMBER
+from tests.jobs.test_prerequisites import test_a_circle_through_stored_jobs_is_named  # noqa: F401
+from tests.jobs.test_submit import (  # noqa: F401
     test_jobs_of_many_partition_ids_go_in_one_call,
     test_the_same_job_again_is_a_no_op,
 )
-from tests.conftest import spread_over_hash_partitions
-from tests.hash_partitions.conftest import NUMBER
 from tracker.store.connect import connect
 from tracker.store.migrate import migrate
 
@@ -120,5 +120,5 @@ def test_tables_in_use_are_spread_with_all_that_they_have(empty_database_url: st
 @pytest.mark.timeout(3600)
 def test_the_whole_contract_holds() -> None:
     """Of the store's tests, the plans have hash partitions among their states already."""
-    arguments = ["--hash-partitions", str(NUMBER), "-q", "tests/acceptance", "tests/client", "tests/store"]
+    arguments = ["--hash-partitions", str(NUMBER), "-q", "tests/acceptance", "tests/jobs", "tests/store"]
     subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=_ROOT, check=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tests.model.poison import KNOWN_TOPICS, TRACKING_TOPICS
 from tests.model.reading import Bad, Record, check_destination
 from tests.model.reading import Rules as ModelRules
-from tracker.messages.batch import Rules, Sorted, sort_batch
+from tracker.messages.decode import Rules, Sorted, sort_batch
 from tracker.messages.refusal import Reason, Refusal
 
 NOW_MS = 1_700_000_000_000

@@ -15,7 +15,7 @@ import tracker
 from tests.messages.sorting import NOW_MS, RULES, KafkaRecord
 from tests.model.messages import record_of, task_message
 from tests.model.poison import POISON, TRACKING_TOPICS, Poison
-from tracker.messages.batch import sort_batch
+from tracker.messages.decode import sort_batch
 
 ROOT = Path(tracker.__file__).parent
 

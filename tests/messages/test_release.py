@@ -9,7 +9,7 @@ import pytest
 from tests.messages.sorting import sort
 from tests.model.messages import record_of
 from tracker.identifiers import JobName
-from tracker.messages.release import Start, StatusCheck, start_message
+from tracker.messages.pending_task import Start, StatusCheck, start_message
 from tracker.messages.run_marker import NO_MARKER, job_key_in
 
 NOW_MS = 1_700_000_000_123

@@ -4,7 +4,6 @@ import re
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
-from importlib import resources
 from typing import Any
 
 import psycopg
@@ -16,11 +15,9 @@ from tracker.errors import TrackerError
 from tracker.store import grants
 from tracker.store.connect import connect
 from tracker.store.grants import READ, RUN, Rights
+from tracker.store.queries import statement_files
 
-STATEMENTS = {
-    file.name.removesuffix(".sql"): file.read_text(encoding="utf-8")
-    for file in (resources.files("tracker.store") / "sql").iterdir()
-}
+STATEMENTS = {name: file.read_text(encoding="utf-8") for name, file in statement_files().items()}
 # Those of the role that migrates.
 OF_THE_OWNER = {"create_schema_migration", "insert_schema_migration"}
 # They read and write nothing, and EXPLAIN does not take them.

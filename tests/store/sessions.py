@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 import psycopg
 
 from tracker import NewJob, NewTask
-from tracker.client.steps import Commit, Copy, Prepared, Query, Step, Verb
 from tracker.fold.state import JobState
 from tracker.identifiers import JobName
 from tracker.store.batch_store import BatchStore, CompletedJob
 from tracker.store.connect import connect
 from tracker.store.queries import query
+from tracker.store.steps import Commit, Copy, Prepared, Query, Step, Verb
 
 T = TypeVar("T")
 TASK = NewTask(task_classifier="Sort", task_api_version=1, task_data="{}", task_pipe="sort-in")

@@ -13,13 +13,13 @@ import pytest
 
 from tests.store.conftest import STATES
 from tests.store.plans import Plan, PlanLog, lock_orders
-from tracker.client import look
-from tracker.client.steps import Query
+from tracker.jobs import query as job_query
 from tracker.store.batch_store import BatchStore
 from tracker.store.connect import connect
 from tracker.store.queries import query
 from tracker.store.retention_store import RetentionStore
 from tracker.store.schedule_store import ScheduleStore
+from tracker.store.steps import Query
 
 N = 1000
 
@@ -347,7 +347,7 @@ def first_query(verb: Any) -> Query:
 def test_the_newest_jobs_of_all_are_the_newest_of_each_tenant(
     client_session: tuple[psycopg.Connection[Any], PlanLog],
 ) -> None:
-    plan = client_plan(client_session, first_query(look.list_jobs(limit=10)))
+    plan = client_plan(client_session, first_query(job_query.list_jobs(limit=10)))
     assert "job_create_time" in plan.indexes()
     assert plan.rows_looked_at() <= 41 * 10
     assert "job" not in plan.whole_tables()
@@ -355,7 +355,7 @@ def test_the_newest_jobs_of_all_are_the_newest_of_each_tenant(
 
 def test_some_jobs_are_found_by_name(client_session: tuple[psycopg.Connection[Any], PlanLog]) -> None:
     jobs = [f"tenant-{tenant}:job-{job}" for tenant, job in numbers(5, 100)]
-    plan = client_plan(client_session, first_query(look.wait(jobs)))
+    plan = client_plan(client_session, first_query(job_query.wait(jobs)))
     assert "job_tenant_key_job_id_key" in plan.indexes()
     assert plan.rows_looked_at() <= 100
 
@@ -363,7 +363,7 @@ def test_some_jobs_are_found_by_name(client_session: tuple[psycopg.Connection[An
 def test_a_tenants_jobs_are_counted_by_index(
     client_session: tuple[psycopg.Connection[Any], PlanLog],
 ) -> None:
-    plan = client_plan(client_session, first_query(look.count(partition_id="tenant-7")))
+    plan = client_plan(client_session, first_query(job_query.count(partition_id="tenant-7")))
     assert plan.rows_looked_at() <= 5000
     assert "job" not in plan.whole_tables()
 

@@ -15,10 +15,10 @@ import pytest
 
 from tests.store.sessions import TASK, Observer, Worker, job, open_session, perform
 from tracker import Client, NewJob
-from tracker.client import change
-from tracker.client.steps import Prepared
 from tracker.errors import TrackerError
+from tracker.jobs import change
 from tracker.store.schedule_store import ScheduleStore
+from tracker.store.steps import Prepared
 
 WAITING, ACTIVE, PAUSED, FAILED, CANCELLED, COMPLETED = range(6)
 

@@ -14,11 +14,11 @@ from psycopg.conninfo import make_conninfo
 
 from tests.store.sessions import COMMIT, Observer, Steps, Worker, job
 from tracker import Client, JobRefused, NewJob
-from tracker.client import prerequisites
-from tracker.client.steps import Query
-from tracker.client.submit import submit
+from tracker.jobs import prerequisites
+from tracker.jobs.submit import submit
 from tracker.store.connect import connect
 from tracker.store.schedule_store import ScheduleStore
+from tracker.store.steps import Query
 
 LOCKS = "lock_tenants_for_submit"
 WAITING, FAILED, COMPLETED = 0, 3, 5

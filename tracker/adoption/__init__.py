@@ -1,8 +1,8 @@
 """Brings Kafka's offsets and the database together again, when they have come apart.
 
 They do so when offsets were moved, a topic was made anew, or a database was restored from an earlier copy or
-exchanged. Workers and scheduler then refuse to go on (`tracker.agreement`), since only a person can know what
-is right:
+exchanged. Workers and scheduler then refuse to continue (`tracker.agreement`), because only a person
+can know what is right:
 
 - *follow the database*: the group's offsets become what the database knows. Nothing that it has seen is
   reported again; what it does not know to be published is forwarded (again).

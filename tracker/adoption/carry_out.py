@@ -14,8 +14,8 @@ from tracker.adoption.survey import TIMEOUT_S, LedgerPlace
 from tracker.errors import TrackerError
 from tracker.kafka.answers import answer_of
 from tracker.kafka.explain import explain, kafka_errors
-from tracker.kafka.ledger import Ledger
 from tracker.kafka.properties import outsider_properties
+from tracker.kafka.sent_number import Ledger
 from tracker.logs import kafka_logger
 from tracker.settings import Settings
 from tracker.store import locks

@@ -10,8 +10,8 @@ from confluent_kafka.admin import AdminClient
 from tracker.agreement import Known
 from tracker.errors import TrackerError
 from tracker.kafka.explain import kafka_errors
-from tracker.kafka.ledger import Ledger
 from tracker.kafka.properties import outsider_properties
+from tracker.kafka.sent_number import Ledger
 from tracker.kafka.topics import topic_ids
 from tracker.logs import kafka_logger
 from tracker.settings import Settings

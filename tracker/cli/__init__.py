@@ -7,9 +7,8 @@ import typer
 
 from tracker import __version__
 from tracker.cli import adopt, config, demo, job, migrate, partition, run, stack, topics
-from tracker.cli.output import sentence
 from tracker.cli.streams import take_any_text
-from tracker.errors import SettingsError, TrackerError, WaitTimedOut
+from tracker.errors import SettingsError, TrackerError, WaitTimedOut, sentence
 
 app = typer.Typer(
     name="tracker",

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tracker.cli.output import Json, counted, print_json, sentence
+from tracker.cli.output import Json, counted, print_json
+from tracker.errors import sentence
 
 if TYPE_CHECKING:
     from tracker.settings import Settings

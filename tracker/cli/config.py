@@ -71,7 +71,7 @@ def _in_one_line(value: str) -> str:
 
 def _check(settings: "Settings", *, json: bool) -> bool:
     """Print what the checks find; return whether all of it is good. Complaints go to stderr."""
-    from tracker.cli.checks import Finding, check_database, check_kafka
+    from tracker.diagnosis.checks import Finding, check_database, check_kafka
 
     findings: Iterator[Finding] = chain(check_kafka(settings), check_database(settings))
     good = True

@@ -45,13 +45,13 @@ def checked(read: Callable[[str], object]) -> Callable[[list[str] | str | None],
 
 
 def _read_job(text: str) -> object:
-    from tracker.client.submission import read_job_name
+    from tracker.jobs.validation import read_job_name
 
     return read_job_name(text)
 
 
 def _read_partition(text: str) -> object:
-    from tracker.client.submission import read_partition_id
+    from tracker.jobs.validation import read_partition_id
 
     return read_partition_id(text)
 

@@ -18,19 +18,19 @@ app = typer.Typer(help="Submit jobs, look at them, wait for them, change them.",
 
 
 def _read_status(text: str) -> object:
-    from tracker.client.matching import read_status
+    from tracker.jobs.filter import read_status
 
     return read_status(text)
 
 
 def _read_sort(text: str) -> object:
-    from tracker.client.matching import read_sort
+    from tracker.jobs.filter import read_sort
 
     return read_sort(text)
 
 
 def _read_partition(text: str) -> object:
-    from tracker.client.submission import read_partition_id
+    from tracker.jobs.validation import read_partition_id
 
     return read_partition_id(text)
 

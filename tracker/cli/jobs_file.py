@@ -8,11 +8,11 @@ from pathlib import Path
 
 import msgspec
 
-from tracker.client.job import NewJob
-from tracker.client.job_text import read_job
-from tracker.client.submission import plain, some_of
-from tracker.client.validation import InvalidField
 from tracker.errors import JobRefused, TrackerError
+from tracker.jobs.fields import InvalidField
+from tracker.jobs.job import NewJob
+from tracker.jobs.job_text import read_job
+from tracker.jobs.validation import plain, some_of
 
 Jobs = tuple[list[NewJob], Callable[[int], str]]
 """Jobs, and what to call the one at an index in an error message."""

@@ -64,11 +64,6 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def sentence(text: str) -> str:
-    """Return a text as a sentence: with a capital, and a full stop."""
-    return text[:1].upper() + text[1:].rstrip(".") + "."
-
-
 def _align(file: IO[str], rows: Sequence[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:

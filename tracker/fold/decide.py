@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from tracker.fold.present_run import has_stale, without_stale
 from tracker.fold.state import JobState, JobStatus
 from tracker.identifiers import JobName
-from tracker.messages.batch import Sorted
+from tracker.messages.decode import Sorted
 from tracker.messages.job_work import JobWork
 
 _ENDED = {

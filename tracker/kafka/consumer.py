@@ -21,7 +21,7 @@ from tracker.kafka.password import RotatedPassword
 from tracker.kafka.properties import consumer_properties
 from tracker.kafka.unreceivable import Stuck, UnreceivableRecords
 from tracker.logs import get_logger, kafka_logger
-from tracker.messages.refusal import UNREADABLE_HEADERS
+from tracker.messages.dead_letter import UNREADABLE_HEADERS
 from tracker.messages.skipped_records import SkippedRecords
 from tracker.metrics import LAG, LAG_SECONDS, REBALANCES, Recorder
 from tracker.settings import Settings

@@ -13,14 +13,13 @@ from tracker.kafka.producer import Headers, OutgoingMessage
 from tracker.kafka.properties import producer_properties
 from tracker.kafka.topics import TopicLimits, topic_limits
 from tracker.logs import get_logger
-from tracker.messages.refusal import (
-    Reason,
-    Refusal,
+from tracker.messages.dead_letter import (
     dead_letter_headers,
     headers_dropped_header,
     key_replaced_header,
     truncated_header,
 )
+from tracker.messages.refusal import Reason, Refusal
 from tracker.settings import Settings
 
 LEAST_BYTES = 16_384

@@ -1,18 +1,7 @@
-"""Why a record is refused, and the dead letter that says so."""
+"""Why a record is refused."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-
-Header = tuple[str, bytes | None]
-Headers = list[Header]
-
-MAX_DETAIL_CHARS = 1_000
-_COUNT = "tracker-error-count"
-_TRUNCATED = "tracker-error-truncated"
-_HEADERS_DROPPED = "tracker-error-headers-dropped"
-_HEADERS_UNREADABLE = "tracker-error-headers-unreadable"
-_KEY_REPLACED = "tracker-error-key-replaced"
 
 
 class Reason(StrEnum):
@@ -53,71 +42,3 @@ class RecordRefused(Exception):
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(reason, detail)
         self.refusal = Refusal(reason, detail)
-
-
-UNREADABLE_HEADERS: Headers = []
-"""This very list stands for the headers of a record that has one whose name is not UTF-8: librdkafka's Python
-client cannot hand those over, so they cannot be sent on. No name in it could: a record may have such a header
-itself, and a dead letter that is replayed would."""
-
-
-def dead_letter_headers(
-    headers: Sequence[tuple[str, bytes | None]] | None,
-    refusal: Refusal,
-    source: Sequence[tuple[str, object]],
-) -> tuple[Headers, Headers]:
-    """Return the headers of the dead letter: the record's own; and why and where it was refused.
-
-    `source` names where it was read: pairs for ``topic``, ``partition``, ``offset``, ``timestamp``, and
-    ``group``. The headers of an earlier refusal are replaced, and counted up.
-    """
-    count = 1
-    kept: Headers = []
-    unreadable = headers is UNREADABLE_HEADERS
-    for name, value in [] if headers is None or unreadable else headers:
-        if name == _COUNT:
-            count = _counted(value) + 1
-        elif not _is_ours(name):
-            kept.append((name, value))
-    ours: Headers = [
-        ("tracker-error-reason", refusal.reason.value.encode()),
-        ("tracker-error-detail", _one_sentence(refusal.detail).encode("utf-8", "replace")),
-    ]
-    for name, value_of in source:
-        prefix = "tracker-" if name == "group" else "tracker-source-"
-        ours.append((prefix + name, str(value_of).encode("utf-8", "replace")))
-    ours.append((_COUNT, str(count).encode()))
-    if unreadable:
-        ours.append((_HEADERS_UNREADABLE, None))
-    return kept, ours
-
-
-def truncated_header(size_bytes: int) -> tuple[str, bytes]:
-    """Return the header of a dead letter that was cut to fit its topic: the value's full size."""
-    return _TRUNCATED, str(size_bytes).encode()
-
-
-def headers_dropped_header(count: int, size_bytes: int, digest: str) -> tuple[str, bytes]:
-    """Return the header of a dead letter whose record's headers do not fit its topic: what they were."""
-    return _HEADERS_DROPPED, f"{count} headers, {size_bytes} bytes, sha256 {digest}".encode()
-
-
-def key_replaced_header(size_bytes: int, digest: str) -> tuple[str, bytes]:
-    """Return the header of a dead letter whose record's key does not fit its topic: what it was."""
-    return _KEY_REPLACED, f"{size_bytes} bytes, sha256 {digest}".encode()
-
-
-def _is_ours(name: str) -> bool:
-    return name.startswith(("tracker-error-", "tracker-source-")) or name == "tracker-group"
-
-
-def _counted(value: bytes | None) -> int:
-    text = (value or b"").decode("ascii", "replace")
-    return int(text) if text.isdecimal() and len(text) < 10 else 0
-
-
-def _one_sentence(detail: str) -> str:
-    cleaned = "".join(
-        c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in detail[: 2 * MAX_DETAIL_CHARS]
-    )
-    return cleaned if len(cleaned) <= MAX_DETAIL_CHARS else cleaned[: MAX_DETAIL_CHARS - 1] + "…"

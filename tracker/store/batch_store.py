@@ -15,7 +15,7 @@ import psycopg
 from tracker.fold.job_fold import JobFold
 from tracker.fold.state import Block, JobState, JobStatus, TaskState
 from tracker.identifiers import JobName
-from tracker.messages.release import Start
+from tracker.messages.pending_task import Start
 from tracker.store import grants
 from tracker.store.connect import Conninfo
 from tracker.store.session import Session, transaction_mark

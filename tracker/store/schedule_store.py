@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from tracker.identifiers import JobName
-from tracker.messages.release import Start
+from tracker.messages.pending_task import Start
 from tracker.store import locks
 from tracker.store.batch_store import POSTPONED_S
 from tracker.store.connect import Conninfo

@@ -41,7 +41,8 @@ def run(settings: Settings) -> int:
 def children(settings: Settings, slots: Sequence[int]) -> list[ChildSpec]:
     """Return the children of one ``tracker run``: a worker for each slot, and the scheduler."""
     workers = [
-        ChildSpec(f"worker-{slot}", "tracker.worker:run", (settings, slot), is_worker=True) for slot in slots
+        ChildSpec(f"worker-{slot}", "tracker.pipeline:run", (settings, slot), is_worker=True)
+        for slot in slots
     ]
     return [*workers, ChildSpec("scheduler", "tracker.scheduler:run", (settings,))]
 

@@ -1,0 +1,49 @@
+"""What a worker says where nothing moves and no error tells why."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from tests.pipeline.test_shared import apply_loop
+from tracker import obstacles
+from tracker.obstacles import Cause, Obstacle, Obstacles
+from tracker.pipeline import apply_loop as apply_loop_module
+from tracker.pipeline.handover import Pipeline
+from tracker.pipeline.worker import Worker
+
+
+def obstacles_of(pipeline: Pipeline, known: Obstacles, silent: Obstacle | None = None) -> list[str]:
+    worker = SimpleNamespace(
+        _pipeline=pipeline,
+        _waits=SimpleNamespace(obstacles=known),
+        _apply_loop=SimpleNamespace(silent=lambda: silent),
+    )
+    return [str(each) for each in Worker._obstacles(cast(Any, worker))]
+
+
+def test_work_that_does_not_move_is_told_though_nobody_knows_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline, known = Pipeline(), Obstacles()
+    monkeypatch.setattr(obstacles, "STALLED_S", 0.0)
+    assert obstacles_of(pipeline, known) == []
+    pipeline.in_flight.begin()
+    for _ in range(2):
+        [told] = obstacles_of(pipeline, known)
+        assert told.startswith("waiting without a known reason: no work was finished")
+    known.report(Cause.KAFKA, "away")
+    assert obstacles_of(pipeline, known) == ["waiting for Kafka: away"]
+    known.clear()
+    pipeline.in_flight.end(published=True)
+    assert obstacles_of(pipeline, known) == []
+
+
+def test_a_database_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = apply_loop(Pipeline(), SimpleNamespace())
+    monkeypatch.setattr(apply_loop_module, "_SILENT_AFTER_S", 0.0)
+    assert loop.silent() is None
+    with loop._asking():
+        silent = loop.silent()
+        assert silent is not None
+        assert silent.cause is Cause.DATABASE
+        assert obstacles_of(Pipeline(), Obstacles(), silent) == [str(silent)]
+    assert loop.silent() is None

@@ -1,0 +1,347 @@
+"""`Client` and `AsyncClient`: the verbs, and what runs them."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial, wraps
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+
+from psycopg import AsyncConnection, Connection, errors
+from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolClosed
+
+from tracker.errors import TrackerError, TransactionConflict
+from tracker.jobs import change, query
+from tracker.jobs.arguments import check_connections
+from tracker.jobs.submit import submit
+from tracker.store.connect import CONNECT_TIMEOUT_S, connected, store_conninfo
+from tracker.store.explain import database_errors
+from tracker.store.migrate import check_schema
+from tracker.store.pool import OwnPool, own_items
+from tracker.store.retries import RETRIED, pauses
+from tracker.store.session_settings import prepare_session, prepare_session_async, settings_of
+from tracker.store.steps import Commit, Listing, Prepared, Query, Row, Sleep, Step, Verb
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_STREAM_ROWS = 2_000  # fetched at a time
+
+
+class _One(Generic[P, T]):
+    """A verb with one answer: a method of `Client`, a coroutine of `AsyncClient`."""
+
+    def __init__(self, verb: Callable[P, Prepared[T]]) -> None:
+        self._verb = verb
+
+    @overload
+    def __get__(self, client: None, owner: type) -> Callable[Concatenate[Any, P], T]: ...
+    @overload
+    def __get__(self, client: "Client", owner: type) -> Callable[P, T]: ...
+    @overload
+    def __get__(self, client: "AsyncClient", owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
+
+    def __get__(self, client: "Client | AsyncClient | None", owner: type) -> Callable[..., Any]:
+        if client is None:
+            return self._verb
+        run = client._run  # noqa: SLF001 - a part of both classes
+        return wraps(self._verb)(lambda *args, **kwargs: run(partial(self._verb, *args, **kwargs)))
+
+
+class _Many(Generic[P, T]):
+    """A verb whose answer may be too large for memory: an iterator, asynchronous for `AsyncClient`."""
+
+    def __init__(self, verb: Callable[P, Prepared[Listing[T]]]) -> None:
+        self._verb = verb
+
+    @overload
+    def __get__(
+        self, client: None, owner: type
+    ) -> Callable[Concatenate[Any, P], Generator[T, None, None]]: ...
+    @overload
+    def __get__(self, client: "Client", owner: type) -> Callable[P, Generator[T, None, None]]: ...
+    @overload
+    def __get__(self, client: "AsyncClient", owner: type) -> Callable[P, AsyncGenerator[T, None]]: ...
+
+    def __get__(self, client: "Client | AsyncClient | None", owner: type) -> Callable[..., Any]:
+        if client is None:
+            return self._verb
+        run = client._stream  # noqa: SLF001 - a part of both classes
+        return wraps(self._verb)(lambda *args, **kwargs: run(partial(self._verb, *args, **kwargs)))
+
+
+class _Verbs:
+    """What both clients can do."""
+
+    submit = _One(submit)
+    get = _One(query.get)
+    list = _One(query.list_jobs)
+    iterate = _Many(query.iterate_jobs)
+    count = _One(query.count)
+    wait = _One(query.wait)
+    failures = _Many(query.failures)
+    cancel = _One(change.cancel)
+    pause = _One(change.pause)
+    resume = _One(change.resume)
+    delete = _One(change.delete)
+    suspend_partition = _One(change.suspend_partition)
+    resume_partition = _One(change.resume_partition)
+    list_partitions = _One(change.list_partitions)
+
+
+class Client(_Verbs):
+    """Stores, looks at and changes jobs.
+
+    `database_url` is a libpq URI or keyword string; ``PG*`` variables fill what it leaves out. Use it in a
+    ``with`` statement, or call `open` and `close`. Each verb is one transaction, and raises `TrackerError`:
+    `DatabaseUnavailable` where PostgreSQL cannot be reached, `TransactionConflict` where others were in the
+    way five times.
+
+    Threads may share it. A forked process may use what its parent has opened, and gets connections of its own
+    with the first verb; but a listing is for the process that began it.
+    """
+
+    def __init__(self, database_url: str = "", *, max_connections: int = 4) -> None:
+        check_connections(database_url, max_connections)
+        self._conninfo = store_conninfo(database_url, application_name="tracker client")
+        self._pool = OwnPool(partial(self._make_pool, database_url, max_connections))
+
+    def _make_pool(self, database_url: str, max_connections: int) -> ConnectionPool:
+        return ConnectionPool(
+            self._conninfo,
+            min_size=1,
+            max_size=max_connections,
+            timeout=CONNECT_TIMEOUT_S,
+            configure=partial(prepare_session, settings=settings_of(database_url)),
+            check=ConnectionPool.check_connection,
+            open=False,
+        )
+
+    def open(self) -> None:
+        """Connect.
+
+        :raises DatabaseUnavailable: PostgreSQL cannot be reached.
+        :raises SchemaMismatch: the database's schema is not this program's.
+        """
+        _check_database(self._conninfo)
+        self._pool.open()
+
+    def close(self) -> None:
+        """Disconnect. A closed client cannot be opened again."""
+        self._pool.close()
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _run(self, prepare: Callable[[], Prepared[T]]) -> T:
+        with _client_errors():
+            verb = prepare()
+            for pause_s in pauses():
+                with suppress(*RETRIED):
+                    return self._attempt(verb.begin())
+                time.sleep(pause_s)
+            return self._attempt(verb.begin())
+
+    def _attempt(self, verb: Verb[T]) -> T:
+        progress = _Progress(verb)
+        while True:
+            with self._pool.get().connection() as connection:
+                sleep_s = self._transact(connection, progress)
+            if sleep_s is None:
+                return progress.answer
+            time.sleep(sleep_s)
+
+    def _transact(self, connection: Connection, progress: "_Progress[T]") -> float | None:
+        """Run steps up to the next sleep, and return how long it is; None at the end of the verb."""
+        with _closed_if_read_only(connection), connection.cursor(binary=True) as cursor:
+            while (step := progress.step()) is not None:
+                if isinstance(step, Sleep):
+                    return step.seconds
+                if isinstance(step, Query):
+                    cursor.execute(step.statement, step.parameters)
+                    progress.rows = cursor.fetchall() if cursor.description else []
+                    continue
+                if isinstance(step, Commit):
+                    connection.commit()
+                    continue
+                with cursor.copy(step.statement) as copy:
+                    copy.set_types(step.types)
+                    for row in step.rows:
+                        copy.write_row(row)
+        return None
+
+    def _stream(self, prepare: Callable[[], Prepared[Listing[T]]]) -> Generator[T, None, None]:
+        return own_items(self._items(prepare))
+
+    def _items(self, prepare: Callable[[], Prepared[Listing[T]]]) -> Generator[T, None, None]:
+        with _client_errors(), self._pool.get().connection() as connection:
+            progress = _Progress(prepare().begin())
+            self._transact(connection, progress)
+            listing = progress.answer
+            yield from listing.first
+            with connection.cursor("listing", binary=True) as cursor:
+                cursor.itersize = _STREAM_ROWS
+                for row in cursor.execute(listing.query.statement, listing.query.parameters):
+                    yield listing.shape(row)
+
+
+class AsyncClient(_Verbs):
+    """`Client` for asyncio: the same verbs, awaited; `iterate` and `failures` are asynchronous iterators.
+
+    It belongs to the event loop in which it was opened, and to its process. In another one it raises a
+    `TrackerError` that says so: open one in each.
+
+    Checking and encoding a submit of many jobs takes about 10 microseconds a job of the event loop's time.
+    """
+
+    def __init__(self, database_url: str = "", *, max_connections: int = 4) -> None:
+        check_connections(database_url, max_connections)
+        self._conninfo = store_conninfo(database_url, application_name="tracker client")
+        self._home: tuple[int, asyncio.AbstractEventLoop] | None = None  # where it was opened
+        self._pool = AsyncConnectionPool(
+            self._conninfo,
+            min_size=1,
+            max_size=max_connections,
+            timeout=CONNECT_TIMEOUT_S,
+            configure=partial(prepare_session_async, settings=settings_of(database_url)),
+            check=AsyncConnectionPool.check_connection,
+            open=False,
+        )
+
+    async def open(self) -> None:
+        """Connect; otherwise as `Client.open`."""
+        self._require_home()
+        self._home = os.getpid(), asyncio.get_running_loop()
+        await asyncio.to_thread(_check_database, self._conninfo)
+        await self._pool.open()
+
+    async def close(self) -> None:
+        """Disconnect; otherwise as `Client.close`. A process that has not opened it has nothing to do."""
+        if self._home is None or self._home[0] == os.getpid():
+            self._require_home()
+            await self._pool.close()
+
+    def _require_home(self) -> None:
+        """Refuse to speak over connections that another event loop or process waits for."""
+        if self._home is None:
+            return
+        pid, loop = self._home
+        if pid != os.getpid():
+            raise TrackerError("this AsyncClient was opened by another process; open one in each")
+        if loop is not asyncio.get_running_loop():
+            raise TrackerError("this AsyncClient was opened in another event loop; open one in each")
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
+
+    async def _run(self, prepare: Callable[[], Prepared[T]]) -> T:
+        self._require_home()
+        with _client_errors():
+            verb = prepare()
+            for pause_s in pauses():
+                with suppress(*RETRIED):
+                    return await self._attempt(verb.begin())
+                await asyncio.sleep(pause_s)
+            return await self._attempt(verb.begin())
+
+    async def _attempt(self, verb: Verb[T]) -> T:
+        progress = _Progress(verb)
+        while True:
+            async with self._pool.connection() as connection:
+                sleep_s = await self._transact(connection, progress)
+            if sleep_s is None:
+                return progress.answer
+            await asyncio.sleep(sleep_s)
+
+    async def _transact(self, connection: AsyncConnection, progress: "_Progress[T]") -> float | None:
+        with _closed_if_read_only(connection):
+            async with connection.cursor(binary=True) as cursor:
+                while (step := progress.step()) is not None:
+                    if isinstance(step, Sleep):
+                        return step.seconds
+                    if isinstance(step, Query):
+                        await cursor.execute(step.statement, step.parameters)
+                        progress.rows = await cursor.fetchall() if cursor.description else []
+                        continue
+                    if isinstance(step, Commit):
+                        await connection.commit()
+                        continue
+                    async with cursor.copy(step.statement) as copy:
+                        copy.set_types(step.types)
+                        for row in step.rows:
+                            await copy.write_row(row)
+        return None
+
+    async def _stream(self, prepare: Callable[[], Prepared[Listing[T]]]) -> AsyncGenerator[T, None]:
+        self._require_home()
+        with _client_errors():
+            async with self._pool.connection() as connection:
+                progress = _Progress(prepare().begin())
+                await self._transact(connection, progress)
+                listing = progress.answer
+                for item in listing.first:
+                    yield item
+                async with connection.cursor("listing", binary=True) as cursor:
+                    cursor.itersize = _STREAM_ROWS
+                    async for row in await cursor.execute(listing.query.statement, listing.query.parameters):
+                        yield listing.shape(row)
+
+
+class _Progress(Generic[T]):
+    """A verb under way: its next step is taken with the rows of the one before."""
+
+    answer: T
+
+    def __init__(self, verb: Verb[T]) -> None:
+        self._verb = verb
+        self._begun = False
+        self.rows: list[Row] = []
+
+    def step(self) -> Step | None:
+        """Return the next step, or None at the end, when there is an `answer`."""
+        rows, self.rows = self.rows, []
+        try:
+            if self._begun:
+                return self._verb.send(rows)
+            self._begun = True
+            return next(self._verb)
+        except StopIteration as end:
+            self.answer = end.value
+            return None
+
+
+@contextmanager
+def _client_errors() -> Iterator[None]:
+    with database_errors():
+        try:
+            yield
+        except PoolClosed:
+            raise TrackerError("the client is not open: use it in a with statement") from None
+        except errors.UniqueViolation as error:
+            raise TransactionConflict(
+                "another program submits some of the same jobs at the same time; try again later"
+            ) from error
+
+
+@contextmanager
+def _closed_if_read_only(connection: Connection | AsyncConnection) -> Iterator[None]:
+    """Keep the pool from lending a session again that may only read."""
+    try:
+        yield
+    except errors.ReadOnlySqlTransaction:
+        connection.pgconn.finish()
+        raise
+
+
+def _check_database(conninfo: str) -> None:
+    with connected(conninfo, application_name="tracker client") as connection:
+        check_schema(connection)

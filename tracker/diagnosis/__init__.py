@@ -1,0 +1,1 @@
+"""What is explained from Kafka and the database together."""

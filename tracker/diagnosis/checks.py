@@ -1,0 +1,138 @@
+"""Whether Kafka and PostgreSQL are there and ready for the tracker, in sentences."""
+
+import logging
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._metadata import ClusterMetadata
+from psycopg import Connection
+
+from tracker.diagnosis.limits import misfits, warnings_of_limits
+from tracker.diagnosis.replicas import warnings_of_replicas
+from tracker.errors import TrackerError, sentence
+from tracker.kafka.dead_letters import unfit
+from tracker.kafka.errors import reason_of
+from tracker.kafka.explain import explain
+from tracker.kafka.topics import idle_workers, topic_limits
+from tracker.settings import Settings
+from tracker.store import grants, migrate
+from tracker.store.clock import difference, seconds_ahead
+from tracker.store.connect import connected
+
+# A login or a name look-up that fails does so within a second; what takes longer is not there.
+_TIMEOUT_S = 10.0
+_CLOCK_TOLERANCE_S = 60.0
+
+# Without a logger of its own, librdkafka writes its log to stderr, where the sentences go.
+_silent = logging.getLogger("tracker.config.kafka")
+_silent.addHandler(logging.NullHandler())
+_silent.propagate = False
+
+
+class Finding(NamedTuple):
+    """What was found."""
+
+    subject: str  # kafka, topics, limits, postgresql, clock, schema or rights
+    good: bool
+    text: str
+
+
+def _good(subject: str, text: str) -> Finding:
+    return Finding(subject, good=True, text=text)
+
+
+def _bad(subject: str, text: str) -> Finding:
+    return Finding(subject, good=False, text=text)
+
+
+def check_kafka(settings: Settings) -> Iterator[Finding]:
+    """Connect to Kafka; yield whether it answers, and then whether each topic of the tracker is there."""
+    errors: list[KafkaError] = []
+    properties: dict[str, Any] = {**settings.kafka_client_properties(), "error_cb": errors.append}
+    try:
+        admin = AdminClient(properties, logger=_silent)
+    except KafkaException as error:
+        yield _bad("kafka", f"The Kafka client refuses its properties: {reason_of(error.args[0])}.")
+        return
+    try:
+        metadata = admin.list_topics(timeout=_TIMEOUT_S)
+    except KafkaException as error:
+        # The exception says only that time was up; polling hands over what went wrong meanwhile.
+        admin.poll(0)
+        yield _bad("kafka", sentence(explain(errors[0] if errors else error.args[0])))
+        return
+    brokers = ", ".join(f"{broker.host}:{broker.port}" for broker in metadata.brokers.values())
+    yield _good("kafka", f"Kafka answers: cluster {metadata.cluster_id}, brokers {brokers}.")
+    yield from _check_topics(settings, metadata)
+    for misfit in misfits(settings, admin, metadata):
+        yield _bad("limits", misfit)
+    for warning in warnings_of_limits(settings, admin, metadata):
+        yield _good("limits", f"Warning: {warning}")
+    for why in unfit(topic_limits(admin, settings.dead_letter_topic)):
+        yield _bad("topics", f"The dead-letter topic {settings.dead_letter_topic} is not fit: {why}.")
+
+
+def _check_topics(settings: Settings, metadata: ClusterMetadata) -> Iterator[Finding]:
+    kinds = dict.fromkeys(settings.topics, "tracking topic") | {
+        settings.dead_letter_topic: "dead-letter topic"
+    }
+    for name, kind in kinds.items():
+        topic = metadata.topics.get(name)
+        if topic is None:
+            yield _bad("topics", f"The {kind} {name} is missing: create it with `tracker topics --create`.")
+        elif topic.error is not None:
+            yield _bad("topics", f"The {kind} {name} cannot be used: {reason_of(topic.error)}.")
+        else:
+            count = len(topic.partitions)
+            plural = "" if count == 1 else "s"
+            yield _good("topics", f"The {kind} {name} has {count} Kafka partition{plural}.")
+    found = [metadata.topics[name] for name in settings.topics if name in metadata.topics]
+    count = sum(len(topic.partitions) for topic in found)
+    if count and (warning := idle_workers(count, settings.workers)):
+        yield _good("topics", f"Warning: {warning}.")
+    for warning in warnings_of_replicas(settings, metadata):
+        yield _good("topics", f"Warning: {warning}.")
+
+
+def check_database(settings: Settings) -> Iterator[Finding]:
+    """Connect to PostgreSQL; yield whether it answers, and then whether its schema is this program's."""
+    try:
+        with connected(settings.database_conninfo(), application_name="tracker config") as connection:
+            info = connection.info
+            server = info.parameter_status("server_version") or str(info.server_version)
+            place = f"database {info.dbname} on {info.host or 'this machine'} as {info.user}"
+            yield _good("postgresql", f"PostgreSQL answers: version {server}, {place}.")
+            yield from _check_clock(connection)
+            yield from _check_schema(connection)
+    except TrackerError as error:
+        yield _bad("postgresql", sentence(str(error)))
+
+
+def _check_clock(connection: Connection[Any]) -> Iterator[Finding]:
+    ahead_s = seconds_ahead(connection)
+    if abs(ahead_s) > _CLOCK_TOLERANCE_S:
+        yield _bad(
+            "clock",
+            f"This machine's clock is {difference(ahead_s)} PostgreSQL's: set it right, as Kafka refuses"
+            " messages whose time is too far off (message.timestamp.after.max.ms, by default an hour).",
+        )
+
+
+def _check_schema(connection: Connection[Any]) -> Iterator[Finding]:
+    for subject, check, good in (
+        ("schema", migrate.check_schema, "The schema is this program's."),
+        (
+            "rights",
+            partial(grants.require, rights=grants.RUN),
+            "The role has all rights that it takes to run.",
+        ),
+    ):
+        try:
+            check(connection)
+        except TrackerError as error:
+            yield _bad(subject, sentence(str(error)))
+            return
+        yield _good(subject, good)

@@ -1,0 +1,109 @@
+"""What the brokers' and topics' own settings do not allow, as far as they may be asked for."""
+
+from collections.abc import Iterator
+
+from confluent_kafka.admin import AdminClient, ResourceType
+from confluent_kafka.admin._metadata import ClusterMetadata
+
+from tracker.errors import sentence
+from tracker.kafka.broker_limits import (
+    gives_way_in_sessions,
+    gives_way_in_transactions,
+    group_size_limit,
+    limits_in,
+    numbers_of,
+    session_refused,
+    session_timeout_given,
+    transaction_refused,
+    transaction_timeout_given,
+)
+from tracker.kafka.membership import is_classic
+from tracker.settings import Settings
+
+_OUTAGE_MINUTES = 24 * 60  # offsets should outlive this
+# What headers, key and a batch's own data may add to a value, before a topic takes more than the tracker.
+_AROUND_A_VALUE_BYTES = 65_536
+
+
+def misfits(settings: Settings, admin: AdminClient, metadata: ClusterMetadata) -> Iterator[str]:
+    """Yield a sentence for each limit that stops the tracker, and the variable to set, or what to change."""
+    broker = _broker(admin, metadata)
+    limits = limits_in(broker)
+    asked = transaction_timeout_given(settings)
+    if settings.delivery == "exactly_once" and asked is not None and asked > limits.transaction_ms:
+        yield sentence(transaction_refused(settings, limits, asked))
+    asked = session_timeout_given(settings)
+    if is_classic(settings) and asked is not None and not limits.allow_session(asked):
+        yield sentence(session_refused(settings, limits))
+    size = broker.get(group_size_limit(settings), settings.workers)
+    if settings.workers > size:
+        yield (
+            f"The brokers allow {size} members of a group ({group_size_limit(settings)}): set TRACKER_WORKERS"
+            " so that all workers together are not more, or raise the limit."
+        )
+    kept = broker.get("offsets.retention.minutes", _OUTAGE_MINUTES)
+    if kept < _OUTAGE_MINUTES:
+        yield (
+            f"The brokers keep offsets of a stopped group for {kept} minutes (offsets.retention.minutes):"
+            " after a longer outage they are gone, and 'tracker adopt database' is needed; raise it to a day"
+            " or more."
+        )
+    yield from _topics_that_take_nothing(settings, admin, metadata)
+
+
+def warnings_of_limits(settings: Settings, admin: AdminClient, metadata: ClusterMetadata) -> Iterator[str]:
+    """Yield a sentence for each limit that the tracker can work with, and that people should know of."""
+    limits = limits_in(_broker(admin, metadata))
+    if settings.delivery == "exactly_once":
+        yield from map(sentence, gives_way_in_transactions(settings, limits))
+    if is_classic(settings):
+        yield from map(sentence, gives_way_in_sessions(settings, limits))
+    yield from _sizes(settings, admin, metadata)
+
+
+def _sizes(settings: Settings, admin: AdminClient, metadata: ClusterMetadata) -> Iterator[str]:
+    """Compare TRACKER_MAX_MESSAGE_BYTES with what topics take: those whose names the settings have."""
+    ours = settings.max_message_bytes
+    sizes = {}
+    for name in dict.fromkeys(
+        [*settings.topics, *(name for name in settings.destinations if "*" not in name)]
+    ):
+        if name in metadata.topics:
+            size = numbers_of(admin, ResourceType.TOPIC, name).get("max.message.bytes")
+            if size is not None:
+                sizes[name] = size
+    for name, size in sizes.items():
+        is_read = name in settings.topics
+        if size < ours:
+            becomes = "cannot be sent there" if is_read else "become dead letters"
+            yield (
+                f"The {'tracking topic' if is_read else 'destination'} {name} takes messages of {size} bytes"
+                f" (max.message.bytes), and TRACKER_MAX_MESSAGE_BYTES is {ours}: messages between the two"
+                f" {becomes}; raise the one, or set TRACKER_MAX_MESSAGE_BYTES={size} or less."
+            )
+        elif is_read and size > ours + _AROUND_A_VALUE_BYTES:
+            yield (
+                f"The tracking topic {name} takes messages of {size} bytes (max.message.bytes), and"
+                f" TRACKER_MAX_MESSAGE_BYTES is {ours}: messages whose values are larger become dead letters;"
+                f" set TRACKER_MAX_MESSAGE_BYTES={size}, or lower the topic's limit."
+            )
+
+
+def _topics_that_take_nothing(
+    settings: Settings, admin: AdminClient, metadata: ClusterMetadata
+) -> Iterator[str]:
+    for name in dict.fromkeys([*settings.topics, settings.dead_letter_topic]):
+        topic = metadata.topics.get(name)
+        if topic is None or not topic.partitions:
+            continue
+        replicas = min(len(each.replicas) for each in topic.partitions.values())
+        needed = numbers_of(admin, ResourceType.TOPIC, name).get("min.insync.replicas", 1)
+        if needed > replicas:
+            yield (
+                f"The topic {name} takes no message: min.insync.replicas is {needed}, and it has {replicas}"
+                f" {'replica' if replicas == 1 else 'replicas'}; lower the one, or add replicas."
+            )
+
+
+def _broker(admin: AdminClient, metadata: ClusterMetadata) -> dict[str, int]:
+    return numbers_of(admin, ResourceType.BROKER, str(next(iter(metadata.brokers), 0)))

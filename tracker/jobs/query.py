@@ -1,0 +1,253 @@
+"""The verbs that look: get, list, count, wait, failures. They lock nothing."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TypedDict, TypeVar, Unpack
+
+import msgspec
+
+from tracker.errors import JobNotFound, WaitTimedOut
+from tracker.identifiers import JobName
+from tracker.jobs.arguments import check_limit, check_several, check_timeout
+from tracker.jobs.filter import JobFilter, read_filter, read_sort
+from tracker.jobs.job import STATUSES, Job, JobReference, RootFailure, TaskFailure
+from tracker.jobs.validation import read_job_name, some_of
+from tracker.store.queries import query
+from tracker.store.steps import Listing, Prepared, Query, Row, Sleep, Verb, ask
+
+Item = TypeVar("Item")
+FIRST_POLL_S = 0.02
+LAST_POLL_S = 0.5
+POLL_SHARE = 4  # a look that takes long is followed by a wait that many times as long
+
+
+def get(job: JobReference) -> Prepared[Job]:
+    """Return a job.
+
+    :raises JobNotFound: there is none with this name.
+    """
+    return Prepared(partial(_get, read_job_name(job)))
+
+
+def _get(name: JobName) -> Verb[Job]:
+    (found,) = yield from _get_all([name])
+    return found
+
+
+class Filters(TypedDict, total=False):
+    """Which jobs: those that match all that is given."""
+
+    partition_id: str | None
+    prefix: str | None  # of the job ID
+    status: str | Iterable[str]  # any of these
+    label: str | Iterable[str]  # all of these: ``key`` or ``key=value``
+
+
+def iterate_jobs(
+    *, limit: int = 0, sort: str = "-createTime", **filters: Unpack[Filters]
+) -> Prepared[Listing[Job]]:
+    """Go through the jobs that match all `filters` (see `Filters`), without keeping them all in memory.
+
+    `limit` 0 gives all. `sort` is ``createTime``, ``lastUpdateTime`` or ``id``, descending with ``-`` before
+    it. A connection is in use until the end is reached or the iterator is closed.
+
+    :raises JobRefused: a status, sort or limit that does not exist.
+    """
+    return Prepared(partial(_begin_listing, _listing_of(limit, sort, filters)))
+
+
+def _begin_listing(listing: Listing[Item]) -> Verb[Listing[Item]]:
+    yield from ()
+    return listing
+
+
+def _listing_of(limit: int, sort: str, filters: Filters) -> Listing[Job]:
+    check_limit(limit)
+    return Listing(_listing_query(read_filter(**filters), sort, limit or None), _shape_job)
+
+
+def list_jobs(
+    *, limit: int = 100, sort: str = "-createTime", **filters: Unpack[Filters]
+) -> Prepared[list[Job]]:
+    """Return the jobs that match all `filters` (see `Filters`), the newest first.
+
+    `limit` 0 gives all. `sort` is ``createTime``, ``lastUpdateTime`` or ``id``, descending with ``-`` before
+    it.
+
+    :raises JobRefused: a status, sort or limit that does not exist.
+    """
+    return Prepared(partial(_list, _listing_of(limit, sort, filters)))
+
+
+def _list(listing: Listing[Item]) -> Verb[list[Item]]:
+    rows = yield listing.query
+    return [listing.shape(row) for row in rows]
+
+
+def count(**filters: Unpack[Filters]) -> Prepared[int]:
+    """Return how many jobs match all `filters` (see `Filters`).
+
+    :raises JobRefused: a status that does not exist.
+    """
+    return Prepared(partial(_count, read_filter(**filters)))
+
+
+def _count(wanted: JobFilter) -> Verb[int]:
+    condition, parameters = wanted.condition()
+    rows = yield Query(query("count_jobs").format(conditions=condition), parameters)
+    return int(rows[0][0])
+
+
+def wait(
+    jobs: JobReference | Iterable[JobReference],
+    timeout: float | None = None,
+    *,
+    on_change: Callable[[int], None] | None = None,
+) -> Prepared[list[Job]]:
+    """Wait until all the jobs have ended, and return them as they are then: Failed, Cancelled or Completed.
+
+    `timeout` is in seconds. `on_change` is called with the number of jobs that have not ended, whenever it
+    has changed.
+
+    :raises WaitTimedOut: some have not ended in time.
+    :raises JobNotFound: one is not stored, or is deleted meanwhile.
+    """
+    check_timeout(timeout)
+    deadline = None if timeout is None else time.monotonic() + timeout
+    return Prepared(partial(_wait, read_names(jobs), timeout, deadline, on_change))
+
+
+def _wait(
+    names: list[JobName],
+    timeout: float | None,
+    deadline: float | None,
+    on_change: Callable[[int], None] | None,
+) -> Verb[list[Job]]:
+    still_open = names
+    pause_s = FIRST_POLL_S
+    while True:
+        begin = time.monotonic()
+        remaining = yield from _not_ended(still_open)
+        if on_change is not None and len(remaining) != len(still_open):
+            on_change(len(remaining))
+        still_open = remaining
+        if not still_open:
+            return (yield from _get_all(names))
+        now = time.monotonic()
+        if deadline is not None and now >= deadline:
+            raise WaitTimedOut(
+                f"not ended after {timeout:g} s: {some_of([str(name) for name in still_open])}"
+            )
+        sleep_s = max(pause_s, POLL_SHARE * (now - begin))
+        yield Sleep(sleep_s if deadline is None else min(sleep_s, deadline - now))
+        pause_s = min(pause_s * 1.5, LAST_POLL_S)
+
+
+def failures(job: JobReference) -> Prepared[Listing[TaskFailure | RootFailure]]:
+    """List the failed tasks of a job, in the order of their numbers, however many.
+
+    A job that failed because of another one begins with the `RootFailure` that says so.
+
+    :raises JobNotFound: there is none with this name.
+    """
+    return Prepared(partial(_failures, read_job_name(job)))
+
+
+def _failures(name: JobName) -> Verb[Listing[TaskFailure | RootFailure]]:
+    rows = yield from ask("find_failed_job", partition_id=name.partition_id, job_id=name.job_id)
+    if not rows:
+        raise not_found([name])
+    tenant_key, job_key, summary = rows[0]
+    return Listing(
+        Query(query("list_task_failures"), {"tenant_key": tenant_key, "job_key": job_key}),
+        partial(_shape_failure, name),
+        [failure for failure in _read_summary(summary) if isinstance(failure, RootFailure)],
+    )
+
+
+def read_names(jobs: JobReference | Iterable[JobReference]) -> list[JobName]:
+    """Return the names of one job or of many, each once.
+
+    :raises BadIdentifier: one is malformed.
+    """
+    return list(dict.fromkeys(read_job_name(reference) for reference in check_several("jobs", jobs)))
+
+
+def not_found(names: Sequence[JobName]) -> JobNotFound:
+    """Return the error that names the jobs that are not there."""
+    return JobNotFound(f"no such job: {some_of([str(name) for name in names])}")
+
+
+def _get_all(names: Sequence[JobName]) -> Verb[list[Job]]:
+    """Return the jobs in the order of their names."""
+    rows = yield _listing_query(JobFilter(names=names), "id", None)
+    found = {JobName(row[0], row[1]): _shape_job(row) for row in rows}
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise not_found(missing)
+    return [found[name] for name in names]
+
+
+def _not_ended(names: Sequence[JobName]) -> Verb[list[JobName]]:
+    rows = yield from ask(
+        "find_statuses",
+        partition_ids=[name.partition_id for name in names],
+        job_ids=[name.job_id for name in names],
+    )
+    statuses = {names[place]: STATUSES[status] for place, status in rows}
+    missing = [name for name in names if name not in statuses]
+    if missing:
+        raise not_found(missing)
+    return [name for name in names if not statuses[name].ended]
+
+
+def _listing_query(wanted: JobFilter, sort: str, limit: int | None) -> Query:
+    condition, parameters = wanted.condition()
+    statement = query("list_jobs").format(conditions=condition, order=read_sort(sort))
+    return Query(statement, parameters | {"limit": limit})
+
+
+def _shape_job(row: Row) -> Job:
+    return Job(
+        partition_id=row[0],
+        id=row[1],
+        name=row[2] or "",
+        description=row[3] or "",
+        external_data=row[4] or "",
+        create_time_ms=row[5],
+        last_update_time_ms=row[6],
+        status=STATUSES[row[7]],
+        percentage_complete=round_percentage(row[8]),
+        failures=_read_summary(row[9]),
+        labels={key: value or "" for key, value in (row[10] or {}).items()},
+        prerequisite_job_ids=row[11],
+        estimate=row[12],
+    )
+
+
+def round_percentage(millionths: int) -> float:
+    """Return millionths of a percent as percent, with two decimals, halves rounded up."""
+    return (millionths + 5_000) // 10_000 / 100
+
+
+def _read_summary(summary: str | None) -> list[TaskFailure | RootFailure]:
+    """Read the failures that the job's own row keeps, a JSON object a line."""
+    found: list[TaskFailure | RootFailure] = []
+    for line in summary.split("\n") if summary else ():
+        if "root_failure" in msgspec.json.decode(line):
+            found.append(msgspec.json.decode(line, type=RootFailure))
+        else:
+            found.append(msgspec.json.decode(line, type=TaskFailure))
+    return found
+
+
+def _shape_failure(name: JobName, row: Row) -> TaskFailure | RootFailure:
+    path, failure_id, failure_time_ms, failure_source, failure_message = row
+    return TaskFailure(
+        job_task_id=f"{name}.{path}" if path else str(name),
+        failure_id=failure_id,
+        failure_time_ms=failure_time_ms,
+        failure_source=failure_source,
+        failure_message=failure_message,
+    )

@@ -1,0 +1,52 @@
+"""Says which jobs of a submit, though they are stored, may never run."""
+
+from collections.abc import Collection, Container, Mapping
+
+from tracker.identifiers import JobName
+from tracker.jobs.job import STATUSES, JobStatus
+from tracker.jobs.new_rows import TenantKeys
+from tracker.jobs.prerequisites import HOPELESS, Waits, named
+from tracker.store.steps import Verb, ask
+
+Warnings = dict[JobName, list[str]]
+"""What is to be said of jobs, in words that follow their name."""
+
+
+def of_new_jobs(waits: Waits, missing: Collection[JobName]) -> Warnings:
+    """Name the jobs that wait for one that does not exist: it may come, or its name may be mistyped."""
+    warnings: Warnings = {}
+    for prerequisite in sorted(missing):
+        text = _waits_for(prerequisite, None)
+        for dependent in waits.outside[prerequisite]:
+            warnings.setdefault(dependent, []).append(text)
+    return warnings
+
+
+def of_stored_jobs(
+    stored: Mapping[JobName, JobStatus], submitted: Container[JobName], tenant_keys: TenantKeys
+) -> Verb[Warnings]:
+    """Name, of jobs that were stored before, those that have ended badly and those that wait in vain.
+
+    Not those that wait for one of `submitted`, which are all stored when the submit has ended.
+    """
+    warnings = {
+        name: [f"{HOPELESS[status]}, and will not run"]
+        for name, status in stored.items()
+        if status in HOPELESS
+    }
+    waiting = [name for name, status in stored.items() if not status.ended]
+    if waiting:
+        partition_ids = {key: partition_id for partition_id, key in tenant_keys.items()}
+        rows = yield from ask("find_hopeless_edges", **named(waiting, tenant_keys))
+        for tenant_key, job_id, prerequisite_job_id, status in rows:
+            name = JobName(partition_ids[tenant_key], job_id)
+            prerequisite = JobName(name.partition_id, prerequisite_job_id)
+            if status is None and prerequisite in submitted:
+                continue
+            text = _waits_for(prerequisite, None if status is None else STATUSES[status])
+            warnings.setdefault(name, []).append(text)
+    return warnings
+
+
+def _waits_for(prerequisite: JobName, status: JobStatus | None) -> str:
+    return f"waits for {prerequisite}, which {'does not exist' if status is None else HOPELESS[status]}"

@@ -1,0 +1,350 @@
+"""Sorts the records of one poll: what is bad, where each goes, and what it reports on which task.
+
+The cost of a message is what limits a worker, so the work for each is one pass of msgspec, a few
+look-ups, and two appends to the *group* of its task's siblings; what can be done once for a group (the
+grammar of the job's name and path, the numbers of the children) waits until the group is whole.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
+from typing import Any, Protocol
+
+from tracker.identifiers import (
+    MAX_JOB_TASK_ID_CHARS,
+    BadIdentifier,
+    JobName,
+    TaskName,
+    parse_index,
+    parse_indexes,
+)
+from tracker.messages.dead_letter import UNREADABLE_HEADERS
+from tracker.messages.event import (
+    CompletedChildren,
+    Failed,
+    Failure,
+    Retry,
+    TaskNames,
+    decode_event,
+    make_failure,
+    task_data_bytes,
+    task_name,
+)
+from tracker.messages.job_work import JobWork, Siblings
+from tracker.messages.refusal import Reason, RecordRefused, Refusal
+from tracker.messages.run_marker import job_key_in
+from tracker.messages.task_message import (
+    DONE_STATUSES,
+    FAILED_STATUSES,
+    REJECTED_HEADER,
+    RETRY_HEADER,
+    TaskMessage,
+    Tracking,
+    decode_message,
+)
+from tracker.messages.tracking import without_tracking
+
+
+class Record(Protocol):
+    """What is read of a Kafka record; confluent_kafka's Message is one."""
+
+    def topic(self) -> str | None:
+        """Return the topic that it was read from."""
+
+    def value(self) -> bytes | None:
+        """Return the message, or None for a tombstone."""
+
+    def headers(self) -> Any:
+        """Return its headers, a list of (name, value), or None."""
+
+
+class Rules:
+    """What a record is judged by besides itself.
+
+    `refuse_destination` says why nothing may be sent to a topic, or returns None; it is asked once a
+    batch for each topic. `tracking_topics` are in lower case.
+    """
+
+    __slots__ = ("max_failure_chars", "max_message_bytes", "refuse_destination", "tracking_topics")
+
+    def __init__(
+        self,
+        tracking_topics: Iterable[str],
+        refuse_destination: Callable[[str], Refusal | None],
+        max_message_bytes: int,
+        max_failure_chars: int,
+    ) -> None:
+        self.tracking_topics = frozenset(topic.lower() for topic in tracking_topics)
+        self.refuse_destination = refuse_destination
+        self.max_message_bytes = max_message_bytes
+        self.max_failure_chars = max_failure_chars
+
+
+class Sorted:
+    """A batch, sorted. Positions are places in the batch."""
+
+    __slots__ = ("destinations", "events", "jobs", "refused", "retries", "untracked", "values")
+
+    def __init__(self, size: int) -> None:
+        self.destinations: list[str | None] = [None] * size  # where each record goes; None: nowhere
+        self.values: list[bytes | None] = [None] * size  # what is sent there
+        self.refused: list[tuple[int, Refusal]] = []
+        self.jobs: dict[JobName, JobWork] = {}
+        self.events = 0
+        self.retries = 0
+        self.untracked = 0  # without tracking or jobTaskId: forwarded, not reported
+
+    def fresh(self) -> "Sorted":
+        """Return one whose destinations can be changed without changing these."""
+        again = Sorted(0)
+        for name in self.__slots__:
+            setattr(again, name, getattr(self, name))
+        again.destinations = list(self.destinations)
+        return again
+
+    def work_of(self, job: JobName) -> JobWork:
+        """Return what there is for the job, from now on something."""
+        work = self.jobs.get(job)
+        if work is None:
+            work = self.jobs[job] = JobWork()
+        return work
+
+    def work_of_run(self, job: JobName, run: int) -> JobWork:
+        """Return what there is of one of the job's runs, from now on something."""
+        work = self.jobs.get(job)
+        if work is None:
+            work = self.jobs[job] = JobWork(run)
+        return work if work.run == run else work.work_of_run(run)
+
+
+def sort_batch(records: Sequence[Record], rules: Rules, now_ms: int) -> Sorted:
+    """Sort `records`, which keep their order. `now_ms` is the time of failures that have none."""
+    return _Sorter(rules, now_ms, len(records)).sort(records)
+
+
+class _Sorter:
+    def __init__(self, rules: Rules, now_ms: int, size: int) -> None:
+        self.rules = rules
+        self.now_ms = now_ms
+        self.sorted = Sorted(size)
+        self.groups: list[Siblings] = []
+        self.siblings: dict[str, Siblings] = {}  # the group that the last message belongs to
+        self.siblings_of_run: dict[tuple[str, int], Siblings] = {}  # only where there are several runs
+        self.event_siblings: dict[TaskName, Siblings] = {}
+        self.names = TaskNames()
+        self.allowed: set[str] = set()  # destinations
+        self.refused_destinations: dict[str, Refusal] = {}
+
+    def sort(self, records: Sequence[Record]) -> Sorted:
+        result = self.sorted
+        for position, record in enumerate(records):
+            try:
+                self._place(position, record)
+            except RecordRefused as refused:
+                result.refused.append((position, refused.refusal))
+        for siblings in self.groups:
+            self._finish(siblings)
+        result.refused.sort(key=itemgetter(0))
+        return result
+
+    def _place(self, position: int, record: Record) -> None:
+        value = record.value()
+        if value is None or len(value) > self.rules.max_message_bytes:
+            raise self._unreadable(value)
+        headers = record.headers()
+        if headers is UNREADABLE_HEADERS:
+            raise RecordRefused(
+                Reason.WRONG_TYPE, "the name of a header is not UTF-8; no header of it can be kept"
+            )
+        message, tracking = decode_message(value)
+        to = message.to
+        if to is not None and to not in self.allowed and self._is_event(to, record):
+            self._place_event(position, message)
+            return
+        if tracking is None:
+            self.sorted.untracked += 1
+        else:
+            ends_here = _same(to, tracking.trackTo)
+            if tracking.jobTaskId is None:
+                self.sorted.untracked += 1
+            elif message.taskStatus in DONE_STATUSES:
+                self._place_proxied(position, tracking.jobTaskId, tracking.statusCheckUrl, ends_here)
+            else:
+                self._place_unusual(position, record, message, tracking, ends_here)
+            if ends_here and to is not None:
+                value = without_tracking(value, message.tracking)
+        self.sorted.destinations[position] = to
+        self.sorted.values[position] = value
+
+    def _unreadable(self, value: bytes | None) -> RecordRefused:
+        if value is None:
+            return RecordRefused(Reason.NOT_JSON, "the record has no value")
+        return RecordRefused(
+            Reason.TOO_LARGE,
+            f"the value has {len(value):,} bytes; at most {self.rules.max_message_bytes:,} are accepted",
+        )
+
+    def _is_event(self, to: str, record: Record) -> bool:
+        """Return whether a message to a topic that is not (yet) among those allowed is for the tracker.
+
+        :raises RecordRefused: it is not, and nothing may be sent to the topic.
+        """
+        lowered = to.lower()
+        if lowered == (record.topic() or "").lower():
+            return True
+        refusal = self.refused_destinations.get(to)
+        if refusal is None:
+            refusal = (
+                _OUR_TOPIC if lowered in self.rules.tracking_topics else self.rules.refuse_destination(to)
+            )
+        if refusal is not None:
+            self.refused_destinations[to] = refusal
+            raise RecordRefused(refusal.reason, refusal.detail)
+        self.allowed.add(to)
+        return False
+
+    def _place_event(self, position: int, message: TaskMessage) -> None:
+        event = decode_event(message, self.now_ms, self.rules.max_failure_chars, self.names)
+        self.sorted.events += 1
+        for completed in event.completed:
+            self._add_completed(position, completed)
+        for report in event.reports:
+            if isinstance(report, Retry):
+                self.sorted.retries += 1
+            else:
+                self.sorted.work_of(report.task.job).event_reports.append((position, report))
+
+    def _add_completed(self, position: int, completed: CompletedChildren) -> None:
+        parent = completed.parent
+        siblings = self.event_siblings.get(parent)
+        if siblings is None:
+            siblings = self.event_siblings[parent] = Siblings(parent)
+            self.sorted.work_of(parent.job).event_siblings.append(siblings)
+        siblings.completed_texts += completed.texts
+        siblings.completed_positions += [position] * len(completed.texts)
+        siblings.completed += completed.indexes
+        siblings.last = max(siblings.last, completed.last)
+
+    def _place_proxied(
+        self, position: int, job_task_id: str, status_check_url: str | None, ends_here: bool
+    ) -> None:
+        """Note that a task has completed, or goes on."""
+        head, dot, index = job_task_id.rpartition(".")
+        siblings = self.siblings.get(head)
+        if siblings is None or len(job_task_id) > MAX_JOB_TASK_ID_CHARS:
+            name = task_name(job_task_id)
+            run = job_key_in(status_check_url)
+            if not dot:
+                work = self.sorted.work_of_run(name.job, run)
+                (work.job_completed_positions if ends_here else work.open_positions).append(position)
+                return
+            siblings = self.siblings[head] = Siblings(name.parent(), status_check_url, run)
+            self.groups.append(siblings)
+        elif siblings.status_check_url != status_check_url:  # 0.03 µs a message
+            siblings = self._siblings_with_url(head, siblings, status_check_url)
+        if ends_here:
+            siblings.completed_texts.append(index)
+            siblings.completed_positions.append(position)
+        else:
+            siblings.open_texts.append(index)
+            siblings.open_positions.append(position)
+
+    def _siblings_with_url(self, head: str, last: Siblings, status_check_url: str | None) -> Siblings:
+        """Return the group of a message whose URL is not that of the message before it."""
+        run = job_key_in(status_check_url)
+        siblings = last
+        if run != last.run:
+            self.siblings_of_run[head, last.run] = last
+            found = self.siblings_of_run.get((head, run))
+            if found is None:
+                found = Siblings(TaskName(last.job, last.path, last.steps), status_check_url, run)
+                self.siblings_of_run[head, run] = found
+                self.groups.append(found)
+            siblings = self.siblings[head] = found
+        siblings.status_check_url = status_check_url
+        return siblings
+
+    def _place_unusual(
+        self, position: int, record: Record, message: TaskMessage, tracking: Tracking, ends_here: bool
+    ) -> None:
+        """Note that a task has failed, was rejected, or is tried again."""
+        task = task_name(tracking.jobTaskId or "")
+        failure = self._failure_of(record, message)
+        work = self.sorted.work_of_run(task.job, job_key_in(tracking.statusCheckUrl))
+        if failure is None:
+            self.sorted.retries += 1
+        else:
+            work.reports.append((position, Failed(task, failure)))
+        (work.ending_positions if ends_here else work.open_positions).append(position)
+
+    def _failure_of(self, record: Record, message: TaskMessage) -> Failure | None:
+        """Return the details of the failure, or None where the task is to be tried again."""
+        if message.taskStatus in FAILED_STATUSES:
+            failure_id = str(message.taskStatus)
+            data = task_data_bytes(message.taskData) if message.taskData is not None else b""
+            text = data.decode("utf-8", "replace")
+        else:
+            headers = dict(record.headers() or ())
+            if REJECTED_HEADER not in headers:
+                return None
+            failure_id = REJECTED_HEADER
+            text = _rejection(headers[REJECTED_HEADER] or b"", headers.get(RETRY_HEADER) or b"")
+        return make_failure(failure_id, self.now_ms, _source(message), text, self.rules.max_failure_chars)
+
+    def _finish(self, siblings: Siblings) -> None:
+        """Read the indexes of a whole group, and hand it to its job."""
+        self._read_indexes(siblings.open_texts, siblings.open_positions)
+        read = self._read_indexes(siblings.completed_texts, siblings.completed_positions)
+        if read is not None:
+            siblings.completed, siblings.last = read
+        elif not siblings.open_positions:
+            return
+        work = self.sorted.work_of_run(siblings.job, siblings.run)
+        work.siblings.append(siblings)
+        work.open_positions += siblings.open_positions
+        work.ending_positions += siblings.completed_positions
+
+    def _read_indexes(self, texts: list[str], positions: list[int]) -> tuple[list[int], int] | None:
+        """Return the indexes and the highest mark; malformed ones are refused. None: none are left."""
+        if not texts:
+            return None
+        read = parse_indexes(texts)
+        if read is not None:
+            return read
+        sound = []
+        for text, position in zip(texts, positions, strict=True):
+            try:
+                parse_index(text)
+                sound.append((text, position))
+            except BadIdentifier as error:
+                reason = Reason.NUL_IN_TEXT if "\0" in text else Reason.BAD_JOB_TASK_ID
+                self._refuse(position, Refusal(reason, str(error)))
+        texts[:] = [text for text, _ in sound]
+        positions[:] = [position for _, position in sound]
+        return parse_indexes(texts) if texts else None
+
+    def _refuse(self, position: int, refusal: Refusal) -> None:
+        self.sorted.destinations[position] = None
+        self.sorted.values[position] = None
+        self.sorted.refused.append((position, refusal))
+
+
+def _rejection(reason: bytes, retries: bytes) -> str:
+    times = int(retries) if retries.isdigit() and len(retries) < 19 else 0
+    return f"{reason.decode('utf-8', 'replace')}. Execution of this job task was retried {times} times."
+
+
+def _source(message: TaskMessage) -> str:
+    if message.sourceInfo is None:
+        return "Unknown - no source info"
+    return message.sourceInfo.name if message.sourceInfo.name is not None else "Unknown - worker name not set"
+
+
+def _same(one: str | None, other: str | None) -> bool:
+    """Compare topics without case."""
+    return one == other or (one is not None and other is not None and one.lower() == other.lower())
+
+
+_OUR_TOPIC = Refusal(
+    Reason.DESTINATION_NOT_ALLOWED,
+    "the destination is another tracking topic than the one that it was read from",
+)

@@ -1,0 +1,107 @@
+"""Counts what became of a batch."""
+
+from tracker.logs import get_logger
+from tracker.messages.decode import Sorted
+from tracker.messages.event import Complete, Failed
+from tracker.metrics import (
+    BATCH_BYTES,
+    BATCH_RECORDS,
+    BATCHES,
+    CONTRADICTIONS,
+    DEAD_LETTERS,
+    DROPS,
+    MESSAGES,
+    RELEASES,
+    REPORTS,
+    REPORTS_IGNORED,
+    UNTRACKED,
+    Recorder,
+)
+from tracker.pipeline.applied import Applied
+from tracker.pipeline.unusual import log_unusual
+from tracker.rate_limited_log import RateLimitedLog
+
+log = get_logger()
+
+
+def account_for(applied: Applied, recorder: Recorder, limited_log: RateLimitedLog) -> None:
+    """Record a published batch in the metrics, and in the log where it was unusual."""
+    batch, new, decided = applied.batch, applied.sorted, applied.decided
+    if batch.skipped:
+        recorder.add(DEAD_LETTERS, reason=batch.skipped.why().reason.value)
+        log.warning("stepped over what cannot be received", **batch.skipped._asdict())
+        return
+    if not batch.records:
+        log.debug("moved past transaction markers", kafka_partitions=len(batch.ranges))
+        return
+    recorder.add(BATCHES)
+    recorder.observe(BATCH_RECORDS, len(batch.records))
+    recorder.observe(BATCH_BYTES, batch.size_bytes)
+    _count_messages(applied, recorder)
+    for reason, count in decided.dropped.items():
+        recorder.add(DROPS, count, reason=reason)
+    for reason, count in decided.ignored.items():
+        recorder.add(REPORTS_IGNORED, count, reason=reason)
+    for _, why in applied.refused:
+        recorder.add(DEAD_LETTERS, reason=why.reason.value)
+    if new.untracked:
+        recorder.add(UNTRACKED, new.untracked)
+    if applied.starts:
+        recorder.add(RELEASES, len(applied.starts))
+    contradictions = sum(fold.contradictions for fold in applied.folds)
+    if contradictions:
+        recorder.add(CONTRADICTIONS, contradictions)
+    _count_reports(new, recorder)
+    unusual = {
+        "dropped": sum(decided.dropped.values()),
+        "held": len(decided.held),
+        "dead_letters": len(applied.refused),
+        "redelivered": applied.redelivered,
+        "untracked": new.untracked,
+        "contradictions": contradictions,
+    }
+    unusual = {name: count for name, count in unusual.items() if count}
+    (log.info if unusual else log.debug)("batch published", records=len(batch.records), **unusual)
+    log_unusual(applied, limited_log)
+
+
+def _count_messages(applied: Applied, recorder: Recorder) -> None:
+    new, decided = applied.sorted, applied.decided
+    held = len(decided.held)
+    dropped = sum(decided.dropped.values())
+    refused = len(new.refused)
+    sent = sum(destination is not None for destination in new.destinations)
+    size = len(new.destinations)
+    rest = max(0, size - sent - held - dropped - refused - new.events)
+    for kind, outcome, count in (
+        ("proxied", "forwarded", sent),
+        ("proxied", "held", held),
+        ("proxied", "dropped", dropped),
+        ("proxied", "consumed", rest),
+        ("event", "consumed", new.events),
+        ("unreadable", "dead_letter", refused),
+        ("proxied", "redelivered", applied.redelivered),
+    ):
+        if count:
+            recorder.add(MESSAGES, count, kind=kind, outcome=outcome)
+
+
+def _count_reports(new: Sorted, recorder: Recorder) -> None:
+    counts = {"complete": 0, "failed": 0, "progress": 0, "retry": new.retries}
+    for work in new.jobs.values():
+        counts["complete"] += len(work.job_completed_positions)
+        counts["complete"] += sum(
+            len(siblings.completed) for siblings in [*work.siblings, *work.event_siblings]
+        )
+        for _, report in work.reports + work.event_reports:
+            kind = (
+                "complete"
+                if isinstance(report, Complete)
+                else "failed"
+                if isinstance(report, Failed)
+                else "progress"
+            )
+            counts[kind] += 1
+    for kind, count in counts.items():
+        if count:
+            recorder.add(REPORTS, count, kind=kind)

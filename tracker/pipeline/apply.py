@@ -1,0 +1,421 @@
+"""Applies a batch to the database: load, fold, write, in one transaction."""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+
+import msgspec
+from confluent_kafka import Message
+
+from tracker.agreement import REMEDY, Known, disagreement, is_made_anew
+from tracker.failpoints import reach
+from tracker.fold.decide import Decisions, decide, decide_again
+from tracker.fold.job_fold import JobFold
+from tracker.fold.state import JobState, JobStatus
+from tracker.identifiers import JobName
+from tracker.kafka.batch import Batch, Claim, TopicPartition, coordinates
+from tracker.kafka.errors import BatchGivenUp, DestinationNotKnown, OffsetsRefused
+from tracker.messages.decode import Rules, Sorted, sort_batch
+from tracker.messages.pending_task import Start
+from tracker.messages.refusal import Reason, Refusal
+from tracker.messages.task_message import decode_message
+from tracker.metrics import STAGE_DURATION, Recorder
+from tracker.pipeline.applied import Applied
+from tracker.pipeline.handover import Pipeline
+from tracker.pipeline.refusals import Refusals
+from tracker.rate_limited_log import RateLimitedLog
+from tracker.settings import Settings
+from tracker.store.batch_store import BatchStore, CompletedJob, HeldMessage, Progress
+
+
+@dataclass
+class _Part:
+    """Records that are new, or that were applied before."""
+
+    records: list[Message]
+    sorted: Sorted
+
+
+class _Disputed(Exception):
+    """What Kafka said of a Kafka partition and what the database knows do not belong together."""
+
+    def __init__(self, key: TopicPartition, claim: Claim, sentence: str) -> None:
+        super().__init__(sentence)
+        self.key = key
+        self.claim = claim
+
+
+class Applier:
+    """Applies batches, one at a time.
+
+    `pipeline.published` has the offsets that are known to be committed to Kafka; another thread moves them
+    on. What is in `refusals` is not sent again.
+    `committed_now(key)` asks Kafka for the group's offset. `rules` ask nobody: they are used within a
+    transaction, whose locks others wait for.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: BatchStore,
+        rules: Rules,
+        recorder: Recorder,
+        pipeline: Pipeline,
+        refusals: Refusals,
+        committed_now: Callable[[TopicPartition], int | None],
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._rules = rules
+        self._recorder = recorder
+        self._pipeline = pipeline
+        self._refusals = refusals
+        self._committed_now = committed_now
+        self._limited_log = RateLimitedLog()
+
+    def apply(self, batch: Batch, batch_sorted: Sorted, rejected: "Refusal | None" = None) -> Applied:
+        """Apply the batch; `batch_sorted` is its records, sorted as if none had been applied before.
+
+        With `rejected`, the batch is a single record that the database has refused: it becomes a dead letter.
+
+        :raises psycopg.Error: nothing is stored, or, if the connection was lost, perhaps all of it is; in
+            either case the batch is to be applied again from the start.
+        :raises OffsetsRefused: Kafka's offsets and this database do not belong together.
+        :raises BatchGivenUp: another worker has gone on with its Kafka partitions, or no broker has answered.
+        :raises DestinationNotKnown: nothing is stored, and a broker must be asked about a destination first.
+        """
+        try:
+            return self._apply(batch, batch_sorted, rejected)
+        except _Disputed as disputed:
+            # The claim is from when the Kafka partition was assigned. If the group has gone on without this
+            # worker since, it is only old. What the group commits only grows, so it is early enough to ask
+            # now that the progress is no longer locked.
+            if self._committed_now(disputed.key) != disputed.claim.committed:
+                raise BatchGivenUp("the group's offset has moved on") from None
+            raise OffsetsRefused(str(disputed)) from None
+
+    def _apply(self, batch: Batch, batch_sorted: Sorted, rejected: "Refusal | None") -> Applied:
+        clock = _Clock(self._recorder)
+        with self._store.transaction():
+            progress = self._lock_progress(batch)
+            old, new = self._told_apart(batch, batch_sorted, progress)
+            # What was applied before may have no record any more: one that is stepped over, say.
+            has_old = any(first < progress[key].next_offset for key, (first, _) in batch.ranges.items())
+            if rejected is not None and new.records:
+                _reject(new, rejected)
+            jobs = self._look_up(old.sorted, new.sorted)
+            decided = [
+                decide_again(old.sorted, jobs, _positions(old.records, progress)),
+                decide(new.sorted, jobs),
+            ]
+            folds = _folds(new.sorted, jobs)
+            self._store.load(folds)
+            clock.lap("load")
+            for fold in folds:
+                fold.fold()
+            clock.lap("fold")
+            reach("inside-database-transaction")
+            self._store.hold(_held(new, decided[1]))  # before what drops it: the batch may end the job too
+            self._store.store(folds)
+            completed = _completed(folds, new.records)
+            failed = [fold.job for fold in folds if _has_failed(fold)]
+            starts = self._release(
+                batch, completed, failed if self._settings.propagate_failures else [], jobs, has_old
+            )
+            self._store.advance_progress(self._advanced(batch, progress, new, decided[1]))
+            reach("before-database-commit")
+            clock.lap("write")
+        reach("after-database-commit")
+        clock.lap("commit")
+        return Applied(
+            batch=batch,
+            records=old.records + new.records,
+            destinations=old.sorted.destinations + new.sorted.destinations,
+            values=old.sorted.values + new.sorted.values,
+            refused=[(part.records[place], why) for part in (old, new) for place, why in part.sorted.refused],
+            starts=starts,
+            sorted=new.sorted,
+            decided=decided[1],
+            redelivered=len(old.records),
+            folds=folds,
+        )
+
+    def note_published(self, published: Mapping[TopicPartition, int]) -> None:
+        """Note that all is published that is applied up to these offsets, unless more was applied since.
+
+        :raises psycopg.Error: nothing is noted; the next batch notes it.
+        """
+        with self._store.transaction():
+            self._store.note_published(published)
+
+    def clear_outbox(self, committed: Mapping[TopicPartition, int]) -> None:
+        """Remove what these committed offsets prove to be published.
+
+        :raises psycopg.Error: nothing is removed; it can be done later.
+        """
+        with self._store.transaction():
+            self._store.clear_outbox(committed)
+
+    # What was applied before
+
+    def _lock_progress(self, batch: Batch) -> dict[TopicPartition, Progress]:
+        progress = self._store.lock_progress(list(batch.ranges))
+        missing = {key: first for key, (first, _) in batch.ranges.items() if key not in progress}
+        for key, claim in batch.first_claims.items():
+            self._check_claim(key, claim, progress.get(key), batch.ranges[key][0])
+        if missing:
+            _require_first(missing, batch)
+            ids = {key: claim.topic_id for key, claim in batch.first_claims.items()}
+            self._store.start_progress(missing, ids)
+            progress = self._store.lock_progress(list(batch.ranges))
+        for key, each in progress.items():
+            _require_no_gap(key, batch.ranges[key][0], each)
+            claimed = batch.first_claims[key].committed if key in batch.first_claims else None
+            each.publish_up_to(max(self._pipeline.published.get(key), claimed or 0))
+        return progress
+
+    def _check_claim(self, key: TopicPartition, claim: Claim, progress: Progress | None, first: int) -> None:
+        """Compare what Kafka said when the Kafka partition was assigned with what the database knows."""
+        known = None
+        if progress is not None:
+            known = Known(progress.next_offset, progress.published_offset, progress.topic_id)
+        if is_made_anew(claim.topic_id, known):
+            raise _Disputed(
+                key,
+                claim,
+                f"topic {key[0]!r} was deleted and made anew, and the database has applied records of the old"
+                f" one; {REMEDY}",
+            )
+        wrong = disagreement(claim.committed, claim.metadata, known, self._pipeline.database_id, first)
+        if wrong:
+            raise _Disputed(key, claim, f"{_place(key)}: {wrong}; {REMEDY}")
+
+    def _told_apart(
+        self, batch: Batch, batch_sorted: Sorted, progress: Mapping[TopicPartition, Progress]
+    ) -> tuple[_Part, _Part]:
+        """Return the records that were applied before, and the new ones."""
+        records = list(batch.records)
+        if all(progress[key].next_offset <= first for key, (first, _) in batch.ranges.items()):
+            return _Part([], Sorted(0)), _Part(records, batch_sorted.fresh())
+        old: list[Message] = []
+        new: list[Message] = []
+        for record in records:
+            key, offset = coordinates(record)
+            (old if offset < progress[key].next_offset else new).append(record)
+        old_sorted = self._sort(old)
+        _refuse_again(old, old_sorted, progress, self._refusals)
+        return _Part(old, old_sorted), _Part(new, self._sort(new))
+
+    def _sort(self, records: list[Message]) -> Sorted:
+        return sort_batch(records, self._rules, time.time_ns() // 1_000_000)
+
+    def _advanced(
+        self, batch: Batch, progress: dict[TopicPartition, Progress], new: _Part, decided: Decisions
+    ) -> dict[TopicPartition, Progress]:
+        for place in decided.withheld:
+            key, offset = coordinates(new.records[place])
+            progress[key].withheld.add(offset)
+        for place, why in new.sorted.refused:
+            if why.reason in (
+                Reason.DESTINATION_UNKNOWN,
+                Reason.DESTINATION_NOT_ALLOWED,
+                Reason.DATABASE_REJECTED,
+            ):
+                key, offset = coordinates(new.records[place])
+                progress[key].refused[offset] = why.reason.value, why.detail
+        for key, (_, behind) in batch.ranges.items():
+            progress[key].next_offset = max(progress[key].next_offset, behind)
+        return progress
+
+    # Jobs
+
+    def _release(
+        self,
+        batch: Batch,
+        completed: list[CompletedJob],
+        failed: list[JobState],
+        jobs: Mapping[JobName, JobState],
+        has_old: bool,
+    ) -> list[Start]:
+        """Release and fail dependents, and return the jobs that start with the batch."""
+        if failed or (has_old and completed):
+            self._store.lock_edges(completed, jobs.values() if failed else ())
+        if has_old and completed:
+            # What old records have released is in an outbox that others can see, and may have to be put
+            # back: that locks outbox rows, which come before the pending tasks that the release locks.
+            self._starts(batch)
+        self._store.release(completed, failed)
+        return self._starts(batch) if completed or has_old else []
+
+    def _starts(self, batch: Batch) -> list[Start]:
+        """Return the jobs that start with the batch; one whose topic is refused is left to the scheduler."""
+        starts = self._store.read_outbox(batch.ranges)
+        topics = self._refusals_of({each.task_pipe for each in starts})
+        refused = {
+            (start.tenant_key, start.job_key): why
+            for start in starts
+            if (why := topics[start.task_pipe] or self._refusals.of_start((start.tenant_key, start.job_key)))
+        }
+        if not refused:
+            return starts
+        for each in starts:
+            why = refused.get((each.tenant_key, each.job_key))
+            if why is not None:
+                self._limited_log.note(
+                    "warning",
+                    "released jobs cannot be sent, and are tried again",
+                    why.detail,
+                    partial(dict[str, object], job=str(each.job)),
+                )
+        self._store.postpone([each for each in starts if (each.tenant_key, each.job_key) in refused])
+        return [each for each in starts if (each.tenant_key, each.job_key) not in refused]
+
+    def _refusals_of(self, topics: set[str]) -> dict[str, Refusal | None]:
+        """Return why nothing may be sent to each topic, None where it may.
+
+        :raises DestinationNotKnown: with all that are not known: for each the whole batch begins again.
+        """
+        refused: dict[str, Refusal | None] = {}
+        for topic in topics:
+            with suppress(DestinationNotKnown):
+                refused[topic] = self._rules.refuse_destination(topic)
+        if len(refused) < len(topics):
+            raise DestinationNotKnown(*(topics - refused.keys()))
+        return refused
+
+    def _look_up(self, old: Sorted, new: Sorted) -> dict[JobName, JobState]:
+        names = list({**old.jobs, **new.jobs})
+        if not names:
+            return {}
+        may_fail: set[JobName] = set()
+        if self._settings.propagate_failures:
+            may_fail = {name for name, work in new.jobs.items() if work.may_fail}
+        return self._store.look_up_jobs(names, may_fail)
+
+
+class _Clock:
+    """Measures the steps of a batch."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._since = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self._recorder.observe(STAGE_DURATION, now - self._since, stage=stage)
+        self._since = now
+
+
+def _place(key: TopicPartition) -> str:
+    return f"Kafka partition {key[1]} of topic {key[0]!r}"
+
+
+def _require_first(missing: Mapping[TopicPartition, int], batch: Batch) -> None:
+    """Only what has just been assigned may be new to the database."""
+    for key, first in missing.items():
+        if key not in batch.first_claims:
+            raise OffsetsRefused(
+                f"{_place(key)}: the worker has come to {first}, and the database knows nothing of it any"
+                f" more: it was set back, or exchanged, while the worker ran; {REMEDY}"
+            )
+
+
+def _require_no_gap(key: TopicPartition, first: int, progress: Progress) -> None:
+    """What lies between would never be applied.
+
+    A standby that had not heard of the last transactions, and took over, shows here.
+    """
+    if first > progress.next_offset:
+        raise OffsetsRefused(
+            f"{_place(key)}: the worker has come to {first}, and the database has applied it only up to"
+            f" {progress.next_offset}: it was set back while the worker ran; {REMEDY}"
+        )
+
+
+def _reject(part: _Part, rejected: Refusal) -> None:
+    """Make a dead letter of the only record of a batch."""
+    part.sorted = Sorted(len(part.records))
+    part.sorted.refused.append((0, rejected))
+
+
+def _refuse_again(
+    records: list[Message],
+    batch_sorted: Sorted,
+    progress: Mapping[TopicPartition, Progress],
+    refusals: Refusals,
+) -> None:
+    """What became a dead letter for a reason outside itself is one again, and what Kafka refused is."""
+    refused = dict(batch_sorted.refused)
+    for place, record in enumerate(records):
+        key, offset = coordinates(record)
+        why = refusals.of_record(key, offset)
+        if offset in progress[key].refused:
+            reason, detail = progress[key].refused[offset]
+            why = Refusal(Reason(reason), detail)
+        if why is not None:
+            refused[place] = why
+            batch_sorted.destinations[place] = None
+    batch_sorted.refused = sorted(refused.items())
+
+
+def _positions(records: list[Message], progress: Mapping[TopicPartition, Progress]) -> set[int]:
+    """Return the positions of records that were dropped or held when they were applied."""
+    found = set()
+    for place, record in enumerate(records):
+        key, offset = coordinates(record)
+        if offset in progress[key].withheld:
+            found.add(place)
+    return found
+
+
+def _folds(batch: Sorted, jobs: Mapping[JobName, JobState]) -> list[JobFold]:
+    folds = []
+    for name, work in batch.jobs.items():
+        job = jobs.get(name)
+        if job is None or job.status > JobStatus.FAILED:
+            continue
+        if work.reports_anything:
+            folds.append(JobFold(job, work))
+    return folds
+
+
+def _has_failed(fold: JobFold) -> bool:
+    """Tell whether the batch has failed the job, or more of it; the task may be repaired by now."""
+    newly = fold.job.status is not JobStatus.FAILED
+    return fold.status is JobStatus.FAILED and (newly or bool(fold.failures))
+
+
+def _held(part: _Part, decided: Decisions) -> list[HeldMessage]:
+    held = []
+    for job, destination, place in decided.held:
+        record = part.records[place]
+        headers = record.headers()
+        (topic, kafka_partition), offset = coordinates(record)
+        held.append(
+            HeldMessage(
+                job,
+                destination,
+                record.key(),
+                part.sorted.values[place] or b"",
+                msgspec.msgpack.encode(headers) if headers else None,
+                topic,
+                kafka_partition,
+                offset,
+                record.timestamp()[1],
+            )
+        )
+    return held
+
+
+def _completed(folds: list[JobFold], records: list[Message]) -> list[CompletedJob]:
+    completed = []
+    for fold in folds:
+        if fold.status is JobStatus.COMPLETED:
+            record = records[fold.completing_position()]
+            (topic, kafka_partition), offset = coordinates(record)
+            correlation_id = decode_message(record.value() or b"")[0].correlationId
+            encoded = correlation_id.encode() if correlation_id is not None else None
+            completed.append(CompletedJob(fold.job, topic, kafka_partition, offset, encoded))
+    return completed

@@ -1,0 +1,62 @@
+"""What a worker's three threads share. ``docs/architecture.md`` lists all that threads share."""
+
+import queue
+import threading
+from collections.abc import Mapping
+
+from tracker.kafka.batch import Batch, TopicPartition
+from tracker.messages.decode import Sorted
+from tracker.pipeline.applied import Applied
+from tracker.pipeline.in_flight import InFlight
+
+
+class SharedOffsets:
+    """An offset for each Kafka partition. Any thread may call any method."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._offsets: dict[TopicPartition, int] = {}
+
+    def move_on(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Take these offsets, in place of those that there were."""
+        with self._lock:
+            self._offsets.update(offsets)
+
+    def get(self, key: TopicPartition) -> int:
+        """Return the offset of a Kafka partition; 0 where there is none."""
+        with self._lock:
+            return self._offsets.get(key, 0)
+
+    def copy(self) -> dict[TopicPartition, int]:
+        """Return all of them as they are now."""
+        with self._lock:
+            return dict(self._offsets)
+
+    def remove(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Forget these, but for those that have changed since."""
+        with self._lock:
+            for key, offset in offsets.items():
+                if self._offsets.get(key) == offset:
+                    del self._offsets[key]
+
+    def clear(self) -> None:
+        """Forget all."""
+        with self._lock:
+            self._offsets.clear()
+
+
+class Pipeline:
+    """The batches on their way from thread to thread, and how far each Kafka partition has come.
+
+    A batch waits in `to_apply` and then in `to_publish`, which have room for one each; None ends the thread
+    that takes from there.
+    """
+
+    def __init__(self) -> None:
+        self.in_flight = InFlight()
+        self.to_apply: queue.Queue[tuple[Batch, Sorted] | None] = queue.Queue(1)
+        self.to_publish: queue.Queue[Applied | None] = queue.Queue(1)
+        self.published = SharedOffsets()  # offsets known to be committed
+        self.to_commit = SharedOffsets()  # at least once: delivered, not committed yet
+        self.database_id = ""  # of the deployment's database; '': not known yet
+        self.failure: BaseException | None = None  # of a thread, which ends the worker

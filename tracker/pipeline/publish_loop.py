@@ -1,0 +1,105 @@
+"""The worker's third thread: publish one applied batch after the other, and commit its offsets."""
+
+import time
+from queue import Empty
+
+from tracker.failpoints import reach
+from tracker.kafka.errors import BatchGivenUp, ClockRefused
+from tracker.kafka.producer import BatchProducer
+from tracker.metrics import STAGE_DURATION, Recorder
+from tracker.obstacles import Cause
+from tracker.pipeline.account import account_for
+from tracker.pipeline.applied import Applied
+from tracker.pipeline.handover import Pipeline
+from tracker.pipeline.publish import Publisher
+from tracker.pipeline.waits import Waits
+from tracker.rate_limited_log import RateLimitedLog
+from tracker.settings import Settings
+from tracker.store.clock import refused_clock
+
+_FREE_RETRIES = 3
+_DOUBLINGS = 5  # to 1.6 s
+_SERVE_S = 1.0
+_CLOCK_S = 2.0
+_IDLE_TURNS = 3
+
+
+class PublishLoop:
+    """Owns the producer; only its thread may use it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        producer: BatchProducer,
+        publisher: Publisher,
+        pipeline: Pipeline,
+        waits: Waits,
+        recorder: Recorder,
+    ) -> None:
+        self._conninfo = settings.database_conninfo
+        self._producer = producer
+        self._publisher = publisher
+        self._pipeline = pipeline
+        self._waits = waits
+        self._recorder = recorder
+        self._limited_log = RateLimitedLog()
+        is_transactional = settings.delivery != "at_least_once"
+        self._moved_on = pipeline.published if is_transactional else pipeline.to_commit
+        self._failures = 0  # in a row
+
+    def run(self) -> None:
+        """Work until there is None to publish.
+
+        :raises SlotShared: another process uses the transactional ID.
+        """
+        self._waits.for_kafka(self._producer.start)  # which takes as long as to join the group: both at once
+        while (applied := self._next()) is not None:
+            run, published = applied.batch.run, False
+            try:
+                if not run.given_up:
+                    self._publish(applied)
+                    published, self._failures = True, 0
+            except ClockRefused:
+                run.given_up = True
+                self._wait_for_clock()
+            except BatchGivenUp as error:
+                run.given_up = True
+                self._failures += 1
+                self._rest(str(error))
+            finally:
+                self._pipeline.in_flight.end(published=published)
+            if run.given_up:
+                self._waits.for_kafka(self._producer.settle)
+
+    def _next(self) -> Applied | None:
+        idle_turns = 0
+        while True:
+            try:
+                return self._pipeline.to_publish.get(timeout=_SERVE_S)
+            except Empty:
+                self._producer.serve()
+                idle_turns += not self._pipeline.in_flight.any
+                if idle_turns >= _IDLE_TURNS:
+                    self._waits.obstacles.clear()  # what was given up is another worker's, if anybody's
+                    self._producer.undelivered.published()
+
+    def _publish(self, applied: Applied) -> None:
+        began = time.perf_counter()
+        self._publisher.publish(applied)
+        self._waits.obstacles.clear()
+        reach("after-kafka-commit")
+        self._moved_on.move_on(applied.batch.ends())
+        self._recorder.observe(STAGE_DURATION, time.perf_counter() - began, stage="publish")
+        account_for(applied, self._recorder, self._limited_log)
+
+    def _wait_for_clock(self) -> None:
+        """Let a moment pass before Kafka is asked again whether it takes this machine's time."""
+        self._waits.obstacles.report(Cause.CLOCK, refused_clock(self._conninfo))
+        self._waits.patience.pause(_CLOCK_S)
+
+    def _rest(self, reason: str) -> None:
+        """Let a moment pass before what fails again and again is done again; a rebalance is over at once."""
+        if self._failures > _FREE_RETRIES:
+            doublings = min(self._failures - _FREE_RETRIES, _DOUBLINGS)
+            self._waits.obstacles.report(Cause.KAFKA, reason)
+            self._waits.patience.pause(0.05 * 2**doublings)

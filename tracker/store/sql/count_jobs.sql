@@ -1,5 +1,0 @@
--- How many jobs match. Conditions come from tracker.client.matching.
-SELECT count(*)
-FROM tenant
-JOIN job ON job.tenant_key = tenant.tenant_key
-    {conditions}

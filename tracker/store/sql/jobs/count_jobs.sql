@@ -1,0 +1,5 @@
+-- How many jobs match. Conditions come from tracker.jobs.filter.
+SELECT count(*)
+FROM tenant
+JOIN job ON job.tenant_key = tenant.tenant_key
+    {conditions}

@@ -1,0 +1,47 @@
+-- What is shown of the jobs that match. Each tenant's first ones are taken in the order of an index where
+-- there is one, and then the first of all. Conditions and order come from tracker.jobs.filter.
+WITH listed_job AS (
+    SELECT tenant.partition_id, tenant_job.*
+    FROM tenant
+    CROSS JOIN LATERAL (
+        SELECT job.*
+        FROM job
+        WHERE job.tenant_key = tenant.tenant_key
+            {conditions}
+        ORDER BY {order}
+        LIMIT %(limit)s
+    ) AS tenant_job
+    ORDER BY {order}
+    LIMIT %(limit)s
+)
+SELECT
+    partition_id, job_id, name, description, external_data,
+    floor(extract(epoch FROM create_time) * 1000)::bigint,
+    floor(extract(epoch FROM last_update_time) * 1000)::bigint,
+    status, percentage, failure_summary,
+    (
+        SELECT jsonb_object_agg(label.label_key, label.label_value)
+        FROM label
+        WHERE label.tenant_key = listed_job.tenant_key AND label.job_key = listed_job.job_key
+    ) AS labels,
+    ARRAY(
+        SELECT prerequisite.prerequisite_job_id
+        FROM prerequisite
+        WHERE prerequisite.tenant_key = listed_job.tenant_key AND prerequisite.job_key = listed_job.job_key
+        ORDER BY prerequisite.prerequisite_job_id
+    ) AS prerequisite_job_ids,
+    -- A task with children whose number is not known makes the percentage a guess. A job may have a million rows
+    -- of tasks: of each, the first 100 are looked at, the job itself before all others.
+    status < 5 AND EXISTS (
+        SELECT
+        FROM (
+            SELECT task.highest_child, task.last_child
+            FROM task
+            WHERE task.tenant_key = listed_job.tenant_key AND task.job_key = listed_job.job_key
+            ORDER BY task.path
+            LIMIT 100
+        ) AS first_task
+        WHERE first_task.highest_child > 0 AND first_task.last_child = 0
+    ) AS estimate
+FROM listed_job
+ORDER BY {order}

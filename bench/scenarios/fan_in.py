@@ -19,7 +19,7 @@ from bench.workload import PARTITION_ID, Topics, indexed, start_task
 from tracker import Client, JobStatus, NewJob
 from tracker.identifiers import JobName, TaskName
 from tracker.kafka.batch import Batch, Claim, Run
-from tracker.messages.decode import Rules, Sorted
+from tracker.messages.decode import DecodedBatch, Rules
 from tracker.messages.job_work import Siblings
 from tracker.metrics import Recorder
 from tracker.pipeline.apply import Applier
@@ -215,9 +215,9 @@ class _Driver:
     def apply(self, completions: Sequence[tuple[str, range, int]]) -> None:
         """Record completed tasks of jobs."""
         count = sum(len(tasks) for _, tasks, _ in completions)
-        batch, batch_sorted = self._batch(count), _sorted(completions, count)
+        batch, decoded = self._batch(count), _decoded(completions, count)
         began = time.perf_counter()
-        self._applier.apply(batch, batch_sorted)
+        self._applier.apply(batch, decoded)
         self.seconds.append(time.perf_counter() - began)
         self.completions.append(count)
         self._pipeline.published.move_on({(_TOPIC, 0): self._next_offset})
@@ -239,9 +239,9 @@ class _Driver:
         return Batch(records, {key: (first, behind)}, self._run, None, 0, claims)
 
 
-def _sorted(completions: Sequence[tuple[str, range, int]], count: int) -> Sorted:
+def _decoded(completions: Sequence[tuple[str, range, int]], count: int) -> DecodedBatch:
     """Return what decoding the messages would have come to."""
-    found, position = Sorted(count), 0
+    found, position = DecodedBatch(count), 0
     for job_id, tasks, last in completions:
         job = JobName(PARTITION_ID, job_id)
         siblings = Siblings(TaskName(job, "", ()))

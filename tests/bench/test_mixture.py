@@ -14,7 +14,7 @@ from bench.flow import Sender
 from bench.mixture import DEPENDENT, FAILING, PLAIN, REPORTED, TASKS, Kinds, Mixture, OnItsWay, Wave
 from bench.workload import Load, Topics
 from tracker.jobs.validation import accept
-from tracker.messages.decode import Rules, sort_batch
+from tracker.messages.decode import Rules, decode_batch
 
 TOPICS = Topics.of("bench")
 
@@ -82,7 +82,7 @@ def test_a_wave_says_how_many_messages_arrive(mixture: Mixture, wave: Wave) -> N
 def test_the_tracker_takes_all_messages_of_a_wave(mixture: Mixture, wave: Wave) -> None:
     sent = [cast(Message, Record(message.key, message.value)) for message in send_all(mixture)]
 
-    batch = sort_batch(sent, Rules([TOPICS.tracking], lambda _: None, 1_000_000, 10_000), now_ms=0)
+    batch = decode_batch(sent, Rules([TOPICS.tracking], lambda _: None, 1_000_000, 10_000), now_ms=0)
 
     assert batch.refused == []
     assert batch.events == REPORTED * TASKS // 100

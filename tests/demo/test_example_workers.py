@@ -11,7 +11,7 @@ import splitter
 import task_worker
 
 from tracker.identifiers import JobName, parse_task_name
-from tracker.messages.decode import Rules, sort_batch
+from tracker.messages.decode import Rules, decode_batch
 from tracker.messages.pending_task import Start, StatusCheck, start_message
 
 JOB = JobName("acme", "report")
@@ -119,7 +119,7 @@ def test_the_tracker_understands_every_message() -> None:
     results = [task_worker.answer(page_worker.handle, page, page_worker.NAME)[0] for page in pages]
     records = [Record(message) for message in pages + results]
     rules = Rules(["tracking"], lambda _: None, max_message_bytes=1_000_000, max_failure_chars=100)
-    found = sort_batch(records, rules, now_ms=0)
+    found = decode_batch(records, rules, now_ms=0)
     assert found.refused == []
     assert found.destinations == ["pages", "pages", "results", "results"]
     work = found.jobs[JOB]

@@ -66,9 +66,9 @@ def skips_what_was_seen_before() -> None:
     from tracker.pipeline.apply import Applier
 
     def make(original: Any) -> Any:
-        def told_apart(self: Any, batch: Any, batch_sorted: Any, progress: Any) -> Any:
-            old, new = original(self, batch, batch_sorted, progress)
-            old.sorted.destinations = [None] * len(old.records)
+        def told_apart(self: Any, batch: Any, decoded: Any, progress: Any) -> Any:
+            old, new = original(self, batch, decoded, progress)
+            old.decoded.destinations = [None] * len(old.records)
             return old, new
 
         return told_apart

@@ -55,16 +55,16 @@ def fate_in_model(outcome: Outcome) -> tuple[Any, ...]:
 
 
 def fate_in_fold(done: BatchDone, position: int) -> tuple[Any, ...]:
-    refused = dict(done.sorted.refused)
+    refused = dict(done.decoded.refused)
     if position in refused:
-        assert done.sorted.destinations[position] is None
+        assert done.decoded.destinations[position] is None
         return ("refused", refused[position].reason.value)
     if any(held == position for _, _, held in done.decisions.held):
-        assert done.sorted.destinations[position] is None
+        assert done.decoded.destinations[position] is None
         return ("held",)
-    if done.sorted.destinations[position] is not None:
+    if done.decoded.destinations[position] is not None:
         assert position not in done.decisions.withheld
-        return ("forwarded", done.sorted.destinations[position], done.sorted.values[position])
+        return ("forwarded", done.decoded.destinations[position], done.decoded.values[position])
     return ("not sent",)
 
 

@@ -1,4 +1,4 @@
-"""The worker's path without PostgreSQL and Kafka: sort, decide, load, fold, store, on rows in dicts.
+"""The worker's path without PostgreSQL and Kafka: decode, decide, load, fold, store, on rows in dicts.
 
 Between batches only what the SQL would keep is kept, and a fold is given only what it has asked for, so that
 whatever it needs and does not ask for, or changes and does not write, shows.
@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tests.messages.sorting import sort
+from tests.messages.decoding import decode
 from tests.model.reading import Record
 from tracker.fold.decide import Decisions, decide
 from tracker.fold.job_fold import JobFold
 from tracker.fold.state import BLOCK_CHILDREN, Block, JobState, JobStatus, TaskState, members
 from tracker.identifiers import JobName, child_path, parent_of
-from tracker.messages.decode import Sorted
+from tracker.messages.decode import DecodedBatch
 from tracker.messages.event import Failure
 
 
@@ -60,7 +60,7 @@ class JobRows:
 class BatchDone(NamedTuple):
     """What came of a batch."""
 
-    sorted: Sorted
+    decoded: DecodedBatch
     decisions: Decisions
     folds: list[JobFold]
 
@@ -87,7 +87,7 @@ class MemoryTracker:
             rows.status = JobStatus.ACTIVE
 
     def apply(self, records: Sequence[Record]) -> BatchDone:
-        batch = sort(records)
+        batch = decode(records)
         states = self.look_up(batch)
         decisions = decide(batch, states)
         folds = [
@@ -103,7 +103,7 @@ class MemoryTracker:
                 self._store(fold)
         return BatchDone(batch, decisions, folds)
 
-    def look_up(self, batch: Sorted) -> dict[JobName, JobState]:
+    def look_up(self, batch: DecodedBatch) -> dict[JobName, JobState]:
         return {
             name: JobState(name, 1, rows.job_key, rows.status, rows.percentage)
             for name, rows in self.jobs.items()

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.messages.sorting import sort
+from tests.messages.decoding import decode
 from tests.model.messages import record_of, report, task_message, tracking_report
 from tests.model.reading import Record
 from tracker.fold.decide import decide, decide_again
 from tracker.fold.state import JobState, JobStatus
 from tracker.identifiers import JobName
-from tracker.messages.decode import Sorted
+from tracker.messages.decode import DecodedBatch
 
 JOB = JobName("acme", "job")
 
@@ -35,15 +35,15 @@ def jobs(status: JobStatus | None) -> dict[JobName, JobState]:
     return {} if status is None else {JOB: JobState(JOB, 1, 1, status, 0)}
 
 
-def sorted_records(records: Sequence[Record]) -> Sorted:
-    batch = sort(records)
+def decoded_batch(records: Sequence[Record]) -> DecodedBatch:
+    batch = decode(records)
     assert batch.refused == []
     return batch
 
 
 @pytest.mark.parametrize("status", [JobStatus.WAITING, JobStatus.ACTIVE])
 def test_everything_of_a_running_job_is_sent(status: JobStatus) -> None:
-    batch = sorted_records(PROXIED)
+    batch = decoded_batch(PROXIED)
     decisions = decide(batch, jobs(status))
     assert batch.destinations == ALL_SENT
     assert (decisions.dropped, decisions.held, decisions.withheld) == ({}, [], set())
@@ -59,7 +59,7 @@ def test_everything_of_a_running_job_is_sent(status: JobStatus) -> None:
     ],
 )
 def test_everything_of_an_ended_job_is_dropped(status: JobStatus | None, reason: str) -> None:
-    batch = sorted_records(PROXIED)
+    batch = decoded_batch(PROXIED)
     decisions = decide(batch, jobs(status))
     assert batch.destinations == [None] * len(PROXIED)
     assert decisions.dropped == {reason: len(PROXIED)}
@@ -67,7 +67,7 @@ def test_everything_of_an_ended_job_is_dropped(status: JobStatus | None, reason:
 
 
 def test_untracked_messages_are_sent_whatever_becomes_of_the_rest() -> None:
-    batch = sorted_records([OPEN, UNTRACKED, OPEN])
+    batch = decoded_batch([OPEN, UNTRACKED, OPEN])
     decide(batch, jobs(None))
     assert batch.destinations == [None, "worker-in", None]
 
@@ -85,13 +85,13 @@ def test_untracked_messages_are_sent_whatever_becomes_of_the_rest() -> None:
 def test_reports_of_events_are_ignored_but_for_jobs_that_can_change(
     status: JobStatus | None, ignored: dict[str, int]
 ) -> None:
-    decisions = decide(sorted_records([EVENT]), jobs(status))
+    decisions = decide(decoded_batch([EVENT]), jobs(status))
     assert decisions.ignored == ignored
     assert decisions.dropped == {}
 
 
 def test_a_paused_jobs_messages_are_held_in_order_unless_their_tracking_ends() -> None:
-    batch = sorted_records([OPEN, ENDING, FAILING, JOB_OPEN, OPEN_SINK, OPEN, JOB_ENDING, FAILING_AT_THE_END])
+    batch = decoded_batch([OPEN, ENDING, FAILING, JOB_OPEN, OPEN_SINK, OPEN, JOB_ENDING, FAILING_AT_THE_END])
     decisions = decide(batch, jobs(JobStatus.PAUSED))
     assert [(destination, position) for _, destination, position in decisions.held] == [
         ("worker-in", 0),
@@ -106,13 +106,13 @@ def test_a_paused_jobs_messages_are_held_in_order_unless_their_tracking_ends() -
 
 def test_held_messages_of_several_jobs_keep_their_common_order() -> None:
     names = ["acme:b.1", "acme:a.1", "acme:b.2", "acme:a.2.1", "acme:a.3"]
-    batch = sorted_records([record_of(task_message(name, to="worker-in")) for name in names])
+    batch = decoded_batch([record_of(task_message(name, to="worker-in")) for name in names])
     states = {name: JobState(name, 1, 1, JobStatus.PAUSED, 0) for name in batch.jobs}
     assert [position for _, _, position in decide(batch, states).held] == [0, 1, 2, 3, 4]
 
 
 def test_the_values_of_held_messages_stay() -> None:
-    batch = sorted_records([OPEN])
+    batch = decoded_batch([OPEN])
     decide(batch, jobs(JobStatus.PAUSED))
     assert batch.values == [OPEN.value]
 
@@ -122,21 +122,21 @@ def test_the_values_of_held_messages_stay() -> None:
 
 @pytest.mark.parametrize("status", [JobStatus.WAITING, JobStatus.ACTIVE, JobStatus.PAUSED])
 def test_what_was_sent_is_sent_again(status: JobStatus) -> None:
-    batch = sorted_records(PROXIED)
+    batch = decoded_batch(PROXIED)
     decide_again(batch, jobs(status), set())
     assert batch.destinations == ALL_SENT
 
 
 @pytest.mark.parametrize("status", [JobStatus.FAILED, JobStatus.COMPLETED])
 def test_what_ended_its_job_is_sent_again(status: JobStatus) -> None:
-    batch = sorted_records(PROXIED)
+    batch = decoded_batch(PROXIED)
     assert decide_again(batch, jobs(status), set()).dropped == {}
     assert batch.destinations == ALL_SENT
 
 
 @pytest.mark.parametrize("status", JobStatus)
 def test_what_was_withheld_is_so_again_though_its_job_has_changed(status: JobStatus) -> None:
-    batch = sorted_records([OPEN, ENDING, OPEN])
+    batch = decoded_batch([OPEN, ENDING, OPEN])
     decisions = decide_again(batch, jobs(status), {0, 1})
     assert batch.destinations[:2] == [None, None]
     assert (decisions.held, decisions.ignored) == ([], {})
@@ -145,7 +145,7 @@ def test_what_was_withheld_is_so_again_though_its_job_has_changed(status: JobSta
 
 @pytest.mark.parametrize(("status", "reason"), [(None, "unknown_job"), (JobStatus.CANCELLED, "cancelled")])
 def test_a_cancel_or_delete_in_between_drops_what_was_sent(status: JobStatus | None, reason: str) -> None:
-    batch = sorted_records(PROXIED)
+    batch = decoded_batch(PROXIED)
     decisions = decide_again(batch, jobs(status), {0})
     assert batch.destinations == [None] * len(PROXIED)
     assert decisions.dropped == {reason: len(PROXIED) - 1}

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.fold.compare import Both
 from tests.fold.test_decide import JOB, jobs
-from tests.messages.sorting import sort
+from tests.messages.decoding import decode
 from tests.model.histories import History, Told, cut, group, histories, record_for
 from tests.model.messages import STATUS_CHECK_URL, record_of, report, task_message, tracking_report
 from tests.model.reading import Record
@@ -44,7 +44,7 @@ def test_messages_of_an_earlier_run_are_dropped_and_report_nothing() -> None:
         message("acme:job.5.1*", EARLIER),
     ]
     for status in JobStatus:
-        batch = sort(stale)
+        batch = decode(stale)
         decisions = decide(batch, jobs(status))
         assert batch.destinations == [None] * len(stale)
         assert decisions.dropped == {"stale": len(stale)}
@@ -60,7 +60,7 @@ def test_stale_is_a_reason_of_the_metric() -> None:
 def test_messages_without_a_marker_and_events_count_beside_those_of_an_earlier_run() -> None:
     records = [message("acme:job.1", url) for url in (*STALE, *COUNTS)]
     event = record_of(tracking_report(report("acme:job.2", "Complete"), report("acme:job.3", "Progress", 5)))
-    batch = sort([*records, event])
+    batch = decode([*records, event])
     decisions = decide(batch, jobs(JobStatus.ACTIVE))
     assert batch.destinations == [None] * len(STALE) + ["worker-out"] * len(COUNTS) + [None]
     assert decisions.dropped == {"stale": len(STALE)}
@@ -71,12 +71,12 @@ def test_messages_without_a_marker_and_events_count_beside_those_of_an_earlier_r
 
 def test_the_messages_of_an_unknown_job_are_dropped_for_that_whatever_their_run() -> None:
     records = [message("acme:job.1", url) for url in (*STALE, *COUNTS)]
-    decisions = decide(sort(records), {})
+    decisions = decide(decode(records), {})
     assert decisions.dropped == {"unknown_job": len(records)}
 
 
 def test_a_paused_jobs_messages_of_an_earlier_run_are_not_held() -> None:
-    batch = sort([message("acme:job.1", url, to="worker-in") for url in (PRESENT, EARLIER, None, PRESENT)])
+    batch = decode([message("acme:job.1", url, to="worker-in") for url in (PRESENT, EARLIER, None, PRESENT)])
     decisions = decide(batch, jobs(JobStatus.PAUSED))
     assert [position for _, _, position in decisions.held] == [0, 2, 3]
     assert decisions.dropped == {"stale": 1}
@@ -84,12 +84,12 @@ def test_a_paused_jobs_messages_of_an_earlier_run_are_not_held() -> None:
 
 def test_a_job_may_fail_by_a_message_of_any_of_the_runs() -> None:
     """Whatever may fail is locked before anybody knows which run is the present one."""
-    batch = sort([message("acme:job.1", PRESENT), message("acme:job.2", EARLIER, status="INVALID_TASK")])
+    batch = decode([message("acme:job.1", PRESENT), message("acme:job.2", EARLIER, status="INVALID_TASK")])
     assert batch.jobs[JOB].may_fail
 
 
 def test_the_same_batch_can_be_judged_again_after_the_job_was_submitted_again() -> None:
-    batch = sort([message("acme:job.1", PRESENT), message("acme:job.2", EARLIER)])
+    batch = decode([message("acme:job.1", PRESENT), message("acme:job.2", EARLIER)])
     for key, destinations in ((1, ["worker-out", None]), (9, [None, "worker-out"]), (5, [None, None])):
         fresh = batch.fresh()
         decide(fresh, {JOB: JobState(JOB, 1, key, JobStatus.ACTIVE, 0)})
@@ -98,14 +98,14 @@ def test_the_same_batch_can_be_judged_again_after_the_job_was_submitted_again() 
 
 
 def test_what_was_dropped_as_stale_is_dropped_again() -> None:
-    batch = sort([message("acme:job.1", EARLIER), message("acme:job.2", PRESENT)])
+    batch = decode([message("acme:job.1", EARLIER), message("acme:job.2", PRESENT)])
     decisions = decide_again(batch, jobs(JobStatus.ACTIVE), {0})
     assert batch.destinations == [None, "worker-out"]
     assert decisions.dropped == {}
 
 
 def test_what_was_to_be_forwarded_is_dropped_if_its_job_was_deleted_and_submitted_again_in_between() -> None:
-    batch = sort([message("acme:job.1", EARLIER), message("acme:job.2", None)])
+    batch = decode([message("acme:job.1", EARLIER), message("acme:job.2", None)])
     decisions = decide_again(batch, jobs(JobStatus.WAITING), set())
     assert batch.destinations == [None, "worker-out"]
     assert decisions.dropped == {"stale": 1}

@@ -1,4 +1,4 @@
-"""Sorting a batch: what is bad and why, where each record goes, and that no record affects another."""
+"""Decoding a batch: what is bad and why, where each record goes, and that no record affects another."""
 
 import json
 from random import Random
@@ -8,27 +8,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.messages.sorting import MODEL_RULES, NOW_MS, reasons, sort
+from tests.messages.decoding import MODEL_RULES, NOW_MS, decode, reasons
 from tests.model.histories import Told, record_for
 from tests.model.messages import record_of, report, task_message, tracking_report
 from tests.model.poison import POISON, SOUND, Poison
 from tests.model.reading import Bad, Event, Proxied, Record, read
 from tests.profile import THOROUGH
 from tracker.identifiers import JobName
-from tracker.messages.decode import Rules, Sorted
+from tracker.messages.decode import DecodedBatch, Rules
 from tracker.messages.event import Failed, Failure
 from tracker.messages.job_work import JobWork, Siblings
 
 JOB = JobName("acme", "job")
 
 
-def sort_one(value: bytes | None, headers: Any = (), topic: str = "tracking") -> Sorted:
-    return sort([record_of(value, headers=headers, topic=topic)])
+def decode_one(value: bytes | None, headers: Any = (), topic: str = "tracking") -> DecodedBatch:
+    return decode([record_of(value, headers=headers, topic=topic)])
 
 
 def failure_of(value: bytes, headers: Any = ()) -> Failure:
     """Return what a message that fails a task says of it."""
-    [(_, reported)] = sort_one(value, headers).jobs[JOB].reports
+    [(_, reported)] = decode_one(value, headers).jobs[JOB].reports
     assert isinstance(reported, Failed)
     return reported.failure
 
@@ -38,14 +38,14 @@ def failure_of(value: bytes, headers: Any = ()) -> Failure:
 
 @pytest.mark.parametrize("poison", POISON, ids=lambda poison: poison.name[:60])
 def test_bad_input_is_refused_for_its_reason(poison: Poison) -> None:
-    batch = sort_one(poison.value, poison.headers)
+    batch = decode_one(poison.value, poison.headers)
     assert reasons(batch) == {0: poison.reason}
     assert (batch.destinations, batch.jobs) == ([None], {})
 
 
 @pytest.mark.parametrize("sound", SOUND, ids=lambda sound: sound.name[:60])
 def test_near_misses_are_not_refused(sound: Poison) -> None:
-    assert reasons(sort_one(sound.value, sound.headers)) == {}
+    assert reasons(decode_one(sound.value, sound.headers)) == {}
 
 
 SMALL = [each for each in [*POISON, *SOUND] if len(each.value or b"") < 3_000]
@@ -63,7 +63,7 @@ def test_what_is_refused_is_refused_by_the_model_too(start: Poison, data: st.Dat
         )
         value = value[:first] + new + value[behind:]
     record = record_of(value, headers=start.headers)
-    assert bool(reasons(sort([record]))) == is_bad(record)
+    assert bool(reasons(decode([record]))) == is_bad(record)
 
 
 def is_bad(record: Record) -> bool:
@@ -98,7 +98,7 @@ def bad_record(random: Random) -> Record:
     return record_of(poison.value, headers=poison.headers)
 
 
-def summary(batch: Sorted, keep: list[int]) -> Any:
+def summary(batch: DecodedBatch, keep: list[int]) -> Any:
     """Say all that was made of the records at these positions, numbered anew."""
     number = {position: place for place, position in enumerate(keep)}
     return {
@@ -139,16 +139,16 @@ def test_bad_records_do_not_affect_the_others(random: Random, size: int) -> None
     mixed: list[Record] = list(sound)
     for _ in range(random.randint(1, 10)):
         mixed.insert(random.randint(0, len(mixed)), bad_record(random))
-    batch = sort(mixed)
+    batch = decode(mixed)
     bad = [position for position, record in enumerate(mixed) if is_bad(record)]
     assert sorted(reasons(batch)) == bad
     assert [batch.destinations[position] for position in bad] == [None] * len(bad)
     keep = [position for position in range(len(mixed)) if position not in bad]
-    assert summary(batch, keep) == summary(sort(sound), list(range(size)))
+    assert summary(batch, keep) == summary(decode(sound), list(range(size)))
 
 
 def test_an_index_with_a_comma_is_not_two_indexes() -> None:
-    batch = sort([record_of(task_message(f"acme:job.{index}")) for index in ("1", "2,3", "4")])
+    batch = decode([record_of(task_message(f"acme:job.{index}")) for index in ("1", "2,3", "4")])
     assert reasons(batch) == {1: "bad-job-task-id"}
     assert batch.jobs[JOB].siblings[0].completed == [1, 4]
 
@@ -159,7 +159,7 @@ def test_a_task_name_that_is_too_long_is_refused_beside_siblings(long_first: boo
     names = [f"{parent}.1", f"{parent}.12"]  # of 1,000 and 1,001 characters
     if long_first:
         names.reverse()
-    batch = sort([record_of(task_message(name)) for name in names])
+    batch = decode([record_of(task_message(name)) for name in names])
     assert list(reasons(batch).values()) == ["bad-job-task-id"]
     assert reasons(batch).keys() == {names.index(f"{parent}.12")}
 
@@ -171,7 +171,7 @@ def test_a_task_name_that_is_too_long_is_refused_beside_siblings(long_first: boo
 @THOROUGH
 def test_records_go_where_the_model_sends_them_byte_for_byte(random: Random) -> None:
     records = [some_record(random) for _ in range(10)]
-    batch = sort(records)
+    batch = decode(records)
     for position, record in enumerate(records):
         message = read(record, MODEL_RULES)
         if isinstance(message, Event):
@@ -184,7 +184,7 @@ def test_records_go_where_the_model_sends_them_byte_for_byte(random: Random) -> 
 @pytest.mark.parametrize("sound", SOUND, ids=lambda sound: sound.name[:60])
 def test_near_misses_go_where_the_model_sends_them_byte_for_byte(sound: Poison) -> None:
     message = read(record_of(sound.value), MODEL_RULES)
-    batch = sort_one(sound.value)
+    batch = decode_one(sound.value)
     if isinstance(message, Proxied):
         assert (batch.destinations, batch.values) == ([message.to], [message.value])
     else:
@@ -194,25 +194,25 @@ def test_near_misses_go_where_the_model_sends_them_byte_for_byte(sound: Poison) 
 def test_each_topic_is_judged_once_a_batch() -> None:
     asked: list[str] = []
     rules = Rules(["tracking"], asked.append, 1_000_000, 100)
-    sort([record_of(task_message(f"acme:job.{index}", to="worker-in")) for index in (1, 2, 3)], rules)
+    decode([record_of(task_message(f"acme:job.{index}", to="worker-in")) for index in (1, 2, 3)], rules)
     assert asked == ["worker-in"]
 
 
 def test_an_event_read_from_one_tracking_topic_for_another_is_not_allowed() -> None:
     value = tracking_report(report("acme:job.1", "Complete"), to="tracking-2")
-    assert reasons(sort_one(value)) == {0: "destination-not-allowed"}
-    batch = sort_one(value, topic="TRACKING-2")
+    assert reasons(decode_one(value)) == {0: "destination-not-allowed"}
+    batch = decode_one(value, topic="TRACKING-2")
     assert (reasons(batch), batch.events) == ({}, 1)
 
 
 def test_the_same_destination_is_an_event_for_one_topic_and_refused_for_another() -> None:
     value = tracking_report(report("acme:job.1", "Complete"), to="tracking-2")
-    batch = sort([record_of(value, topic=topic) for topic in ("tracking", "tracking-2", "tracking")])
+    batch = decode([record_of(value, topic=topic) for topic in ("tracking", "tracking-2", "tracking")])
     assert reasons(batch).keys() == {0, 2}
 
 
 def test_fresh_destinations_can_be_changed_apart() -> None:
-    batch = sort_one(task_message("acme:job.1"))
+    batch = decode_one(task_message("acme:job.1"))
     batch.fresh().destinations[0] = None
     assert batch.destinations == ["worker-out"]
     assert batch.fresh().jobs is batch.jobs
@@ -236,7 +236,7 @@ def test_fresh_destinations_can_be_changed_apart() -> None:
 def test_a_task_is_complete_where_its_tracking_ends(
     status: str, to: str | None, track_to: str | None, completes: bool
 ) -> None:
-    work = sort_one(task_message("acme:job.1*", to=to, track_to=track_to, status=status)).jobs[JOB]
+    work = decode_one(task_message("acme:job.1*", to=to, track_to=track_to, status=status)).jobs[JOB]
     assert (work.ending_positions, work.open_positions) == (([0], []) if completes else ([], [0]))
     assert work.siblings[0].completed == ([1] if completes else [])
     assert work.siblings[0].last == int(completes)
@@ -275,13 +275,13 @@ def test_a_rejected_task_fails(status: str | None, retries: bytes | None, times:
 
 
 def test_a_rejection_of_a_result_says_nothing() -> None:
-    batch = sort_one(task_message("acme:job.1"), [("x-caf-worker-rejected", b"too often")])
+    batch = decode_one(task_message("acme:job.1"), [("x-caf-worker-rejected", b"too often")])
     assert (batch.jobs[JOB].reports, batch.jobs[JOB].siblings[0].completed) == ([], [1])
 
 
 @pytest.mark.parametrize("status", [None, "RESULT_MAYBE"])
 def test_a_retry_is_counted_and_reports_nothing(status: str | None) -> None:
-    batch = sort_one(task_message("acme:job.1", to="worker-in", status=status))
+    batch = decode_one(task_message("acme:job.1", to="worker-in", status=status))
     assert (batch.retries, batch.jobs[JOB].reports, batch.destinations) == (1, [], ["worker-in"])
 
 
@@ -294,7 +294,7 @@ def test_task_data_that_is_no_utf8_is_shown_as_far_as_it_is() -> None:
 def test_long_failure_messages_are_cut_and_say_so(size: int) -> None:
     rules = Rules(["tracking"], lambda _: None, 10_000_000, 100)
     value = task_message("acme:job.1", status="INVALID_TASK", task_data=b"x" * size)
-    [(_, reported)] = sort([record_of(value)], rules).jobs[JOB].reports
+    [(_, reported)] = decode([record_of(value)], rules).jobs[JOB].reports
     assert isinstance(reported, Failed)
     message = reported.failure.failure_message
     assert len(message) == min(size, 100)
@@ -304,7 +304,7 @@ def test_long_failure_messages_are_cut_and_say_so(size: int) -> None:
 
 def test_untracked_messages_are_forwarded_and_counted() -> None:
     values = [task_message(None, tracking=None), task_message(None, track_to=None)]
-    batch = sort([record_of(value) for value in values])
+    batch = decode([record_of(value) for value in values])
     assert (batch.untracked, batch.jobs, batch.values) == (2, {}, values)
 
 
@@ -312,13 +312,13 @@ def test_a_message_as_large_as_may_be_is_sound() -> None:
     value = task_message("acme:job.1")
     exactly = Rules(["tracking"], lambda _: None, len(value), 100)
     one_less = Rules(["tracking"], lambda _: None, len(value) - 1, 100)
-    assert reasons(sort([record_of(value)], exactly)) == {}
-    assert reasons(sort([record_of(value)], one_less)) == {0: "too-large"}
+    assert reasons(decode([record_of(value)], exactly)) == {}
+    assert reasons(decode([record_of(value)], one_less)) == {0: "too-large"}
 
 
 def test_siblings_of_a_parent_that_is_written_in_two_ways_are_one_jobs() -> None:
     names = ["acme:job.1.1", "acme:job.1*.2*", "acme:job.1.3"]
-    work = sort([record_of(task_message(name)) for name in names]).jobs[JOB]
+    work = decode([record_of(task_message(name)) for name in names]).jobs[JOB]
     assert {(each.path, tuple(each.completed), each.last) for each in work.siblings} == {
         ("1", (1, 3), 0),
         ("1", (2,), 2),
@@ -327,5 +327,5 @@ def test_siblings_of_a_parent_that_is_written_in_two_ways_are_one_jobs() -> None
 
 def test_a_record_with_two_wrongs_is_refused_once() -> None:
     value = json.loads(task_message("acme:job.0", to="nowhere"))
-    batch = sort_one(json.dumps(value).encode())
+    batch = decode_one(json.dumps(value).encode())
     assert len(batch.refused) == 1

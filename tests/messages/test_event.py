@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.messages.sorting import NOW_MS, reasons, sort
+from tests.messages.decoding import NOW_MS, decode, reasons
 from tests.model.messages import OMIT, event, failure, progress_event, record_of, report, tracking_report
 from tests.profile import THOROUGH
 from tracker.identifiers import JobName, TaskName, parse_task_name
@@ -97,7 +97,7 @@ def test_percentages_outside_0_to_100_are_refused_whatever_is_reported(percentag
         if percentage in (float("inf"), float("-inf")):
             value = value.replace(b"Infinity", b"1e400")
         expected = {} if 0 <= percentage <= 100 else {0: "percentage-out-of-range"}
-        assert abs(percentage) > 1e300 or reasons(sort([record_of(value)])) == expected
+        assert abs(percentage) > 1e300 or reasons(decode([record_of(value)])) == expected
 
 
 @pytest.mark.parametrize("status", ["Complete", "Failed", "Retry"])
@@ -224,7 +224,7 @@ def test_children_that_have_completed_are_read_together_as_one_by_one(names: lis
 def test_one_bad_report_spoils_its_event_and_no_other() -> None:
     good = [report("acme:job.1", "Complete"), report("acme:job.2", "Failed"), report("acme:job.3", "Retry")]
     bad = tracking_report(*good, report("acme:job.0", "Complete"))
-    batch = sort([record_of(tracking_report(*good)), record_of(bad), record_of(tracking_report(*good))])
+    batch = decode([record_of(tracking_report(*good)), record_of(bad), record_of(tracking_report(*good))])
     assert reasons(batch) == {1: "bad-job-task-id"}
     assert (batch.events, batch.retries) == (2, 2)
     assert [position for position, _ in batch.jobs[JobName("acme", "job")].event_reports] == [0, 0, 2, 2]
@@ -232,7 +232,7 @@ def test_one_bad_report_spoils_its_event_and_no_other() -> None:
 
 @pytest.mark.parametrize("text", ["", "QUI=", "QQ==", "QUJD", "+/+/"])
 def test_base64_with_its_padding_is_read(text: str) -> None:
-    batch = sort([record_of(event("JobTrackingWorker", {}, taskData=text))])
+    batch = decode([record_of(event("JobTrackingWorker", {}, taskData=text))])
     assert reasons(batch) == {0: "not-json"}
 
 
@@ -243,5 +243,5 @@ def test_base64_is_read_strictly(text: str) -> None:
     padding = len(text) - len(text.rstrip("="))
     digits = text.rstrip("=")
     strict = len(text) % 4 == 0 and padding <= 2 and set(digits) <= set("Aa0+/")
-    found = reasons(sort([record_of(event("JobTrackingWorker", {}, taskData=text))]))
+    found = reasons(decode([record_of(event("JobTrackingWorker", {}, taskData=text))]))
     assert found == {0: "not-json" if strict else "wrong-type"}

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.messages.sorting import MODEL_RULES, reasons, sort
+from tests.messages.decoding import MODEL_RULES, decode, reasons
 from tests.model.messages import (
     failure,
     progress_event,
@@ -138,7 +138,7 @@ def neighbours() -> tuple[Record, Record]:
 
 def check(record: Record, *, same_reason: bool) -> None:
     before, behind = neighbours()
-    batch = sort([before, record, behind])
+    batch = decode([before, record, behind])
     expected = reason_of(record)
     found = reasons(batch)
     assert found.keys() <= {1}
@@ -146,7 +146,7 @@ def check(record: Record, *, same_reason: bool) -> None:
     if same_reason:
         assert found.get(1) == expected, record.value
     assert batch.destinations[0] == batch.destinations[2] == "worker-out"
-    alone = sort([before, behind])
+    alone = decode([before, behind])
     assert [batch.values[0], batch.values[2]] == alone.values
     if expected is not None:
         assert batch.destinations[1] is None

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 import tracker
-from tests.messages.sorting import NOW_MS, RULES, KafkaRecord
+from tests.messages.decoding import NOW_MS, RULES, KafkaRecord
 from tests.model.messages import record_of, task_message
 from tests.model.poison import POISON, TRACKING_TOPICS, Poison
-from tracker.messages.decode import sort_batch
+from tracker.messages.decode import decode_batch
 
 ROOT = Path(tracker.__file__).parent
 
@@ -43,7 +43,7 @@ def test_nothing_keeps_a_refused_record(poison: Poison) -> None:
             for _ in range(3)
         ]
         seen = [weakref.ref(record) for record in records]
-        batch = sort_batch(records, RULES, NOW_MS)
+        batch = decode_batch(records, RULES, NOW_MS)
         assert [why.reason for _, why in batch.refused] == [poison.reason] * 3
         del records, batch
         assert [ref() for ref in seen] == [None] * 3

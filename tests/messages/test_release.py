@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.messages.sorting import sort
+from tests.messages.decoding import decode
 from tests.model.messages import record_of
 from tracker.identifiers import JobName
 from tracker.messages.pending_task import Start, StatusCheck, start_message
@@ -125,7 +125,7 @@ def test_empty_task_data_is_empty_base64() -> None:
 
 @pytest.mark.parametrize("target", ["worker-out", "worker-in", None])
 def test_the_tracker_understands_what_it_sends(target: str | None) -> None:
-    batch = sort([record_of(start_message(START._replace(target_pipe=target), CHECK, NOW_MS))])
+    batch = decode([record_of(start_message(START._replace(target_pipe=target), CHECK, NOW_MS))])
     assert batch.refused == []
     work = batch.jobs[START.job]
     assert work.job_completed_positions == ([0] if target == "worker-in" else [])

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from tracker.kafka.errors import OffsetsRefused
-from tracker.messages.decode import Rules, Sorted
+from tracker.messages.decode import DecodedBatch, Rules
 from tracker.messages.refusal import Reason, Refusal
 from tracker.metrics import Recorder
 from tracker.pipeline.apply import Applier
@@ -95,7 +95,7 @@ def test_a_batch_that_fails_is_ended_once() -> None:
     loop = apply_loop(pipeline, SimpleNamespace(apply=raises(OffsetsRefused("not ours"))))
     pipeline.in_flight.begin()
     batch = SimpleNamespace(run=SimpleNamespace(given_up=False), ranges={})
-    pipeline.to_apply.put((cast(Any, batch), Sorted(0)))
+    pipeline.to_apply.put((cast(Any, batch), DecodedBatch(0)))
     with pytest.raises(OffsetsRefused):
         loop.run()
     assert pipeline.in_flight.count == 0

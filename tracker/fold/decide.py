@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from tracker.fold.present_run import has_stale, without_stale
 from tracker.fold.state import JobState, JobStatus
 from tracker.identifiers import JobName
-from tracker.messages.decode import Sorted
+from tracker.messages.decode import DecodedBatch
 from tracker.messages.job_work import JobWork
 
 _ENDED = {
@@ -28,7 +28,7 @@ class Decisions:
         self.withheld: set[int] = set()  # positions dropped or held
 
 
-def decide(batch: Sorted, jobs: Mapping[JobName, JobState]) -> Decisions:
+def decide(batch: DecodedBatch, jobs: Mapping[JobName, JobState]) -> Decisions:
     """Drop the records of jobs that have ended or are not known and of runs that are over; hold paused jobs'.
 
     `batch.destinations` becomes None for all of them; the values of held ones stay. `batch.jobs` becomes what
@@ -55,7 +55,7 @@ def decide(batch: Sorted, jobs: Mapping[JobName, JobState]) -> Decisions:
     return decisions
 
 
-def decide_again(batch: Sorted, jobs: Mapping[JobName, JobState], withheld: set[int]) -> Decisions:
+def decide_again(batch: DecodedBatch, jobs: Mapping[JobName, JobState], withheld: set[int]) -> Decisions:
     """Decide on records that were applied before, and may not have been published.
 
     What was dropped or held then (`withheld`, positions) is so again. The rest was to be forwarded and is,
@@ -73,7 +73,7 @@ def decide_again(batch: Sorted, jobs: Mapping[JobName, JobState], withheld: set[
     return decisions
 
 
-def _drop_stale(batch: Sorted, jobs: Mapping[JobName, JobState], decisions: Decisions) -> None:
+def _drop_stale(batch: DecodedBatch, jobs: Mapping[JobName, JobState], decisions: Decisions) -> None:
     present = {}
     for name, work in batch.jobs.items():
         job = jobs.get(name)
@@ -84,14 +84,14 @@ def _drop_stale(batch: Sorted, jobs: Mapping[JobName, JobState], decisions: Deci
         batch.jobs = batch.jobs | present
 
 
-def _drop(batch: Sorted, decisions: Decisions, reason: str, positions: list[int]) -> None:
+def _drop(batch: DecodedBatch, decisions: Decisions, reason: str, positions: list[int]) -> None:
     if positions:
         decisions.dropped[reason] += len(positions)
         decisions.first_dropped.setdefault(reason, positions[0])
         _withhold(batch, decisions, positions)
 
 
-def _withhold(batch: Sorted, decisions: Decisions, positions: list[int]) -> None:
+def _withhold(batch: DecodedBatch, decisions: Decisions, positions: list[int]) -> None:
     decisions.withheld.update(positions)
     for position in positions:
         batch.destinations[position] = None

@@ -1,4 +1,4 @@
-"""Sorts the records of one poll: what is bad, where each goes, and what it reports on which task.
+"""Decodes the records of one poll: what is bad, where each goes, and what it reports on which task.
 
 The cost of a message is what limits a worker, so the work for each is one pass of msgspec, a few
 look-ups, and two appends to the *group* of its task's siblings; what can be done once for a group (the
@@ -79,8 +79,8 @@ class Rules:
         self.max_failure_chars = max_failure_chars
 
 
-class Sorted:
-    """A batch, sorted. Positions are places in the batch."""
+class DecodedBatch:
+    """What the records of a batch say. A position is the index of a record in the batch."""
 
     __slots__ = ("destinations", "events", "jobs", "refused", "retries", "untracked", "values")
 
@@ -93,9 +93,9 @@ class Sorted:
         self.retries = 0
         self.untracked = 0  # without tracking or jobTaskId: forwarded, not reported
 
-    def fresh(self) -> "Sorted":
+    def fresh(self) -> "DecodedBatch":
         """Return one whose destinations can be changed without changing these."""
-        again = Sorted(0)
+        again = DecodedBatch(0)
         for name in self.__slots__:
             setattr(again, name, getattr(self, name))
         again.destinations = list(self.destinations)
@@ -116,16 +116,16 @@ class Sorted:
         return work if work.run == run else work.work_of_run(run)
 
 
-def sort_batch(records: Sequence[Record], rules: Rules, now_ms: int) -> Sorted:
-    """Sort `records`, which keep their order. `now_ms` is the time of failures that have none."""
-    return _Sorter(rules, now_ms, len(records)).sort(records)
+def decode_batch(records: Sequence[Record], rules: Rules, now_ms: int) -> DecodedBatch:
+    """Decode `records`, which keep their order. `now_ms` is the time of failures that have none."""
+    return _Decoder(rules, now_ms, len(records)).decode(records)
 
 
-class _Sorter:
+class _Decoder:
     def __init__(self, rules: Rules, now_ms: int, size: int) -> None:
         self.rules = rules
         self.now_ms = now_ms
-        self.sorted = Sorted(size)
+        self.decoded = DecodedBatch(size)
         self.groups: list[Siblings] = []
         self.siblings: dict[str, Siblings] = {}  # the group that the last message belongs to
         self.siblings_of_run: dict[tuple[str, int], Siblings] = {}  # only where there are several runs
@@ -134,8 +134,8 @@ class _Sorter:
         self.allowed: set[str] = set()  # destinations
         self.refused_destinations: dict[str, Refusal] = {}
 
-    def sort(self, records: Sequence[Record]) -> Sorted:
-        result = self.sorted
+    def decode(self, records: Sequence[Record]) -> DecodedBatch:
+        result = self.decoded
         for position, record in enumerate(records):
             try:
                 self._place(position, record)
@@ -161,19 +161,19 @@ class _Sorter:
             self._place_event(position, message)
             return
         if tracking is None:
-            self.sorted.untracked += 1
+            self.decoded.untracked += 1
         else:
             ends_here = _same(to, tracking.trackTo)
             if tracking.jobTaskId is None:
-                self.sorted.untracked += 1
+                self.decoded.untracked += 1
             elif message.taskStatus in DONE_STATUSES:
                 self._place_proxied(position, tracking.jobTaskId, tracking.statusCheckUrl, ends_here)
             else:
                 self._place_unusual(position, record, message, tracking, ends_here)
             if ends_here and to is not None:
                 value = without_tracking(value, message.tracking)
-        self.sorted.destinations[position] = to
-        self.sorted.values[position] = value
+        self.decoded.destinations[position] = to
+        self.decoded.values[position] = value
 
     def _unreadable(self, value: bytes | None) -> RecordRefused:
         if value is None:
@@ -204,21 +204,21 @@ class _Sorter:
 
     def _place_event(self, position: int, message: TaskMessage) -> None:
         event = decode_event(message, self.now_ms, self.rules.max_failure_chars, self.names)
-        self.sorted.events += 1
+        self.decoded.events += 1
         for completed in event.completed:
             self._add_completed(position, completed)
         for report in event.reports:
             if isinstance(report, Retry):
-                self.sorted.retries += 1
+                self.decoded.retries += 1
             else:
-                self.sorted.work_of(report.task.job).event_reports.append((position, report))
+                self.decoded.work_of(report.task.job).event_reports.append((position, report))
 
     def _add_completed(self, position: int, completed: CompletedChildren) -> None:
         parent = completed.parent
         siblings = self.event_siblings.get(parent)
         if siblings is None:
             siblings = self.event_siblings[parent] = Siblings(parent)
-            self.sorted.work_of(parent.job).event_siblings.append(siblings)
+            self.decoded.work_of(parent.job).event_siblings.append(siblings)
         siblings.completed_texts += completed.texts
         siblings.completed_positions += [position] * len(completed.texts)
         siblings.completed += completed.indexes
@@ -234,7 +234,7 @@ class _Sorter:
             name = task_name(job_task_id)
             run = job_key_in(status_check_url)
             if not dot:
-                work = self.sorted.work_of_run(name.job, run)
+                work = self.decoded.work_of_run(name.job, run)
                 (work.job_completed_positions if ends_here else work.open_positions).append(position)
                 return
             siblings = self.siblings[head] = Siblings(name.parent(), status_check_url, run)
@@ -269,9 +269,9 @@ class _Sorter:
         """Note that a task has failed, was rejected, or is tried again."""
         task = task_name(tracking.jobTaskId or "")
         failure = self._failure_of(record, message)
-        work = self.sorted.work_of_run(task.job, job_key_in(tracking.statusCheckUrl))
+        work = self.decoded.work_of_run(task.job, job_key_in(tracking.statusCheckUrl))
         if failure is None:
-            self.sorted.retries += 1
+            self.decoded.retries += 1
         else:
             work.reports.append((position, Failed(task, failure)))
         (work.ending_positions if ends_here else work.open_positions).append(position)
@@ -298,7 +298,7 @@ class _Sorter:
             siblings.completed, siblings.last = read
         elif not siblings.open_positions:
             return
-        work = self.sorted.work_of_run(siblings.job, siblings.run)
+        work = self.decoded.work_of_run(siblings.job, siblings.run)
         work.siblings.append(siblings)
         work.open_positions += siblings.open_positions
         work.ending_positions += siblings.completed_positions
@@ -323,9 +323,9 @@ class _Sorter:
         return parse_indexes(texts) if texts else None
 
     def _refuse(self, position: int, refusal: Refusal) -> None:
-        self.sorted.destinations[position] = None
-        self.sorted.values[position] = None
-        self.sorted.refused.append((position, refusal))
+        self.decoded.destinations[position] = None
+        self.decoded.values[position] = None
+        self.decoded.refused.append((position, refusal))
 
 
 def _rejection(reason: bytes, retries: bytes) -> str:

@@ -1,7 +1,7 @@
 """Counts what became of a batch."""
 
 from tracker.logs import get_logger
-from tracker.messages.decode import Sorted
+from tracker.messages.decode import DecodedBatch
 from tracker.messages.event import Complete, Failed
 from tracker.metrics import (
     BATCH_BYTES,
@@ -26,7 +26,7 @@ log = get_logger()
 
 def account_for(applied: Applied, recorder: Recorder, limited_log: RateLimitedLog) -> None:
     """Record a published batch in the metrics, and in the log where it was unusual."""
-    batch, new, decided = applied.batch, applied.sorted, applied.decided
+    batch, new, decided = applied.batch, applied.decoded, applied.decided
     if batch.skipped:
         recorder.add(DEAD_LETTERS, reason=batch.skipped.why().reason.value)
         log.warning("stepped over what cannot be received", **batch.skipped._asdict())
@@ -66,7 +66,7 @@ def account_for(applied: Applied, recorder: Recorder, limited_log: RateLimitedLo
 
 
 def _count_messages(applied: Applied, recorder: Recorder) -> None:
-    new, decided = applied.sorted, applied.decided
+    new, decided = applied.decoded, applied.decided
     held = len(decided.held)
     dropped = sum(decided.dropped.values())
     refused = len(new.refused)
@@ -86,7 +86,7 @@ def _count_messages(applied: Applied, recorder: Recorder) -> None:
             recorder.add(MESSAGES, count, kind=kind, outcome=outcome)
 
 
-def _count_reports(new: Sorted, recorder: Recorder) -> None:
+def _count_reports(new: DecodedBatch, recorder: Recorder) -> None:
     counts = {"complete": 0, "failed": 0, "progress": 0, "retry": new.retries}
     for work in new.jobs.values():
         counts["complete"] += len(work.job_completed_positions)

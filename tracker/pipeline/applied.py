@@ -8,7 +8,7 @@ from confluent_kafka import Message
 from tracker.fold.decide import Decisions
 from tracker.fold.job_fold import JobFold
 from tracker.kafka.batch import Batch
-from tracker.messages.decode import Sorted
+from tracker.messages.decode import DecodedBatch
 from tracker.messages.pending_task import Start
 from tracker.messages.refusal import Refusal
 
@@ -28,7 +28,7 @@ class Applied:
     refused: list[tuple[Message, Refusal]]
     starts: list[Start]
     # For the account:
-    sorted: Sorted  # the new records
+    decoded: DecodedBatch  # the new records
     decided: Decisions  # of them
     redelivered: int
     folds: list[JobFold]

@@ -17,7 +17,7 @@ from tracker.fold.state import JobState, JobStatus
 from tracker.identifiers import JobName
 from tracker.kafka.batch import Batch, Claim, TopicPartition, coordinates
 from tracker.kafka.errors import BatchGivenUp, DestinationNotKnown, OffsetsRefused
-from tracker.messages.decode import Rules, Sorted, sort_batch
+from tracker.messages.decode import DecodedBatch, Rules, decode_batch
 from tracker.messages.pending_task import Start
 from tracker.messages.refusal import Reason, Refusal
 from tracker.messages.task_message import decode_message
@@ -35,7 +35,7 @@ class _Part:
     """Records that are new, or that were applied before."""
 
     records: list[Message]
-    sorted: Sorted
+    decoded: DecodedBatch
 
 
 class _Disputed(Exception):
@@ -75,8 +75,8 @@ class Applier:
         self._committed_now = committed_now
         self._limited_log = RateLimitedLog()
 
-    def apply(self, batch: Batch, batch_sorted: Sorted, rejected: "Refusal | None" = None) -> Applied:
-        """Apply the batch; `batch_sorted` is its records, sorted as if none had been applied before.
+    def apply(self, batch: Batch, decoded: DecodedBatch, rejected: "Refusal | None" = None) -> Applied:
+        """Apply the batch; `decoded` is its records, decoded as if none had been applied before.
 
         With `rejected`, the batch is a single record that the database has refused: it becomes a dead letter.
 
@@ -87,7 +87,7 @@ class Applier:
         :raises DestinationNotKnown: nothing is stored, and a broker must be asked about a destination first.
         """
         try:
-            return self._apply(batch, batch_sorted, rejected)
+            return self._apply(batch, decoded, rejected)
         except _Disputed as disputed:
             # The claim is from when the Kafka partition was assigned. If the group has gone on without this
             # worker since, it is only old. What the group commits only grows, so it is early enough to ask
@@ -96,21 +96,21 @@ class Applier:
                 raise BatchGivenUp("the group's offset has moved on") from None
             raise OffsetsRefused(str(disputed)) from None
 
-    def _apply(self, batch: Batch, batch_sorted: Sorted, rejected: "Refusal | None") -> Applied:
+    def _apply(self, batch: Batch, decoded: DecodedBatch, rejected: "Refusal | None") -> Applied:
         clock = _Clock(self._recorder)
         with self._store.transaction():
             progress = self._lock_progress(batch)
-            old, new = self._told_apart(batch, batch_sorted, progress)
+            old, new = self._told_apart(batch, decoded, progress)
             # What was applied before may have no record any more: one that is stepped over, say.
             has_old = any(first < progress[key].next_offset for key, (first, _) in batch.ranges.items())
             if rejected is not None and new.records:
                 _reject(new, rejected)
-            jobs = self._look_up(old.sorted, new.sorted)
+            jobs = self._look_up(old.decoded, new.decoded)
             decided = [
-                decide_again(old.sorted, jobs, _positions(old.records, progress)),
-                decide(new.sorted, jobs),
+                decide_again(old.decoded, jobs, _positions(old.records, progress)),
+                decide(new.decoded, jobs),
             ]
-            folds = _folds(new.sorted, jobs)
+            folds = _folds(new.decoded, jobs)
             self._store.load(folds)
             clock.lap("load")
             for fold in folds:
@@ -132,11 +132,13 @@ class Applier:
         return Applied(
             batch=batch,
             records=old.records + new.records,
-            destinations=old.sorted.destinations + new.sorted.destinations,
-            values=old.sorted.values + new.sorted.values,
-            refused=[(part.records[place], why) for part in (old, new) for place, why in part.sorted.refused],
+            destinations=old.decoded.destinations + new.decoded.destinations,
+            values=old.decoded.values + new.decoded.values,
+            refused=[
+                (part.records[place], why) for part in (old, new) for place, why in part.decoded.refused
+            ],
             starts=starts,
-            sorted=new.sorted,
+            decoded=new.decoded,
             decided=decided[1],
             redelivered=len(old.records),
             folds=folds,
@@ -193,23 +195,23 @@ class Applier:
             raise _Disputed(key, claim, f"{_place(key)}: {wrong}; {REMEDY}")
 
     def _told_apart(
-        self, batch: Batch, batch_sorted: Sorted, progress: Mapping[TopicPartition, Progress]
+        self, batch: Batch, decoded: DecodedBatch, progress: Mapping[TopicPartition, Progress]
     ) -> tuple[_Part, _Part]:
         """Return the records that were applied before, and the new ones."""
         records = list(batch.records)
         if all(progress[key].next_offset <= first for key, (first, _) in batch.ranges.items()):
-            return _Part([], Sorted(0)), _Part(records, batch_sorted.fresh())
+            return _Part([], DecodedBatch(0)), _Part(records, decoded.fresh())
         old: list[Message] = []
         new: list[Message] = []
         for record in records:
             key, offset = coordinates(record)
             (old if offset < progress[key].next_offset else new).append(record)
-        old_sorted = self._sort(old)
-        _refuse_again(old, old_sorted, progress, self._refusals)
-        return _Part(old, old_sorted), _Part(new, self._sort(new))
+        old_decoded = self._decode(old)
+        _refuse_again(old, old_decoded, progress, self._refusals)
+        return _Part(old, old_decoded), _Part(new, self._decode(new))
 
-    def _sort(self, records: list[Message]) -> Sorted:
-        return sort_batch(records, self._rules, time.time_ns() // 1_000_000)
+    def _decode(self, records: list[Message]) -> DecodedBatch:
+        return decode_batch(records, self._rules, time.time_ns() // 1_000_000)
 
     def _advanced(
         self, batch: Batch, progress: dict[TopicPartition, Progress], new: _Part, decided: Decisions
@@ -217,7 +219,7 @@ class Applier:
         for place in decided.withheld:
             key, offset = coordinates(new.records[place])
             progress[key].withheld.add(offset)
-        for place, why in new.sorted.refused:
+        for place, why in new.decoded.refused:
             if why.reason in (
                 Reason.DESTINATION_UNKNOWN,
                 Reason.DESTINATION_NOT_ALLOWED,
@@ -285,7 +287,7 @@ class Applier:
             raise DestinationNotKnown(*(topics - refused.keys()))
         return refused
 
-    def _look_up(self, old: Sorted, new: Sorted) -> dict[JobName, JobState]:
+    def _look_up(self, old: DecodedBatch, new: DecodedBatch) -> dict[JobName, JobState]:
         names = list({**old.jobs, **new.jobs})
         if not names:
             return {}
@@ -336,18 +338,18 @@ def _require_no_gap(key: TopicPartition, first: int, progress: Progress) -> None
 
 def _reject(part: _Part, rejected: Refusal) -> None:
     """Make a dead letter of the only record of a batch."""
-    part.sorted = Sorted(len(part.records))
-    part.sorted.refused.append((0, rejected))
+    part.decoded = DecodedBatch(len(part.records))
+    part.decoded.refused.append((0, rejected))
 
 
 def _refuse_again(
     records: list[Message],
-    batch_sorted: Sorted,
+    decoded: DecodedBatch,
     progress: Mapping[TopicPartition, Progress],
     refusals: Refusals,
 ) -> None:
     """What became a dead letter for a reason outside itself is one again, and what Kafka refused is."""
-    refused = dict(batch_sorted.refused)
+    refused = dict(decoded.refused)
     for place, record in enumerate(records):
         key, offset = coordinates(record)
         why = refusals.of_record(key, offset)
@@ -356,8 +358,8 @@ def _refuse_again(
             why = Refusal(Reason(reason), detail)
         if why is not None:
             refused[place] = why
-            batch_sorted.destinations[place] = None
-    batch_sorted.refused = sorted(refused.items())
+            decoded.destinations[place] = None
+    decoded.refused = sorted(refused.items())
 
 
 def _positions(records: list[Message], progress: Mapping[TopicPartition, Progress]) -> set[int]:
@@ -370,7 +372,7 @@ def _positions(records: list[Message], progress: Mapping[TopicPartition, Progres
     return found
 
 
-def _folds(batch: Sorted, jobs: Mapping[JobName, JobState]) -> list[JobFold]:
+def _folds(batch: DecodedBatch, jobs: Mapping[JobName, JobState]) -> list[JobFold]:
     folds = []
     for name, work in batch.jobs.items():
         job = jobs.get(name)
@@ -398,7 +400,7 @@ def _held(part: _Part, decided: Decisions) -> list[HeldMessage]:
                 job,
                 destination,
                 record.key(),
-                part.sorted.values[place] or b"",
+                part.decoded.values[place] or b"",
                 msgspec.msgpack.encode(headers) if headers else None,
                 topic,
                 kafka_partition,

@@ -14,7 +14,7 @@ from tracker.failpoints import reach
 from tracker.kafka.batch import Batch, Run, TopicPartition
 from tracker.kafka.errors import BatchGivenUp, DestinationNotKnown, OffsetsRefused
 from tracker.logs import get_logger
-from tracker.messages.decode import Rules, Sorted, sort_batch
+from tracker.messages.decode import DecodedBatch, Rules, decode_batch
 from tracker.messages.refusal import Reason, Refusal
 from tracker.metrics import DATABASE_RETRIES, Recorder
 from tracker.obstacles import Cause, Obstacle
@@ -119,8 +119,8 @@ class ApplyLoop:
         finally:
             self._asked_monotonic_s = None
 
-    def _apply(self, batch: Batch, batch_sorted: Sorted | None, rejected: Refusal | None = None) -> None:
-        """Apply a batch, again and again until the database takes it, and pass it on. None: to be sorted.
+    def _apply(self, batch: Batch, decoded: DecodedBatch | None, rejected: Refusal | None = None) -> None:
+        """Apply a batch, again and again until the database takes it, and pass it on. None: to be decoded.
 
         What passed the validation and is refused by the database all the same is found by halving.
         """
@@ -128,10 +128,10 @@ class ApplyLoop:
         while not batch.run.given_up:
             try:
                 self._connect_again()
-                if batch_sorted is None:
-                    batch_sorted = sort_batch(batch.records, self._rules, time.time_ns() // 1_000_000)
+                if decoded is None:
+                    decoded = decode_batch(batch.records, self._rules, time.time_ns() // 1_000_000)
                 with self._asking():
-                    applied = self._applier.apply(batch, batch_sorted, rejected)
+                    applied = self._applier.apply(batch, decoded, rejected)
             except _REJECTIONS as error:
                 self._halve(batch, error)
                 return
@@ -189,7 +189,7 @@ class ApplyLoop:
             raise error  # no record is to blame
         if len(batch.records) == 1:
             detail = f"PostgreSQL refuses what the record says: {_one_line(error)}"
-            self._apply(batch, Sorted(1), Refusal(Reason.DATABASE_REJECTED, detail))
+            self._apply(batch, DecodedBatch(1), Refusal(Reason.DATABASE_REJECTED, detail))
             return
         self._pipeline.in_flight.begin()  # one becomes two
         for half in batch.split():

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Mapping
 
 from tracker.kafka.batch import Batch, TopicPartition
-from tracker.messages.decode import Sorted
+from tracker.messages.decode import DecodedBatch
 from tracker.pipeline.applied import Applied
 from tracker.pipeline.in_flight import InFlight
 
@@ -54,7 +54,7 @@ class Pipeline:
 
     def __init__(self) -> None:
         self.in_flight = InFlight()
-        self.to_apply: queue.Queue[tuple[Batch, Sorted] | None] = queue.Queue(1)
+        self.to_apply: queue.Queue[tuple[Batch, DecodedBatch] | None] = queue.Queue(1)
         self.to_publish: queue.Queue[Applied | None] = queue.Queue(1)
         self.published = SharedOffsets()  # offsets known to be committed
         self.to_commit = SharedOffsets()  # at least once: delivered, not committed yet

@@ -16,7 +16,7 @@ from tracker.kafka.topics import topic_ids
 from tracker.kafka.watch import KafkaWatch
 from tracker.lifeline import Lifeline
 from tracker.logs import get_logger
-from tracker.messages.decode import Rules, Sorted, sort_batch
+from tracker.messages.decode import DecodedBatch, Rules, decode_batch
 from tracker.metrics import STAGE_DURATION
 from tracker.obstacles import Cause, Obstacle
 from tracker.pipeline.handover import Pipeline
@@ -66,7 +66,7 @@ class PollLoop:
         self._log_ends = LogEnds(admin)
         self._skip_watch = SkipWatch(settings, self.consumer, waits.obstacles, lifeline.recorder)
         self._decoding = False
-        self._in_hand: tuple[Batch, Sorted] | None = None  # decoded, not handed over yet
+        self._in_hand: tuple[Batch, DecodedBatch] | None = None  # decoded, not handed over yet
         self._next_lag_monotonic_s = 0.0
         self._last_batch_monotonic_s = 0.0
 
@@ -93,11 +93,11 @@ class PollLoop:
         reach("after-poll")
         began = time.perf_counter()
         self._decoding = True
-        batch_sorted = sort_batch(batch.records, self._rules, time.time_ns() // 1_000_000)
+        decoded = decode_batch(batch.records, self._rules, time.time_ns() // 1_000_000)
         self._decoding = False
         self._waits.obstacles.clear()
         self._recorder.observe(STAGE_DURATION, time.perf_counter() - began, stage="decode")
-        self._hand_over(batch, batch_sorted)
+        self._hand_over(batch, decoded)
 
     def _pass_over(self) -> Batch | None:
         """Move past what is no record for a reader, once it has been quiet for a moment.
@@ -140,10 +140,10 @@ class PollLoop:
             self._next_lag_monotonic_s = now + 1.0
             self.consumer.measure_lag(self._pipeline.published.copy(), self._log_ends.look)
 
-    def _hand_over(self, batch: Batch, batch_sorted: Sorted) -> None:
+    def _hand_over(self, batch: Batch, decoded: DecodedBatch) -> None:
         """Give the batch to the next thread; while that is busy for long, stay in the group."""
         self._pipeline.in_flight.begin()
-        self._in_hand = batch, batch_sorted
+        self._in_hand = batch, decoded
         patience_s = 1.0  # to pause costs what librdkafka has fetched, so a busy second is waited out
         while self._has_in_hand and self._pipeline.failure is None and not batch.run.given_up:
             if not self._put_in_hand(patience_s):

@@ -44,13 +44,13 @@ def log_unusual(applied: Applied, limited: RateLimitedLog) -> None:
                 partial(dict[str, object], job=str(job), task=f"{job}.{task}"),
                 fold.contradictions,
             )
-    if applied.sorted.untracked:
+    if applied.decoded.untracked:
         limited.note(
             "warning",
             "messages that name no task are forwarded and not reported",
             "untracked",
             lambda: next(filter(_names_no_task, map(named, records)), {}),
-            applied.sorted.untracked,
+            applied.decoded.untracked,
         )
 
 

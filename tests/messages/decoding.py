@@ -1,11 +1,11 @@
-"""Sorts records as a worker does, with the settings that the list of bad input is written for."""
+"""Decodes records as a worker does, with the settings that the list of bad input is written for."""
 
 from collections.abc import Sequence
 
 from tests.model.poison import KNOWN_TOPICS, TRACKING_TOPICS
 from tests.model.reading import Bad, Record, check_destination
 from tests.model.reading import Rules as ModelRules
-from tracker.messages.decode import Rules, Sorted, sort_batch
+from tracker.messages.decode import DecodedBatch, Rules, decode_batch
 from tracker.messages.refusal import Reason, Refusal
 
 NOW_MS = 1_700_000_000_000
@@ -40,11 +40,11 @@ def refuse_destination(topic: str) -> Refusal | None:
 RULES = Rules(TRACKING_TOPICS, refuse_destination, 1_000_000, 10_000)
 
 
-def sort(records: Sequence[Record], rules: Rules = RULES) -> Sorted:
-    return sort_batch([KafkaRecord(record) for record in records], rules, NOW_MS)
+def decode(records: Sequence[Record], rules: Rules = RULES) -> DecodedBatch:
+    return decode_batch([KafkaRecord(record) for record in records], rules, NOW_MS)
 
 
-def reasons(batch: Sorted) -> dict[int, str]:
+def reasons(batch: DecodedBatch) -> dict[int, str]:
     """Return why each refused record was, by position."""
     assert len(dict(batch.refused)) == len(batch.refused)
     return {position: refused.reason.value for position, refused in batch.refused}

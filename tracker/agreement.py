@@ -17,7 +17,7 @@ REMEDY = (
 class Known(NamedTuple):
     """What the database knows of a Kafka partition: all below `applied` is, and all below `published`.
 
-    Of the scheduler's ledger: the last number that was given, and that up to which all are known to be sent.
+    Of the scheduler's send numbers: the last that was given, and that up to which all are known to be sent.
     """
 
     applied: int
@@ -63,8 +63,8 @@ def disagreement(
     return wrong
 
 
-def ledger_disagreement(number: int | None, metadata: str, known: Known, database_id: str) -> str:
-    """Return in words why the scheduler's ledger and the database do not belong together, as above."""
+def sent_number_disagreement(number: int | None, metadata: str, known: Known, database_id: str) -> str:
+    """Return in words why the last sent number and the database do not belong together, as above."""
     if number is not None:
         return disagreement(number, metadata, known, database_id)
     if known.applied == known.published:

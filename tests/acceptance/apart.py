@@ -69,23 +69,23 @@ def run_adopt(tracker: Deployment, *arguments: str) -> str:
     return result.output
 
 
-def set_offset(tracker: Deployment, offset: int, *, ledger: bool = False) -> None:
+def set_offset(tracker: Deployment, offset: int, *, sent_number: bool = False) -> None:
     """Set an offset as `kafka-consumer-groups --reset-offsets` does."""
     place = TopicPartition(tracker.topics.tracking, 0, offset)
-    group = ConsumerGroupTopicPartitions(group_of(tracker, ledger), [place])
+    group = ConsumerGroupTopicPartitions(group_of(tracker, sent_number), [place])
     [answer] = tracker.kafka.admin.alter_consumer_group_offsets([group]).values()
     assert answer.result(DEADLINE_S).topic_partitions[0].error is None
 
 
-def delete_group(tracker: Deployment, *, ledger: bool = False) -> None:
+def delete_group(tracker: Deployment, *, sent_number: bool = False) -> None:
     """Delete the group with its offsets, as their expiry does."""
-    name = group_of(tracker, ledger)
+    name = group_of(tracker, sent_number)
     answers: dict[str, Future[None]] = tracker.kafka.admin.delete_consumer_groups([name])
     answers[name].result(DEADLINE_S)
 
 
-def group_of(tracker: Deployment, ledger: bool) -> str:
-    return f"{tracker.group_id}-scheduler" if ledger else tracker.group_id
+def group_of(tracker: Deployment, sent_number: bool) -> str:
+    return f"{tracker.group_id}-scheduler" if sent_number else tracker.group_id
 
 
 def make_topic_anew(tracker: Deployment) -> None:

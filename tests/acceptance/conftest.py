@@ -15,7 +15,7 @@ from tests.acceptance.deployment import Deployment, Topics
 from tests.acceptance.kafka import Kafka
 from tracker.kafka import committed, sent_number
 from tracker.kafka.producer import BatchProducer
-from tracker.kafka.sent_number import Ledger
+from tracker.kafka.sent_number import SentNumber
 from tracker.stack import LocalStack
 from tracker.store import grants
 from tracker.store.migrate import migrate
@@ -28,7 +28,7 @@ _ASKS_KAFKA = (
     (AdminClient, "list_topics"),
     (committed, "ask_committed"),
     (sent_number, "ask_committed"),
-    (Ledger, "commit"),
+    (SentNumber, "commit"),
     (BatchProducer, "start"),
     (BatchProducer, "publish"),
 )

@@ -60,7 +60,7 @@ def test_another_takes_over_when_the_active_one_is_killed(tracker: Deployment) -
         assert (first.stop(), second.stop()) == (0, 0)
 
 
-@pytest.mark.parametrize("when", ["before it is published", "before it is cleared"])
+@pytest.mark.parametrize("when", ["before it is published", "before it is deleted"])
 def test_what_is_numbered_is_sent_once_though_a_scheduler_dies(
     tracker: Deployment, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
@@ -75,7 +75,7 @@ def test_what_is_numbered_is_sent_once_though_a_scheduler_dies(
         if when == "before it is published":
             patch.setattr(BatchProducer, "publish", die)
         else:
-            patch.setattr(ScheduleStore, "clear", die)
+            patch.setattr(ScheduleStore, "delete_published", die)
         member = tracker.start_scheduler(wait=False)
         with pytest.raises(Died):
             member.wait()

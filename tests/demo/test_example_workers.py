@@ -12,7 +12,7 @@ import task_worker
 
 from tracker.identifiers import JobName, parse_task_name
 from tracker.messages.decode import Rules, decode_batch
-from tracker.messages.pending_task import Start, StatusCheck, start_message
+from tracker.messages.pending_task import PendingTask, StatusCheck, task_message_of
 
 JOB = JobName("acme", "report")
 
@@ -20,8 +20,8 @@ JOB = JobName("acme", "report")
 def start(document: object) -> dict[str, Any]:
     """Return the task message with which the tracker starts a job."""
     data = json.dumps(document).encode()
-    job = Start(1, 1, JOB, "Splitter", 1, data, "documents", "results", b"c-1", "id-1")
-    message: dict[str, Any] = json.loads(start_message(job, StatusCheck("", 5000, "tracking"), 0))
+    job = PendingTask(1, 1, JOB, "Splitter", 1, data, "documents", "results", b"c-1", "id-1")
+    message: dict[str, Any] = json.loads(task_message_of(job, StatusCheck("", 5000, "tracking"), 0))
     return message
 
 

@@ -168,10 +168,10 @@ def clears_the_outbox_before_it_is_published() -> None:
 
     def make(original: Any) -> Any:
         def release(self: Any, batch: Any, *others: Any) -> Any:
-            starts = original(self, batch, *others)
-            if starts:
+            releases = original(self, batch, *others)
+            if releases:
                 self._store.clear_outbox({key: behind for key, (_, behind) in batch.ranges.items()})
-            return starts
+            return releases
 
         return release
 
@@ -186,19 +186,19 @@ def forgets_what_it_decided() -> None:
 
 
 @bug
-def sends_without_a_ledger() -> None:
+def sends_without_a_sent_number() -> None:
     from tracker.scheduler.scheduler import Scheduler
 
     def make(original: Any) -> Any:
-        def read_ledger(self: Any) -> int:
+        def read_sent_number(self: Any) -> int:
             original(self)
             with self._store.transaction():
-                _, sent = self._store.numbers()
+                _, sent = self._store.lock_send_numbers()
             return int(sent)
 
-        return read_ledger
+        return read_sent_number
 
-    change(Scheduler, "_read_ledger", make)
+    change(Scheduler, "_read_sent_number", make)
 
 
 @bug

@@ -55,7 +55,7 @@ PROOFS = {
     "locks jobs in no order": Proof(r"deadlock detected", AT_ONCE, seconds=40.0),
     "clears the outbox before it is published": Proof(NOT_STARTED, DONE_AGAIN),
     "forgets what it decided": Proof(f"{TWICE}|{DROPPED_ONCE}", DONE_AGAIN),
-    "sends without a ledger": Proof(r"start .* was read twice", SENT_AGAIN),
+    "sends without a sent number": Proof(r"start .* was read twice", SENT_AGAIN),
     "counts messages of earlier runs": Proof(DROPPED_ONCE, AT_ONCE),
     "limits never grow": Proof(r"its dead letter of \d+ bytes is cut", LITTLE),
     "looks jobs up without locks": Proof(

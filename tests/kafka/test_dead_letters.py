@@ -10,11 +10,12 @@ from tracker.kafka import dead_letters
 from tracker.kafka.dead_letters import LEAST_BYTES, DeadLetters
 from tracker.kafka.producer import OutgoingMessage
 from tracker.kafka.topics import TopicLimits
+from tracker.messages.dead_letter import Source
 from tracker.messages.refusal import Reason, Refusal
 from tracker.settings import load
 
 SETTINGS = load({"TRACKER_KAFKA_BOOTSTRAP_SERVERS": "broker:9092", "TRACKER_DATABASE_URL": "postgresql:///x"})
-SOURCE = [("topic", "t" * 249), ("partition", 2_147_483_647), ("offset", 2**63 - 1), ("timestamp", 2**62)]
+SOURCE = Source("t" * 249, 2_147_483_647, 2**63 - 1, 2**62)
 WHY = Refusal(Reason.NOT_JSON, "\N{GRINNING FACE}" * 2_000)
 TOO_LARGE, NO_KEY = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE), KafkaError(KafkaError.INVALID_RECORD)
 

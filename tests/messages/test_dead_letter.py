@@ -6,6 +6,7 @@ import pytest
 
 from tracker.messages.dead_letter import (
     UNREADABLE_HEADERS,
+    Source,
     dead_letter_headers,
     headers_dropped_header,
     key_replaced_header,
@@ -15,13 +16,8 @@ from tracker.messages.refusal import Reason, Refusal
 
 Headers = Sequence[tuple[str, bytes | None]]
 
-SOURCE = [
-    ("topic", "tracking"),
-    ("partition", 3),
-    ("offset", 41),
-    ("timestamp", 1_700_000_000_000),
-    ("group", "g"),
-]
+SOURCE = Source("tracking", 3, 41, 1_700_000_000_000)
+GROUP_ID = "g"
 
 
 REASONS = """
@@ -32,7 +28,7 @@ REASONS = """
 
 
 def headers_of(headers: Headers | None, detail: str = "it is empty") -> list[tuple[str, bytes | None]]:
-    own, ours = dead_letter_headers(headers, Refusal(Reason.NOT_JSON, detail), SOURCE)
+    own, ours = dead_letter_headers(headers, Refusal(Reason.NOT_JSON, detail), SOURCE, GROUP_ID)
     return own + ours
 
 
@@ -69,9 +65,9 @@ def test_its_own_headers_come_first_in_their_order() -> None:
 def test_those_of_an_earlier_refusal_are_replaced_and_counted_up() -> None:
     first = [*headers_of([("a", b"1")]), truncated_header(2_000_000)]
     first += [headers_dropped_header(2, 1_000, "ab"), key_replaced_header(1_000, "cd")]
-    own, ours = dead_letter_headers(first, Refusal(Reason.TOO_DEEP, "deep"), SOURCE)
+    own, ours = dead_letter_headers(first, Refusal(Reason.TOO_DEEP, "deep"), SOURCE, GROUP_ID)
     assert own == [("a", b"1")]
-    _, once = dead_letter_headers(None, Refusal(Reason.TOO_DEEP, "deep"), SOURCE)
+    _, once = dead_letter_headers(None, Refusal(Reason.TOO_DEEP, "deep"), SOURCE, GROUP_ID)
     assert ours == [*once[:-1], ("tracker-error-count", b"2")]
 
 
@@ -110,7 +106,7 @@ def test_the_detail_has_no_control_characters(character: str) -> None:
 
 def test_where_it_came_from_may_be_any_text() -> None:
     _, headers = dead_letter_headers(
-        None, Refusal(Reason.NOT_JSON, ""), [("topic", "t\ud800"), ("group", "\u00fc")]
+        None, Refusal(Reason.NOT_JSON, ""), SOURCE._replace(topic="t\ud800"), "\u00fc"
     )
     assert dict(headers)["tracker-source-topic"] == b"t?"
     assert dict(headers)["tracker-group"] == "ü".encode()
@@ -121,10 +117,10 @@ def test_a_cut_dead_letter_says_how_long_it_was() -> None:
 
 
 def test_headers_that_cannot_be_read_are_none_and_said_so() -> None:
-    own, ours = dead_letter_headers(UNREADABLE_HEADERS, Refusal(Reason.WRONG_TYPE, ""), SOURCE)
+    own, ours = dead_letter_headers(UNREADABLE_HEADERS, Refusal(Reason.WRONG_TYPE, ""), SOURCE, GROUP_ID)
     assert (own, ours[-1]) == ([], ("tracker-error-headers-unreadable", None))
     marked = [("own", b"1"), *ours]  # of a dead letter that is replayed, and whose header can be read
-    kept, again = dead_letter_headers(marked, Refusal(Reason.NOT_JSON, ""), SOURCE)
+    kept, again = dead_letter_headers(marked, Refusal(Reason.NOT_JSON, ""), SOURCE, GROUP_ID)
     assert kept == [("own", b"1")]
     assert "tracker-error-headers-unreadable" not in dict(again)
 

@@ -142,9 +142,9 @@ def test_refusals_are_forgotten_once_all_of_their_batch_is_published() -> None:
     a, b = ("topic", 0), ("topic", 1)
     refusals.note({a: 10, b: 20}, {(a, 9): WHY}, {(1, 2): WHY})
     refusals.published({a: 10, b: 15})
-    assert refusals.of_record(a, 9) == refusals.of_start((1, 2)) == WHY
+    assert refusals.of_record(a, 9) == refusals.of_release((1, 2)) == WHY
     refusals.published({b: 20})
-    assert refusals.of_record(a, 9) is refusals.of_start((1, 2)) is None
+    assert refusals.of_record(a, 9) is refusals.of_release((1, 2)) is None
     assert len(refusals) == 0
 
 
@@ -153,4 +153,4 @@ def test_refusals_that_are_never_asked_for_again_do_not_pile_up() -> None:
     for number in range(20_000):
         refusals.note({("topic", number): 1}, {}, {(1, number): WHY})
     assert len(refusals) <= 10_000
-    assert refusals.of_start((1, 19_999)) == WHY
+    assert refusals.of_release((1, 19_999)) == WHY

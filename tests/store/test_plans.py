@@ -148,20 +148,24 @@ BATCH = [
         16 * 200,
         "outbox_source",
     ),
-    Case("postpone_starts", keys(5) | {"delay_s": 10}, N, 16 * N, "outbox_pkey"),
+    Case("postpone_tasks", keys(5) | {"delay_s": 10}, N, 16 * N, "outbox_pkey"),
     Case("clear_outbox", PLACE | {"committed_offsets": [100]}, 100, 16 * 100, "outbox_source"),
 ]
 SCHEDULE = [
     # Nobody's but those of the suspended tenant are due: 100,000, which are passed over whole.
-    Case("queue_eligible_tasks", {"limit": N}, 200, 1000, "pending_task_eligible"),
-    Case("queue_held_messages", {"limit": N}, 1, 20, "resumed_job_pkey"),
-    Case("forget_resumed_jobs", {}, 1, 20, "resumed_job_pkey"),
+    Case("enqueue_eligible_tasks", {"limit": N}, 200, 1000, "pending_task_eligible"),
+    Case("enqueue_held_messages", {"limit": N}, 1, 20, "resumed_job_pkey"),
+    Case("delete_resumed_jobs", {}, 1, 20, "resumed_job_pkey"),
     # 2,000 notes of 40 tenants.
     Case("take_dropped_work", {"limit": N}, N, 12 * N, "dropped_work_pkey"),
     Case(
-        "read_sends", {"ledger": 10_000, "limit": N, "limit_bytes": 1 << 25}, N, 20 * N, "outbox_send_number"
+        "read_unsent",
+        {"sent_number": 10_000, "limit": N, "limit_bytes": 1 << 25},
+        N,
+        20 * N,
+        "outbox_send_number",
     ),
-    Case("clear_sends", {"ledger": N}, N, 16 * N, "outbox_send_number"),
+    Case("delete_published", {"sent_number": N}, N, 16 * N, "outbox_send_number"),
 ]
 # From a place in the middle of a tenant on, and of jobs that are all too young.
 WALK: dict[str, Any] = {"tenant_key": 7, "create_time": None, "job_key": 0, "limit": N}
@@ -185,9 +189,9 @@ LOCK_ORDERS: dict[str, list[tuple[str, ...]]] = {
     "lock_edges": [EDGE],
     "meet_prerequisites": [EDGE, KEY],
     "fail_dependents": [EDGE, KEY],
-    "postpone_starts": [KEY, KEY],
+    "postpone_tasks": [KEY, KEY],
     "clear_outbox": [OUTBOX, KEY],
-    "clear_sends": [OUTBOX, KEY],
+    "delete_published": [OUTBOX, KEY],
     "lock_expired_jobs": [KEY],
 }
 

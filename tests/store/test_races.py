@@ -54,8 +54,8 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 def sent_now(scheduler: ScheduleStore) -> list[str]:
     """Have the scheduler queue what is due, and return the jobs that it would send."""
     with scheduler.transaction():
-        scheduler.queue(1000)
-        return [send.start.job.job_id for send in scheduler.sends(0, 1000, 1 << 20) if send.start]
+        scheduler.enqueue_due(1000)
+        return [send.task.job.job_id for send in scheduler.read_outbox(0, 1000, 1 << 20) if send.task]
 
 
 # Two batches
@@ -324,14 +324,14 @@ def test_a_job_that_ends_after_it_was_queued_is_not_sent(
 ) -> None:
     client.submit([job("a"), job("b")])
     with open_session(database_url) as session, scheduler.transaction():
-        scheduler.queue(1000)
+        scheduler.enqueue_due(1000)
         perform(session, verb("a"))
         session.commit()
-        sends = scheduler.sends(0, 1000, 1 << 20)
-    assert [send.start.job.job_id for send in sends if send.start] == ["b"]
+        sends = scheduler.read_outbox(0, 1000, 1 << 20)
+    assert [send.task.job.job_id for send in sends if send.task] == ["b"]
     with scheduler.transaction():
-        last, _ = scheduler.numbers()
-        scheduler.clear(last)
+        last, _ = scheduler.lock_send_numbers()
+        scheduler.delete_published(last)
     assert [observer.left(table) for table in ("outbox", "pending_task")] == [0, 0]
 
 
@@ -348,7 +348,7 @@ def test_a_job_cancelled_and_not_committed_is_sent_or_not_and_leaves_nothing(
 
     def clear() -> None:
         with scheduler.transaction():
-            scheduler.clear(scheduler.numbers()[0])
+            scheduler.delete_published(scheduler.lock_send_numbers()[0])
 
     with open_session(database_url) as session:
         perform(session, change.cancel("a"))
@@ -385,17 +385,17 @@ def test_what_a_job_held_is_sent_in_order_once_though_it_is_paused_again_in_betw
     hold(workers[0], "a", 100)
     client.resume("a")
     sent: list[bytes] = []
-    ledger = 0
+    sent_number = 0
 
     def turn(limit: int) -> None:
-        nonlocal ledger
+        nonlocal sent_number
         with scheduler.transaction():
-            scheduler.numbers()
-            scheduler.clear(ledger)
-            scheduler.queue(limit)
-            sends = scheduler.sends(ledger, 1000, 1 << 20)
+            scheduler.lock_send_numbers()
+            scheduler.delete_published(sent_number)
+            scheduler.enqueue_due(limit)
+            sends = scheduler.read_outbox(sent_number, 1000, 1 << 20)
         sent.extend(send.held.value for send in sends if send.held)
-        ledger = sends[-1].number if sends else ledger
+        sent_number = sends[-1].send_number if sends else sent_number
 
     turn(30)
     client.pause("a")
@@ -417,7 +417,7 @@ def test_a_resumed_job_that_is_being_paused_again_is_not_forgotten_nor_waited_fo
     with open_session(database_url) as session:
         perform(session, change.pause("a"))
         with scheduler.transaction():
-            scheduler.queue(1000)  # would be blocked
+            scheduler.enqueue_due(1000)  # would be blocked
         session.rollback()
     assert observer.left("resumed_job") == 1
 
@@ -509,10 +509,10 @@ def changes_of(client: Client) -> Callable[[random.Random], None]:
 def rounds_of(scheduler: ScheduleStore) -> Callable[[random.Random], None]:
     def turn(chance: random.Random) -> None:
         with scheduler.transaction():
-            last, _ = scheduler.numbers()
-            scheduler.clear(chance.randint(0, last))
-            scheduler.queue(5)
-            scheduler.sends(0, 10, 1 << 20)
+            last, _ = scheduler.lock_send_numbers()
+            scheduler.delete_published(chance.randint(0, last))
+            scheduler.enqueue_due(5)
+            scheduler.read_outbox(0, 10, 1 << 20)
 
     return turn
 

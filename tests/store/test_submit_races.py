@@ -126,8 +126,8 @@ def test_what_a_partition_id_that_is_suspended_meanwhile_has_is_stored_and_not_s
         scheduler.connect()
         for suspended in (True, False):
             with scheduler.transaction():
-                scheduler.queue(10)
-                assert len(scheduler.sends(0, 10, 1 << 20)) == (not suspended)
+                scheduler.enqueue_due(10)
+                assert len(scheduler.read_outbox(0, 10, 1 << 20)) == (not suspended)
             client.resume_partition("default")
 
 

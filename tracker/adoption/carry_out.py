@@ -10,12 +10,12 @@ from confluent_kafka import Consumer, ConsumerGroupState, KafkaException, TopicP
 from confluent_kafka.admin import AdminClient
 
 from tracker.adoption.plan import Change
-from tracker.adoption.survey import TIMEOUT_S, LedgerPlace
+from tracker.adoption.survey import TIMEOUT_S, SentNumberState
 from tracker.errors import TrackerError
 from tracker.kafka.answers import answer_of
 from tracker.kafka.explain import explain, kafka_errors
 from tracker.kafka.properties import outsider_properties
-from tracker.kafka.sent_number import Ledger
+from tracker.kafka.sent_number import SentNumber
 from tracker.logs import kafka_logger
 from tracker.settings import Settings
 from tracker.store import locks
@@ -87,10 +87,10 @@ def _unknown_members(error: KafkaException) -> TrackerError:
 
 def _in_database(connection: psycopg.Connection[Any], change: Change) -> None:
     place = change.place
-    if isinstance(place, LedgerPlace):
+    if isinstance(place, SentNumberState):
         if change.in_database:
-            connection.execute(query("set_ledger"), {"number": change.offset})
-            connection.execute(query("clear_sends"), {"ledger": change.offset})
+            connection.execute(query("set_sent_number"), {"number": change.offset})
+            connection.execute(query("delete_published"), {"sent_number": change.offset})
         return
     parameters = {"topic": place.topic, "kafka_partition": place.kafka_partition}
     if change.starts_below:
@@ -107,9 +107,9 @@ def _in_kafka(settings: Settings, change: Change, offset: int, database_id: str)
     """Commit the offset anew: with the other offset, or only with this database's ID."""
     place = change.place
     try:
-        if isinstance(place, LedgerPlace):
-            with closing(Ledger(settings)) as ledger:
-                ledger.commit(offset, database_id)
+        if isinstance(place, SentNumberState):
+            with closing(SentNumber(settings)) as sent_number:
+                sent_number.commit(offset, database_id)
             return
         properties = {**outsider_properties(settings), "group.id": settings.group_id}
         with closing(

@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 import psycopg
 
-from tracker.adoption.survey import LedgerPlace, Place, survey, survey_ledger
-from tracker.agreement import Known, disagreement, is_made_anew, ledger_disagreement
+from tracker.adoption.survey import Place, SentNumberState, survey, survey_sent_number
+from tracker.agreement import Known, disagreement, is_made_anew, sent_number_disagreement
 from tracker.errors import TrackerError
 from tracker.settings import Settings
 from tracker.store.connect import connected
@@ -23,12 +23,12 @@ ALL = 2**63 - 1
 class Change:
     """What is wrong with a place, and what is done about it.
 
-    `offset`: what the group's offset, or the ledger, becomes; None: it is not committed. `in_database`: the
-    database takes it for applied and published. Jobs to be started by records below `starts_below` are left
-    to the scheduler.
+    `offset`: what the group's offset, or the last sent number, becomes; None: it is not committed.
+    `in_database`: the database takes it for applied and published. Jobs to be started by records below
+    `starts_below` are left to the scheduler.
     """
 
-    place: Place | LedgerPlace
+    place: Place | SentNumberState
     wrong: str
     remedy: str
     offset: int | None
@@ -45,16 +45,18 @@ def plan(settings: Settings, leader: Leader) -> list[Change]:
         something must be done first.
     """
     database_id = look_at_deployment(settings)
-    places, ledger = survey(settings), survey_ledger(settings, database_id)
+    places, sent_number = survey(settings), survey_sent_number(settings, database_id)
     changes = []
     with database_errors(), connected(settings.database_conninfo()) as connection:
         for place in places:
             wrong = _what_is_wrong(place, database_id)
             if wrong:
                 changes.append(_change(connection, place, wrong, leader, database_id))
-        wrong = ledger_disagreement(ledger.committed, ledger.metadata, ledger.known, database_id)
+        wrong = sent_number_disagreement(
+            sent_number.committed, sent_number.metadata, sent_number.known, database_id
+        )
         if wrong:
-            changes.append(_change_of_ledger(connection, ledger, wrong, database_id))
+            changes.append(_change_of_sent_number(connection, sent_number, wrong, database_id))
     return changes
 
 
@@ -159,25 +161,29 @@ def _where_the_database_moves(place: Place, known: Known, target: int) -> list[s
     return [f"{_span(target, known.applied)} are reported again, and forwarded again for jobs that go on"]
 
 
-def _change_of_ledger(
-    connection: psycopg.Connection[Any], ledger: LedgerPlace, wrong: str, database_id: str
+def _change_of_sent_number(
+    connection: psycopg.Connection[Any], sent_number: SentNumberState, wrong: str, database_id: str
 ) -> Change:
     """Numbers mean something to this database only, so it does not matter who leads.
 
     An earlier copy takes over the numbers that were given since; of those that it does not know to be sent,
     it then knows it.
     """
-    last, sent, _ = ledger.known
-    if ledger.committed is not None and ledger.committed > last and ledger.metadata == database_id:
+    last, sent, _ = sent_number.known
+    if (
+        sent_number.committed is not None
+        and sent_number.committed > last
+        and sent_number.metadata == database_id
+    ):
         remedy = (
-            f"the database takes all up to {ledger.committed} for sent, and sends what it has yet to send, so"
-            " that jobs that were started since the copy was made, and held messages that were sent since,"
-            " are so again"
+            f"the database takes all up to {sent_number.committed} for sent, and sends what it has yet to"
+            " send, so that jobs that were started since the copy was made, and held messages that were sent"
+            " since, are so again"
         )
-        return Change(ledger, wrong, remedy, ledger.committed, in_database=True)
-    [(unsent,)] = connection.execute(query("count_sends"), {"ledger": sent}).fetchall()
+        return Change(sent_number, wrong, remedy, sent_number.committed, in_database=True)
+    [(unsent,)] = connection.execute(query("count_sends"), {"sent_number": sent}).fetchall()
     remedy = f"it becomes {sent}, and of what may have been sent {unsent:,} messages are sent again"
-    return Change(ledger, wrong, remedy, sent, in_database=False)
+    return Change(sent_number, wrong, remedy, sent, in_database=False)
 
 
 def _count_starts(connection: psycopg.Connection[Any], place: Place, below: int) -> int:

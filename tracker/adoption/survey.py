@@ -1,4 +1,4 @@
-"""What Kafka and the database say of each Kafka partition, and of the scheduler's ledger."""
+"""What Kafka and the database say of each Kafka partition, and of the scheduler's last sent number."""
 
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from tracker.agreement import Known
 from tracker.errors import TrackerError
 from tracker.kafka.explain import kafka_errors
 from tracker.kafka.properties import outsider_properties
-from tracker.kafka.sent_number import Ledger
+from tracker.kafka.sent_number import SentNumber
 from tracker.kafka.topics import topic_ids
 from tracker.logs import kafka_logger
 from tracker.settings import Settings
@@ -41,8 +41,8 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerPlace:
-    """The scheduler's ledger."""
+class SentNumberState:
+    """The scheduler's last sent number."""
 
     group_id: str
     committed: int | None  # the number
@@ -52,7 +52,7 @@ class LedgerPlace:
     @property
     def name(self) -> str:
         """How people call it."""
-        return f"the scheduler's ledger (group {self.group_id!r})"
+        return f"the scheduler's last sent number (group {self.group_id!r})"
 
 
 def survey(settings: Settings) -> list[Place]:
@@ -83,17 +83,17 @@ def survey(settings: Settings) -> list[Place]:
     ]
 
 
-def survey_ledger(settings: Settings, database_id: str) -> LedgerPlace:
-    """Look at the scheduler's ledger.
+def survey_sent_number(settings: Settings, database_id: str) -> SentNumberState:
+    """Look at the scheduler's last sent number.
 
     :raises TrackerError: Kafka or the database does not answer.
     """
-    with kafka_errors(), closing(Ledger(settings)) as ledger:
-        number, metadata = ledger.read(database_id)
+    with kafka_errors(), closing(SentNumber(settings)) as sent_number:
+        number, metadata = sent_number.read(database_id)
     with database_errors(), connected(settings.database_conninfo()) as connection:
         numbers: list[Any] = connection.execute(query("lock_deployment")).fetchall()
     [(_, last, sent)] = numbers
-    return LedgerPlace(ledger.group_id, number, metadata, Known(last, sent))
+    return SentNumberState(sent_number.group_id, number, metadata, Known(last, sent))
 
 
 def _partitions(consumer: Consumer, topics: list[str]) -> list[tuple[str, int]]:

@@ -14,6 +14,7 @@ from tracker.kafka.properties import producer_properties
 from tracker.kafka.topics import TopicLimits, topic_limits
 from tracker.logs import get_logger
 from tracker.messages.dead_letter import (
+    Source,
     dead_letter_headers,
     headers_dropped_header,
     key_replaced_header,
@@ -68,12 +69,12 @@ class DeadLetters:
         value: bytes | None,
         headers: Headers,
         why: Refusal,
-        source: Sequence[tuple[str, object]],
+        source: Source,
     ) -> OutgoingMessage:
-        """Make the dead letter of a record. `source`: its topic, partition, offset and timestamp."""
-        own, ours = dead_letter_headers(headers, why, [*source, ("group", self._group_id)])
+        """Make the dead letter of a record."""
+        own, ours = dead_letter_headers(headers, why, source, self._group_id)
         if key is None and self._needs_key:
-            key = ":".join(str(text) for _, text in source[:3]).encode()
+            key = ":".join(map(str, source[:3])).encode()
         whole = _Letter(key, value, own, ())
         room = self._limit_bytes - _size_of(ours) - _ENVELOPE_BYTES
         if _size(whole) > room and time.monotonic() >= self._ask_again_monotonic_s:

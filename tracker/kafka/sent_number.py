@@ -1,4 +1,4 @@
-"""The scheduler's ledger: the number up to which everything was sent, as an offset of a group of its own.
+"""The scheduler's last sent number: everything up to it was sent. It is an offset of a group of its own.
 
 It is committed on Kafka partition 0 of the first tracking topic. Which topic is first may change, or differ
 between deployments that share a database; numbers only grow, so the highest that was committed with this
@@ -16,8 +16,8 @@ from tracker.settings import Settings
 _CALL_TIMEOUT_S = 10.0
 
 
-class Ledger:
-    """Reads and keeps the ledger.
+class SentNumber:
+    """Reads and commits the last sent number.
 
     `consumer` never subscribes: the broker takes its group metadata for the commits.
     """
@@ -43,9 +43,9 @@ class Ledger:
         """
         # All topics are asked for: an admin client could list those that the group has committed, but then
         # librdkafka kills the process now and then ("Assertion `eonce->refcnt > 0' failed", 2.16).
-        places = {self.topic, *self.consumer.list_topics(timeout=_CALL_TIMEOUT_S).topics}
+        topics = {self.topic, *self.consumer.list_topics(timeout=_CALL_TIMEOUT_S).topics}
         found = {}
-        for each in ask_committed(self.consumer, [(topic, 0) for topic in sorted(places)]):
+        for each in ask_committed(self.consumer, [(topic, 0) for topic in sorted(topics)]):
             if each.error is not None and each.topic == self.topic:
                 raise KafkaException(each.error)
             if each.error is None and each.offset >= 0:
@@ -56,7 +56,7 @@ class Ledger:
         ours = [number for number, metadata in found.values() if metadata == database_id]
         return (max(ours), database_id) if ours else (None, "")
 
-    def place(self, number: int, database_id: str) -> TopicPartition:
+    def topic_partition(self, number: int, database_id: str) -> TopicPartition:
         """Return what is to be committed to say that everything up to `number` was sent."""
         return TopicPartition(self.topic, 0, number, database_id)
 
@@ -65,9 +65,9 @@ class Ledger:
 
         :raises KafkaException: it is not committed.
         """
-        self.consumer.commit(offsets=[self.place(number, database_id)], asynchronous=False)
+        self.consumer.commit(offsets=[self.topic_partition(number, database_id)], asynchronous=False)
 
-    def serve(self) -> None:
+    def poll_callbacks(self) -> None:
         """Take what librdkafka has to log, which it keeps in memory until then."""
         self.consumer.poll(0)
         self._password.look(self.consumer)

@@ -4,11 +4,22 @@ The names are part of the contract: `docs/message-format.md` lists them.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from tracker.messages.refusal import Refusal
 
 Header = tuple[str, bytes | None]
 Headers = list[Header]
+
+
+class Source(NamedTuple):
+    """Where a record was read; in headers named as Kafka's tools do."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int  # ms since 1970; -1: not known, as Kafka says it
+
 
 MAX_DETAIL_CHARS = 1_000
 _COUNT = "tracker-error-count"
@@ -26,12 +37,12 @@ itself, and a dead letter that is replayed would."""
 def dead_letter_headers(
     headers: Sequence[tuple[str, bytes | None]] | None,
     refusal: Refusal,
-    source: Sequence[tuple[str, object]],
+    source: Source,
+    group_id: str,
 ) -> tuple[Headers, Headers]:
     """Return the headers of the dead letter: the record's own; and why and where it was refused.
 
-    `source` names where it was read: pairs for ``topic``, ``partition``, ``offset``, ``timestamp``, and
-    ``group``. The headers of an earlier refusal are replaced, and counted up.
+    The headers of an earlier refusal are replaced, and counted up.
     """
     count = 1
     kept: Headers = []
@@ -45,9 +56,9 @@ def dead_letter_headers(
         ("tracker-error-reason", refusal.reason.value.encode()),
         ("tracker-error-detail", _one_sentence(refusal.detail).encode("utf-8", "replace")),
     ]
-    for name, value_of in source:
-        prefix = "tracker-" if name == "group" else "tracker-source-"
-        ours.append((prefix + name, str(value_of).encode("utf-8", "replace")))
+    for name, text in zip(Source._fields, source, strict=True):
+        ours.append((f"tracker-source-{name}", str(text).encode("utf-8", "replace")))
+    ours.append(("tracker-group", group_id.encode("utf-8", "replace")))
     ours.append((_COUNT, str(count).encode()))
     if unreadable:
         ours.append((_HEADERS_UNREADABLE, None))

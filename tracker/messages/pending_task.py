@@ -11,7 +11,7 @@ from tracker.messages.run_marker import marked_status_url
 from tracker.messages.task_message import NEWEST_VERSION
 
 
-class Start(NamedTuple):
+class PendingTask(NamedTuple):
     """What is stored of a job's task until it is sent."""
 
     tenant_key: int
@@ -34,28 +34,28 @@ class StatusCheck(NamedTuple):
     tracking_pipe: str
 
 
-def start_message(start: Start, check: StatusCheck, now_ms: int) -> bytes:
-    """Return the task message that starts a job; the record's key is `str(start.job)`."""
-    partition_id, job_id = (quote(part, safe="") for part in start.job)
+def task_message_of(pending: PendingTask, check: StatusCheck, now_ms: int) -> bytes:
+    """Return the task message that starts a job; the record's key is `str(pending.job)`."""
+    partition_id, job_id = (quote(part, safe="") for part in pending.job)
     job_url = f"{check.service_url.rstrip('/')}/partitions/{partition_id}/jobs/{job_id}"
     message: dict[str, object] = {
         "version": NEWEST_VERSION,
-        "taskId": start.task_id,
-        "taskClassifier": start.task_classifier,
-        "taskApiVersion": start.task_api_version,
-        "taskData": binascii.b2a_base64(start.task_data, newline=False).decode("ascii"),
+        "taskId": pending.task_id,
+        "taskClassifier": pending.task_classifier,
+        "taskApiVersion": pending.task_api_version,
+        "taskData": binascii.b2a_base64(pending.task_data, newline=False).decode("ascii"),
         "taskStatus": "NEW_TASK",
         "context": {},
-        "to": start.task_pipe,
+        "to": pending.task_pipe,
         "tracking": {
-            "jobTaskId": str(start.job),
+            "jobTaskId": str(pending.job),
             "lastStatusCheckTime": now_ms,
             "statusCheckIntervalMillis": check.interval_ms,
-            "statusCheckUrl": marked_status_url(job_url, start.job_key),
+            "statusCheckUrl": marked_status_url(job_url, pending.job_key),
             "trackingPipe": check.tracking_pipe,
-            "trackTo": start.target_pipe,
+            "trackTo": pending.target_pipe,
         },
     }
-    if start.correlation_id is not None:
-        message["correlationId"] = start.correlation_id.decode("utf-8")
+    if pending.correlation_id is not None:
+        message["correlationId"] = pending.correlation_id.decode("utf-8")
     return orjson.dumps(message)

@@ -46,8 +46,8 @@ def account_for(applied: Applied, recorder: Recorder, limited_log: RateLimitedLo
         recorder.add(DEAD_LETTERS, reason=why.reason.value)
     if new.untracked:
         recorder.add(UNTRACKED, new.untracked)
-    if applied.starts:
-        recorder.add(RELEASES, len(applied.starts))
+    if applied.releases:
+        recorder.add(RELEASES, len(applied.releases))
     contradictions = sum(fold.contradictions for fold in applied.folds)
     if contradictions:
         recorder.add(CONTRADICTIONS, contradictions)

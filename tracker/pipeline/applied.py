@@ -9,7 +9,7 @@ from tracker.fold.decide import Decisions
 from tracker.fold.job_fold import JobFold
 from tracker.kafka.batch import Batch
 from tracker.messages.decode import DecodedBatch
-from tracker.messages.pending_task import Start
+from tracker.messages.pending_task import PendingTask
 from tracker.messages.refusal import Refusal
 
 
@@ -26,7 +26,7 @@ class Applied:
     destinations: list[str | None]
     values: list[bytes | None]
     refused: list[tuple[Message, Refusal]]
-    starts: list[Start]
+    releases: list[PendingTask]
     # For the account:
     decoded: DecodedBatch  # the new records
     decided: Decisions  # of them

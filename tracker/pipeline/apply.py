@@ -18,7 +18,7 @@ from tracker.identifiers import JobName
 from tracker.kafka.batch import Batch, Claim, TopicPartition, coordinates
 from tracker.kafka.errors import BatchGivenUp, DestinationNotKnown, OffsetsRefused
 from tracker.messages.decode import DecodedBatch, Rules, decode_batch
-from tracker.messages.pending_task import Start
+from tracker.messages.pending_task import PendingTask
 from tracker.messages.refusal import Reason, Refusal
 from tracker.messages.task_message import decode_message
 from tracker.metrics import STAGE_DURATION, Recorder
@@ -27,7 +27,8 @@ from tracker.pipeline.handover import Pipeline
 from tracker.pipeline.refusals import Refusals
 from tracker.rate_limited_log import RateLimitedLog
 from tracker.settings import Settings
-from tracker.store.batch_store import BatchStore, CompletedJob, HeldMessage, Progress
+from tracker.store.batch_store import BatchStore, CompletedJob, Progress
+from tracker.store.held_message import HeldMessage
 
 
 @dataclass
@@ -121,7 +122,7 @@ class Applier:
             self._store.store(folds)
             completed = _completed(folds, new.records)
             failed = [fold.job for fold in folds if _has_failed(fold)]
-            starts = self._release(
+            releases = self._release(
                 batch, completed, failed if self._settings.propagate_failures else [], jobs, has_old
             )
             self._store.advance_progress(self._advanced(batch, progress, new, decided[1]))
@@ -137,7 +138,7 @@ class Applier:
             refused=[
                 (part.records[place], why) for part in (old, new) for place, why in part.decoded.refused
             ],
-            starts=starts,
+            releases=releases,
             decoded=new.decoded,
             decided=decided[1],
             redelivered=len(old.records),
@@ -240,29 +241,32 @@ class Applier:
         failed: list[JobState],
         jobs: Mapping[JobName, JobState],
         has_old: bool,
-    ) -> list[Start]:
+    ) -> list[PendingTask]:
         """Release and fail dependents, and return the jobs that start with the batch."""
         if failed or (has_old and completed):
             self._store.lock_edges(completed, jobs.values() if failed else ())
         if has_old and completed:
             # What old records have released is in an outbox that others can see, and may have to be put
             # back: that locks outbox rows, which come before the pending tasks that the release locks.
-            self._starts(batch)
+            self._read_releases(batch)
         self._store.release(completed, failed)
-        return self._starts(batch) if completed or has_old else []
+        return self._read_releases(batch) if completed or has_old else []
 
-    def _starts(self, batch: Batch) -> list[Start]:
+    def _read_releases(self, batch: Batch) -> list[PendingTask]:
         """Return the jobs that start with the batch; one whose topic is refused is left to the scheduler."""
-        starts = self._store.read_outbox(batch.ranges)
-        topics = self._refusals_of({each.task_pipe for each in starts})
+        releases = self._store.read_outbox(batch.ranges)
+        topics = self._refusals_of({each.task_pipe for each in releases})
         refused = {
-            (start.tenant_key, start.job_key): why
-            for start in starts
-            if (why := topics[start.task_pipe] or self._refusals.of_start((start.tenant_key, start.job_key)))
+            (pending.tenant_key, pending.job_key): why
+            for pending in releases
+            if (
+                why := topics[pending.task_pipe]
+                or self._refusals.of_release((pending.tenant_key, pending.job_key))
+            )
         }
         if not refused:
-            return starts
-        for each in starts:
+            return releases
+        for each in releases:
             why = refused.get((each.tenant_key, each.job_key))
             if why is not None:
                 self._limited_log.note(
@@ -271,8 +275,8 @@ class Applier:
                     why.detail,
                     partial(dict[str, object], job=str(each.job)),
                 )
-        self._store.postpone([each for each in starts if (each.tenant_key, each.job_key) in refused])
-        return [each for each in starts if (each.tenant_key, each.job_key) not in refused]
+        self._store.postpone([each for each in releases if (each.tenant_key, each.job_key) in refused])
+        return [each for each in releases if (each.tenant_key, each.job_key) not in refused]
 
     def _refusals_of(self, topics: set[str]) -> dict[str, Refusal | None]:
         """Return why nothing may be sent to each topic, None where it may.
@@ -389,25 +393,23 @@ def _has_failed(fold: JobFold) -> bool:
     return fold.status is JobStatus.FAILED and (newly or bool(fold.failures))
 
 
-def _held(part: _Part, decided: Decisions) -> list[HeldMessage]:
+def _held(part: _Part, decided: Decisions) -> list[tuple[JobState, HeldMessage]]:
     held = []
-    for job, destination, place in decided.held:
-        record = part.records[place]
+    for job, destination, position in decided.held:
+        record = part.records[position]
         headers = record.headers()
         (topic, kafka_partition), offset = coordinates(record)
-        held.append(
-            HeldMessage(
-                job,
-                destination,
-                record.key(),
-                part.decoded.values[place] or b"",
-                msgspec.msgpack.encode(headers) if headers else None,
-                topic,
-                kafka_partition,
-                offset,
-                record.timestamp()[1],
-            )
+        message = HeldMessage(
+            destination,
+            record.key(),
+            part.decoded.values[position] or b"",
+            msgspec.msgpack.encode(headers) if headers else None,
+            topic,
+            kafka_partition,
+            offset,
+            record.timestamp()[1],
         )
+        held.append((job, message))
     return held
 
 

@@ -150,7 +150,7 @@ class ApplyLoop:
                 continue
             self._obstacles.clear()
             # A predecessor may have left rows too, which the first batch after an assignment removes.
-            to_clear = batch.ranges if applied.starts else batch.first_claims
+            to_clear = batch.ranges if applied.releases else batch.first_claims
             self._uncleared.update({key: batch.ranges[key][1] for key in to_clear})
             if self._pass_on(applied):
                 return

@@ -1,4 +1,4 @@
-"""Publishes an applied batch: forwards, starts, dead letters, and the offsets, in one transaction."""
+"""Publishes an applied batch: forwards, releases, dead letters, and the offsets, in one transaction."""
 
 import time
 from functools import partial
@@ -9,7 +9,8 @@ from tracker.kafka.batch import TopicPartition, coordinates
 from tracker.kafka.dead_letters import DeadLetters, refusal
 from tracker.kafka.errors import MessagesRefused
 from tracker.kafka.producer import BatchProducer, OutgoingMessage, next_offsets
-from tracker.messages.pending_task import StatusCheck, start_message
+from tracker.kafka.sending import outgoing_tasks, status_check_of
+from tracker.messages.dead_letter import Source
 from tracker.messages.refusal import Refusal
 from tracker.messages.skipped_records import SkippedRecords
 from tracker.pipeline.applied import Applied
@@ -35,9 +36,7 @@ class Publisher:
         self._refusals = refusals
         self._database_id = database_id
         self._limited_log = RateLimitedLog()
-        self._check = StatusCheck(
-            settings.service_url, settings.status_check_interval_seconds * 1000, settings.topics[0]
-        )
+        self._check = status_check_of(settings)
 
     def publish(self, applied: Applied) -> None:
         """Publish the batch; its offsets are committed with it (exactly once), or are the caller's to commit.
@@ -46,12 +45,7 @@ class Publisher:
         :raises SlotShared: another process uses the transactional ID.
         """
         now_ms = time.time_ns() // 1_000_000
-        others = [
-            OutgoingMessage(
-                start.task_pipe, str(start.job).encode(), start_message(start, self._check, now_ms), None
-            )
-            for start in applied.starts
-        ]
+        others = outgoing_tasks(applied.releases, self._check, now_ms)
         others += [self._dead_letter(record, why) for record, why in applied.refused]
         batch = applied.batch
         others += [self._letter_of_skipped(batch.skipped)] if batch.skipped else []
@@ -66,10 +60,10 @@ class Publisher:
         self._refusals.published(batch.ends())
 
     def _note(self, applied: Applied, others: list[OutgoingMessage], refused: MessagesRefused) -> None:
-        """Note what was refused: records become dead letters, and starts are left to the scheduler."""
-        records, starts = applied.records, applied.starts
+        """Note what was refused: records become dead letters, and releases are left to the scheduler."""
+        records, releases = applied.records, applied.releases
         refused_records: dict[tuple[TopicPartition, int], Refusal] = {}
-        refused_starts: dict[JobKey, Refusal] = {}
+        refused_releases: dict[JobKey, Refusal] = {}
         for place, error in refused.why.items():
             other = place - len(records)
             topic = applied.destinations[place] if other < 0 else others[other].topic
@@ -80,32 +74,22 @@ class Publisher:
                     "warning", "Kafka refuses a message", why.detail, partial(named, record)
                 )
                 refused_records[coordinates(records[place])] = why
-            elif other < len(starts):
-                job = starts[other].job
+            elif other < len(releases):
+                job = releases[other].job
                 self._limited_log.note(
                     "warning", "Kafka refuses a job", why.detail, partial(dict[str, object], job=str(job))
                 )
-                refused_starts[starts[other].tenant_key, starts[other].job_key] = why
+                refused_releases[releases[other].tenant_key, releases[other].job_key] = why
             else:
                 self._dead_letters.were_refused(error)
-        self._refusals.note(applied.batch.ends(), refused_records, refused_starts)
+        self._refusals.note(applied.batch.ends(), refused_records, refused_releases)
 
     def _letter_of_skipped(self, skipped: SkippedRecords) -> OutgoingMessage:
-        source = [
-            ("topic", skipped.topic),
-            ("partition", skipped.kafka_partition),
-            ("offset", skipped.first_offset),
-            ("timestamp", -1),  # Kafka's word for not known
-        ]
+        source = Source(skipped.topic, skipped.kafka_partition, skipped.first_offset, -1)
         return self._dead_letters.make(None, None, None, skipped.why(), source)
 
     def _dead_letter(self, record: Message, why: Refusal) -> OutgoingMessage:
         (topic, kafka_partition), offset = coordinates(record)
         _, timestamp_ms = record.timestamp()
-        source = [
-            ("topic", topic),
-            ("partition", kafka_partition),
-            ("offset", offset),
-            ("timestamp", timestamp_ms),
-        ]
+        source = Source(topic, kafka_partition, offset, timestamp_ms)
         return self._dead_letters.make(record.key(), record.value(), record.headers(), why, source)

@@ -19,10 +19,10 @@ class _Noted:
 
     ends: dict[TopicPartition, int]
     records: dict[tuple[TopicPartition, int], Refusal] = field(default_factory=dict)  # by place and offset
-    starts: dict[JobKey, Refusal] = field(default_factory=dict)
+    releases: dict[JobKey, Refusal] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return len(self.records) + len(self.starts)
+        return len(self.records) + len(self.releases)
 
 
 class Refusals:
@@ -41,12 +41,12 @@ class Refusals:
         self,
         ends: Mapping[TopicPartition, int],
         records: Mapping[tuple[TopicPartition, int], Refusal],
-        starts: Mapping[JobKey, Refusal],
+        releases: Mapping[JobKey, Refusal],
     ) -> None:
         """Note what was refused of the batch that ended at these offsets."""
         with self._lock:
-            self._noted.append(_Noted(dict(ends), dict(records), dict(starts)))
-            self._count += len(records) + len(starts)
+            self._noted.append(_Noted(dict(ends), dict(records), dict(releases)))
+            self._count += len(records) + len(releases)
             while len(self._noted) > 1 and self._count > _MOST:
                 self._count -= len(self._noted.popleft())
 
@@ -57,10 +57,10 @@ class Refusals:
         with self._lock:
             return next((why for noted in self._noted if (why := noted.records.get((key, offset)))), None)
 
-    def of_start(self, job: JobKey) -> Refusal | None:
+    def of_release(self, job: JobKey) -> Refusal | None:
         """Return why the task message of a job was refused, if it was."""
         with self._lock:
-            return next((why for noted in self._noted if (why := noted.starts.get(job))), None)
+            return next((why for noted in self._noted if (why := noted.releases.get(job))), None)
 
     def published(self, ends: Mapping[TopicPartition, int]) -> None:
         """Forget what was refused of batches that are published as a whole, now that these offsets are."""

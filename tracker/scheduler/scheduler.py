@@ -6,8 +6,8 @@ message is sent once, whatever crashes:
 1. What is due gets consecutive numbers, and that is committed to the database.
 2. It is produced in one Kafka transaction that also commits the *last number as an offset*, for a consumer
    group that exists only for this, on Kafka partition 0 of the first tracking topic. So that offset, the
-   ledger, says what was sent.
-3. Rows up to the ledger are removed; rows above it are sent by whoever is active next.
+   sent_number, says what was sent.
+3. Rows up to the last sent number are removed; rows above it are sent by whoever is active next.
 
 A scheduler that has lost its lock and does not know it yet is fenced by the next one's transactional ID.
 """
@@ -19,13 +19,11 @@ from concurrent.futures import Future, wait
 from functools import partial
 from threading import Thread
 
-import msgspec
 from confluent_kafka import KafkaException
 
 from tracker import failpoints
-from tracker.agreement import REMEDY, Known, ledger_disagreement
+from tracker.agreement import REMEDY, Known, sent_number_disagreement
 from tracker.kafka.broker_limits import broker_limits
-from tracker.kafka.dead_letters import DeadLetters, dead_letters_for, refusal
 from tracker.kafka.destinations import Destinations
 from tracker.kafka.errors import (
     BatchGivenUp,
@@ -37,30 +35,25 @@ from tracker.kafka.errors import (
 )
 from tracker.kafka.password import RotatedPassword
 from tracker.kafka.producer import BatchProducer, OutgoingMessage
-from tracker.kafka.sent_number import Ledger
+from tracker.kafka.sent_number import SentNumber
 from tracker.kafka.stuck import StuckDestinations, Undelivered
 from tracker.kafka.topics import admin_client
 from tracker.lifeline import ChildStatus, ExitStatus, Lifeline
 from tracker.logs import get_logger
-from tracker.messages.named_task import task_in
-from tracker.messages.pending_task import StatusCheck, start_message
-from tracker.messages.refusal import Refusal
 from tracker.metrics import (
     DATABASE_RETRIES,
-    DEAD_LETTERS,
     HELD_DROPPED,
     PENDING_DROPPED,
-    SCHEDULED_SENDS,
 )
 from tracker.obstacles import Cause, with_stall
 from tracker.rate_limited_log import RateLimitedLog
 from tracker.scheduler.retention import Retention
+from tracker.scheduler.sending import OutboxMessages
 from tracker.settings import Settings
-from tracker.store.batch_store import POSTPONED_S
 from tracker.store.clock import refused_clock
 from tracker.store.deployment import claim_deployment
 from tracker.store.explain import PASSING
-from tracker.store.schedule_store import DroppedWork, HeldSend, ScheduleStore, Send
+from tracker.store.schedule_store import DroppedWork, OutboxEntry, ScheduleStore
 from tracker.waiting import Patience, Stopping
 
 _ROUND = 5_000  # messages of each kind in a Kafka transaction
@@ -69,8 +62,7 @@ _FIRST_RETRY_S = 0.1
 _SLOW_S = 2.0
 _IDLE_S = 0.5  # how late a delay that has passed is noticed; what is submitted wakes the scheduler at once
 _STANDBY_S = 1.0  # how soon another takes over
-_REFUSED_S = 60  # a job whose task message Kafka refuses is tried again after this long
-_KEEP_LEDGER_S = (
+_KEEP_SENT_NUMBER_S = (
     3600.0  # an offset that nobody commits again expires after a week (offsets.retention.minutes)
 )
 
@@ -82,8 +74,6 @@ _DROPPED = {
     "pending_task": (PENDING_DROPPED, "jobs not sent"),
 }
 _ASKED_FOR = ("cancelled", "deleted")  # by a user
-
-_HEADERS = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]])  # librdkafka takes no lists for pairs
 
 log = get_logger()
 
@@ -107,14 +97,10 @@ class Scheduler:
             settings.destinations,
             self._wait_for_broker,
         )
-        self._check = StatusCheck(
-            settings.service_url, settings.status_check_interval_seconds * 1000, settings.topics[0]
-        )
-        self._ledger = Ledger(settings)
+        self._outbox_messages = OutboxMessages(settings, self._store, self._admin, self._destinations)
+        self._sent_number = SentNumber(settings)
         self._password = RotatedPassword(settings, "client")
         self._retention = Retention(settings, self._recorder, lifeline.stopping)
-        self._refused: dict[int, Refusal] = {}  # numbers of what Kafka has refused
-        self._dead_letters: DeadLetters | None = None  # not needed yet
         self._database_id = ""
         self._producer = self._new_producer()
         self._active = False
@@ -122,7 +108,7 @@ class Scheduler:
         self._working_since_monotonic_s: float | None = None
         self._sent = 0  # everything up to this number was sent
         self._refusal = ""
-        self._ledger_kept_monotonic_s = 0.0
+        self._sent_number_kept_monotonic_s = 0.0
         self._last_progress_monotonic_s = time.monotonic()
 
     def run(self) -> int:
@@ -171,7 +157,7 @@ class Scheduler:
             return ExitStatus.REFUSED
         finally:
             self._producer.close()
-            self._ledger.close()
+            self._sent_number.close()
             self._store.close()
             self._retention.close(_RETENTION_ENDS_S)
         return ExitStatus.DONE
@@ -202,15 +188,15 @@ class Scheduler:
             self._store.wait(_IDLE_S)
 
     def _take_over(self) -> bool:
-        """Become active if no other is: fence a predecessor, and read the ledger."""
+        """Become active if no other is: fence a predecessor, and read the last sent number."""
         if not self._holds_lock():
             return False
         self._producer.close()  # and not another one: it knows what it has found out about messages refused
         self._producer.start()
-        self._sent = self._read_ledger()
+        self._sent = self._read_sent_number()
         self._active = True
         self._retention.allow()
-        log.info("scheduler active", ledger=self._sent)
+        log.info("scheduler active", sent_number=self._sent)
         return True
 
     def _holds_lock(self) -> bool:
@@ -218,45 +204,45 @@ class Scheduler:
         # count it twice, which does no harm: the lock goes with the session.
         return self._store.try_lock()
 
-    def _read_ledger(self) -> int:
+    def _read_sent_number(self) -> int:
         """Return the number up to which everything was sent.
 
-        :raises OffsetsRefused: the ledger and the database do not belong together.
+        :raises OffsetsRefused: the last sent number and the database do not belong together.
         """
         with self._store.transaction():
-            last, sent = self._store.numbers()
+            last, sent = self._store.lock_send_numbers()
         if not self._transactional:
             return sent
-        number, metadata = self._ledger.read(self._database_id)
+        number, metadata = self._sent_number.read(self._database_id)
         if number is None and last == sent:
-            # Nothing is in doubt. From here on there is a ledger, so that one that is gone is noticed.
-            self._ledger.commit(sent, self._database_id)
+            # Nothing is in doubt. From here on there is a sent number, so that one that is gone is noticed.
+            self._sent_number.commit(sent, self._database_id)
             return sent
-        wrong = ledger_disagreement(number, metadata, Known(last, sent), self._database_id)
+        wrong = sent_number_disagreement(number, metadata, Known(last, sent), self._database_id)
         if wrong or number is None:
             raise OffsetsRefused(
-                f"the scheduler's ledger (group {self._ledger.group_id!r}): {wrong}; {REMEDY}"
+                f"the scheduler's last sent number (group {self._sent_number.group_id!r}): {wrong}; {REMEDY}"
             )
         return number
 
     def _round(self) -> int:
         """Number what is due, send it, and return how much that was."""
         with self._store.transaction():
-            _, known_sent = self._store.numbers()
+            _, known_sent = self._store.lock_send_numbers()
             if self._sent > known_sent:
-                self._store.clear(self._sent)
-            self._store.queue(_ROUND)
+                self._store.delete_published(self._sent)
+            self._store.enqueue_due(_ROUND)
             dropped = self._store.take_dropped_work(_ROUND)
-            sends = self._store.sends(self._sent, 2 * _ROUND, _ROUND_BYTES)
+            entries = self._store.read_outbox(self._sent, 2 * _ROUND, _ROUND_BYTES)
         for each in dropped:
             self._account_for(each)
         failpoints.reach("scheduler-after-database-commit")
-        if sends:
-            self._publish(self._sendable(sends))
+        if entries:
+            self._publish(self._outbox_messages.without_refused(entries))
             failpoints.reach("scheduler-after-kafka-commit")
-        elif time.monotonic() > self._ledger_kept_monotonic_s + _KEEP_LEDGER_S:
+        elif time.monotonic() > self._sent_number_kept_monotonic_s + _KEEP_SENT_NUMBER_S:
             self._commit([], self._sent)
-        return len(sends)
+        return len(entries)
 
     def _account_for(self, dropped: DroppedWork) -> None:
         metric, event = _DROPPED[dropped.kind]
@@ -269,107 +255,31 @@ class Scheduler:
             dropped.amount,
         )
 
-    def _sendable(self, sends: list[Send]) -> list[Send]:
-        """Put back the jobs that cannot be sent where they are to go; their numbers pass unused.
-
-        In a transaction of its own: brokers are asked about topics before it, and whoever starts a worker, or
-        is the next scheduler, waits for the row of the deployment while the numbers are given.
-        """
-        refused = {
-            send.number: why for send in sends if send.start is not None and (why := self._why_not(send))
-        }
-        if not refused:
-            return sends
-        for send in sends:
-            if send.start is not None and send.number in refused:
-                self._limited_log.note(
-                    "warning",
-                    "jobs cannot be sent, and are tried again",
-                    refused[send.number].detail,
-                    partial(dict[str, object], job=str(send.start.job)),
-                )
-        with self._store.transaction():
-            for by_kafka, delay_s in ((False, POSTPONED_S), (True, _REFUSED_S)):
-                starts = [
-                    send.start
-                    for send in sends
-                    if send.start is not None
-                    and send.number in refused
-                    and (send.number in self._refused) is by_kafka
-                ]
-                self._store.postpone(starts, delay_s)
-        return [
-            Send(send.number, None, delayed=False, held=None) if send.number in refused else send
-            for send in sends
-        ]
-
-    def _why_not(self, send: Send) -> Refusal | None:
-        """Return why something cannot be sent to its topic, or None."""
-        return self._destinations.refuse(send.topic) or self._refused.get(send.number)
-
-    def _publish(self, sends: list[Send]) -> None:
-        now_ms = time.time_ns() // 1_000_000
-        messages, numbers = [], []
-        counts = {"first": 0, "delayed": 0, "resumed": 0}
-        dead: list[Refusal] = []
-        for send in sends:
-            if send.start is not None:
-                value = start_message(send.start, self._check, now_ms)
-                messages.append(
-                    OutgoingMessage(send.start.task_pipe, str(send.start.job).encode(), value, None)
-                )
-                counts["delayed" if send.delayed else "first"] += 1
-            elif send.held is not None:
-                why = self._why_not(send)
-                messages.append(self._dead_letter(send.held, why) if why else _as_it_was(send.held))
-                dead += [why] if why else []
-                counts["resumed"] += not why
-            else:
-                continue
-            numbers.append(send.number)
+    def _publish(self, entries: list[OutboxEntry]) -> None:
+        made = self._outbox_messages.make(entries)
         try:
-            self._commit(messages, sends[-1].number)
+            self._commit(made.messages, entries[-1].send_number)
         except MessagesRefused as refused:
-            self._note(messages, numbers, refused)
+            self._outbox_messages.note_refused(made, refused)
             raise
-        self._refused.clear()
-        for kind, count in counts.items():
-            if count:
-                self._recorder.add(SCHEDULED_SENDS, count, kind=kind)
-        for why in dead:
-            self._recorder.add(DEAD_LETTERS, reason=why.reason.value)
-
-    def _note(self, messages: list[OutgoingMessage], numbers: list[int], refused: MessagesRefused) -> None:
-        """Note what was refused, so that it is not sent again: the rest can be."""
-        for place, error in refused.why.items():
-            topic = messages[place].topic
-            if topic == self._settings.dead_letter_topic and self._dead_letters is not None:
-                self._dead_letters.were_refused(error)
-            else:
-                self._refused[numbers[place]] = refusal(topic, error)
-
-    def _dead_letter(self, held: HeldSend, why: Refusal) -> OutgoingMessage:
-        if self._dead_letters is None:
-            self._dead_letters = dead_letters_for(self._settings, self._admin)
-        self._limited_log.note(
-            "warning", "a message that was held cannot be sent", why.detail, lambda: task_in(held.value)
-        )
-        source = list(zip(("topic", "partition", "offset", "timestamp"), held.source, strict=True))
-        return self._dead_letters.make(held.key, held.value, _headers(held), why, source)
+        self._outbox_messages.note_published()
+        made.count(self._recorder)
 
     def _commit(self, messages: list[OutgoingMessage], number: int) -> None:
-        place = self._ledger.place(number, self._database_id)
-        self._producer.publish([], [], [], messages, [place], self._ledger.consumer.consumer_group_metadata())
+        last = self._sent_number.topic_partition(number, self._database_id)
+        self._producer.publish(
+            [], [], [], messages, [last], self._sent_number.consumer.consumer_group_metadata()
+        )
         if not self._transactional:
-            self._ledger.commit(number, self._database_id)  # for when transactions are used again
+            self._sent_number.commit(number, self._database_id)  # for when transactions are used again
         self._sent = number
-        self._ledger_kept_monotonic_s = time.monotonic()
+        self._sent_number_kept_monotonic_s = time.monotonic()
 
     def _new_producer(self) -> BatchProducer:
         # One transactional ID for each database: those that share a group by mistake do not fence each other.
         return BatchProducer(
             self._settings,
-            f"{self._ledger.group_id}-{self._database_id}",
+            f"{self._sent_number.group_id}-{self._database_id}",
             self._recorder,
             self._wait_to_publish,
             self._destinations.failed,
@@ -393,7 +303,7 @@ class Scheduler:
         self._patience.pause(0.05)
 
     def _serve(self) -> None:
-        self._ledger.serve()
+        self._sent_number.poll_callbacks()
         self._admin.poll(0)
         self._password.look(self._admin)
 
@@ -422,11 +332,3 @@ def _run_into(ended: Future[int], work: Callable[[], int]) -> None:
         ended.set_result(work())
     except BaseException as error:  # noqa: BLE001 - handed to the main thread, which raises it
         ended.set_exception(error)
-
-
-def _headers(held: HeldSend) -> list[tuple[str, bytes | None]] | None:
-    return _HEADERS.decode(held.headers) if held.headers else None
-
-
-def _as_it_was(held: HeldSend) -> OutgoingMessage:
-    return OutgoingMessage(held.destination, held.key, held.value, _headers(held))

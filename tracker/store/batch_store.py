@@ -15,9 +15,10 @@ import psycopg
 from tracker.fold.job_fold import JobFold
 from tracker.fold.state import Block, JobState, JobStatus, TaskState
 from tracker.identifiers import JobName
-from tracker.messages.pending_task import Start
+from tracker.messages.pending_task import PendingTask
 from tracker.store import grants
 from tracker.store.connect import Conninfo
+from tracker.store.held_message import HeldMessage
 from tracker.store.session import Session, transaction_mark
 
 TopicPartition = tuple[str, int]
@@ -47,20 +48,6 @@ class Progress:
             self.published_offset = min(offset, self.next_offset)
             self.withheld = {kept for kept in self.withheld if kept >= offset}
             self.refused = {kept: why for kept, why in self.refused.items() if kept >= offset}
-
-
-class HeldMessage(NamedTuple):
-    """A message of a paused job, to be kept."""
-
-    job: JobState
-    destination: str
-    key: bytes | None
-    value: bytes
-    headers: bytes | None  # msgpack
-    source_topic: str
-    source_partition: int
-    source_offset: int
-    source_time_ms: int
 
 
 class CompletedJob(NamedTuple):
@@ -299,10 +286,10 @@ class BatchStore(Session):
             names = ("tenant_keys", "job_keys") if what == "job" else ("tenant_keys", "job_keys", "paths")
             self._execute(name, **_columns(rows, *names))
 
-    def hold(self, messages: Sequence[HeldMessage]) -> None:
+    def hold(self, messages: Sequence[tuple[JobState, HeldMessage]]) -> None:
         """Keep messages of paused jobs, in this order."""
         if messages:
-            rows = [(*_key(held.job), *held[1:]) for held in messages]
+            rows = [(*_key(job), *message) for job, message in messages]
             names = ("tenant_keys", "job_keys", "destinations", "message_keys", "message_values", "headers")
             sources = ("source_topics", "source_partitions", "source_offsets", "source_times_ms")
             self._execute("hold_messages", **_columns(rows, *names, *sources))
@@ -339,7 +326,7 @@ class BatchStore(Session):
             names = ("tenant_keys", "job_ids", "topics", "kafka_partitions", "offsets", "correlation_ids")
             self._execute("meet_prerequisites", **_columns(rows, *names))
 
-    def read_outbox(self, ranges: Mapping[TopicPartition, tuple[int, int]]) -> list[Start]:
+    def read_outbox(self, ranges: Mapping[TopicPartition, tuple[int, int]]) -> list[PendingTask]:
         """Return the task messages that records in these ranges (first offset, next offset) have caused."""
         rows = self._execute(
             "read_outbox",
@@ -348,15 +335,15 @@ class BatchStore(Session):
             next_offsets=[behind for _, behind in ranges.values()],
         ).fetchall()
         return [
-            Start(tenant_key, job_key, JobName(partition_id, job_id), *rest)
+            PendingTask(tenant_key, job_key, JobName(partition_id, job_id), *rest)
             for tenant_key, job_key, partition_id, job_id, *rest in rows
         ]
 
-    def postpone(self, starts: Sequence[Start]) -> None:
+    def postpone(self, tasks: Sequence[PendingTask]) -> None:
         """Leave jobs to the scheduler that cannot be sent now."""
-        if starts:
-            rows = [(start.tenant_key, start.job_key) for start in starts]
-            self._execute("postpone_starts", **_columns(rows, "tenant_keys", "job_keys"), delay_s=POSTPONED_S)
+        if tasks:
+            rows = [(task.tenant_key, task.job_key) for task in tasks]
+            self._execute("postpone_tasks", **_columns(rows, "tenant_keys", "job_keys"), delay_s=POSTPONED_S)
 
     # The end of the batch
 

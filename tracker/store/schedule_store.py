@@ -6,24 +6,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from tracker.identifiers import JobName
-from tracker.messages.pending_task import Start
+from tracker.messages.pending_task import PendingTask
 from tracker.store import locks
 from tracker.store.batch_store import POSTPONED_S
 from tracker.store.connect import Conninfo
+from tracker.store.held_message import HeldMessage
 from tracker.store.session import Session, ended_at_commit, transaction_mark
 
 CHANNEL = "tracker_scheduler"
-
-
-@dataclass(frozen=True, slots=True)
-class HeldSend:
-    """A message that was held while its job was paused, as it is to be sent."""
-
-    destination: str
-    key: bytes | None
-    value: bytes
-    headers: bytes | None  # msgpack
-    source: tuple[str, int, int, int]  # where it was read: topic, Kafka partition, offset, timestamp in ms
 
 
 class DroppedWork(NamedTuple):
@@ -36,20 +26,24 @@ class DroppedWork(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Send:
-    """One row of the outbox: a job to be started, a held message, or, when its payload is gone, neither."""
+class OutboxEntry:
+    """One row of the outbox: a job's task message, a held message, or, when its payload is gone, neither."""
 
-    number: int
-    start: Start | None
-    delayed: bool
-    held: HeldSend | None
+    send_number: int
+    task: PendingTask | None
+    is_delayed: bool
+    held: HeldMessage | None
 
     @property
     def topic(self) -> str:
         """Where it is to be sent; empty where that is nowhere."""
-        if self.start is not None:
-            return self.start.task_pipe
+        if self.task is not None:
+            return self.task.task_pipe
         return self.held.destination if self.held is not None else ""
+
+    def without_payload(self) -> "OutboxEntry":
+        """Return an entry that only uses up its number."""
+        return OutboxEntry(self.send_number, None, is_delayed=False, held=None)
 
 
 class ScheduleStore(Session):
@@ -81,20 +75,20 @@ class ScheduleStore(Session):
         with transaction_mark(), ended_at_commit(), self._open.transaction():
             yield
 
-    def numbers(self) -> tuple[int, int]:
+    def lock_send_numbers(self) -> tuple[int, int]:
         """Lock the numbering; return the last number given, and that up to which all are known to be sent."""
         [(_, last, sent)] = self._execute("lock_deployment").fetchall()
         return last, sent
 
-    def clear(self, ledger: int) -> None:
-        """Remove what is published: everything with a number up to `ledger`."""
-        self._execute("clear_sends", ledger=ledger)
+    def delete_published(self, sent_number: int) -> None:
+        """Delete what is published: everything with a number up to `sent_number`."""
+        self._execute("delete_published", sent_number=sent_number)
 
-    def queue(self, limit: int) -> None:
+    def enqueue_due(self, limit: int) -> None:
         """Give numbers to what is due, up to `limit` of each kind, and drop what is held for ended jobs."""
-        self._execute("queue_eligible_tasks", limit=limit)
-        self._execute("queue_held_messages", limit=limit)
-        self._execute("forget_resumed_jobs")
+        self._execute("enqueue_eligible_tasks", limit=limit)
+        self._execute("enqueue_held_messages", limit=limit)
+        self._execute("delete_resumed_jobs")
 
     def take_dropped_work(self, limit: int) -> list[DroppedWork]:
         """Return what is noted of dropped work, by whoever dropped it, and forget it."""
@@ -104,32 +98,34 @@ class ScheduleStore(Session):
             for kind, reason, amount, partition_id, job_id in rows
         ]
 
-    def sends(self, ledger: int, limit: int, limit_bytes: int) -> list[Send]:
-        """Return what has a number above `ledger`, in order."""
-        rows = self._execute("read_sends", ledger=ledger, limit=limit, limit_bytes=limit_bytes).fetchall()
-        return [_send(row) for row in rows]
+    def read_outbox(self, sent_number: int, limit: int, limit_bytes: int) -> list[OutboxEntry]:
+        """Return what has a number above `sent_number`, in order."""
+        rows = self._execute(
+            "read_unsent", sent_number=sent_number, limit=limit, limit_bytes=limit_bytes
+        ).fetchall()
+        return [_outbox_entry(row) for row in rows]
 
-    def postpone(self, starts: list[Start], delay_s: int = POSTPONED_S) -> None:
+    def postpone(self, tasks: list[PendingTask], delay_s: int = POSTPONED_S) -> None:
         """Put jobs back that cannot be sent now; they are tried again after a while."""
-        if starts:
+        if tasks:
             self._execute(
-                "postpone_starts",
-                tenant_keys=[start.tenant_key for start in starts],
-                job_keys=[start.job_key for start in starts],
+                "postpone_tasks",
+                tenant_keys=[task.tenant_key for task in tasks],
+                job_keys=[task.job_key for task in tasks],
                 delay_s=delay_s,
             )
 
 
-def _send(row: tuple[Any, ...]) -> Send:
-    number, tenant_key, job_key, partition_id, job_id = row[:5]
-    classifier, api_version, data, pipe, target, correlation_id, task_id, delayed = row[5:13]
+def _outbox_entry(row: tuple[Any, ...]) -> OutboxEntry:
+    send_number, tenant_key, job_key, partition_id, job_id = row[:5]
+    classifier, api_version, data, pipe, target, correlation_id, task_id, is_delayed = row[5:13]
     destination, key, value, headers, *source = row[13:]
-    start = held = None
+    task = held = None
     if pipe is not None and job_id is not None:
         job = JobName(partition_id, job_id)
-        start = Start(
+        task = PendingTask(
             tenant_key, job_key, job, classifier, api_version, data, pipe, target, correlation_id, task_id
         )
     elif destination is not None:
-        held = HeldSend(destination, key, value, headers, tuple(source))
-    return Send(number, start, bool(delayed), held)
+        held = HeldMessage(destination, key, value, headers, *source)
+    return OutboxEntry(send_number, task, bool(is_delayed), held)

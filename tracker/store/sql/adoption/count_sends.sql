@@ -1,2 +1,2 @@
--- How much has a number above the ledger's.
-SELECT count(*) FROM outbox WHERE send_number > %(ledger)s::bigint
+-- How much has a number above the last sent number's.
+SELECT count(*) FROM outbox WHERE send_number > %(sent_number)s::bigint

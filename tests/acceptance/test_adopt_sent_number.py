@@ -1,4 +1,4 @@
-"""The scheduler's ledger gone or moved: nothing is sent twice or left out in silence."""
+"""The scheduler's last sent number gone or moved: nothing is sent twice or left out in silence."""
 
 from functools import partial
 
@@ -58,9 +58,9 @@ def test_one_that_does_not_say_what_was_sent_is_refused(
     """What may have been sent is sent again, then; how much that is, is said."""
     in_doubt(tracker, monkeypatch, sent=sent)
     if how == "gone":
-        delete_group(tracker, ledger=True)
+        delete_group(tracker, sent_number=True)
     else:
-        set_offset(tracker, {"back": 0, "ahead": 5}[how], ledger=True)
+        set_offset(tracker, {"back": 0, "ahead": 5}[how], sent_number=True)
     why = {"gone": "numbers 2 to 11 may or may not have been", "back": "behind", "ahead": "by hand"}
     assert why[how] in refusal(tracker)
     assert "it becomes 1, and of what may have been sent 10 messages are sent again" in (
@@ -73,7 +73,7 @@ def test_one_that_does_not_say_what_was_sent_is_refused(
 def test_one_that_is_gone_when_nothing_is_in_doubt_is_made_again(tracker: Deployment) -> None:
     tracker.client.submit([tracker.job("before"), *(tracker.job(name) for name in JOBS)])
     send_all(tracker)
-    delete_group(tracker, ledger=True)
+    delete_group(tracker, sent_number=True)
     tracker.submit("later")
     send_all(tracker)
     assert tracker.started() == [*names(1), "acme:later"]
@@ -82,7 +82,7 @@ def test_one_that_is_gone_when_nothing_is_in_doubt_is_made_again(tracker: Deploy
 def test_one_that_is_gone_before_anything_was_noted_is_refused(
     tracker: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first messages of all are sent; nothing but the ledger says so."""
+    """The first messages of all are sent; nothing but the last sent number says so."""
     tracker.client.submit([tracker.job(name) for name in JOBS])
     with monkeypatch.context() as patch:
         patch.setattr(ScheduleStore, "clear", die)
@@ -90,7 +90,7 @@ def test_one_that_is_gone_before_anything_was_noted_is_refused(
         with pytest.raises(Died):
             member.wait()
     tracker.schedulers.clear()
-    delete_group(tracker, ledger=True)
+    delete_group(tracker, sent_number=True)
     assert "numbers 1 to 10 may or may not have been" in refusal(tracker)
 
 
@@ -98,9 +98,9 @@ def test_one_that_is_deleted_or_moved_while_the_scheduler_runs_does_no_harm(trac
     tracker.start(workers=0)
     for number, harm in enumerate(
         [
-            partial(delete_group, tracker, ledger=True),
-            partial(set_offset, tracker, 0, ledger=True),
-            partial(set_offset, tracker, 1_000, ledger=True),
+            partial(delete_group, tracker, sent_number=True),
+            partial(set_offset, tracker, 0, sent_number=True),
+            partial(set_offset, tracker, 1_000, sent_number=True),
         ]
     ):
         tracker.submit(f"before-{number}")

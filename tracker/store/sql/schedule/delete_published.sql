@@ -3,7 +3,7 @@
 WITH published AS (
     SELECT tenant_key, job_key, held_number
     FROM outbox
-    WHERE send_number <= %(ledger)b::bigint
+    WHERE send_number <= %(sent_number)b::bigint
     ORDER BY tenant_key, job_key, held_number
     FOR UPDATE
 ),
@@ -26,7 +26,7 @@ removed_message AS (
         AND held_message.held_number = published.held_number
 ),
 known AS (
-    UPDATE deployment SET sent_number = greatest(sent_number, %(ledger)b::bigint)
+    UPDATE deployment SET sent_number = greatest(sent_number, %(sent_number)b::bigint)
 )
 DELETE FROM outbox USING published
 WHERE outbox.tenant_key = published.tenant_key AND outbox.job_key = published.job_key

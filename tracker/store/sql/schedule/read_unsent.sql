@@ -3,7 +3,7 @@
 WITH next_send AS (
     SELECT outbox.send_number, outbox.tenant_key, outbox.job_key, outbox.held_number, outbox.task_id
     FROM outbox
-    WHERE outbox.send_number > %(ledger)b::bigint
+    WHERE outbox.send_number > %(sent_number)b::bigint
     ORDER BY outbox.send_number
     LIMIT %(limit)b
 ),

@@ -9,12 +9,12 @@ import pytest
 from tests.messages.decoding import decode
 from tests.model.messages import record_of
 from tracker.identifiers import JobName
-from tracker.messages.pending_task import Start, StatusCheck, start_message
+from tracker.messages.pending_task import PendingTask, StatusCheck, task_message_of
 from tracker.messages.run_marker import NO_MARKER, job_key_in
 
 NOW_MS = 1_700_000_000_123
 CHECK = StatusCheck("http://jobs:8080/v1", 5_000, "tracking")
-START = Start(
+START = PendingTask(
     tenant_key=1,
     job_key=2,
     job=JobName("acme", "job-7"),
@@ -28,8 +28,8 @@ START = Start(
 )
 
 
-def message_of(start: Start, check: StatusCheck = CHECK) -> dict[str, Any]:
-    message = json.loads(start_message(start, check, NOW_MS))
+def message_of(start: PendingTask, check: StatusCheck = CHECK) -> dict[str, Any]:
+    message = json.loads(task_message_of(start, check, NOW_MS))
     assert isinstance(message, dict)
     return message
 
@@ -125,7 +125,7 @@ def test_empty_task_data_is_empty_base64() -> None:
 
 @pytest.mark.parametrize("target", ["worker-out", "worker-in", None])
 def test_the_tracker_understands_what_it_sends(target: str | None) -> None:
-    batch = decode([record_of(start_message(START._replace(target_pipe=target), CHECK, NOW_MS))])
+    batch = decode([record_of(task_message_of(START._replace(target_pipe=target), CHECK, NOW_MS))])
     assert batch.refused == []
     work = batch.jobs[START.job]
     assert work.job_completed_positions == ([0] if target == "worker-in" else [])

@@ -1,0 +1,16 @@
+"""A message that is kept while its job is paused."""
+
+from typing import NamedTuple
+
+
+class HeldMessage(NamedTuple):
+    """What is sent when the job is resumed, and where the message was read."""
+
+    destination: str
+    key: bytes | None
+    value: bytes
+    headers: bytes | None  # msgpack
+    source_topic: str
+    source_kafka_partition: int
+    source_offset: int
+    source_time_ms: int

@@ -149,7 +149,7 @@ def locks_jobs_in_no_order() -> None:
     from tracker.store.batch_store import BatchStore
 
     def make(original: Any) -> Any:
-        def look_up_jobs(self: Any, names: Any, may_fail: Any) -> Any:
+        def lock_batch_jobs(self: Any, names: Any, may_fail: Any) -> Any:
             found: dict[Any, Any] = {}
             # Not as they come: that is much the same order everywhere, the one in which they were told of.
             for name in random.sample(list(names), len(names)):
@@ -157,9 +157,9 @@ def locks_jobs_in_no_order() -> None:
                 time.sleep(0.03)  # so that two workers meet, within a minute
             return found
 
-        return look_up_jobs
+        return lock_batch_jobs
 
-    change(BatchStore, "look_up_jobs", make)
+    change(BatchStore, "lock_batch_jobs", make)
 
 
 @bug
@@ -211,7 +211,7 @@ def looks_jobs_up_without_locks() -> None:
         def query(name: str) -> Any:
             text = original(name).as_string(None)
             unlocked = text.replace("FOR NO KEY UPDATE OF job", "")
-            return SQL(unlocked) if name.startswith("look_up_jobs") else original(name)
+            return SQL(unlocked) if name.startswith("lock_batch_jobs") else original(name)
 
         return query
 

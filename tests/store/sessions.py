@@ -61,7 +61,7 @@ class Worker:
 
     def look_up(self, names: list[str], may_fail: list[str]) -> dict[str, JobState]:
         failing = {JobName("default", name) for name in may_fail}
-        found = self.store.look_up_jobs([JobName("default", name) for name in names], failing)
+        found = self.store.lock_batch_jobs([JobName("default", name) for name in names], failing)
         return {name.job_id: state for name, state in found.items()}
 
     def _write(self, jobs: list[JobState], status: int) -> None:

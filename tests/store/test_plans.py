@@ -76,10 +76,10 @@ BLOCK = TASK | {"blocks": [1] * N}
 
 BATCH = [
     Case("lock_progress", PLACE, 1, 20, "kafka_progress_pkey"),
-    Case("look_up_jobs", names(5), N, 10 * N, "job_tenant_key_job_id_key"),
+    Case("lock_batch_jobs", names(5), N, 10 * N, "job_tenant_key_job_id_key"),
     # 100 jobs, and 5,000 downstream of them in chains of up to 500.
     Case(
-        "look_up_jobs_and_downstream",
+        "lock_batch_jobs_and_downstream",
         names(8, 100) | {"may_fail": [True] * 100},
         25_000,
         20 * 25_000,
@@ -184,8 +184,8 @@ EDGE = ("tenant_key", "prerequisite_job_id", "job_key")
 OUTBOX = (*KEY, "held_number")
 LOCK_ORDERS: dict[str, list[tuple[str, ...]]] = {
     "lock_progress": [("topic", "kafka_partition")],
-    "look_up_jobs": [KEY],
-    "look_up_jobs_and_downstream": [KEY],
+    "lock_batch_jobs": [KEY],
+    "lock_batch_jobs_and_downstream": [KEY],
     "lock_edges": [EDGE],
     "meet_prerequisites": [EDGE, KEY],
     "fail_dependents": [EDGE, KEY],

@@ -39,7 +39,7 @@ def submit(database_url: str, jobs: list[NewJob]) -> None:
 
 
 def look_up(store: BatchStore, *job_ids: str) -> list[JobState]:
-    found = store.look_up_jobs([JobName("default", job_id) for job_id in job_ids], set())
+    found = store.lock_batch_jobs([JobName("default", job_id) for job_id in job_ids], set())
     return [found[JobName("default", job_id)] for job_id in job_ids]
 
 

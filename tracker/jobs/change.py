@@ -184,11 +184,11 @@ def _lock(names: list[JobName]) -> Verb[dict[JobName, tuple[tuple[int, int], Job
     :raises JobNotFound: one is not stored.
     """
     rows = yield from ask(
-        "lock_jobs",
+        "lock_named_jobs",
         partition_ids=[name.partition_id for name in names],
         job_ids=[name.job_id for name in names],
     )
-    found = {names[place]: ((tenant, key), STATUSES[status]) for place, tenant, key, status in rows}
+    found = {names[position]: ((tenant, key), STATUSES[status]) for position, tenant, key, status in rows}
     missing = [name for name in names if name not in found]
     if missing:
         raise not_found(missing)

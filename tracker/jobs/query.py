@@ -195,7 +195,7 @@ def _not_ended(names: Sequence[JobName]) -> Verb[list[JobName]]:
         partition_ids=[name.partition_id for name in names],
         job_ids=[name.job_id for name in names],
     )
-    statuses = {names[place]: STATUSES[status] for place, status in rows}
+    statuses = {names[position]: STATUSES[status] for position, status in rows}
     missing = [name for name in names if name not in statuses]
     if missing:
         raise not_found(missing)

@@ -298,7 +298,7 @@ class Applier:
         may_fail: set[JobName] = set()
         if self._settings.propagate_failures:
             may_fail = {name for name, work in new.jobs.items() if work.may_fail}
-        return self._store.look_up_jobs(names, may_fail)
+        return self._store.lock_batch_jobs(names, may_fail)
 
 
 class _Clock:

@@ -130,7 +130,7 @@ class BatchStore(Session):
 
     # Jobs
 
-    def look_up_jobs(
+    def lock_batch_jobs(
         self, names: Iterable[JobName], may_fail: "set[JobName] | None"
     ) -> dict[JobName, JobState]:
         """Lock and return the jobs that exist.
@@ -145,9 +145,9 @@ class BatchStore(Session):
         }
         if may_fail:
             parameters["may_fail"] = [name in may_fail for name in ordered]
-            cursor = self._execute("look_up_jobs_and_downstream", **parameters)
+            cursor = self._execute("lock_batch_jobs_and_downstream", **parameters)
         else:
-            cursor = self._execute("look_up_jobs", **parameters)
+            cursor = self._execute("lock_batch_jobs", **parameters)
         found = {}
         for tenant_key, job_key, partition_id, job_id, status, percentage in cursor.fetchall():
             name = JobName(partition_id, job_id)

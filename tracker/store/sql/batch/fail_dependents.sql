@@ -1,5 +1,5 @@
 -- Mark everything downstream of failed jobs as failed, whole graph at once: none of it can ever run. The
--- jobs were locked by look_up_jobs_and_downstream; edges and pending tasks are locked here, in key order.
+-- jobs were locked by lock_batch_jobs_and_downstream; edges and pending tasks are locked here, in key order.
 --
 -- Each is found from a failed job, its root, and one root is enough: of those that lead to a job by the same
 -- number of steps only the first goes on, and none goes through a job that has failed by itself. So a lattice

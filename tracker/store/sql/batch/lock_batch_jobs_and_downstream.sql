@@ -1,4 +1,4 @@
--- As look_up_jobs, with every job downstream of those that the batch may fail: a failure is to be
+-- As lock_batch_jobs, with every job downstream of those that the batch may fail: a failure is to be
 -- propagated to them, and all jobs of a transaction are locked by one statement in one order, or two
 -- transactions could wait for each other. `wanted` tells the batch's own from the others.
 WITH RECURSIVE wanted_job AS (

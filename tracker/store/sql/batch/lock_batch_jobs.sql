@@ -1,4 +1,4 @@
--- Look up the jobs of a batch by name, and lock them in key order: what a cancel has committed is seen
+-- Lock the jobs of a batch, found by name, in key order: what a cancel has committed is seen
 -- here, and what comes later waits for the batch.
 SELECT job.tenant_key, job.job_key, tenant.partition_id, job.job_id, job.status, job.percentage
 FROM unnest(%(partition_ids)b::text[], %(job_ids)b::text[]) AS wanted (partition_id, job_id)

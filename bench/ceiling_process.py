@@ -18,7 +18,7 @@ _CALL_TIMEOUT_S = 30.0
 
 def main(settings: dict[str, Any]) -> None:
     """Move batches until told to end."""
-    gc.disable()  # as fast as it can be: nothing here makes circles
+    gc.disable()  # as fast as it can be: nothing here makes cycles
     consumer = Consumer(
         {
             **settings["clients"],

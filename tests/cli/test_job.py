@@ -142,13 +142,13 @@ def test_a_file_that_is_not_there_is_a_sentence(command: Command) -> None:
     assert (done.status, done.err) == (1, "/nonexistent/jobs cannot be read: No such file or directory.\n")
 
 
-def test_conflicts_and_circles_are_refused(command: Command) -> None:
+def test_conflicts_and_cycles_are_refused(command: Command) -> None:
     command("job", "submit", stdin=line("a"))
     conflict = command("job", "submit", stdin=line("a", name="other"))
     assert (conflict.status, conflict.err) == (1, "Stored already, with other content: default:a.\n")
-    circle = command("job", "submit", stdin=line("x", prerequisiteJobIds=["x"]))
-    assert circle.status == 1
-    assert "x -> x" in circle.err
+    cycle = command("job", "submit", stdin=line("x", prerequisiteJobIds=["x"]))
+    assert cycle.status == 1
+    assert "x -> x" in cycle.err
 
 
 def test_a_submit_may_wait(command: Command, connection: psycopg.Connection[tuple[Any, ...]]) -> None:

@@ -43,7 +43,7 @@ from tests.acceptance.test_retention import (  # noqa: F401
 )
 from tests.conftest import spread_over_hash_partitions
 from tests.hash_partitions.conftest import NUMBER
-from tests.jobs.test_prerequisites import test_a_circle_through_stored_jobs_is_named  # noqa: F401
+from tests.jobs.test_prerequisites import test_a_cycle_through_stored_jobs_is_named  # noqa: F401
 from tests.jobs.test_submit import (  # noqa: F401
     test_jobs_of_many_partition_ids_go_in_one_call,
     test_the_same_job_again_is_a_no_op,

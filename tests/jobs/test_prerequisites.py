@@ -100,37 +100,37 @@ def test_ten_thousand_prerequisites_and_ten_thousand_dependents(
 
 
 @pytest.mark.parametrize("mark", ["", ",pc"])
-def test_a_job_that_waits_for_itself_is_a_circle(client: Client, mark: str) -> None:
-    with pytest.raises(JobRefused, match=r"circle.*: a -> a$"):
+def test_a_job_that_waits_for_itself_is_a_cycle(client: Client, mark: str) -> None:
+    with pytest.raises(JobRefused, match=r"cycle.*: a -> a$"):
         client.submit([job("a", f"a{mark}")])
 
 
-def test_a_circle_in_one_call_is_named(client: Client, connection: Connection) -> None:
-    with pytest.raises(JobRefused, match=r"circle.*: b -> c -> d -> b$"):
+def test_a_cycle_in_one_call_is_named(client: Client, connection: Connection) -> None:
+    with pytest.raises(JobRefused, match=r"cycle.*: b -> c -> d -> b$"):
         client.submit([job("a", "b"), job("b", "c"), job("c", "x", "d"), job("d", "b")])
     assert total(connection) == 0
 
 
-def test_a_circle_through_stored_jobs_is_named(client: Client, connection: Connection) -> None:
+def test_a_cycle_through_stored_jobs_is_named(client: Client, connection: Connection) -> None:
     client.submit([job("c", "d"), job("b", "c"), job("other", "d")])
     before = total(connection)
-    with pytest.raises(JobRefused, match=r"circle.*: d -> b -> c -> d$"):
+    with pytest.raises(JobRefused, match=r"cycle.*: d -> b -> c -> d$"):
         client.submit([job("d", "b")])
     assert total(connection) == before
 
 
-def test_a_circle_through_stored_and_new_jobs_is_found(client: Client) -> None:
+def test_a_cycle_through_stored_and_new_jobs_is_found(client: Client) -> None:
     client.submit([job("b", "c"), job("d", "a")])
-    with pytest.raises(JobRefused, match="circle"):
+    with pytest.raises(JobRefused, match="cycle"):
         client.submit([job("a", "b"), job("c", "d")])
 
 
-def test_the_same_names_in_another_partition_id_are_no_circle(client: Client) -> None:
+def test_the_same_names_in_another_partition_id_are_no_cycle(client: Client) -> None:
     client.submit([job("a", "b", partition_id="p")])
     client.submit([job("b", "a", partition_id="q")])
 
 
-def test_a_diamond_is_no_circle(client: Client) -> None:
+def test_a_diamond_is_no_cycle(client: Client) -> None:
     client.submit([job("a", "b", "c"), job("b", "d"), job("c", "d")])
     client.submit([job("d", "e", "f"), job("e", "g"), job("f", "g")])
 
@@ -141,7 +141,7 @@ def test_a_job_may_be_given_again_while_others_wait_for_it(client: Client, conne
     assert unmet(connection, "c") == (1, False, ["b"])
 
 
-def test_a_completed_job_breaks_a_circle(client: Client, connection: Connection) -> None:
+def test_a_completed_job_breaks_a_cycle(client: Client, connection: Connection) -> None:
     client.submit([job("b", "a")])
     set_status(connection, "b", JobStatus.COMPLETED)
     connection.execute("DELETE FROM prerequisite")

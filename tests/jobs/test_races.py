@@ -107,7 +107,7 @@ def test_a_prerequisite_that_fails_while_its_dependent_is_stored_is_refused(
         submitting.result(30)
 
 
-def test_two_halves_of_a_circle_at_once_are_not_both_stored(
+def test_two_halves_of_a_cycle_at_once_are_not_both_stored(
     client: Client, threads: ThreadPoolExecutor
 ) -> None:
     for number in range(20):

@@ -57,7 +57,7 @@ KEPT_ONCE = {"worker.py": "self._pipeline.failure", "retention.py": "self._mista
     "module", sorted(ROOT.rglob("*.py")), ids=lambda module: str(module.relative_to(ROOT))
 )
 def test_no_handler_keeps_its_exception(module: Path) -> None:
-    """Not in an attribute, nor in another local, which would make a circle of the exception and its frame."""
+    """Not in an attribute, nor in another local, which would make a cycle of the exception and its frame."""
     kept = {
         ast.unparse(target)
         for handler in ast.walk(ast.parse(module.read_text()))

@@ -31,7 +31,7 @@ Where the contract leaves a doubt, this was decided:
 10. What a job's end does to other jobs (release, propagation) happens after its batch. The records are
     those that completed it last. So a job that fails and is repaired in one batch does not take its
     dependents along.
-11. A circle is a circle of outstanding prerequisites, whatever the status of the jobs. A prerequisite
+11. A cycle is a cycle of outstanding prerequisites, whatever the status of the jobs. A prerequisite
     that is pre-created and does not exist is not outstanding, and closes none.
 12. The same job twice: its content is what it was created with; the order of its prerequisites does not
     matter. That is looked at before its prerequisites are, so a job may be submitted again after one of
@@ -522,7 +522,7 @@ class NaiveTracker:
                 raise Conflict(existing.name)
             return Outcome()
         unmet = self._outstanding(partition_id, prerequisites)
-        self._refuse_circle(partition_id, job_id, unmet)
+        self._refuse_cycle(partition_id, job_id, unmet)
         eligible_at = None if unmet else self.now_s + delay
         self.created += 1
         job = Job(partition_id, job_id, content, unmet, eligible_at)
@@ -547,7 +547,7 @@ class NaiveTracker:
                 outstanding.add(name)
         return outstanding
 
-    def _refuse_circle(self, partition_id: str, job_id: str, unmet: set[str]) -> None:
+    def _refuse_cycle(self, partition_id: str, job_id: str, unmet: set[str]) -> None:
         """Refuse a job that would wait for itself."""
         to_see, seen = sorted(unmet), set[str]()
         while to_see:

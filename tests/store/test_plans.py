@@ -269,7 +269,7 @@ LOCKING = [case for case in BATCH + SCHEDULE + RETENTION if case.name in LOCK_OR
 def test_rows_are_locked_in_the_order_of_their_keys(
     stores: dict[type, tuple[Any, PlanLog]], case: Case
 ) -> None:
-    """Two transactions that want the same rows wait for each other, and never in a circle."""
+    """Two transactions that want the same rows wait for each other, and never in a cycle."""
     kind = ScheduleStore if case in SCHEDULE else RetentionStore if case in RETENTION else BatchStore
     orders = lock_orders(plan_of(stores, kind, case))
     assert len(orders) == len(LOCK_ORDERS[case.name])

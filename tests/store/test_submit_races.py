@@ -358,7 +358,7 @@ def test_a_submit_that_waits_for_none_but_its_own_jobs_keeps_nobody_waiting(
     assert client.count() == 4
 
 
-# Circles
+# Cycles
 
 DIRECTIONS = pytest.mark.parametrize(
     ("looked_up", "reached"), [(5_000, 20_000), (0, 20_000), (0, 0)], ids=["below", "above", "too many above"]
@@ -380,7 +380,7 @@ def look_by(monkeypatch: pytest.MonkeyPatch, looked_up: int, reached: int) -> No
         ([], [job("a", "b")], [job("b", "c"), job("c", "a")]),
     ],
 )
-def test_a_circle_of_two_submits_that_see_nothing_of_each_others_rows_is_refused(
+def test_a_cycle_of_two_submits_that_see_nothing_of_each_others_rows_is_refused(
     client: Client,
     observer: Observer,
     begin: Begin,
@@ -395,14 +395,14 @@ def test_a_circle_of_two_submits_that_see_nothing_of_each_others_rows_is_refused
     client.submit([job("any"), *stored])
     one, two = begin(*first), begin(*second)
     one.run()
-    with pytest.raises(JobRefused, match="circle"):
+    with pytest.raises(JobRefused, match="cycle"):
         two.run()
     two.roll_back()
     assert observer.left("job") == 1 + len(stored) + len(first)
 
 
 @DIRECTIONS
-def test_what_only_looks_like_a_circle_is_stored(
+def test_what_only_looks_like_a_cycle_is_stored(
     client: Client, begin: Begin, monkeypatch: pytest.MonkeyPatch, looked_up: int, reached: int
 ) -> None:
     """A stored job waits for a new one; the new one that waits for stored ones is another."""
@@ -414,7 +414,7 @@ def test_what_only_looks_like_a_circle_is_stored(
     assert client.count() == 8
 
 
-def test_the_statements_that_look_for_a_circle_do_not_count_the_new_edges(
+def test_the_statements_that_look_for_a_cycle_do_not_count_the_new_edges(
     client: Client, database_url: str
 ) -> None:
     client.submit([job("any")])

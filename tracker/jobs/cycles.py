@@ -1,4 +1,4 @@
-"""Finds circles of prerequisites."""
+"""Finds cycles of prerequisites."""
 
 from collections.abc import Hashable, Iterable, Mapping
 from typing import TypeVar
@@ -6,8 +6,8 @@ from typing import TypeVar
 Node = TypeVar("Node", bound=Hashable)
 
 
-def find_circle(prerequisites: Mapping[Node, Iterable[Node]]) -> list[Node] | None:
-    """Return a circle, its first node again at its end, or None where there is none.
+def find_cycle(prerequisites: Mapping[Node, Iterable[Node]]) -> list[Node] | None:
+    """Return a cycle, its first node again at its end, or None where there is none.
 
     Depth first with a stack of its own: a chain of 100,000 jobs is deeper than Python's.
     """

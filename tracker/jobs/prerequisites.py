@@ -10,7 +10,7 @@ What the locks are for:
 - A batch that completes or fails a prerequisite. The prerequisites' rows are share-locked before their status
   is read for the last time, and until the edges are committed: the batch has been seen, or sees the edges.
 - Another submit. Each ends with its tenants' advisory lock; those that wait for stored jobs take it alone. So
-  neither half of a circle is missed, nor a prerequisite that is just being stored: it was committed before,
+  neither half of a cycle is missed, nor a prerequisite that is just being stored: it was committed before,
   and is found, or it becomes visible only after the edge that waits for it.
 """
 
@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 from tracker.errors import JobRefused
 from tracker.identifiers import JobName
-from tracker.jobs.cycles import find_circle
+from tracker.jobs.cycles import find_cycle
 from tracker.jobs.job import STATUSES, JobStatus
 from tracker.jobs.new_rows import Edges, TenantKeys
 from tracker.jobs.validation import PROBLEMS_SHOWN, AcceptedJob, some_of
@@ -51,7 +51,7 @@ def look_at_prerequisites(new: Sequence[AcceptedJob], tenant_keys: TenantKeys) -
     """Return what the new jobs have to wait for, as far as can be told without a lock.
 
     :raises JobRefused: a prerequisite has failed or was cancelled, or new jobs wait for each other in a
-        circle.
+        cycle.
     """
     waits = Waits()
     waiting = [job for job in new if job.prerequisites]
@@ -72,7 +72,7 @@ def look_at_prerequisites(new: Sequence[AcceptedJob], tenant_keys: TenantKeys) -
                     waits.may_be_gone.setdefault(prerequisite, []).append(job.name)
             waits.edges.setdefault(job.name, []).append(prerequisite)
     _refuse_hopeless(waits, statuses)
-    _refuse_circle(waits.edges)
+    _refuse_cycle(waits.edges)
     return waits
 
 
@@ -83,7 +83,7 @@ def settle(
 
     Returns the prerequisites that do not exist.
 
-    :raises JobRefused: a prerequisite has failed or was cancelled, or the new jobs are part of a circle.
+    :raises JobRefused: a prerequisite has failed or was cancelled, or the new jobs are part of a cycle.
     """
     new_keys = _ranges(job_keys.values()) if waits.outside else []
     can_be_many = sum(map(len, waits.outside.values())) > MOST_MET_UNDER_LOCKS
@@ -104,7 +104,7 @@ def settle(
         yield from _meet(met, job_keys, tenant_keys)
         if len(met) <= MOST_MET_UNDER_LOCKS:
             break
-    yield from _refuse_circle_through_stored(waits, job_keys, new_keys, tenant_keys)
+    yield from _refuse_cycle_through_stored(waits, job_keys, new_keys, tenant_keys)
     return waits.outside.keys() - statuses.keys()
 
 
@@ -170,10 +170,10 @@ def _meet(
     yield from ask("notify_scheduler")
 
 
-def _refuse_circle_through_stored(
+def _refuse_cycle_through_stored(
     waits: Waits, job_keys: Mapping[JobName, int], new_keys: _Ranges, tenant_keys: TenantKeys
 ) -> Verb[None]:
-    """Refuse a circle of new jobs and of jobs that were stored before, the last moment's included.
+    """Refuse a cycle of new jobs and of jobs that were stored before, the last moment's included.
 
     It runs through a new job that a stored one waits for, and through a stored one that a new one waits for.
 
@@ -181,7 +181,7 @@ def _refuse_circle_through_stored(
     """
     if not waits.outside:
         return
-    can_be_part = yield from _can_be_part_of_circle(waits, job_keys, new_keys, tenant_keys)
+    can_be_part = yield from _can_be_part_of_cycle(waits, job_keys, new_keys, tenant_keys)
     if not can_be_part:
         return
     graph = dict(waits.edges)
@@ -191,13 +191,13 @@ def _refuse_circle_through_stored(
         name = JobName(partition_ids[tenant_key], dependent)
         if name not in waits.edges:
             graph.setdefault(name, []).append(JobName(name.partition_id, prerequisite))
-    _refuse_circle(graph)
+    _refuse_cycle(graph)
 
 
-def _can_be_part_of_circle(
+def _can_be_part_of_cycle(
     waits: Waits, job_keys: Mapping[JobName, int], new_keys: _Ranges, tenant_keys: TenantKeys
 ) -> Verb[bool]:
-    """Return whether the new jobs may be part of a circle, by the side from which fewer rows are to be read.
+    """Return whether the new jobs may be part of a cycle, by the side from which fewer rows are to be read.
 
     Few new jobs are looked up among those that stored jobs wait for; of many, it is seen what is above their
     prerequisites, if that is not a large graph. There may be millions of stored edges.
@@ -228,16 +228,17 @@ def _ranges(keys: Iterable[int]) -> _Ranges:
     return ranges
 
 
-def _refuse_circle(edges: Edges) -> None:
-    circle = find_circle(edges)
-    if circle:
-        where = f"in partition ID {circle[0].partition_id}"
-        raise JobRefused(f"prerequisites in a circle, {where}: {_circle_text(circle)}")
+def _refuse_cycle(edges: Edges) -> None:
+    cycle = find_cycle(edges)
+    if cycle:
+        raise JobRefused(
+            f"prerequisites form a cycle in partition ID {cycle[0].partition_id}: {_cycle_text(cycle)}"
+        )
 
 
-def _circle_text(circle: Sequence[JobName]) -> str:
+def _cycle_text(cycle: Sequence[JobName]) -> str:
     """Return ``a -> b -> a``, a long one without its middle."""
-    job_ids = [name.job_id for name in circle]
+    job_ids = [name.job_id for name in cycle]
     if len(job_ids) > 2 * PROBLEMS_SHOWN:
         half = PROBLEMS_SHOWN // 2
         job_ids[half:-half] = [f"and {len(job_ids) - 2 * half:,} more"]

@@ -31,7 +31,7 @@ def submit(
     were stored before and have failed or were cancelled.
 
     :raises JobRefused: a job breaks a rule, has a prerequisite that has failed or was cancelled, or is part
-        of a circle of prerequisites.
+        of a cycle of prerequisites.
     :raises JobConflict: a job with this name is stored with other content, or given twice with different
         content.
     """

@@ -24,9 +24,9 @@ def run(settings: Settings, slot: int, lifeline: Lifeline) -> int:
 
 
 def collect_garbage_seldom() -> None:
-    """Have Python look for circles of garbage once in a few batches.
+    """Have Python look for cycles of garbage once in a few batches.
 
-    A batch makes some 30,000 objects, and leaves no circles. By default they are looked through for each 700
+    A batch makes some 30,000 objects, and leaves no cycles. By default they are looked through for each 700
     new ones, which took a fifth of the time that Python was busy (py-spy, 10,000 messages a batch).
     """
     gc.collect()

@@ -12,7 +12,7 @@ MIGRATION = 0x7472_0001
 PREREQUISITES = 0x7472_0002
 """Key: `prerequisites_key` of the tenant, for a transaction. A submit takes it when its rows are stored,
 alone if they wait for stored jobs and else shared, in ascending order and before any job, and then commits.
-So two submits at once cannot close a circle that neither sees, and no job can slip in, and complete, between
+So two submits at once cannot close a cycle that neither sees, and no job can slip in, and complete, between
 the last look for it and the edge that waits for it."""
 
 SLOT = 0x7472_0003

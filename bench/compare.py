@@ -26,7 +26,7 @@ class Difference:
     @property
     def change(self) -> float:
         """The change of the median, as a share of what it was."""
-        return self.after.middle.value / self.before.middle.value - 1
+        return self.after.median.value / self.before.median.value - 1
 
     @property
     def better(self) -> bool:
@@ -56,7 +56,7 @@ def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
 
 def beyond_noise(before: Metric, after: Metric) -> bool:
     """Tell whether all rounds of one are better than all of the other, by more than a trifle."""
-    one, other = before.middle, after.middle
+    one, other = before.median, after.median
     if not one.value or abs(other.value / one.value - 1) < LEAST:
         return False
     if min(len(before.values), len(after.values)) < 2:

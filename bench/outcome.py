@@ -9,42 +9,43 @@ Better = Literal["more", "less", ""]
 
 
 @dataclass(frozen=True)
-class Middle:
-    """The median of some numbers, with the least and the most."""
+class Median:
+    """The median of some numbers, with the least and the most of them."""
 
     value: float
     least: float
     most: float
 
     @classmethod
-    def of(cls, numbers: Sequence[float]) -> "Middle":
-        """Return that of at least one number."""
+    def of(cls, numbers: Sequence[float]) -> "Median":
+        """Return the median of at least one number."""
         return cls(median(numbers), min(numbers), max(numbers))
 
     @property
     def spread(self) -> float:
-        """How far the least and the most are apart, as a share of the median."""
-        return (self.most - self.least) / self.value if self.value else 0.0
+        """The distance of the number farthest from the median, as a share of it; 0 unless it is positive."""
+        return max(self.most - self.value, self.value - self.least) / self.value if self.value > 0 else 0.0
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One figure of a case. `key` names it in files and never changes, `label` is for people.
+    """One figure of a case, with a value for each round.
 
-    `better` says which way is better, nothing where neither is. `reach` is what the tracker is to reach.
+    `key` names the figure in files and never changes; `label` is for people. `better` says which direction
+    is better, and is empty where neither is. `goal` is the value that the tracker should reach.
     """
 
     key: str
     label: str
     values: Sequence[float]
     better: Better = ""
-    reach: float | None = None
+    goal: float | None = None
     digits: int = 0
 
     @property
-    def middle(self) -> Middle:
-        """The median over the rounds, and how far they are apart."""
-        return Middle.of(self.values)
+    def median(self) -> Median:
+        """The median of the rounds, with their spread."""
+        return Median.of(self.values)
 
 
 @dataclass(frozen=True)
@@ -84,11 +85,11 @@ def percentile(ordered: Sequence[float], share: float) -> float:
 
 
 def latency_metrics(
-    rounds: Iterable[Sequence[float]], *, reach_ms: tuple[float, float] | None = None
+    rounds: Iterable[Sequence[float]], *, goal_ms: tuple[float, float] | None = None
 ) -> list[Metric]:
-    """Return the metrics of latencies in seconds, each round's apart. `reach_ms`: p50 and p99."""
+    """Return the metrics of latencies in seconds, each round's apart. `goal_ms`: p50 and p99."""
     ordered = [sorted(latency * 1000 for latency in each) for each in rounds]
-    p50, p99 = reach_ms or (None, None)
+    p50, p99 = goal_ms or (None, None)
     return [
         Metric("p50_ms", "p50 ms", [percentile(each, 0.5) for each in ordered], "less", p50, 1),
         Metric("p99_ms", "p99 ms", [percentile(each, 0.99) for each in ordered], "less", p99, 1),

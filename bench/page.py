@@ -45,20 +45,20 @@ def _about(content: Mapping[str, Any]) -> str:
 
 def _goals(outcomes: Mapping[str, Outcome]) -> list[str]:
     rows = [
-        f"| `{name}` | {case.name} | {metric.label} | {_goal(metric.better, metric.reach, metric.digits)} |"
+        f"| `{name}` | {case.name} | {metric.label} | {_goal(metric.better, metric.goal, metric.digits)} |"
         f" {shown(metric)} | {'reached' if reached(metric) else '**missed**'} |"
         for name, outcome in outcomes.items()
         for case in outcome.cases
         for metric in case.metrics
-        if metric.reach is not None
+        if metric.goal is not None
     ]
     if not rows:
         return []
     return ["\n".join(["| scenario | of | figure | goal | found | |", "|---|---|---|---|---|---|", *rows])]
 
 
-def _goal(better: str, reach: float, digits: int) -> str:
-    return f"at {'most' if better == 'less' else 'least'} {reach:,.{digits}f}"
+def _goal(better: str, goal: float, digits: int) -> str:
+    return f"at {'most' if better == 'less' else 'least'} {goal:,.{digits}f}"
 
 
 def _pictures(path: Path) -> list[str]:

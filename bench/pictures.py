@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from bench.outcome import Case, Middle, Outcome
+from bench.outcome import Case, Median, Outcome
 from bench.scenarios.throughput import CEILING
 
 _CEILING, _TRACKER, _SECOND = "#9aa5b1", "#1f6feb", "#d9730d"
@@ -81,11 +81,11 @@ def throughput(outcomes: Mapping[str, Outcome]) -> Figure | None:
 def _pairs_of_bars(axes: Axes, rows: Sequence[tuple[str, Case, Case]]) -> None:
     for place, (_, ceiling, tracker) in enumerate(rows):
         for shift, case, colour in ((0.2, ceiling, _CEILING), (-0.2, tracker, _TRACKER)):
-            middle = case["rate"].middle
-            axes.barh(place + shift, middle.value, 0.38, color=colour, xerr=_error(middle), ecolor="#444")
+            median = case["rate"].median
+            axes.barh(place + shift, median.value, 0.38, color=colour, xerr=_error(median), ecolor="#444")
         axes.annotate(
-            f"{tracker['ratio'].middle.value:.2f} of the ceiling",
-            (tracker["rate"].middle.most, place - 0.2),
+            f"{tracker['ratio'].median.value:.2f} of the ceiling",
+            (tracker["rate"].median.most, place - 0.2),
             xytext=(6, 0),
             textcoords="offset points",
             va="center",
@@ -106,9 +106,9 @@ def cpu(outcomes: Mapping[str, Outcome]) -> Figure | None:
         return None
     figure, axes = _bars(len(rows), height=0.32)
     for part, (label, colour) in _PARTS.items():
-        widths = [case[f"cpu_us_{part}"].middle.value for _, case in rows]
+        widths = [case[f"cpu_us_{part}"].median.value for _, case in rows]
         starts = [
-            sum(case[f"cpu_us_{other}"].middle.value for other in list(_PARTS)[: list(_PARTS).index(part)])
+            sum(case[f"cpu_us_{other}"].median.value for other in list(_PARTS)[: list(_PARTS).index(part)])
             for _, case in rows
         ]
         axes.barh(range(len(rows)), widths, 0.7, left=starts, color=colour, label=label)
@@ -203,7 +203,7 @@ def tuning(outcomes: Mapping[str, Outcome]) -> Figure | None:
             for point, case in points:
                 if point["workers"] == count:
                     place = sizes.index(point["batch_size"]), waits.index(point["wait_ms"])
-                    values[place[0]][place[1]] = case[key].middle.value
+                    values[place[0]][place[1]] = case[key].median.value
             _surface(grid[row][column], values, better_is_more=key == "rate")
             axes = grid[row][column]
             axes.set_xticks(range(len(waits)), [f"{wait} ms" for wait in waits])
@@ -215,10 +215,10 @@ def tuning(outcomes: Mapping[str, Outcome]) -> Figure | None:
 def _surface(axes: Axes, values: Sequence[Sequence[float]], *, better_is_more: bool) -> None:
     axes.imshow(values, cmap="Blues" if better_is_more else "Blues_r", aspect="auto")
     flat = sorted(value for row in values for value in row)
-    middle = (flat[0] + flat[-1]) / 2
+    midpoint = (flat[0] + flat[-1]) / 2
     for row, of_row in enumerate(values):
         for column, value in enumerate(of_row):
-            dark = value > middle if better_is_more else value < middle
+            dark = value > midpoint if better_is_more else value < midpoint
             text = f"{value / 1000:,.0f}k" if value >= 10_000 else f"{value:,.0f}"
             axes.text(column, row, text, ha="center", va="center", color="white" if dark else "black")
 
@@ -301,11 +301,11 @@ def _label_bars(axes: Axes, names: Sequence[str]) -> None:
 
 
 def _line(axes: Axes, cases: Sequence[Case], key: str, label: str, colour: str, style: str = "-") -> None:
-    middles = [case[key].middle for case in cases]
-    errors = [[m.value - m.least for m in middles], [m.most - m.value for m in middles]]
+    medians = [case[key].median for case in cases]
+    errors = [[m.value - m.least for m in medians], [m.most - m.value for m in medians]]
     axes.errorbar(
         [case.at or 0 for case in cases],
-        [middle.value for middle in middles],
+        [median.value for median in medians],
         yerr=errors,
         marker="o",
         markersize=4,
@@ -316,5 +316,5 @@ def _line(axes: Axes, cases: Sequence[Case], key: str, label: str, colour: str, 
     )
 
 
-def _error(middle: Middle) -> list[list[float]]:
-    return [[middle.value - middle.least], [middle.most - middle.value]]
+def _error(median: Median) -> list[list[float]]:
+    return [[median.value - median.least], [median.most - median.value]]

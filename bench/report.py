@@ -20,7 +20,8 @@ from tracker.settings import Settings, describe
 from tracker.settings.model import available_cpus
 
 RESULTS = Path(__file__).parent / "results"
-_FORMAT = 2  # of the file; another number where a program that reads it would go wrong
+_FORMAT = 3  # changes when a program that reads an older format would fail
+_READABLE_FORMATS = (2, _FORMAT)  # in 2, the goal of a metric was its "reach"
 _ADDRESSES = ("TRACKER_KAFKA_BOOTSTRAP_SERVERS", "TRACKER_DATABASE_URL", "TRACKER_HTTP_PORT")
 _LIBRARIES = ("confluent-kafka", "psycopg", "msgspec", "orjson")
 
@@ -64,7 +65,7 @@ def read(path: Path) -> dict[str, Any]:
         raise BenchError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError:
         raise BenchError(f"{path} is not JSON") from None
-    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+    if not isinstance(content, dict) or content.get("format") not in _READABLE_FORMATS:
         raise BenchError(f"{path} is not a file of this benchmark, or of another version of it")
     return content
 
@@ -127,7 +128,14 @@ def _written_metric(metric: Metric) -> dict[str, Any]:
 
 
 def _metric(key: str, written: Mapping[str, Any]) -> Metric:
-    return Metric(key, **{name: value for name, value in written.items() if name != "median"})
+    return Metric(
+        key,
+        written["label"],
+        written["values"],
+        written["better"],
+        written.get("goal", written.get("reach")),
+        written["digits"],
+    )
 
 
 def _versions() -> dict[str, str]:

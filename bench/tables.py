@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from bench.outcome import Case, Metric, Outcome
 
 _MOST_SIDE_BY_SIDE = 4
-_NOISE_SHOWN = 0.005
+_LEAST_SPREAD = 0.005  # a smaller one is not shown
 
 
 def table(name: str, what: str, outcome: Outcome, *, judged: bool = True) -> str:
@@ -40,19 +40,18 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def shown(metric: Metric) -> str:
     """Return the median, and how far the rounds are from it at most."""
-    middle = metric.middle
-    text = f"{middle.value:,.{metric.digits}f}"
-    farthest = max(middle.most - middle.value, middle.value - middle.least)
-    if middle.value and farthest / middle.value >= _NOISE_SHOWN:
-        text += f" ±{farthest / middle.value:.0%}"
+    median = metric.median
+    text = f"{median.value:,.{metric.digits}f}"
+    if median.spread >= _LEAST_SPREAD:
+        text += f" ±{median.spread:.0%}"
     return text
 
 
 def reached(metric: Metric) -> bool:
     """Return whether the median is as good as it is to be."""
-    assert metric.reach is not None
-    value = metric.middle.value
-    return value <= metric.reach if metric.better == "less" else value >= metric.reach
+    assert metric.goal is not None
+    value = metric.median.value
+    return value <= metric.goal if metric.better == "less" else value >= metric.goal
 
 
 def _reached(cases: Sequence[Case]) -> list[str]:
@@ -60,9 +59,9 @@ def _reached(cases: Sequence[Case]) -> list[str]:
     lines = []
     for case in cases:
         for metric in case.metrics:
-            if metric.reach is not None:
+            if metric.goal is not None:
                 least = "at most" if metric.better == "less" else "at least"
                 word = "reached" if reached(metric) else "MISSED"
-                goal = f"{metric.reach:,.{metric.digits}f}"
+                goal = f"{metric.goal:,.{metric.digits}f}"
                 lines.append(f"  {word}: {case.name}, {metric.label} {least} {goal}")
     return lines

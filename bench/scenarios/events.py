@@ -9,6 +9,6 @@ from bench.workload import Events
 SCENARIO = Throughput(
     "events",
     "events of 100 reports each, which complete the tasks of 200 jobs",
-    [Variant("tracker", partial(Events, jobs=200), reach_rate=500_000)],
+    [Variant("tracker", partial(Events, jobs=200), goal_rate=500_000)],
     share=5.0,
 )

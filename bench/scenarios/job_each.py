@@ -13,8 +13,8 @@ SCENARIO = Throughput(
     "job-each",
     "every message another job",
     [
-        Variant("only task", _only, reach_rate=25_000),
-        Variant("first task", FirstTasks, reach_rate=25_000),
+        Variant("only task", _only, goal_rate=25_000),
+        Variant("first task", FirstTasks, goal_rate=25_000),
     ],
     share=0.1,
     quick=False,

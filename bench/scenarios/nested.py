@@ -11,5 +11,5 @@ from bench.workload import Tree
 SCENARIO = Throughput(
     "nested",
     "one job of three levels, all whose leaves complete",
-    [Variant("depth first", Tree, reach=0.5), Variant("shuffled", partial(Tree, shuffled=True))],
+    [Variant("depth first", Tree, goal=0.5), Variant("shuffled", partial(Tree, shuffled=True))],
 )

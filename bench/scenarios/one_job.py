@@ -9,7 +9,7 @@ SCENARIO = Throughput(
     "one-job",
     "one job, all whose tasks complete",
     [
-        Variant("in order", partial(TasksInTurn, jobs=1), reach=0.7),
-        Variant("shuffled", partial(TasksInTurn, jobs=1, shuffled=True), reach=0.7),
+        Variant("in order", partial(TasksInTurn, jobs=1), goal=0.7),
+        Variant("shuffled", partial(TasksInTurn, jobs=1, shuffled=True), goal=0.7),
     ],
 )

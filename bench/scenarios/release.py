@@ -25,8 +25,8 @@ from tracker import Client, JobStatus, NewJob
 
 _FAN, _CHAIN, _SIDE = 10_000, 1_000, 100
 _QUICK_CHAIN = 100
-_REACH_RATE = 20_000
-_REACH_MS = (20.0, 100.0)
+_GOAL_RATE = 20_000
+_GOAL_MS = (20.0, 100.0)
 _ONLY_TASK = b"1*"
 
 
@@ -35,14 +35,14 @@ class Graph:
     """Jobs, with the numbers of those that each waits for.
 
     `reacts`: each job is completed when it is released; otherwise those that wait for nothing are completed
-    all at once. `reach_rate`, `reach_ms`: releases a second; milliseconds, half of them and 99 % of them.
+    all at once. `goal_rate`, `goal_ms`: releases a second; milliseconds, half of them and 99 % of them.
     """
 
     name: str
     prerequisites: Sequence[Sequence[int]]
     reacts: bool
-    reach_rate: float | None = None
-    reach_ms: tuple[float, float] | None = None
+    goal_rate: float | None = None
+    goal_ms: tuple[float, float] | None = None
 
     @property
     def waiting(self) -> list[int]:
@@ -74,12 +74,12 @@ class Graph:
 
 def dependents(count: int) -> Graph:
     """Return a graph in which `count` jobs wait for one."""
-    return Graph("dependents of one", [(), *[(0,)] * count], reacts=False, reach_rate=_REACH_RATE)
+    return Graph("dependents of one", [(), *[(0,)] * count], reacts=False, goal_rate=_GOAL_RATE)
 
 
 def chain(length: int) -> Graph:
     """Return a graph in which each of `length` jobs waits for the one before."""
-    return Graph("chain", [(), *((n,) for n in range(length))], reacts=True, reach_ms=_REACH_MS)
+    return Graph("chain", [(), *((n,) for n in range(length))], reacts=True, goal_ms=_GOAL_MS)
 
 
 def lattice(side: int) -> Graph:
@@ -152,11 +152,11 @@ def _case(graph: Graph, rounds: Sequence[Released]) -> Case:
     metrics = []
     if len(graph.waiting) > 1:
         rates = [len(each.latencies) / each.seconds for each in rounds]
-        metrics.append(Metric("rate", "releases/s", rates, "more", graph.reach_rate))
+        metrics.append(Metric("rate", "releases/s", rates, "more", graph.goal_rate))
     if rounds[0].completions > 1:
         rates = [each.completions / each.seconds for each in rounds]
         metrics.append(Metric("completed_rate", "jobs completed/s", rates, "more"))
-    metrics += latency_metrics([each.latencies for each in rounds], reach_ms=graph.reach_ms)
+    metrics += latency_metrics([each.latencies for each in rounds], goal_ms=graph.goal_ms)
     metrics += cost_metrics([each.figures for each in rounds], "jobs")[1:]  # speed is told above
     return Case(graph.name, metrics)
 

@@ -15,7 +15,7 @@ from tracker.store.connect import connect
 _PARTITIONS = (1, 8, 64)
 _FINISHED = (10, 1_000, 100_000)
 _FULL_FINISHED = (10, 1_000, 100_000, 10_000_000)
-_REACH_OF_LEAST = 0.9  # a full database costs less than 10 %
+_GOAL_OF_LEAST = 0.9  # a full database costs less than 10 %
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def _case(point: Point, ceiling: list[Figures], tracker: list[Figures], least: l
         metrics += [Metric("ratio", "ratio to it", ratios[0].values, "more", None, 2)]
     else:
         of_least = [each.rate / few.rate for each, few in zip(tracker, least, strict=True)]
-        metrics.append(Metric("of_least", "of that with the fewest", of_least, "more", _REACH_OF_LEAST, 2))
+        metrics.append(Metric("of_least", "of that with the fewest", of_least, "more", _GOAL_OF_LEAST, 2))
     return Case(point.name, metrics, at=point.count)
 
 

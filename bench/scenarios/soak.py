@@ -86,21 +86,21 @@ def _metrics(found: Soaked, *, judged: bool) -> list[Metric]:
     first, last = samples[:third], samples[-third:]
     flat = _FLAT if judged else None
 
-    def middle(of: Sequence[Sample], what: Callable[[Sample], float | None]) -> float:
+    def median_of(of: Sequence[Sample], what: Callable[[Sample], float | None]) -> float:
         return median([what(sample) or 0.0 for sample in of])
 
     def growth(what: Callable[[Sample], float | None]) -> list[float]:
-        return [middle(last, what) / (middle(first, what) or 1.0)]
+        return [median_of(last, what) / (median_of(first, what) or 1.0)]
 
-    costs = cost_metrics([found.figures], "messages", reach_mb=MOST_MB)
+    costs = cost_metrics([found.figures], "messages", goal_mb=MOST_MB)
     peak = next(metric for metric in costs if metric.key == "peak_mb")
     end = samples[-1]
     dead_share = end.dead_rows / max(1, end.dead_rows + end.live_rows)
     return [
         Metric("capacity", "it can do, messages/s", [found.capacity], "more"),
-        Metric("rate", "sent, messages/s", [middle(samples, lambda sample: sample.rate)]),
-        Metric("p50_ms", "p50 ms", [middle(samples, lambda sample: sample.p50_ms)], "less", None, 1),
-        Metric("p99_ms", "p99 ms", [middle(samples, lambda sample: sample.p99_ms)], "less", None, 1),
+        Metric("rate", "sent, messages/s", [median_of(samples, lambda sample: sample.rate)]),
+        Metric("p50_ms", "p50 ms", [median_of(samples, lambda sample: sample.p50_ms)], "less", None, 1),
+        Metric("p99_ms", "p99 ms", [median_of(samples, lambda sample: sample.p99_ms)], "less", None, 1),
         Metric("latency_growth", "p50, last third / first", growth(lambda s: s.p50_ms), "less", flat, 2),
         peak,
         Metric(

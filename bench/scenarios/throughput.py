@@ -22,8 +22,8 @@ _PARTS = {"contender": "processes", "broker": "broker", "postgresql": "PostgreSQ
 
 @dataclass(frozen=True)
 class Variant:
-    """One way in which the tracker does it. `reach` is a ratio to the ceiling, `reach_rate` units a second,
-    `reach_cpu` a CPU time where the ceiling's is 1.
+    """One way in which the tracker does it. `goal` is a ratio to the ceiling, `goal_rate` units a second,
+    `goal_cpu` a CPU time where the ceiling's is 1.
 
     `before` is called with the tracker and the workload before the messages are laid ready; then none of
     them is forwarded if `dropped`, and the jobs are not verified.
@@ -31,9 +31,9 @@ class Variant:
 
     name: str
     workload: Callable[[Topics, Size], Workload]
-    reach: float | None = None
-    reach_rate: float | None = None
-    reach_cpu: float | None = None
+    goal: float | None = None
+    goal_rate: float | None = None
+    goal_cpu: float | None = None
     before: Callable[[Tracked, Workload], None] | None = None
     dropped: bool = False
 
@@ -83,9 +83,7 @@ class Throughput:
                         variant.name,
                         [
                             *ratio_metrics(found[CEILING], found[variant.name], variant),
-                            *cost_metrics(
-                                found[variant.name], unit, reach=variant.reach_rate, reach_mb=MOST_MB
-                            ),
+                            *cost_metrics(found[variant.name], unit, goal=variant.goal_rate, goal_mb=MOST_MB),
                         ],
                     )
                     for variant in variants
@@ -147,14 +145,14 @@ def drain_tracker(
 
 
 def cost_metrics(
-    figures: Sequence[Figures], unit: str, *, reach: float | None = None, reach_mb: float | None = None
+    figures: Sequence[Figures], unit: str, *, goal: float | None = None, goal_mb: float | None = None
 ) -> list[Metric]:
-    """Return the metrics of one contender's rounds. `reach`: of the speed, `reach_mb`: of the memory."""
+    """Return the metrics of one contender's rounds. `goal`: of the speed, `goal_mb`: of the memory."""
     one = unit.removesuffix("s")
-    metrics = [Metric("rate", f"{unit}/s", [each.rate for each in figures], "more", reach)]
+    metrics = [Metric("rate", f"{unit}/s", [each.rate for each in figures], "more", goal)]
     metrics += cpu_metrics(figures, one)
     peaks = [each.peak_bytes / 1e6 for each in figures]
-    metrics.append(Metric("peak_mb", "most memory of a process, MB", peaks, "less", reach_mb))
+    metrics.append(Metric("peak_mb", "most memory of a process, MB", peaks, "less", goal_mb))
     wal = [each.wal_bytes / each.units for each in figures if each.wal_bytes is not None]
     if wal:
         metrics.append(Metric("wal_bytes", f"WAL bytes/{one}", wal, "less", None, 1))
@@ -201,11 +199,11 @@ def ratio_metrics(ceiling: list[Figures], tracker: list[Figures], variant: Varia
     """Return what compares the two, round by round: a slow round slows both, and is as good as any."""
     pairs = list(zip(ceiling, tracker, strict=True))
     ratios = [theirs.rate / most.rate for most, theirs in pairs]
-    metrics = [Metric("ratio", "ratio to the ceiling", ratios, "more", variant.reach, 2)]
+    metrics = [Metric("ratio", "ratio to the ceiling", ratios, "more", variant.goal, 2)]
     if "broker" in ceiling[0].cpu_seconds:
         factors = [cpu_us(theirs) / cpu_us(most) for most, theirs in pairs]
         metrics.append(
-            Metric("cpu_factor", "CPU time, the ceiling's is 1", factors, "less", variant.reach_cpu, 2)
+            Metric("cpu_factor", "CPU time, the ceiling's is 1", factors, "less", variant.goal_cpu, 2)
         )
     return metrics
 

@@ -7,7 +7,7 @@ import pytest
 
 from bench.drain import Figures
 from bench.errors import BenchError
-from bench.outcome import Case, Metric, Middle, Outcome, latency_metrics, percentile
+from bench.outcome import Case, Median, Metric, Outcome, latency_metrics, percentile
 from bench.report import document, outcomes_of, read, write
 from bench.scenarios.throughput import Variant, cost_metrics, disturbances, ratio_metrics
 from bench.session import Options
@@ -17,7 +17,7 @@ from bench.workload import Tree
 from tracker.settings.model import available_cpus
 
 OPTIONS = Options(rounds=2, messages=1_000, workers=2, seed=7, batch_size=10_000)
-VARIANT = Variant("tracker", Tree, reach=0.8)
+VARIANT = Variant("tracker", Tree, goal=0.8)
 
 
 def figures(
@@ -41,15 +41,15 @@ def by_key(metrics: list[Metric]) -> Case:
     return Case("tracker", metrics)
 
 
-def test_the_middle_of_an_even_count_is_between_the_two_in_the_middle() -> None:
-    middle = Middle.of([4.0, 1.0, 3.0, 2.0])
+def test_the_median_of_an_even_count_is_between_the_two_in_the_middle() -> None:
+    median = Median.of([4.0, 1.0, 3.0, 2.0])
 
-    assert (middle.value, middle.least, middle.most) == (2.5, 1.0, 4.0)
-    assert middle.spread == pytest.approx(1.2)
+    assert (median.value, median.least, median.most) == (2.5, 1.0, 4.0)
+    assert median.spread == pytest.approx(0.6)
 
 
 def test_one_round_has_no_spread() -> None:
-    assert Middle.of([5.0]).spread == 0.0
+    assert Median.of([5.0]).spread == 0.0
 
 
 @pytest.mark.parametrize(
@@ -63,11 +63,11 @@ def test_a_percentile_is_the_least_that_so_many_do_not_exceed(
 
 
 def test_latencies_are_told_in_milliseconds_round_by_round() -> None:
-    case = by_key(latency_metrics([[0.003, 0.001, 0.002], [0.010]], reach_ms=(20, 100)))
+    case = by_key(latency_metrics([[0.003, 0.001, 0.002], [0.010]], goal_ms=(20, 100)))
 
     assert list(case["p50_ms"].values) == [2.0, 10.0]
     assert list(case["max_ms"].values) == [3.0, 10.0]
-    assert case["p99_ms"].reach == 100
+    assert case["p99_ms"].goal == 100
 
 
 def test_the_ratio_is_taken_round_by_round_before_the_median() -> None:
@@ -75,7 +75,7 @@ def test_the_ratio_is_taken_round_by_round_before_the_median() -> None:
     ceiling = [figures(1.0), figures(4.0), figures(1.5)]
     tracker = [figures(2.0), figures(8.0), figures(1.6)]
 
-    ratio = by_key(ratio_metrics(ceiling, tracker, VARIANT))["ratio"].middle
+    ratio = by_key(ratio_metrics(ceiling, tracker, VARIANT))["ratio"].median
 
     assert (ratio.least, ratio.value, ratio.most) == pytest.approx((0.5, 0.5, 0.9375))
 
@@ -83,12 +83,12 @@ def test_the_ratio_is_taken_round_by_round_before_the_median() -> None:
 def test_costs_are_for_each_message() -> None:
     case = by_key(cost_metrics([figures(2.0, contender=0.009)], "messages"))
 
-    assert case["rate"].middle.value == pytest.approx(500)
-    assert case["cpu_us_contender"].middle.value == pytest.approx(9.0)
-    assert case["cpu_us_broker"].middle.value == pytest.approx(3.0)
-    assert case["cpu_us"].middle.value == pytest.approx(13.0)
-    assert case["wal_bytes"].middle.value == pytest.approx(4.0)
-    assert case["units_a_statement"].middle.value == pytest.approx(100.0)
+    assert case["rate"].median.value == pytest.approx(500)
+    assert case["cpu_us_contender"].median.value == pytest.approx(9.0)
+    assert case["cpu_us_broker"].median.value == pytest.approx(3.0)
+    assert case["cpu_us"].median.value == pytest.approx(13.0)
+    assert case["wal_bytes"].median.value == pytest.approx(4.0)
+    assert case["units_a_statement"].median.value == pytest.approx(100.0)
 
 
 def test_what_cannot_be_measured_is_left_out_rather_than_zero() -> None:
@@ -108,8 +108,8 @@ def test_what_disturbs_is_a_share_of_all_cpus_in_the_worst_round() -> None:
     assert "used up to 25% of this machine's CPUs" in disturbances({"tracker": [calm, disturbed]})[0]
 
 
-def outcome(values: list[float], *cases: str, reach: float | None = 0.8) -> Outcome:
-    metric = Metric("ratio", "ratio to the ceiling", values, "more", reach, 2)
+def outcome(values: list[float], *cases: str, goal: float | None = 0.8) -> Outcome:
+    metric = Metric("ratio", "ratio to the ceiling", values, "more", goal, 2)
     return Outcome("1,000 messages", [Case(name, [metric]) for name in cases or ("tracker",)], raw={"a": 1})
 
 
@@ -133,7 +133,7 @@ def test_less_is_reached_by_less() -> None:
 
 def test_many_cases_stand_one_below_the_other() -> None:
     few = table("x", "", outcome([0.5], "a", "b")).splitlines()
-    many = table("x", "", outcome([0.5], *"abcdef", reach=None)).splitlines()
+    many = table("x", "", outcome([0.5], *"abcdef", goal=None)).splitlines()
 
     assert few[2].split() == ["a", "b"]
     assert [line.split()[0] for line in many[3:9]] == list("abcdef")

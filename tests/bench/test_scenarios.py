@@ -36,13 +36,13 @@ def test_a_round_moves_every_message_and_knows_what_it_cost(run: Run) -> None:
 
     for name in ("ceiling", "tracker"):
         case = outcome.case(name)
-        assert case["rate"].middle.value > 0
-        assert case["peak_mb"].middle.value > 20
+        assert case["rate"].median.value > 0
+        assert case["peak_mb"].median.value > 20
         figures = outcome.raw[name][0]
         assert figures["units"] == 20_000
         assert figures["timeline"][-1][1] == 20_000
-    assert outcome.case("tracker")["cpu_us_contender"].middle.value > 0
-    assert outcome.case("tracker")["wal_bytes"].middle.value > 0
+    assert outcome.case("tracker")["cpu_us_contender"].median.value > 0
+    assert outcome.case("tracker")["wal_bytes"].median.value > 0
     assert outcome.raw["tracker"][0]["stage_seconds"]["decode"] > 0
 
 
@@ -51,7 +51,7 @@ def test_a_round_moves_every_message_and_knows_what_it_cost(run: Run) -> None:
 def test_every_throughput_scenario_comes_out_right(name: str, run: Run) -> None:
     outcome = run(name, 3_000, quick=False)
 
-    assert all(case["rate"].middle.value > 0 for case in outcome.cases)
+    assert all(case["rate"].median.value > 0 for case in outcome.cases)
 
 
 @pytest.mark.soak
@@ -62,7 +62,7 @@ def test_messages_flow_at_a_rate_and_are_timed(run: Run) -> None:
         f"{contender}, {rate}/s" for rate in ("1,000", "10,000") for contender in ("ceiling", "tracker")
     ]
     for case in outcome.cases:
-        assert 0 < case["p50_ms"].middle.value <= case["p99_ms"].middle.value <= case["max_ms"].middle.value
+        assert 0 < case["p50_ms"].median.value <= case["p99_ms"].median.value <= case["max_ms"].median.value
 
 
 @pytest.mark.soak
@@ -75,8 +75,8 @@ def test_jobs_are_released_along_every_graph(run: Run) -> None:
         "lattice",
         "prerequisites of one",
     ]
-    assert all(case["p50_ms"].middle.value > 0 for case in outcome.cases)
-    assert outcome.case("chain")["rate"].middle.value > 0
+    assert all(case["p50_ms"].median.value > 0 for case in outcome.cases)
+    assert outcome.case("chain")["rate"].median.value > 0
     assert outcome.case("prerequisites of one").get("rate") is None  # of a single release
 
 
@@ -84,8 +84,8 @@ def test_jobs_are_released_along_every_graph(run: Run) -> None:
 def test_jobs_are_cancelled_under_load(run: Run) -> None:
     outcome = run("cancel", quick=False)
 
-    assert outcome.case("under load")["cancel_ms"].middle.value > 0
-    assert outcome.case("dropped")["cpu_factor"].middle.value > 0
+    assert outcome.case("under load")["cancel_ms"].median.value > 0
+    assert outcome.case("dropped")["cpu_factor"].median.value > 0
 
 
 @pytest.mark.soak
@@ -94,20 +94,20 @@ def test_settings_and_sizes_are_compared(name: str, run: Run) -> None:
     outcome = run(name)
 
     assert len(outcome.cases) > 1
-    assert all(case["rate"].middle.value > 0 for case in outcome.cases)
+    assert all(case["rate"].median.value > 0 for case in outcome.cases)
 
 
 @pytest.mark.soak
 def test_old_jobs_are_removed_while_messages_flow(run: Run) -> None:
     outcome = run("retention")
 
-    assert outcome.case("old jobs stay")["removed_rate"].middle.value == 0
-    assert outcome.case("old jobs are removed")["removed_rate"].middle.value > 0
+    assert outcome.case("old jobs stay")["removed_rate"].median.value == 0
+    assert outcome.case("old jobs are removed")["removed_rate"].median.value > 0
 
 
 @pytest.mark.soak
 def test_a_mixed_load_goes_on_and_nothing_is_lost(run: Run) -> None:
     outcome = run("soak")
 
-    assert outcome.cases[0]["capacity"].middle.value > 0
+    assert outcome.cases[0]["capacity"].median.value > 0
     assert outcome.raw["samples"]

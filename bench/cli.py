@@ -46,6 +46,8 @@ def _do(arguments: list[str]) -> int:
             return _draw(files)
         case ["page", *files]:
             return _page(files)
+        case ["summarize", *files]:
+            return _summarize(files)
     parsed = _parse(arguments)
     from bench.run import measure  # takes a moment to load, which wrong usage need not wait for
 
@@ -66,8 +68,8 @@ def _compare(files: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m bench compare", description="Say what got better or worse beyond the noise."
     )
-    parser.add_argument("before", type=Path, help="JSON file of a run")
-    parser.add_argument("after", type=Path, help="JSON file of a later one")
+    parser.add_argument("before", type=Path, help="file or summary of a run")
+    parser.add_argument("after", type=Path, help="file or summary of a later run")
     parsed = parser.parse_args(files)
     from bench.compare import compare
     from bench.report import read
@@ -82,10 +84,10 @@ def _draw(files: list[str]) -> int:
     )
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="JSON file of a run")
     parsed = parser.parse_args(files)
-    from bench.report import outcomes_of, read, say_drawn
+    from bench.report import draw_beside, outcomes_of, read
 
     for path in parsed.files:
-        say_drawn(outcomes_of(read(path)), path)
+        draw_beside(outcomes_of(read(path, raw=True)), path)
     return 0
 
 
@@ -101,6 +103,20 @@ def _page(files: list[str]) -> int:
     return 0
 
 
+def _summarize(files: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench summarize", description="Write the summaries of runs beside their files."
+    )
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="JSON file of a run")
+    parsed = parser.parse_args(files)
+    from bench.report import read
+    from bench.summary import write_summary
+
+    for path in parsed.files:
+        print(write_summary(read(path, raw=True), path))
+    return 0
+
+
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     from bench.scenarios import SCENARIOS
 
@@ -109,7 +125,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         description="Measure the tracker on a Kafka and a PostgreSQL that are started for it, beside what "
         "this machine can do at all. TRACKER_ variables are passed on to the tracker.",
         epilog="Also: python -m bench compare BEFORE.json AFTER.json; python -m bench draw FILE.json;"
-        " python -m bench page FILE.json."
+        " python -m bench page FILE.json; python -m bench summarize FILE.json."
         " Scenarios: " + "; ".join(f"{each.name} ({each.what})" for each in SCENARIOS.values()) + ".",
     )
     parser.add_argument(
@@ -130,7 +146,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--workers", type=_positive, default=2, help="worker processes (2)")
     parser.add_argument("--minutes", type=_positive_minutes, default=10.0, help="how long soak takes (10)")
     parser.add_argument("--seed", type=int, default=1, help="of what is random in the messages (1)")
-    parser.add_argument("--output", type=Path, help="folder for the JSON file (bench/results)")
+    parser.add_argument("--output", type=Path, help="folder for the files of the run (build/bench)")
     parsed = parser.parse_args(arguments)
     unknown = [name for name in parsed.scenarios if name not in SCENARIOS]
     if unknown:

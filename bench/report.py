@@ -1,4 +1,4 @@
-"""The JSON file with everything that a run has measured, and under which conditions."""
+"""The JSON file that holds everything that a run has measured, and its conditions."""
 
 import json
 import platform
@@ -19,9 +19,12 @@ from bench.session import Options
 from tracker.settings import Settings, describe
 from tracker.settings.model import available_cpus
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parent.parent / "build" / "bench"
+SUMMARY_FORMAT = 1
 _FORMAT = 3  # changes when a program that reads an older format would fail
 _READABLE_FORMATS = (2, _FORMAT)  # in 2, the goal of a metric was its "reach"
+_SUMMARY_SUFFIX = ".summary"
+_NEWER_OPTIONS = {"against": False}  # which older files lack
 _ADDRESSES = ("TRACKER_KAFKA_BOOTSTRAP_SERVERS", "TRACKER_DATABASE_URL", "TRACKER_HTTP_PORT")
 _LIBRARIES = ("confluent-kafka", "psycopg", "msgspec", "orjson")
 
@@ -32,61 +35,67 @@ def document(
     server_versions: Mapping[str, str],
     outcomes: Mapping[str, Outcome],
 ) -> dict[str, Any]:
-    """Return what is written as JSON."""
+    """Return the content of the file."""
     return {
         "format": _FORMAT,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
         "seed": options.seed,
         "options": asdict(options),
-        "settings": {row.name: row.value_masked for row in describe(settings) if row.name not in _ADDRESSES},
+        "settings": settings_by_name(settings),
         "versions": _versions() | dict(server_versions),
         "hardware": _hardware(),
         "scenarios": {name: _written(outcome) for name, outcome in outcomes.items()},
     }
 
 
+def settings_by_name(settings: Settings) -> dict[str, str]:
+    """Return the settings, without addresses; secrets are masked."""
+    return {row.name: row.value_masked for row in describe(settings) if row.name not in _ADDRESSES}
+
+
 def write(content: Mapping[str, Any], directory: Path = RESULTS) -> Path:
-    """Write the JSON into a file named after its time, and return its path."""
+    """Write the content into a file named after its time; return its path."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{content['time'].replace(':', '').removesuffix('+0000')}.json"
     path.write_text(json.dumps(content, indent=1) + "\n")
     return path
 
 
-def read(path: Path) -> dict[str, Any]:
-    """Read such a file.
+def read(path: Path, *, raw: bool = False) -> dict[str, Any]:
+    """Read the file of a run, or its summary. With `raw`, a summary is refused.
 
-    :raises BenchError: it is none.
+    :raises BenchError: the path names something else.
     """
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise BenchError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError:
         raise BenchError(f"{path} is not JSON") from None
-    if not isinstance(content, dict) or content.get("format") not in _READABLE_FORMATS:
+    found: dict[str, Any] = content if isinstance(content, dict) else {}
+    is_summary = found.get("summary_format") == SUMMARY_FORMAT
+    if is_summary and raw:
+        raise BenchError(f"{path} is a summary; this needs the file that it was made from")
+    if not is_summary and found.get("format") not in _READABLE_FORMATS:
         raise BenchError(f"{path} is not a file of this benchmark, or of another version of it")
-    return content
+    for name, default in _NEWER_OPTIONS.items():
+        found["options"].setdefault(name, default)
+    return found
 
 
-def say_drawn(outcomes: Mapping[str, Outcome], path: Path) -> None:
-    """Draw the pictures beside the file at `path`, and say so on stderr; or why not."""
-    try:
-        from bench.pictures import draw
-    except ModuleNotFoundError as error:
-        if error.name != "matplotlib":
-            raise
-        print("There are no pictures, since Matplotlib is not installed.", file=sys.stderr)
-        return
-    drawn = draw(outcomes, path)
-    if drawn:
-        names = ", ".join(sorted({each.stem.removeprefix(f"{path.stem}-") for each in drawn}))
-        print(f"Pictures ({names}) are beside it, as SVG and PNG.", file=sys.stderr)
+def run_name(path: Path) -> str:
+    """Return the name that the file of a run, its summary and its pictures begin with."""
+    return path.stem.removesuffix(_SUMMARY_SUFFIX)
+
+
+def summary_path(path: Path) -> Path:
+    """Return the path of the summary beside the file of a run."""
+    return path.with_name(f"{run_name(path)}{_SUMMARY_SUFFIX}.json")
 
 
 def outcomes_of(content: Mapping[str, Any]) -> dict[str, Outcome]:
-    """Return the outcomes that a file holds, without their raw figures."""
+    """Return the outcomes that a file holds; those of a summary have no raw figures."""
     return {
         name: Outcome(
             size=written["size"],
@@ -99,10 +108,25 @@ def outcomes_of(content: Mapping[str, Any]) -> dict[str, Outcome]:
                 for case in written["cases"]
             ],
             notes=tuple(written["notes"]),
-            raw=written["raw"],
+            raw=written.get("raw"),
         )
         for name, written in content["scenarios"].items()
     }
+
+
+def draw_beside(outcomes: Mapping[str, Outcome], path: Path) -> None:
+    """Draw the pictures beside the file at `path`, and name them on stderr; or say why there are none."""
+    try:
+        from bench.pictures import draw
+    except ModuleNotFoundError as error:
+        if error.name != "matplotlib":
+            raise
+        print("There are no pictures, because Matplotlib is not installed.", file=sys.stderr)
+        return
+    drawn = draw(outcomes, path)
+    if drawn:
+        names = ", ".join(sorted({each.stem.removeprefix(f"{path.stem}-") for each in drawn}))
+        print(f"Pictures ({names}) are beside it, as SVG and PNG.", file=sys.stderr)
 
 
 def _written(outcome: Outcome) -> dict[str, Any]:
@@ -124,7 +148,7 @@ def _written(outcome: Outcome) -> dict[str, Any]:
 def _written_metric(metric: Metric) -> dict[str, Any]:
     written = asdict(metric)
     del written["key"]
-    return written | {"median": metric.middle.value}
+    return written | {"median": metric.median.value}
 
 
 def _metric(key: str, written: Mapping[str, Any]) -> Metric:

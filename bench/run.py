@@ -4,7 +4,7 @@ import argparse
 import os
 import secrets
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,12 +12,12 @@ from bench.drain import drain
 from bench.errors import BenchError
 from bench.outcome import Outcome
 from bench.progress import Progress
-from bench.report import RESULTS, document, say_drawn, write
-from bench.scenarios import SCENARIOS
+from bench.report import RESULTS, document, draw_beside, write
+from bench.scenarios import SCENARIOS, usual_names
 from bench.scenarios.complete import COMPLETE
-from bench.scenarios.scenario import Scenario
 from bench.servers import Servers
 from bench.session import Options, Session
+from bench.summary import write_summary
 from bench.tables import table
 from bench.tracked import own_settings
 from bench.workload import Size
@@ -36,8 +36,9 @@ def measure(parsed: argparse.Namespace) -> int:
         raise BenchError("the benchmark reads what processes cost from /proc, which only Linux has")
     given = load(os.environ) if parsed.against else None
     settings = own_settings(os.environ, parsed.workers)
-    options = _options(parsed, settings.batch_size)
-    scenarios = _chosen(parsed.scenarios, options)
+    options = options_of(parsed, settings.batch_size)
+    names = parsed.scenarios or usual_names(quick=options.quick)
+    scenarios = [SCENARIOS[name] for name in names]
     outcomes: dict[str, Outcome] = {}
     watchdog = Watchdog()
     try:
@@ -52,13 +53,15 @@ def measure(parsed: argparse.Namespace) -> int:
             versions = servers.versions()
     finally:
         watchdog.close()
-    path = write(document(options, settings, versions, outcomes), parsed.output or RESULTS)
-    print(f"All of it is in {path}.", file=sys.stderr)
-    say_drawn(outcomes, path)
+    content = document(options, settings, versions, outcomes)
+    path = write(content, parsed.output or RESULTS)
+    summary = write_summary(content, path)
+    print(f"All figures are in {path}, and their summary is in {summary}.", file=sys.stderr)
+    draw_beside(outcomes, path)
     return 0
 
 
-def _options(parsed: argparse.Namespace, batch_size: int) -> Options:
+def options_of(parsed: argparse.Namespace, batch_size: int) -> Options:
     return Options(
         rounds=parsed.rounds or (_QUICK_ROUNDS if parsed.quick else _ROUNDS),
         messages=parsed.messages or (_QUICK_MESSAGES if parsed.quick else _MESSAGES),
@@ -68,13 +71,8 @@ def _options(parsed: argparse.Namespace, batch_size: int) -> Options:
         quick=parsed.quick,
         full=parsed.full,
         minutes=parsed.minutes,
+        against=parsed.against,
     )
-
-
-def _chosen(names: Sequence[str], options: Options) -> list[Scenario]:
-    if names:
-        return [SCENARIOS[name] for name in names]
-    return [each for each in SCENARIOS.values() if (each.quick if options.quick else each.usual)]
 
 
 @contextmanager

@@ -30,7 +30,8 @@ class Options:
     batch_size: int
     quick: bool = False
     full: bool = False  # sizes that take long
-    minutes: float = 2.0  # of what runs for as long as one likes
+    minutes: float = 2.0  # the length of `soak`
+    against: bool = False  # on servers that were given, not started for the run
 
 
 class Session:

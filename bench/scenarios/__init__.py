@@ -37,3 +37,8 @@ SCENARIOS: dict[str, Scenario] = {
         soak,
     )
 }
+
+
+def usual_names(*, quick: bool) -> list[str]:
+    """Return the scenarios of a run that names none."""
+    return [each.name for each in SCENARIOS.values() if (each.quick if quick else each.usual)]

@@ -8,7 +8,7 @@ import pytest
 
 from bench.outcome import Case, Metric, Outcome, latency_metrics
 from bench.pictures import draw
-from bench.report import say_drawn
+from bench.report import draw_beside
 
 GRID = [(1, 0), (1, 5), (2, 0), (2, 5)]
 FIGURES = {"seconds": 2.0, "stage_seconds": {"decode": 1.0, "publish": 0.5}}
@@ -95,7 +95,7 @@ def test_without_matplotlib_it_is_said_and_nothing_fails(
     monkeypatch.delitem(sys.modules, "bench.pictures")
     monkeypatch.setitem(sys.modules, "matplotlib", None)
 
-    say_drawn(OUTCOMES, tmp_path / "run.json")
+    draw_beside(OUTCOMES, tmp_path / "run.json")
 
-    assert capsys.readouterr().err == "There are no pictures, since Matplotlib is not installed.\n"
+    assert capsys.readouterr().err == "There are no pictures, because Matplotlib is not installed.\n"
     assert list(tmp_path.iterdir()) == []

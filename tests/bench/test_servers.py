@@ -30,7 +30,8 @@ def test_against_given_servers_it_leaves_nothing_behind(
 
     assert main(["--against", "--quick", "fan-in", "--messages", "10000", "--output", str(tmp_path)]) == 0
 
-    (path,) = tmp_path.glob("*.json")
+    path, summary = sorted(tmp_path.glob("*.json"), key=lambda path: ".summary" in path.name)
+    assert "summary_format" in json.loads(summary.read_text(encoding="utf-8"))
     cases = json.loads(path.read_text())["scenarios"]["fan-in"]["cases"]
     assert [case["at"] for case in cases] == [1_000, 10_000]
     # Whose CPU time it cannot know, it leaves out.

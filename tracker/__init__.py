@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from tracker.errors import (
         DatabaseReadOnly,
         DatabaseUnavailable,
+        InvalidJob,
+        InvalidQuery,
         JobConflict,
         JobNotFound,
         JobRefused,
@@ -36,6 +38,8 @@ __all__ = [
     "Client",
     "DatabaseReadOnly",
     "DatabaseUnavailable",
+    "InvalidJob",
+    "InvalidQuery",
     "Job",
     "JobConflict",
     "JobNotFound",

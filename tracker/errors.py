@@ -14,7 +14,25 @@ class JobConflict(TrackerError):
 
 
 class JobRefused(TrackerError):
-    """The job, or what is asked of it, breaks a rule; nothing was stored or changed."""
+    """A rule forbids it; nothing was stored or changed.
+
+    The rule is about stored jobs: a prerequisite has failed or was cancelled, prerequisites would form a
+    cycle, or the status of a job does not allow the change. Two subclasses are about the arguments alone.
+    """
+
+
+class InvalidJob(JobRefused):
+    """A job to be submitted breaks a rule by itself, whatever is stored.
+
+    It is a `JobRefused`, because programs that catch that for such jobs must catch it still.
+    """
+
+
+class InvalidQuery(JobRefused):
+    """What is asked for is malformed, or does not exist: a status, sort, filter, limit or timeout.
+
+    It is a `JobRefused`, because programs that catch that for such arguments must catch it still.
+    """
 
 
 class SettingsError(TrackerError):

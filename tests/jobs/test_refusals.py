@@ -6,7 +6,7 @@ import pytest
 from msgspec import structs
 
 from tests.jobs.jobs import TASK, as_json, job
-from tracker import JobRefused, NewJob
+from tracker import InvalidJob, NewJob
 from tracker.jobs.fields import MAX_DELAY_S, MAX_LABEL_VALUE_CHARS, MAX_NAME_CHARS, MAX_TEXT_CHARS
 from tracker.jobs.task_data import MAX_TASK_DATA_BYTES
 from tracker.jobs.validation import accept
@@ -91,7 +91,7 @@ REFUSED: dict[str, tuple[dict[str, Any] | NewJob, str]] = {
 
 @pytest.mark.parametrize(("bad", "reason"), REFUSED.values(), ids=REFUSED.keys())
 def test_refused(bad: Any, reason: str) -> None:
-    with pytest.raises(JobRefused) as caught:
+    with pytest.raises(InvalidJob) as caught:
         accept([bad], describe)
     text = str(caught.value)
     assert text.startswith("job 1")
@@ -104,14 +104,14 @@ def test_data_nested_too_deeply_is_refused() -> None:
     data: dict[str, Any] = {}
     for _ in range(100_000):
         data = {"x": data}
-    with pytest.raises(JobRefused, match="nested too deeply"):
+    with pytest.raises(InvalidJob, match="nested too deeply"):
         accept([with_task(taskData=data)], describe)
     while data:  # undone by hand: the collector would recurse
         data = data["x"]
 
 
 def test_the_first_ten_are_named_and_the_others_counted() -> None:
-    with pytest.raises(JobRefused) as caught:
+    with pytest.raises(InvalidJob) as caught:
         accept([job("good"), *(job("bad", delay=-number) for number in range(1, 13))], describe)
     text = str(caught.value)
     assert "job 1 " not in text

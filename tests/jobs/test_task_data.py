@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tests.jobs.jobs import JSON_TEXTS, TASK, job
 from tests.profile import THOROUGH
-from tracker import JobRefused
+from tracker import InvalidJob
 from tracker.jobs.task_data import TaskData, canonical_json, read_task_data
 from tracker.jobs.validation import accept
 
@@ -60,7 +60,7 @@ def test_what_json_does_not_have_is_refused_with_its_path(value: Any, is_what: s
         ({"a": (1, MappingProxyType({"b": value}))}, r"taskData\.a\[1\]\.b"),
         (MappingProxyType({"b": value}), r"taskData\.b"),
     ):
-        with pytest.raises(JobRefused, match=rf"\(default:a\): {path} (is|has) {is_what}"):
+        with pytest.raises(InvalidJob, match=rf"\(default:a\): {path} (is|has) {is_what}"):
             accept([job("a", task=msgspec.structs.replace(TASK, task_data=data))], str)
 
 

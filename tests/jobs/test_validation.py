@@ -10,7 +10,7 @@ import pytest
 
 from tests.jobs.conftest import Connection
 from tests.jobs.jobs import as_json, job, rows
-from tracker import AsyncClient, Client, JobRefused, NewJob, NewTask, TrackerError
+from tracker import AsyncClient, Client, InvalidJob, InvalidQuery, NewJob, NewTask, TrackerError
 from tracker.jobs.fields import InvalidField
 from tracker.jobs.job_text import read_job
 from tracker.jobs.validation import accept
@@ -131,7 +131,7 @@ def test_what_is_no_job_is_refused_with_what_it_is(given: object) -> None:
 def test_what_is_no_list_of_jobs_is_refused(client: Client) -> None:
     wrong: tuple[Any, ...] = (None, 7, "text", b"{}", {"id": "a"}, job("a"))
     for given in wrong:
-        with pytest.raises(JobRefused, match="jobs to submit are given as"):
+        with pytest.raises(InvalidJob, match="jobs to submit are given as"):
             client.submit(given)
 
 
@@ -140,7 +140,7 @@ def test_no_job_is_stored_for_a_tenant_or_under_a_name_that_nobody_gave(
 ) -> None:
     client.submit([job("a", partition_id=None)])
     for bad in (job("b", partition_id=7), job(cast("str", None)), job(cast("str", 7))):
-        with pytest.raises(JobRefused, match=r"(partitionId|id) is (a number|null), not a string"):
+        with pytest.raises(InvalidJob, match=r"(partitionId|id) is (a number|null), not a string"):
             client.submit([bad])
     assert rows(connection, "SELECT partition_id, job_id FROM job JOIN tenant USING (tenant_key)") == [
         ("default", "a")
@@ -181,7 +181,7 @@ def test_what_is_asked_for_is_checked_too(client: Client) -> None:
     client.submit([job("a")])
     timeouts: tuple[Any, ...] = ("7", True, float("nan"))
     for timeout in timeouts:
-        with pytest.raises(TrackerError, match="timeout is"):
+        with pytest.raises(InvalidQuery, match="timeout is"):
             client.wait("a", timeout)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from tracker.errors import JobRefused, TrackerError
+from tracker.errors import InvalidJob, TrackerError
 from tracker.jobs.fields import InvalidField
 from tracker.jobs.job import NewJob
 from tracker.jobs.job_text import read_job
@@ -21,7 +21,7 @@ Jobs = tuple[list[NewJob], Callable[[int], str]]
 def read_jobs(file: str) -> Jobs:
     """Read one JSON object, an array of them, or one a line; ``-`` is stdin. Blank lines do not count.
 
-    :raises JobRefused: some of it is not a job; the text names the first few lines.
+    :raises InvalidJob: some of it is not a job; the text names the first few lines.
     :raises TrackerError: the file cannot be read.
     """
     try:
@@ -31,7 +31,7 @@ def read_jobs(file: str) -> Jobs:
     data = data.removeprefix(b"\xef\xbb\xbf")
     lines = [(number, line) for number, line in enumerate(data.split(b"\n"), 1) if line.strip()]
     if not lines:
-        raise JobRefused("there is no job in the input")
+        raise InvalidJob("there is no job in the input")
     # Either each line is an object, or the input is one JSON value with line breaks in it.
     first = lines[0][1].strip()
     if not first.startswith(b"[") and (len(lines) == 1 or _is_object(first)):
@@ -56,7 +56,7 @@ def _read_lines(lines: list[tuple[int, bytes]]) -> Jobs:
         except (ValueError, RecursionError, InvalidField) as error:
             problems.append(f"line {number}: {_explain(error, line)}")
     if problems:
-        raise JobRefused(some_of(problems, "; "))
+        raise InvalidJob(some_of(problems, "; "))
     numbers = [number for number, _ in lines]
     return jobs, lambda index: f"line {numbers[index]}"
 
@@ -69,7 +69,7 @@ def _read_value(data: bytes) -> Jobs:
     except (ValueError, RecursionError, InvalidField) as error:
         place = re.search(r"\(byte (\d+)\)", str(error))
         line = data[: int(place[1])].count(b"\n") + 1 if place else 1
-        raise JobRefused(f"{f'line {line}: ' if place else ''}{_explain(error, data)}") from None
+        raise InvalidJob(f"{f'line {line}: ' if place else ''}{_explain(error, data)}") from None
 
 
 def _read_array(texts: list[msgspec.Raw]) -> Jobs:
@@ -81,7 +81,7 @@ def _read_array(texts: list[msgspec.Raw]) -> Jobs:
         except (ValueError, RecursionError, InvalidField) as error:
             problems.append(f"job {number}: {_explain(error, text)}")
     if problems:
-        raise JobRefused(some_of(problems, "; "))
+        raise InvalidJob(some_of(problems, "; "))
     return jobs, lambda index: f"job {index + 1}"
 
 

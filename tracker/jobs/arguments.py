@@ -6,54 +6,54 @@ from typing import Any
 
 import msgspec
 
-from tracker.errors import JobRefused, TrackerError
+from tracker.errors import InvalidQuery, TrackerError
 from tracker.jobs.fields import kind_of
 
 
 def check_several(what: str, given: object) -> Iterable[Any]:
     """Return one thing, or many, as many. A string, or what a verb has returned, is one.
 
-    :raises JobRefused: it is neither.
+    :raises InvalidQuery: it is neither.
     """
     if isinstance(given, str | msgspec.Struct):
         return [given]
     if isinstance(given, bytes) or not isinstance(given, Iterable):
-        raise JobRefused(f"the {what} are given as {kind_of(given)}, not as one or a list of them")
+        raise InvalidQuery(f"the {what} are given as {kind_of(given)}, not as one or a list of them")
     return given
 
 
 def check_text(what: str, given: object) -> str:
     """Return a text.
 
-    :raises JobRefused: it is none.
+    :raises InvalidQuery: it is none.
     """
     if not isinstance(given, str):
-        raise JobRefused(f"the {what} is {kind_of(given)}, not a string")
+        raise InvalidQuery(f"the {what} is {kind_of(given)}, not a string")
     return given
 
 
 def check_limit(limit: object) -> None:
     """Make sure that a limit is a whole number from 0 up.
 
-    :raises JobRefused: it is not.
+    :raises InvalidQuery: it is not.
     """
     if type(limit) is not int:
-        raise JobRefused(f"the limit is {kind_of(limit)}, not a whole number")
+        raise InvalidQuery(f"the limit is {kind_of(limit)}, not a whole number")
     if limit < 0:
-        raise JobRefused(f"the limit is {limit}, and cannot be below 0")
+        raise InvalidQuery(f"the limit is {limit}, and cannot be below 0")
 
 
 def check_timeout(timeout: object) -> None:
     """Make sure that a timeout is a number of seconds, or None.
 
-    :raises JobRefused: it is not.
+    :raises InvalidQuery: it is not.
     """
     if timeout is None:
         return
     if not isinstance(timeout, int | float) or isinstance(timeout, bool):
-        raise JobRefused(f"the timeout is {kind_of(timeout)}, not a number of seconds")
+        raise InvalidQuery(f"the timeout is {kind_of(timeout)}, not a number of seconds")
     if isnan(timeout):
-        raise JobRefused("the timeout is NaN, not a number of seconds")
+        raise InvalidQuery("the timeout is NaN, not a number of seconds")
 
 
 def check_connections(database_url: object, max_connections: object) -> None:

@@ -17,7 +17,7 @@ What the locks are for:
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tracker.errors import JobRefused
+from tracker.errors import InvalidJob, JobRefused
 from tracker.identifiers import JobName
 from tracker.jobs.cycles import find_cycle
 from tracker.jobs.job import STATUSES, JobStatus
@@ -50,8 +50,8 @@ class Waits:
 def look_at_prerequisites(new: Sequence[AcceptedJob], tenant_keys: TenantKeys) -> Verb[Waits]:
     """Return what the new jobs have to wait for, as far as can be told without a lock.
 
-    :raises JobRefused: a prerequisite has failed or was cancelled, or new jobs wait for each other in a
-        cycle.
+    :raises JobRefused: a prerequisite has failed or was cancelled.
+    :raises InvalidJob: new jobs wait for each other in a cycle.
     """
     waits = Waits()
     waiting = [job for job in new if job.prerequisites]
@@ -72,7 +72,7 @@ def look_at_prerequisites(new: Sequence[AcceptedJob], tenant_keys: TenantKeys) -
                     waits.may_be_gone.setdefault(prerequisite, []).append(job.name)
             waits.edges.setdefault(job.name, []).append(prerequisite)
     _refuse_hopeless(waits, statuses)
-    _refuse_cycle(waits.edges)
+    _refuse_cycle(waits.edges, InvalidJob)
     return waits
 
 
@@ -191,7 +191,7 @@ def _refuse_cycle_through_stored(
         name = JobName(partition_ids[tenant_key], dependent)
         if name not in waits.edges:
             graph.setdefault(name, []).append(JobName(name.partition_id, prerequisite))
-    _refuse_cycle(graph)
+    _refuse_cycle(graph, JobRefused)
 
 
 def _can_be_part_of_cycle(
@@ -228,10 +228,10 @@ def _ranges(keys: Iterable[int]) -> _Ranges:
     return ranges
 
 
-def _refuse_cycle(edges: Edges) -> None:
+def _refuse_cycle(edges: Edges, error: type[JobRefused]) -> None:
     cycle = find_cycle(edges)
     if cycle:
-        raise JobRefused(
+        raise error(
             f"prerequisites form a cycle in partition ID {cycle[0].partition_id}: {_cycle_text(cycle)}"
         )
 

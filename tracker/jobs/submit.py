@@ -30,8 +30,9 @@ def submit(
     Those that may never run are stored too, and have `warnings`: they wait for a job that does not exist, or
     were stored before and have failed or were cancelled.
 
-    :raises JobRefused: a job breaks a rule, has a prerequisite that has failed or was cancelled, or is part
-        of a cycle of prerequisites.
+    :raises InvalidJob: a job breaks a rule, or jobs of the call would wait for each other in a cycle.
+    :raises JobRefused: a job has a prerequisite that has failed or was cancelled, or would close a cycle with
+        jobs that are stored.
     :raises JobConflict: a job with this name is stored with other content, or given twice with different
         content.
     """

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from tracker.errors import JobConflict, JobRefused
+from tracker.errors import InvalidJob, JobConflict
 from tracker.identifiers import BadIdentifier, JobName, parse_job_name
 from tracker.jobs.content_hash import has_content, hash_content
 from tracker.jobs.fields import CheckedJob, InvalidField, check, kind_of
@@ -54,11 +54,11 @@ class AcceptedJob(msgspec.Struct, frozen=True, gc=False):
 def accept(jobs: Iterable[NewJob | Mapping[str, Any]], describe: Describe) -> dict[JobName, AcceptedJob]:
     """Check the jobs of a call and return each once, in their order.
 
-    :raises JobRefused: a job breaks a rule; the text names the first few and what is wrong with them.
+    :raises InvalidJob: a job breaks a rule; the text names the first few and what is wrong with them.
     :raises JobConflict: a job is given twice with different content.
     """
     if isinstance(jobs, str | bytes | Mapping | msgspec.Struct) or not isinstance(jobs, Iterable):
-        raise JobRefused(f"the jobs to submit are given as {kind_of(jobs)}, not as a list of jobs")
+        raise InvalidJob(f"the jobs to submit are given as {kind_of(jobs)}, not as a list of jobs")
     accepted: dict[JobName, AcceptedJob] = {}
     refused: list[str] = []
     conflicting: list[str] = []
@@ -72,7 +72,7 @@ def accept(jobs: Iterable[NewJob | Mapping[str, Any]], describe: Describe) -> di
         if first.content_hash != candidate.content_hash:
             conflicting.append(str(candidate.name))
     if refused:
-        raise JobRefused(some_of(refused, "; "))
+        raise InvalidJob(some_of(refused, "; "))
     if conflicting:
         raise JobConflict(f"given twice in one call, with different content: {some_of(conflicting)}")
     return accepted

@@ -11,6 +11,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 from psycopg import AsyncConnection, Connection, errors
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolClosed
 
+from tracker import client_filters
 from tracker.errors import TrackerError, TransactionConflict
 from tracker.jobs import change, query
 from tracker.jobs.arguments import check_connections
@@ -76,9 +77,9 @@ class _Verbs:
 
     submit = _One(submit)
     get = _One(query.get)
-    list = _One(query.list_jobs)
-    iterate = _Many(query.iterate_jobs)
-    count = _One(query.count)
+    list = _One(client_filters.list_jobs)
+    iterate = _Many(client_filters.iterate_jobs)
+    count = _One(client_filters.count_jobs)
     wait = _One(query.wait)
     failures = _Many(query.failures)
     cancel = _One(change.cancel)
@@ -137,6 +138,14 @@ class Client(_Verbs):
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    def run(self, verb: Prepared[T]) -> T:
+        """Run a verb of `tracker.jobs` that was given typed values; the methods take what people write."""
+        return self._run(lambda: verb)
+
+    def stream(self, verb: Prepared[Listing[T]]) -> Generator[T, None, None]:
+        """Run a verb of `tracker.jobs` whose answer may be too large for memory; see `run`."""
+        return self._stream(lambda: verb)
 
     def _run(self, prepare: Callable[[], Prepared[T]]) -> T:
         with _client_errors():
@@ -242,6 +251,14 @@ class AsyncClient(_Verbs):
 
     async def __aexit__(self, *error: object) -> None:
         await self.close()
+
+    async def run(self, verb: Prepared[T]) -> T:
+        """Do as `Client.run`."""
+        return await self._run(lambda: verb)
+
+    def stream(self, verb: Prepared[Listing[T]]) -> AsyncGenerator[T, None]:
+        """Do as `Client.stream`."""
+        return self._stream(lambda: verb)
 
     async def _run(self, prepare: Callable[[], Prepared[T]]) -> T:
         self._require_home()

@@ -9,7 +9,8 @@ import pytest
 
 from tests.jobs.conftest import Connection
 from tests.jobs.jobs import job, set_status
-from tracker import Client, JobNotFound, JobRefused, JobStatus, RootFailure, TaskFailure, TrackerError
+from tracker import Client, InvalidQuery, JobNotFound, JobStatus, RootFailure, TaskFailure, TrackerError
+from tracker.jobs.filter import Page
 from tracker.jobs.query import iterate_jobs, round_percentage
 
 FAILURE = {
@@ -96,7 +97,7 @@ def test_what_cannot_be_asked_for_is_refused(client: Client) -> None:
         {"prefix": "\0"},
         {"label": "\ud800"},
     ):
-        with pytest.raises(JobRefused):
+        with pytest.raises(InvalidQuery):
             names(client, **options)
 
 
@@ -209,7 +210,7 @@ def test_a_list_may_be_left_in_the_middle(database_url: str) -> None:
 def test_the_newest_are_found_by_an_index(client: Client, connection: Connection) -> None:
     client.submit([job(f"j{number}", partition_id=f"p{number % 3}") for number in range(9_000)])
     connection.execute("ANALYZE job, tenant")
-    verb = iterate_jobs(limit=10)
+    verb = iterate_jobs(page=Page(limit=10))
     try:
         next(verb.begin())
     except StopIteration as end:

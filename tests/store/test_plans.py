@@ -14,6 +14,7 @@ import pytest
 from tests.store.conftest import STATES
 from tests.store.plans import Plan, PlanLog, lock_orders
 from tracker.jobs import query as job_query
+from tracker.jobs.filter import JobFilter, Page
 from tracker.store.batch_store import BatchStore
 from tracker.store.connect import connect
 from tracker.store.queries import query
@@ -351,7 +352,7 @@ def first_query(verb: Any) -> Query:
 def test_the_newest_jobs_of_all_are_the_newest_of_each_tenant(
     client_session: tuple[psycopg.Connection[Any], PlanLog],
 ) -> None:
-    plan = client_plan(client_session, first_query(job_query.list_jobs(limit=10)))
+    plan = client_plan(client_session, first_query(job_query.list_jobs(page=Page(limit=10))))
     assert "job_create_time" in plan.indexes()
     assert plan.rows_looked_at() <= 41 * 10
     assert "job" not in plan.whole_tables()
@@ -367,7 +368,7 @@ def test_some_jobs_are_found_by_name(client_session: tuple[psycopg.Connection[An
 def test_a_tenants_jobs_are_counted_by_index(
     client_session: tuple[psycopg.Connection[Any], PlanLog],
 ) -> None:
-    plan = client_plan(client_session, first_query(job_query.count(partition_id="tenant-7")))
+    plan = client_plan(client_session, first_query(job_query.count(JobFilter(partition_id="tenant-7"))))
     assert plan.rows_looked_at() <= 5000
     assert "job" not in plan.whole_tables()
 

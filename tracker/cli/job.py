@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tracker.cli.database import JobName, JobNames, checked, open_client
+from tracker.cli.database import JobName, JobNames, open_client
+from tracker.cli.filter_options import (
+    Label,
+    Limit,
+    Partition,
+    Prefix,
+    SortBy,
+    Status,
+    read_filter,
+    read_page,
+    read_sort,
+)
 from tracker.cli.output import Json, counted, print_fields, print_json, print_rows, time_text
 
 if TYPE_CHECKING:
@@ -17,40 +28,9 @@ _MOST_WARNINGS = 10
 app = typer.Typer(help="Submit jobs, look at them, wait for them, change them.", no_args_is_help=True)
 
 
-def _read_status(text: str) -> object:
-    from tracker.jobs.filter import read_status
-
-    return read_status(text)
-
-
-def _read_sort(text: str) -> object:
-    from tracker.jobs.filter import read_sort
-
-    return read_sort(text)
-
-
-def _read_partition(text: str) -> object:
-    from tracker.jobs.validation import read_partition_id
-
-    return read_partition_id(text)
-
-
 PREREQUISITES_SHOWN = 20
 
 Timeout = Annotated[float | None, typer.Option(min=0, metavar="SECONDS", help="How long to wait at most.")]
-Partition = Annotated[
-    str | None, typer.Option(metavar="ID", help="Of this partition ID.", callback=checked(_read_partition))
-]
-Prefix = Annotated[str | None, typer.Option(metavar="TEXT", help="Whose job ID begins with this.")]
-Status = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="STATUS", help="With this status; several: any of them.", callback=checked(_read_status)
-    ),
-]
-Label = Annotated[
-    list[str] | None, typer.Option(metavar="KEY[=VALUE]", help="With this label; several: all of them.")
-]
 
 
 @app.command()
@@ -95,27 +75,16 @@ def list_jobs(
     prefix: Prefix = None,
     status: Status = None,
     label: Label = None,
-    limit: Annotated[int, typer.Option(min=0, metavar="N", help="How many at most; 0: all.")] = 100,
-    sort: Annotated[
-        str,
-        typer.Option(
-            metavar="FIELD",
-            help="createTime, lastUpdateTime or id; - before it for descending.",
-            callback=checked(_read_sort),
-        ),
-    ] = "-createTime",
+    limit: Limit = 100,
+    sort: SortBy = "-createTime",
     json: Json = False,
 ) -> None:
     """List jobs, the newest first."""
+    from tracker.jobs.query import iterate_jobs
+
+    wanted = read_filter(partition, prefix, status, label)
     with open_client() as client:
-        jobs = client.iterate(
-            partition_id=partition,
-            prefix=prefix,
-            status=status or (),
-            label=label or (),
-            limit=limit,
-            sort=sort,
-        )
+        jobs = client.stream(iterate_jobs(wanted, read_sort(sort), read_page(limit)))
         if json:
             print_json(jobs)
         else:
@@ -131,8 +100,11 @@ def count(
     json: Json = False,
 ) -> None:
     """Count jobs."""
+    from tracker.jobs.query import count as count_jobs
+
+    wanted = read_filter(partition, prefix, status, label)
     with open_client() as client:
-        number = client.count(partition_id=partition, prefix=prefix, status=status or (), label=label or ())
+        number = client.run(count_jobs(wanted))
     print_json([{"count": number}])
 
 

@@ -3,16 +3,17 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TypedDict, TypeVar, Unpack
+from typing import TypeVar
 
 import msgspec
 
 from tracker.errors import JobNotFound, WaitTimedOut
 from tracker.identifiers import JobName
-from tracker.jobs.arguments import check_limit, check_several, check_timeout
-from tracker.jobs.filter import JobFilter, read_filter, read_sort
+from tracker.jobs.arguments import check_several, check_timeout
+from tracker.jobs.filter import EVERY_JOB, NEWEST_FIRST, WHOLE_LIST, JobFilter, Page, Sort, SortField
 from tracker.jobs.job import STATUSES, Job, JobReference, RootFailure, TaskFailure
 from tracker.jobs.validation import read_job_name, some_of
+from tracker.store import conditions
 from tracker.store.queries import query
 from tracker.store.steps import Listing, Prepared, Query, Row, Sleep, Verb, ask
 
@@ -35,26 +36,11 @@ def _get(name: JobName) -> Verb[Job]:
     return found
 
 
-class Filters(TypedDict, total=False):
-    """Which jobs: those that match all that is given."""
-
-    partition_id: str | None
-    prefix: str | None  # of the job ID
-    status: str | Iterable[str]  # any of these
-    label: str | Iterable[str]  # all of these: ``key`` or ``key=value``
-
-
 def iterate_jobs(
-    *, limit: int = 0, sort: str = "-createTime", **filters: Unpack[Filters]
+    wanted: JobFilter = EVERY_JOB, sort: Sort = NEWEST_FIRST, page: Page = WHOLE_LIST
 ) -> Prepared[Listing[Job]]:
-    """Go through the jobs that match all `filters` (see `Filters`), without keeping them all in memory.
-
-    `limit` 0 gives all. `sort` is ``createTime``, ``lastUpdateTime`` or ``id``, descending with ``-`` before
-    it. A connection is in use until the end is reached or the iterator is closed.
-
-    :raises JobRefused: a status, sort or limit that does not exist.
-    """
-    return Prepared(partial(_begin_listing, _listing_of(limit, sort, filters)))
+    """Iterate over the jobs that match, without keeping them all in memory."""
+    return Prepared(partial(_begin_listing, _listing_of(wanted, sort, page)))
 
 
 def _begin_listing(listing: Listing[Item]) -> Verb[Listing[Item]]:
@@ -62,22 +48,11 @@ def _begin_listing(listing: Listing[Item]) -> Verb[Listing[Item]]:
     return listing
 
 
-def _listing_of(limit: int, sort: str, filters: Filters) -> Listing[Job]:
-    check_limit(limit)
-    return Listing(_listing_query(read_filter(**filters), sort, limit or None), _shape_job)
-
-
 def list_jobs(
-    *, limit: int = 100, sort: str = "-createTime", **filters: Unpack[Filters]
+    wanted: JobFilter = EVERY_JOB, sort: Sort = NEWEST_FIRST, page: Page = WHOLE_LIST
 ) -> Prepared[list[Job]]:
-    """Return the jobs that match all `filters` (see `Filters`), the newest first.
-
-    `limit` 0 gives all. `sort` is ``createTime``, ``lastUpdateTime`` or ``id``, descending with ``-`` before
-    it.
-
-    :raises JobRefused: a status, sort or limit that does not exist.
-    """
-    return Prepared(partial(_list, _listing_of(limit, sort, filters)))
+    """Return the jobs that match."""
+    return Prepared(partial(_list, _listing_of(wanted, sort, page)))
 
 
 def _list(listing: Listing[Item]) -> Verb[list[Item]]:
@@ -85,17 +60,13 @@ def _list(listing: Listing[Item]) -> Verb[list[Item]]:
     return [listing.shape(row) for row in rows]
 
 
-def count(**filters: Unpack[Filters]) -> Prepared[int]:
-    """Return how many jobs match all `filters` (see `Filters`).
-
-    :raises JobRefused: a status that does not exist.
-    """
-    return Prepared(partial(_count, read_filter(**filters)))
+def count(wanted: JobFilter = EVERY_JOB) -> Prepared[int]:
+    """Return how many jobs match."""
+    return Prepared(partial(_count, wanted))
 
 
 def _count(wanted: JobFilter) -> Verb[int]:
-    condition, parameters = wanted.condition()
-    rows = yield Query(query("count_jobs").format(conditions=condition), parameters)
+    rows = yield conditions.count_jobs(_conditions_of(wanted))
     return int(rows[0][0])
 
 
@@ -181,8 +152,8 @@ def not_found(names: Sequence[JobName]) -> JobNotFound:
 
 def _get_all(names: Sequence[JobName]) -> Verb[list[Job]]:
     """Return the jobs in the order of their names."""
-    rows = yield _listing_query(JobFilter(names=names), "id", None)
-    found = {JobName(row[0], row[1]): _shape_job(row) for row in rows}
+    jobs = yield from _list(_listing_of(JobFilter(names=tuple(names)), Sort(SortField.ID), WHOLE_LIST))
+    found = {JobName(job.partition_id, job.id): job for job in jobs}
     missing = [name for name in names if name not in found]
     if missing:
         raise not_found(missing)
@@ -202,10 +173,21 @@ def _not_ended(names: Sequence[JobName]) -> Verb[list[JobName]]:
     return [name for name in names if not statuses[name].ended]
 
 
-def _listing_query(wanted: JobFilter, sort: str, limit: int | None) -> Query:
-    condition, parameters = wanted.condition()
-    statement = query("list_jobs").format(conditions=condition, order=read_sort(sort))
-    return Query(statement, parameters | {"limit": limit})
+def _listing_of(wanted: JobFilter, sort: Sort, page: Page) -> Listing[Job]:
+    statement = conditions.list_jobs(
+        _conditions_of(wanted), sort.field, page.limit, descending=sort.descending
+    )
+    return Listing(statement, _shape_job)
+
+
+def _conditions_of(wanted: JobFilter) -> conditions.Conditions:
+    return conditions.job_conditions(
+        names=wanted.names,
+        partition_id=wanted.partition_id,
+        prefix=wanted.prefix,
+        statuses=[STATUSES.index(status) for status in wanted.statuses],
+        labels=wanted.labels,
+    )
 
 
 def _shape_job(row: Row) -> Job:

@@ -1,5 +1,5 @@
 -- What is shown of the jobs that match. Each tenant's first ones are taken in the order of an index where
--- there is one, and then the first of all. Conditions and order come from tracker.jobs.filter.
+-- there is one, and then the first of all. Conditions and order come from tracker.store.conditions.
 WITH listed_job AS (
     SELECT tenant.partition_id, tenant_job.*
     FROM tenant

@@ -1,0 +1,81 @@
+"""The options that say which jobs are meant, and what reads them."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tracker.cli.database import checked
+
+if TYPE_CHECKING:
+    from tracker.jobs.filter import JobFilter, Page, Sort
+
+
+def read_filter(
+    partition: str | None, prefix: str | None, status: Iterable[str] | None, label: Iterable[str] | None
+) -> "JobFilter":
+    """Return the filter that the options describe.
+
+    :raises InvalidQuery: a status does not exist, or no job can have a text.
+    :raises BadIdentifier: the partition ID is malformed.
+    """
+    from tracker.jobs.filter import JobFilter
+    from tracker.jobs.filter_text import read_label, read_prefix, read_status
+    from tracker.jobs.validation import read_partition_id
+
+    return JobFilter(
+        partition_id=None if partition is None else read_partition_id(partition),
+        prefix=None if prefix is None else read_prefix(prefix),
+        statuses=tuple(map(read_status, status or ())),
+        labels=tuple(map(read_label, label or ())),
+    )
+
+
+def read_sort(text: str) -> "Sort":
+    """Return the order that ``--sort`` names.
+
+    :raises InvalidQuery: there is none with this name.
+    """
+    from tracker.jobs import filter_text
+
+    return filter_text.read_sort(text)
+
+
+def read_page(limit: int) -> "Page":
+    """Return the page that ``--limit`` describes: 0 is the whole list."""
+    from tracker.jobs.filter import Page
+
+    return Page(limit or None)
+
+
+def _read_partition(text: str) -> object:
+    return read_filter(text, None, None, None)
+
+
+def _read_status(text: str) -> object:
+    return read_filter(None, None, [text], None)
+
+
+Partition = Annotated[
+    str | None, typer.Option(metavar="ID", help="Of this partition ID.", callback=checked(_read_partition))
+]
+Prefix = Annotated[str | None, typer.Option(metavar="TEXT", help="Whose job ID begins with this.")]
+Status = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="STATUS", help="With this status; several: any of them.", callback=checked(_read_status)
+    ),
+]
+Label = Annotated[
+    list[str] | None, typer.Option(metavar="KEY[=VALUE]", help="With this label; several: all of them.")
+]
+Limit = Annotated[int, typer.Option(min=0, metavar="N", help="How many at most; 0: all.")]
+SortBy = Annotated[
+    str,
+    typer.Option(
+        "--sort",
+        metavar="FIELD",
+        help="createTime, lastUpdateTime or id; - before it for descending.",
+        callback=checked(read_sort),
+    ),
+]

@@ -1,0 +1,85 @@
+"""The keyword arguments by which `Client` and `AsyncClient` find jobs, read into typed values."""
+
+from collections.abc import Iterable
+from typing import TypedDict, Unpack
+
+from tracker.jobs import query
+from tracker.jobs.arguments import check_limit, check_several, check_text
+from tracker.jobs.filter import JobFilter, Page, Sort
+from tracker.jobs.filter_text import read_label, read_prefix, read_sort, read_status
+from tracker.jobs.job import Job
+from tracker.jobs.validation import read_partition_id
+from tracker.store.steps import Listing, Prepared
+
+
+class Filters(TypedDict, total=False):
+    """Which jobs: those that match all that is given."""
+
+    partition_id: str | None
+    prefix: str | None  # of the job ID
+    status: str | Iterable[str]  # any of these
+    label: str | Iterable[str]  # all of these: ``key`` or ``key=value``
+
+
+def iterate_jobs(
+    *, limit: int = 0, sort: str = "-createTime", **filters: Unpack[Filters]
+) -> Prepared[Listing[Job]]:
+    """Iterate over the jobs that match all `filters` (see `Filters`), without keeping them all in memory.
+
+    `limit` 0 gives all. `sort` is ``createTime``, ``lastUpdateTime`` or ``id``, descending with ``-`` before
+    it. A connection is in use until the end is reached or the iterator is closed.
+
+    :raises InvalidQuery: a status, sort or limit that does not exist.
+    """
+    page = _read_page(limit)
+    return query.iterate_jobs(_read_filter(**filters), _read_sort(sort), page)
+
+
+def list_jobs(
+    *, limit: int = 100, sort: str = "-createTime", **filters: Unpack[Filters]
+) -> Prepared[list[Job]]:
+    """Return the jobs that match all `filters` (see `Filters`), the newest first.
+
+    `limit` 0 gives all. `sort` is ``createTime``, ``lastUpdateTime`` or ``id``, descending with ``-`` before
+    it.
+
+    :raises InvalidQuery: a status, sort or limit that does not exist.
+    """
+    page = _read_page(limit)
+    return query.list_jobs(_read_filter(**filters), _read_sort(sort), page)
+
+
+def count_jobs(**filters: Unpack[Filters]) -> Prepared[int]:
+    """Return how many jobs match all `filters` (see `Filters`).
+
+    :raises InvalidQuery: a status that does not exist.
+    """
+    return query.count(_read_filter(**filters))
+
+
+def _read_filter(
+    partition_id: str | None = None,
+    prefix: str | None = None,
+    status: str | Iterable[str] = (),
+    label: str | Iterable[str] = (),
+) -> JobFilter:
+    """Check and read what a program asks for.
+
+    :raises InvalidQuery: a status that does not exist, or a text that no job can have.
+    :raises BadIdentifier: a malformed partition ID.
+    """
+    return JobFilter(
+        partition_id=None if partition_id is None else read_partition_id(partition_id),
+        labels=tuple(read_label(check_text("label", text)) for text in check_several("labels", label)),
+        prefix=None if prefix is None else read_prefix(check_text("prefix", prefix)),
+        statuses=tuple(read_status(check_text("status", text)) for text in check_several("statuses", status)),
+    )
+
+
+def _read_sort(sort: str) -> Sort:
+    return read_sort(check_text("sort", sort))
+
+
+def _read_page(limit: int) -> Page:
+    check_limit(limit)
+    return Page(limit or None)

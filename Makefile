@@ -30,9 +30,9 @@ test-all: test-prerequisites .venv ## Run all tests, and those of delivery and s
 	@GROUP_PROTOCOL=consumer $(BIN)/pytest $(SIDE_BY_SIDE) $(ARGS) tests/acceptance tests/faults
 	@$(BIN)/pytest $(SIDE_BY_SIDE) $(ARGS) --hash-partitions 4 tests/acceptance tests/jobs tests/store
 
-# MINUTES counts beside ARGS where somebody has given it.
-soak: test-prerequisites .venv ## Attack it with faults by chance, for MINUTES=30; ARGS="--brokers 3", or "--seed 7 --rounds 1"
-	@$(BIN)/python -m tests.faults.storm \
+# Beside ARGS, MINUTES counts only where it is given.
+soak: test-prerequisites .venv ## Run it under random faults for MINUTES=30; ARGS="--brokers 3", or "--seed 7 --rounds 1"
+	@$(BIN)/python -m tests.faults.chaos \
 		$(if $(filter file,$(origin MINUTES)),$(if $(ARGS),,--minutes $(MINUTES)),--minutes $(MINUTES)) $(ARGS)
 
 check: .venv ## Check lint, format, types and layers; change nothing

@@ -1,7 +1,7 @@
-"""Whether everything that happened in a round is what had to happen: all the invariants, at rest.
+"""Checks all invariants of a round that is at rest.
 
-The naive model replays what is found in the tracking topic, in the order in which it was sent, with what
-users did in between. Where the moment of a cancel or delete decides, the checker allows what may be.
+The naive model replays the records of the tracking topic in the order in which they were sent, and what users
+did in between. Where the moment of a cancel or delete decides, the checker allows each possible outcome.
 """
 
 from collections import Counter, defaultdict
@@ -10,10 +10,10 @@ from typing import Any
 
 from tests.acceptance import invariants
 from tests.acceptance.kafka import Received
-from tests.faults import letters
-from tests.faults.player import NUMBER, Step
+from tests.faults import dead_letters
+from tests.faults.player import NUMBER, UserAction
 from tests.faults.round import Round
-from tests.faults.workload import DOOMED, Job
+from tests.faults.workload import CANCELLED_OR_DELETED, Job
 from tests.model.naive import ENDED, NaiveTracker, Outcome, Refused, gaps
 from tests.model.reading import Record
 
@@ -42,14 +42,14 @@ BLOCKS = """
 
 
 def check(a_round: Round) -> None:
-    """Fail, with the seed and the first problems, unless all invariants hold. To be called at rest."""
+    """Fail with the seed and the first problems unless all invariants hold. The round must be at rest."""
     problems = [*a_round.problems, *problems_at_rest(a_round)]
     if problems:
-        raise a_round.wrong("at rest", problems)
+        raise a_round.failure("at rest", problems)
 
 
 def problems_at_rest(a_round: Round) -> list[str]:
-    """Return everything that is not as it should be, of a round that is at rest."""
+    """Return a sentence for each problem of a round that is at rest."""
     found: list[str] = []
     try:
         invariants.check_at_rest(a_round.deployment)
@@ -59,15 +59,15 @@ def problems_at_rest(a_round: Round) -> list[str]:
 
 
 class Checker:
-    """What a round was, what it should have been, and the differences."""
+    """Compares a round with what the naive model makes of it."""
 
     def __init__(self, a_round: Round) -> None:
         self._round = a_round
         self._topics = a_round.topics
         kafka = a_round.deployment.kafka
         self.sent = {number_of(record): record for record in kafka.read(self._topics.tracking)}
-        places = self._topics.work, self._topics.results, self._topics.dead_letters
-        self.received = kafka.read(*places)
+        topics = self._topics.work, self._topics.results, self._topics.dead_letters
+        self.received = kafka.read(*topics)
         self.outcomes: dict[int, Outcome] = {}
         self._unsound: list[str] = []
         self.model = NaiveTracker(
@@ -77,12 +77,15 @@ class Checker:
             known_topics=[self._topics.work, self._topics.results],
         )
         self._created = Counter[str]()  # by name
-        self._reborn_at = {step.job.name: step.before for step in a_round.steps if step.job.fate == "reborn"}
-        self._cut_at = {step.job.name: step.before for step in a_round.steps if step.verb in _ENDING}
+        actions = a_round.user_actions
+        self._resubmitted_at = {
+            each.job.name: each.before for each in actions if each.job.fate == "resubmitted"
+        }
+        self._ended_at = {each.job.name: each.before for each in actions if each.verb in _ENDING}
         self._replay()
 
     def problems(self) -> Iterator[str]:
-        """Give everything that is not as it should be."""
+        """Yield a sentence for each problem."""
         yield from self._unsound
         yield from self._reader_differs()
         yield from self._forwards_differ()
@@ -96,19 +99,19 @@ class Checker:
     # The model
 
     def _replay(self) -> None:
-        steps = sorted(self._round.steps, key=lambda step: step.before)
+        actions = sorted(self._round.user_actions, key=lambda action: action.before)
         for number, record in sorted(self.sent.items()):
-            while steps and steps[0].before <= number:
-                self._do(steps.pop(0))
+            while actions and actions[0].before <= number:
+                self._do(actions.pop(0))
             self.outcomes[number] = self._process(record)
-        for step in steps:
-            self._do(step)
+        for action in actions:
+            self._do(action)
         self.model.advance(1_000_000)
 
-    def _do(self, step: Step) -> None:
-        job = step.job
+    def _do(self, action: UserAction) -> None:
+        job = action.job
         try:
-            if step.verb == "create":
+            if action.verb == "create":
                 markers = self._round.player.markers[job.name][self._created[job.name] :]
                 self._created[job.name] += 1
                 self.model.create_job(
@@ -120,33 +123,33 @@ class Checker:
                     target_pipe=self._topics.results,
                     marker=markers[0] if markers else "",
                 )
-            elif step.verb == "resume":
+            elif action.verb == "resume":
                 self.model.pause(*job.key)
                 self.model.resume(*job.key)
             else:
-                getattr(self.model, step.verb)(*job.key)
+                getattr(self.model, action.verb)(*job.key)
         except Refused:
-            pass  # a paused job may have failed before it was resumed
+            pass  # the paused job failed before it was resumed
 
     def _process(self, record: Received) -> Outcome:
         if any(job.eligible_at is not None for job in self.model.unsent.values()):
-            self.model.advance(1_000)  # whoever is told of a job with a delay has seen it start
+            self.model.advance(1_000)  # a job's records are sent after it has started, so its delay is over
         job = self.job_of(record)
         if job is not None and job.key in self.model.unsent:
             self._unsound.append(f"{job.name} was started before its prerequisites had completed")
         return self.model.process(Record(record.topic, record.key, record.value, record.headers))
 
     def job_of(self, record: Received) -> Job | None:
-        """Return the job that a proxied record belongs to."""
+        """Return the job that a proxied record belongs to, if any."""
         try:
             task = str(record.task)
         except (ValueError, TypeError, KeyError, RecursionError):
             return None  # a bad record
         return self._round.jobs.get(task.partition(".")[0] if ":" in task else "default:" + task)
 
-    def may_be_cut(self, job: Job, number: int) -> bool:
-        """Tell whether it depends on the moment of a cancel or delete what becomes of a record."""
-        return job.fate in DOOMED or number < self._reborn_at.get(job.name, 0)
+    def may_be_dropped(self, job: Job, number: int) -> bool:
+        """Return whether the moment of a cancel or delete decides if the record is forwarded."""
+        return job.fate in CANCELLED_OR_DELETED or number < self._resubmitted_at.get(job.name, 0)
 
     def job_named(self, name: str) -> Job:
         """Return a job of the round."""
@@ -155,11 +158,11 @@ class Checker:
     # What was sent
 
     def forwarded(self) -> set[int]:
-        """Return the numbers of the records that are at a destination."""
+        """Return the numbers of the records that arrived at a destination."""
         return {number_of(each) for each in self.received if each.topic != self._topics.dead_letters}
 
     def starts(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the messages that jobs were started with, of each job in their order."""
+        """Return the messages that started each job, in order."""
         found: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for record in self.received:
             if _is_start(record, self._topics.dead_letters):
@@ -167,12 +170,12 @@ class Checker:
         return found
 
     def _reader_differs(self) -> Iterator[str]:
-        along = sorted(self._round.reader.received, key=_place)
-        at_rest = sorted(self.received, key=_place)
-        if along != at_rest:
+        before = sorted(self._round.reader.received, key=_position)
+        now = sorted(self.received, key=_position)
+        if before != now:
             yield (
-                f"the reader that read along saw {len(along)} records, and now there are {len(at_rest)}:"
-                f" {_first_difference(along, at_rest)}"
+                f"the reader of the round saw {len(before)} records, and now there are {len(now)}:"
+                f" {_first_difference(before, now)}"
             )
 
     def _forwards_differ(self) -> Iterator[str]:
@@ -186,38 +189,39 @@ class Checker:
             wanted = [tuple(each) for each in outcome.forwarded]
             sent = self.sent[number]
             job = self.job_of(sent)
-            if job is not None and wanted and self.may_be_cut(job, number):
-                # Forwarded until the cancel was seen, and not once more behind that.
+            if job is not None and wanted and self.may_be_dropped(job, number):
+                # Forwarded until a worker saw the cancel, and none after that.
                 where = job.name, sent.kafka_partition
                 if got and where in stopped:
-                    yield f"record {number} of {job.name} was forwarded behind one that was not any more"
+                    yield f"record {number} of {job.name} was forwarded after one that was not"
                 if not got:
                     stopped.add(where)
                     continue
             if got != wanted:
+                ended_at = self._ended_at.get(job.name) if job else None
                 yield (
                     f"record {number} of {job.name if job else 'no job'} ({job_fate(job)}) was forwarded"
                     f" {len(got)} times instead of {len(wanted)}"
                     + (": not the same bytes" if len(got) == len(wanted) else "")
                     + f"; it is at {sent.kafka_partition}:{sent.offset}, key {sent.key!r}; model: "
-                    f"dropped {outcome.dropped}, cut at {self._cut_at.get(job.name) if job else None}"
+                    f"dropped {outcome.dropped}, ended by a user before record {ended_at}"
                 )
         for number in found:
             yield f"record {number} was forwarded, but never sent"
 
     def _dead_letters_differ(self) -> Iterator[str]:
         found = [record for record in self.received if record.topic == self._topics.dead_letters]
-        yield from letters.differences(self.sent, self.outcomes, found, self._round.whole_from)
+        yield from dead_letters.differences(self.sent, self.outcomes, found, self._round.uncut_from)
 
     def _starts_differ(self) -> Iterator[str]:
         found = self.starts()
         for release in self.model.releases:
             name = f"{release.partition_id}:{release.job_id}"
             job, messages = self._round.jobs[name], found[name]
-            if not messages and job.fate not in DOOMED:
+            if not messages and job.fate not in CANCELLED_OR_DELETED:
                 yield f"{name} ({job_fate(job)}) was started 0 times instead of once"
             elif messages:
-                message, wanted = _lasting(messages.pop(0)), _lasting(release.message)
+                message, wanted = _comparable(messages.pop(0)), _comparable(release.message)
                 if message != wanted:
                     yield f"{name} was started with {message} instead of {wanted}"
         for name, messages in found.items():
@@ -226,22 +230,22 @@ class Checker:
 
     def _order_differs(self) -> Iterator[str]:
         last: dict[tuple[str, int], int] = {}
-        piles: dict[str, list[int]] = defaultdict(list)
-        for record in sorted(self.received, key=_place):
+        last_two: dict[str, list[int]] = defaultdict(list)
+        for record in sorted(self.received, key=_position):
             if record.header(NUMBER) is None or record.topic == self._topics.dead_letters:
                 continue
             sent = self.sent[number_of(record)]
             job = self.job_of(sent)
             if job is not None and job.fate.startswith("paused"):
-                # What was held comes later; but in order, and so does the rest.
+                # Held records arrive later, but in order, and so do the others.
                 where = f"{job.name} in {record.topic} from {sent.kafka_partition}"
-                if not _lay(piles[where], sent.offset):
+                if not _append_to_one(last_two[where], sent.offset):
                     yield f"{where}: {sent.offset} is out of order, and was not held"
                 continue
-            place = record.topic, sent.kafka_partition
-            if sent.offset < last.get(place, -1):
-                yield f"{place}: {sent.offset} ({job.name if job else 'no job'}) comes behind {last[place]}"
-            last[place] = sent.offset
+            way = record.topic, sent.kafka_partition
+            if sent.offset < last.get(way, -1):
+                yield f"{way}: {sent.offset} ({job.name if job else 'no job'}) arrived after {last[way]}"
+            last[way] = sent.offset
 
     # What is stored
 
@@ -249,11 +253,11 @@ class Checker:
         return self._round.deployment.rows(statement)
 
     def _compared(self) -> set[tuple[str, str]]:
-        """Return the jobs of which all is to be as the model has it."""
+        """Return the jobs that must be exactly as in the model."""
         return {
             job.key
             for job in self._round.jobs.values()
-            if job.fate not in DOOMED and self.model.jobs[job.key].propagated_failure is None
+            if job.fate not in CANCELLED_OR_DELETED and self.model.jobs[job.key].propagated_failure is None
         }
 
     def _jobs_differ(self) -> Iterator[str]:
@@ -303,7 +307,7 @@ class Checker:
         return missing
 
     def _deadlocks(self) -> Iterator[str]:
-        postgres = self._round.site.stack.postgres
+        postgres = self._round.cluster.stack.postgres
         assert postgres is not None
         [(name,)] = self._rows("SELECT current_database()")
         for line in postgres.log.read_text(errors="replace").splitlines():
@@ -319,31 +323,33 @@ def _is_start(record: Received, dead_letters: str) -> bool:
 
 
 def number_of(record: Received) -> int:
-    """Return the number that a record was sent with; -1 for a start."""
+    """Return the number with which a record was sent; -1 for the start of a job."""
     return int(record.header(NUMBER) or -1)
 
 
-def _place(record: Received) -> tuple[str, int, int]:
+def _position(record: Received) -> tuple[str, int, int]:
     return record.topic, record.kafka_partition, record.offset
 
 
 def job_fate(job: Job | None) -> str:
-    """Say how a job is to go."""
-    return "" if job is None else f"{job.plan}{', loose' * job.loose}{', ' * bool(job.fate)}{job.fate}"
+    """Describe the plan and the fate of a job."""
+    return (
+        "" if job is None else f"{job.plan}{', mixed keys' * job.mixed_keys}{', ' * bool(job.fate)}{job.fate}"
+    )
 
 
-def _lay(pile: list[int], offset: int) -> bool:
-    """Lay a number on one of two ascending piles; tell whether it fits."""
-    pile.extend([-1] * (2 - len(pile)))
-    fitting = [at for at in (0, 1) if pile[at] < offset]
+def _append_to_one(last_two: list[int], offset: int) -> bool:
+    """Append a number to one of two ascending sequences, by their last numbers; return whether it fits."""
+    last_two.extend([-1] * (2 - len(last_two)))
+    fitting = [at for at in (0, 1) if last_two[at] < offset]
     if not fitting:
         return False
-    pile[max(fitting, key=lambda at: pile[at])] = offset
+    last_two[max(fitting, key=lambda at: last_two[at])] = offset
     return True
 
 
-def _lasting(message: dict[str, Any]) -> dict[str, Any]:
-    """Leave out of a start what is new each time, and what depends on which prerequisite came last."""
+def _comparable(message: dict[str, Any]) -> dict[str, Any]:
+    """Return a start without what is new each time, and without what the last prerequisite decides."""
     kept = {name: value for name, value in message.items() if name not in {"taskId", "correlationId"}}
     kept["tracking"] = {
         name: value for name, value in message["tracking"].items() if name != "lastStatusCheckTime"

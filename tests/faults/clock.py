@@ -1,8 +1,8 @@
-"""A process whose clock is wrong: what Python's clock says, and the times that its Kafka messages have.
+"""Gives a process a wrong clock: Python's clock, and the timestamps of its Kafka messages.
 
-librdkafka reads the machine's clock itself, for one thing that brokers judge: the time of a message that is
-given none. So a producer here gives each message the time that librdkafka would give it on a machine with
-that clock. Durations stay right, as they do where somebody sets a machine's clock.
+librdkafka reads the machine's clock itself, to give a timestamp to a message that has none; brokers check
+those. So here a producer gives each message the timestamp that librdkafka would give it on a machine with
+that clock. Durations stay right, as they do when somebody sets the clock of a machine.
 """
 
 import time
@@ -17,7 +17,7 @@ _READ_EVERY_S = 0.1
 
 
 class Clock:
-    """Says how far the clock is off: the number of seconds in a file, which may change."""
+    """Reads from a file by how many seconds the clock is wrong. The file may change."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -26,15 +26,15 @@ class Clock:
 
     @property
     def offset_s(self) -> int:
-        """Seconds ahead."""
+        """How many seconds the clock is ahead."""
         if time.monotonic() > self._read_s + _READ_EVERY_S:
             self._read_s = time.monotonic()
             self._offset_s = int(self._file.read_text() or self._offset_s)
         return self._offset_s
 
 
-def put_wrong(file: Path) -> None:
-    """Have this process's clock be off by what the file says."""
+def set_wrong(file: Path) -> None:
+    """Make this process's clock wrong by the seconds in the file."""
     clock, now, now_ns = Clock(file), time.time, time.time_ns
     time.time = lambda: now() + clock.offset_s
     time.time_ns = lambda: now_ns() + clock.offset_s * 1_000_000_000

@@ -1,4 +1,4 @@
-"""Fixtures of the fault tests: servers behind proxies, and rounds that are played on them."""
+"""Fixtures of the fault tests: servers behind proxies, and rounds on them."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -7,21 +7,21 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.kafka import Kafka
+from tests.faults.cluster import Cluster, start_cluster
 from tests.faults.round import Round
-from tests.faults.site import Site, site
 
 NewRound = Callable[..., Round]
 
 
 @pytest.fixture(scope="session")
-def one_broker() -> Iterator[Site]:
+def one_broker() -> Iterator[Cluster]:
     """One broker and PostgreSQL, each behind a proxy."""
-    with site() as made:
-        yield made
+    with start_cluster() as cluster:
+        yield cluster
 
 
 @pytest.fixture
-def kafka_topic(one_broker: Site) -> Iterator[str]:
+def kafka_topic(one_broker: Cluster) -> Iterator[str]:
     """A topic with one Kafka partition."""
     name = f"proxied-{uuid.uuid4().hex[:10]}"
     Kafka(one_broker.bootstrap_servers).create({name: 1})
@@ -30,7 +30,7 @@ def kafka_topic(one_broker: Site) -> Iterator[str]:
 
 
 @pytest.fixture
-def new_round(one_broker: Site, tmp_path: Path) -> Iterator[NewRound]:
+def new_round(one_broker: Cluster, tmp_path: Path) -> Iterator[NewRound]:
     """Make a round: `new_round(seed=7, TRACKER_BATCH_SIZE="10")`."""
     made: list[Round] = []
 

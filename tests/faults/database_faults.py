@@ -1,4 +1,4 @@
-"""What befalls PostgreSQL."""
+"""Faults of PostgreSQL."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ import psycopg
 from tests.faults.registry import fault, needs
 
 if TYPE_CHECKING:
-    from tests.faults.weather import Weather
+    from tests.faults.fault_injector import FaultInjector
 
 
 @contextmanager
-def admin(weather: Weather) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
-    """A session that does not care about read-only; none where PostgreSQL is down on purpose."""
-    url = weather.site.stack.database_url
+def admin(injector: FaultInjector) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """Open a session that can write although the default is read-only.
+
+    :raises psycopg.OperationalError: another fault has stopped PostgreSQL.
+    """
+    url = injector.cluster.stack.database_url
     options = "-c default_transaction_read_only=off"
     database = psycopg.connect(url, autocommit=True, options=options)
     try:
@@ -27,8 +30,8 @@ def admin(weather: Weather) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
 
 
 @fault
-def postgres_ended_at_once(weather: Weather) -> Iterator[None]:
-    postgres = weather.site.stack.postgres
+def postgres_ended_at_once(injector: FaultInjector) -> Iterator[None]:
+    postgres = injector.cluster.stack.postgres
     assert postgres is not None
     postgres.kill()
     yield
@@ -37,8 +40,8 @@ def postgres_ended_at_once(weather: Weather) -> Iterator[None]:
 
 @needs(lambda a_round: a_round.pooler)
 @fault
-def the_pooler_ended_at_once(weather: Weather) -> Iterator[None]:
-    pooler = weather.site.pooler
+def the_pooler_ended_at_once(injector: FaultInjector) -> Iterator[None]:
+    pooler = injector.cluster.pooler
     assert pooler is not None
     pooler.kill()
     yield
@@ -46,41 +49,41 @@ def the_pooler_ended_at_once(weather: Weather) -> Iterator[None]:
 
 
 @fault
-def sessions_terminated(weather: Weather) -> Iterator[None]:
-    with admin(weather) as database:
+def sessions_terminated(injector: FaultInjector) -> Iterator[None]:
+    with admin(injector) as database:
         sessions = database.execute(
             "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'tracker%'"
             " ORDER BY application_name, backend_start"
         ).fetchall()
         for (pid,) in sessions:
-            if weather.random.random() < 0.7:
+            if injector.random.random() < 0.7:
                 database.execute("SELECT pg_terminate_backend(%s)", [pid])
     yield
 
 
 @fault
-def no_connections_left(weather: Weather) -> Iterator[None]:
-    with admin(weather) as database, ExitStack() as taken:
+def no_connections_left(injector: FaultInjector) -> Iterator[None]:
+    with admin(injector) as database, ExitStack() as taken:
         with suppress(psycopg.OperationalError):
             while True:
-                taken.callback(psycopg.connect(weather.site.stack.database_url).close)
+                taken.callback(psycopg.connect(injector.cluster.stack.database_url).close)
         database.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'tracker-%'"
         )
         with suppress(psycopg.OperationalError):
             while True:
-                taken.callback(psycopg.connect(weather.site.stack.database_url).close)
+                taken.callback(psycopg.connect(injector.cluster.stack.database_url).close)
         yield
 
 
 @fault
-def read_only(weather: Weather) -> Iterator[None]:
-    with admin(weather) as database:
+def read_only(injector: FaultInjector) -> Iterator[None]:
+    with admin(injector) as database:
         database.execute("ALTER SYSTEM SET default_transaction_read_only = on")
         database.execute("SELECT pg_reload_conf()")
     yield
     while True:
-        with suppress(psycopg.OperationalError), admin(weather) as database:
+        with suppress(psycopg.OperationalError), admin(injector) as database:
             database.execute("ALTER SYSTEM RESET default_transaction_read_only")
             database.execute("SELECT pg_reload_conf()")
             return

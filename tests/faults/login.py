@@ -1,4 +1,4 @@
-"""The role that a round's processes log in as, and what operators do to it."""
+"""The role that a round's processes log in as, and the changes that operators make to it."""
 
 import secrets
 import uuid
@@ -12,9 +12,9 @@ from tracker.store import grants
 
 
 class Login:
-    """A role with the rights that ``tracker run`` needs and no others, and the file that holds its URL.
+    """A role with only the rights that ``tracker run`` needs, and the file that holds its URL.
 
-    `admin_url` leads to the database as a superuser, `url` as whoever, by the way that the processes take.
+    `admin_url` is the database's URL for a superuser. `url` is the one that the processes use, for any user.
     """
 
     def __init__(self, admin_url: str, url: str, file: Path) -> None:
@@ -27,40 +27,40 @@ class Login:
         self.write_file()
 
     def variables(self) -> dict[str, str]:
-        """Return the settings that have a process log in so."""
+        """Return the settings with which a process logs in."""
         return {"TRACKER_DATABASE_URL": "", "TRACKER_DATABASE_URL_FILE": str(self.file)}
 
     def change_password(self) -> None:
-        """Change the role's password in PostgreSQL only, and end its sessions."""
+        """Change the role's password, in PostgreSQL only, and end its sessions."""
         password = secrets.token_hex(8)
         self._execute("ALTER ROLE {role} PASSWORD {password}", password)
         self._password = password
         self.end_sessions()
 
     def write_file(self) -> None:
-        """Put the URL with the role's password into the file, in one step."""
+        """Write the URL with the role's password to the file, atomically."""
         new = self.file.with_suffix(".new")
         new.write_text(make_conninfo(self._url, user=self.role, password=self._password))
         new.replace(self.file)
 
     def may_only_read(self) -> None:
-        """Have the role's next sessions only read, and end those that there are."""
+        """Make the role's new sessions read-only, and end the existing ones."""
         self._execute("ALTER ROLE {role} SET default_transaction_read_only = on")
         self.end_sessions()
 
     def may_write(self) -> None:
-        """Have the role's next sessions write; those that there are stay as they are."""
+        """Let the role's new sessions write. The existing ones stay as they are."""
         self._execute("ALTER ROLE {role} RESET default_transaction_read_only")
 
     def end_sessions(self) -> None:
-        """End the sessions of the role."""
+        """End the role's sessions."""
         with self._connect() as connection:
             connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", [self.role]
             )
 
     def restore(self) -> None:
-        """Let all be as it was at first, but for the password."""
+        """Undo all changes; the password stays the last one."""
         self.may_write()
         self._execute("ALTER ROLE {role} PASSWORD {password}")
         self.write_file()

@@ -1,8 +1,8 @@
-"""What can be shown to be lost in a round that went wrong, whether it has come to rest or not.
+"""Finds what a failed round has lost for good, also while the round has not come to rest.
 
-A round that stands still says only that something is missing. Here is looked for what will never come: Kafka
-has moved past a record that is not at its destination, or a job waits for nothing, and nothing is stored that
-would start it. Neither depends on how slow the machine is.
+A round that stalls shows only that something is missing. This module finds what will never arrive: a record
+that the group has passed and that is not at its destination, or a job that waits for nothing while nothing
+is stored that would start it. Neither depends on the speed of the machine.
 """
 
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from tests.acceptance.kafka import wait_until
 from tests.faults.checker import Checker, job_fate
 from tests.faults.round import Round
-from tests.faults.workload import DOOMED
+from tests.faults.workload import CANCELLED_OR_DELETED
 
 _HELD = "SELECT source_partition, source_offset FROM held_message"
-# Of jobs that have not ended: what is stored that may start them yet.
+# For each job that has not ended: what is stored that may still start it.
 _WAITING = """
     SELECT partition_id, job.job_id,
         array(
@@ -33,11 +33,15 @@ _WAITING = """
     LEFT JOIN pending_task USING (tenant_key, job_key)
     WHERE job.status < 3
 """
-_DECIDED_S = 15.0  # more than a transaction lasts whose worker is gone
+_DECIDED_S = 15.0  # longer than the transaction of a dead worker stays open
 
 
 def losses(a_round: Round) -> Iterator[str]:
-    """Give what is lost for good. What may come yet is looked up first, and what has come, last."""
+    """Yield a sentence for each loss.
+
+    Reads first what may still arrive, and last what has arrived: so nothing that arrives in between counts as
+    lost.
+    """
     deployment, topics = a_round.deployment, a_round.topics
     kafka = deployment.kafka
     committed = kafka.committed(deployment.group_id, topics.tracking)
@@ -57,20 +61,20 @@ def _lost_records(
     forwarded = checker.forwarded()
     for number, outcome in checker.outcomes.items():
         sent, job = checker.sent[number], checker.job_of(checker.sent[number])
-        place = sent.kafka_partition, sent.offset
-        behind = committed[sent.topic, sent.kafka_partition]
-        doomed = job is not None and checker.may_be_cut(job, number)
+        position = sent.kafka_partition, sent.offset
+        group_offset = committed[sent.topic, sent.kafka_partition]
+        may_be_dropped = job is not None and checker.may_be_dropped(job, number)
         if (
             outcome.forwarded
             and number not in forwarded
-            and sent.offset < behind
-            and place not in held
-            and not doomed
+            and sent.offset < group_offset
+            and position not in held
+            and not may_be_dropped
         ):
             yield (
                 f"record {number} of {job.name if job else 'no job'} ({job_fate(job)}) is lost: the group is"
-                f" past it (it is at {place[0]}:{place[1]}, the group at {behind}), and it is not at its"
-                " destination"
+                f" past it (it is at {position[0]}:{position[1]}, the group at {group_offset}), and it is not"
+                " at its destination"
             )
 
 
@@ -82,7 +86,7 @@ def _lost_starts(checker: Checker, waiting: dict[tuple[str, str], tuple[list[str
         if starts[name]:
             starts[name].pop()
             continue
-        if checker.job_named(name).fate in DOOMED or key not in waiting:
+        if checker.job_named(name).fate in CANCELLED_OR_DELETED or key not in waiting:
             continue
         unmet, is_due = waiting[key]
         if not unmet and not is_due:

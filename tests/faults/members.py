@@ -1,4 +1,4 @@
-"""The tracker's processes, as the fault tests start, kill, freeze and wake them."""
+"""The tracker's processes, as the fault tests start, kill, freeze and thaw them."""
 
 import json
 import os
@@ -44,7 +44,7 @@ class Process:
         if clock_offset_s:
             own[CLOCK] = str(self.clock)
         environment = clean_environment(**variables, **own)
-        with log.open("ab") as output, _sigterm_held(what != "run"):
+        with log.open("ab") as output, _sigterm_blocked(what != "run"):
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.faults.program", *what.split()],
                 cwd=ROOT,
@@ -62,11 +62,11 @@ class Process:
 
     @property
     def is_running(self) -> bool:
-        """Whether it has not ended."""
+        """Whether it runs."""
         return self._process.poll() is None
 
     def lines(self) -> list[dict[str, Any]]:
-        """Return what it has logged."""
+        """Return the lines that it has logged."""
         found = []
         for line in self.log.read_text(errors="replace").splitlines():
             try:
@@ -76,65 +76,65 @@ class Process:
         return found
 
     def has_logged(self, event: str, **fields: object) -> bool:
-        """Tell whether it has logged such a line."""
+        """Return whether it has logged a line of this event with these fields."""
         wanted = {"event": event, **fields}
         return any(wanted.items() <= line.items() for line in self.lines())
 
     def children(self) -> dict[str, int]:
-        """Return the living children of ``run``: name and process ID."""
+        """Return the living children of ``run``: name to process ID."""
         return living_children(self.lines(), str(self.failpoints))
 
     def set_clock(self, offset_s: int) -> None:
-        """Have the clock of a process that was started with a wrong one be off by so much, or not at all."""
+        """Change by how much the clock is wrong. The process must have been started with a wrong one."""
         new = self.clock.with_suffix(".new")
         new.write_text(str(offset_s))
         new.replace(self.clock)
 
     def wait_until_frozen(self) -> None:
-        """Wait until it has frozen itself."""
+        """Wait until it has frozen itself at a failpoint."""
         wait_until(lambda: state_of(self.pid) == "T" or not self.is_running, f"{self.what} frozen")
         assert self.is_running, self.tail()
 
     def wait_for_end(self, timeout_s: float = 60.0) -> int:
-        """Wait until it has ended, and return its exit status; negative for a signal."""
+        """Wait until it has ended, and return its exit status: negative for a signal."""
         try:
             return self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{self.what} does not end:\n{self.tail()}") from None
 
     def freeze(self) -> None:
-        """Stop it where it is."""
+        """Suspend it."""
         if self.is_running:
             kill_quietly(self.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Continue it."""
         if self.is_running:
             kill_quietly(self.pid, signal.SIGCONT)
 
     def kill(self) -> None:
-        """End it at once, as a crash would."""
+        """Kill it, as a crash would."""
         if self.is_running:
             self._process.kill()
         self._process.wait()
 
     def stop(self) -> None:
-        """Ask it to stop; it must end well."""
+        """Stop it in order, and check that it exits with 0."""
         self.thaw()
         self._process.terminate()
         status = self.wait_for_end()
         assert status == 0, f"{self.what} ended with {status}:\n{self.tail()}"
 
     def end(self) -> None:
-        """End it and its children, at once and whatever has become of them, and wait until they are gone."""
+        """Kill it and its children, in any state, and wait until they are gone."""
         children = list(self.children().values()) if self.what == "run" else []
         self.kill()
         for pid in children:
             kill_quietly(pid)
         assert_gone(children)
 
-    def tell_where_it_is(self) -> None:
-        """Have it write its threads' stacks into its log."""
+    def dump_stacks(self) -> None:
+        """Have it write the stacks of its threads to its log."""
         before = self.log.stat().st_size
         kill_quietly(self.pid, signal.SIGUSR1)
         deadline = time.monotonic() + 2
@@ -142,15 +142,15 @@ class Process:
             time.sleep(0.02)
 
     def tail(self) -> str:
-        """Return the last lines of its log, without librdkafka's, of which there are many."""
+        """Return the last lines of its log, without the many lines of librdkafka."""
         lines = self.log.read_text(errors="replace").splitlines()
         return "\n".join([line for line in lines if '"librdkafka"' not in line][-TAIL_LINES:])
 
 
 @contextmanager
-def _sigterm_held(held: bool) -> Iterator[None]:
-    """Start a process with SIGTERM blocked, as a supervisor does: it waits for it once it is able to."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM} if held else set())
+def _sigterm_blocked(blocked: bool) -> Iterator[None]:
+    """Block SIGTERM for the processes started meanwhile, as a supervisor does; they unblock it when ready."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM} if blocked else set())
     try:
         yield
     finally:
@@ -158,7 +158,7 @@ def _sigterm_held(held: bool) -> Iterator[None]:
 
 
 def state_of(pid: int) -> str:
-    """Return the state of a process, as ``ps`` writes it; empty if there is none."""
+    """Return the state of a process as ``ps`` shows it; empty if there is no such process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
@@ -166,12 +166,12 @@ def state_of(pid: int) -> str:
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether the process is there, and not just waiting to be buried."""
+    """Return whether the process exists and is not a zombie."""
     return state_of(pid) not in {"", "Z", "X"}
 
 
 def kill_quietly(pid: int, number: int = signal.SIGKILL) -> bool:
-    """Send a signal to one of our processes that may be gone already; tell whether it was there."""
+    """Send a signal to one of our processes, which may be gone already; return whether it was there."""
     try:
         os.kill(pid, number)
     except ProcessLookupError:
@@ -180,7 +180,7 @@ def kill_quietly(pid: int, number: int = signal.SIGKILL) -> bool:
 
 
 def assert_gone(pids: list[int], timeout_s: float = 10.0) -> None:
-    """Fail if any of these processes stays."""
+    """Fail if any of these processes still exists after the timeout."""
     deadline = time.monotonic() + timeout_s
     while left := [pid for pid in pids if is_alive(pid)]:
         assert time.monotonic() < deadline, f"processes are left: {left}"

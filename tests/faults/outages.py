@@ -1,9 +1,9 @@
-"""Outages under load, measured: a server away for a while, and a database that is slow.
+"""Measures outages under load: a server that is away for a while, and a slow database.
 
     python -m tests.faults.outages --seconds 300
 
-prints, for each, how soon all is as before, what the workers' memory did, and whether the group lost a
-member; and checks that every message came to its destination once.
+prints for each how soon messages flow again, how much memory the workers used, and whether the group lost a
+member. It checks that every message arrived at its destination once.
 """
 
 import argparse
@@ -21,18 +21,18 @@ from tests.acceptance.deployment import Deployment
 from tests.acceptance.kafka import wait_until
 from tests.acceptance.load import Load
 from tests.acceptance.program import Program
-from tests.faults.site import Site, site
+from tests.faults.cluster import Cluster, start_cluster
 from tests.faults.topics import new_topics
 from tracker.store.connect import connect
 
 RATE = 200  # messages a second
 JOBS = 20
-CALM_S = 15.0
+STEADY_S = 15.0
 DELAYS_S = (0.0, 0.01, 0.05)
 
 
 class Sender:
-    """Sends a load at an even rate, on a thread; what a broker that is away cannot take comes later."""
+    """Sends a load at a constant rate, on a thread. What a broker that is away cannot take arrives later."""
 
     def __init__(self, deployment: Deployment, load: Load) -> None:
         self._deployment, self._load = deployment, load
@@ -53,7 +53,7 @@ class Sender:
 
 
 def rss_mb(program: Program) -> dict[str, int]:
-    """Return how much memory each child has, in MB."""
+    """Return the resident memory of each child, in MB."""
     found = {}
     for name, pid in program.children().items():
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
@@ -63,20 +63,20 @@ def rss_mb(program: Program) -> dict[str, int]:
 
 
 def rebalances(program: Program) -> int:
-    """Count the times that Kafka partitions changed hands."""
+    """Return how often workers lost Kafka partitions."""
     changes = ("Kafka partitions revoked", "Kafka partitions lost")
     return sum(line["event"] in changes for line in list(program.lines))
 
 
 def lost(program: Program, changes: int, children: dict[str, int]) -> str:
-    """Say what the group and the supervisor have lost since."""
+    """Return a sentence on the rebalances and restarts since `changes` and `children` were read."""
     ends = [line for line in list(program.lines) if line["event"] in {"child ended", "unexpected error"}]
     restarted = "no process was restarted" if program.children() == children else f"restarted: {ends}"
     return f"Kafka partitions changed hands {rebalances(program) - changes} times; {restarted}"
 
 
 def forwarded(deployment: Deployment) -> int:
-    """Count what came to the results; a broker that has just been started may take a moment to say."""
+    """Return the number of results. A broker that has just started may need a moment to answer."""
     while True:
         with suppress(KafkaException):
             return sum(deployment.kafka.ends(deployment.topics.results, committed=True).values())
@@ -84,17 +84,17 @@ def forwarded(deployment: Deployment) -> int:
 
 
 @contextmanager
-def running(where: Site, seconds: float) -> Iterator[tuple[Deployment, Program, Sender]]:
-    """Run two workers and a scheduler under load that lasts for so long, and check what became of it."""
+def running(cluster: Cluster, seconds: float) -> Iterator[tuple[Deployment, Program, Sender]]:
+    """Run two workers and a scheduler under load for this long, then check the results."""
     _, topics = new_topics()
-    url = where.new_database()
-    deployment = Deployment(where.bootstrap_servers, url, topics)
+    url = cluster.new_database()
+    deployment = Deployment(cluster.bootstrap_servers, url, topics)
     deployment.programs = 1
     deployment.kafka.create({**dict.fromkeys(topics, 1), topics.tracking: 4})
     load = Load(deployment, jobs=JOBS, messages=round(RATE * seconds / JOBS) * JOBS)
     load.submit()
     try:
-        with Program(deployment.variables | where.variables(url)) as program:
+        with Program(deployment.variables | cluster.variables(url)) as program:
             wait_until(lambda: len(deployment.started()) == JOBS, "all jobs started")
             sender = Sender(deployment, load)
             wait_until(lambda: forwarded(deployment) > RATE, "the load to flow")
@@ -110,21 +110,23 @@ def running(where: Site, seconds: float) -> Iterator[tuple[Deployment, Program, 
             assert program.stop() == 0, program.text()
     finally:
         deployment.close()
-        where.drop_database(url)
+        cluster.drop_database(url)
 
 
-def measure(where: Site, name: str, away_s: float, go: Callable[[], None], back: Callable[[], None]) -> str:
-    """Have a server go, and come back after so long; return the figures."""
-    with running(where, 2 * CALM_S + 1.2 * away_s) as (deployment, program, sender):
-        time.sleep(CALM_S)
+def measure(
+    cluster: Cluster, name: str, away_s: float, stop: Callable[[], None], start: Callable[[], None]
+) -> str:
+    """Stop a server, start it after `away_s`, and return the figures."""
+    with running(cluster, 2 * STEADY_S + 1.2 * away_s) as (deployment, program, sender):
+        time.sleep(STEADY_S)
         before, changes, children = rss_mb(program), rebalances(program), program.children()
-        go()
+        stop()
         most = dict(before)
         ends = time.monotonic() + away_s
         while time.monotonic() < ends:
             time.sleep(1)
             most = {child: max(mb, most.get(child, 0)) for child, mb in rss_mb(program).items()}
-        back()
+        start()
         returned, at_return = time.monotonic(), forwarded(deployment)
         wait_until(lambda: forwarded(deployment) > at_return, "the first message", 120)
         first_s = time.monotonic() - returned
@@ -136,18 +138,18 @@ def measure(where: Site, name: str, away_s: float, go: Callable[[], None], back:
         )
 
 
-def measure_slow(where: Site, delay_s: float) -> str:
-    """Delay every piece to and from PostgreSQL, and return the figures."""
-    with running(where, 2 * CALM_S) as (deployment, program, sender):
+def measure_slow(cluster: Cluster, delay_s: float) -> str:
+    """Delay everything to and from PostgreSQL, and return the figures."""
+    with running(cluster, 2 * STEADY_S) as (deployment, program, sender):
         changes, children = rebalances(program), program.children()
-        where.postgres_proxy.delay_s = delay_s
+        cluster.postgres_proxy.delay_s = delay_s
         began, at_begin = time.monotonic(), forwarded(deployment)
-        time.sleep(CALM_S)
+        time.sleep(STEADY_S)
         rate = (forwarded(deployment) - at_begin) / (time.monotonic() - began)
         sender.finish()
         deployment.wait_until_processed(300)
         total_s = time.monotonic() - began
-        where.heal()
+        cluster.heal()
         return (
             f"PostgreSQL {1000 * delay_s:.0f} ms slower each way: {rate:.0f} messages/s of {RATE} offered,"
             f" all done after {total_s:.0f} s; {lost(program, changes, children)}"
@@ -157,21 +159,21 @@ def measure_slow(where: Site, delay_s: float) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Outages under load; see the head of this module.")
     parser.add_argument("--seconds", type=float, default=300.0, help="how long each server is away")
-    parser.add_argument("--only", choices=["postgresql", "kafka", "slow"], help="one of them")
+    parser.add_argument("--only", choices=["postgresql", "kafka", "slow"], help="measure only this one")
     options = parser.parse_args()
 
     def wanted(what: str) -> bool:
         return options.only in {None, what}
 
-    with site() as where:
-        postgres, [broker] = where.stack.postgres, where.stack.brokers
+    with start_cluster() as cluster:
+        postgres, [broker] = cluster.stack.postgres, cluster.stack.brokers
         assert postgres is not None
         if wanted("postgresql"):
-            print(measure(where, "PostgreSQL", options.seconds, postgres.kill, postgres.start), flush=True)
+            print(measure(cluster, "PostgreSQL", options.seconds, postgres.kill, postgres.start), flush=True)
         if wanted("kafka"):
-            print(measure(where, "Kafka", options.seconds, broker.kill, broker.start), flush=True)
+            print(measure(cluster, "Kafka", options.seconds, broker.kill, broker.start), flush=True)
         for delay_s in DELAYS_S if wanted("slow") else ():
-            print(measure_slow(where, delay_s), flush=True)
+            print(measure_slow(cluster, delay_s), flush=True)
     return 0
 
 

@@ -1,6 +1,6 @@
-"""Mistakes to be planted into the tracker, each of which the storm must find.
+"""Mistakes to plant into the tracker. A chaos run must find each.
 
-They are made by changing functions of the running process, so that the program has no switches for them.
+They change functions of the running process, so the program needs no switches for them.
 """
 
 import functools
@@ -18,19 +18,19 @@ BUGS: dict[str, Callable[[], None]] = {}
 
 
 def plant(name: str) -> None:
-    """Put a mistake into this process; none for the empty name."""
+    """Plant a mistake into this process; none for the empty name."""
     if name:
         BUGS[name]()
 
 
 def bug(function: Callable[[], None]) -> Callable[[], None]:
-    """Give a mistake its name."""
+    """Register a mistake under its name."""
     BUGS[function.__name__.replace("_", " ")] = function
     return function
 
 
 def change(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
-    """Replace a function by what `make` makes of it."""
+    """Replace a function by the result of `make`, which gets the original."""
     original = getattr(owner, name)
     setattr(owner, name, functools.wraps(original)(make(original)))
 
@@ -58,7 +58,7 @@ def commits_offsets_before_the_database() -> None:
 
         return hand_over
 
-    change(PollLoop, "_hand_over", make)  # on the polling thread: on any other, the call never returns
+    change(PollLoop, "_hand_over", make)  # on the polling thread: on another one the call never returns
 
 
 @bug
@@ -78,7 +78,7 @@ def skips_what_was_seen_before() -> None:
 
 @bug
 def takes_the_end_of_the_log_for_its_position() -> None:
-    """So it passes not only markers, but also what is not decided yet."""
+    """Then it passes not only markers, but also transactions that are still open."""
     from confluent_kafka import TopicPartition
 
     from tracker.kafka.consumer import BatchConsumer
@@ -121,7 +121,7 @@ def takes_group_metadata_too_late() -> None:
     from tracker.kafka.consumer import BatchConsumer
     from tracker.kafka.producer import BatchProducer
 
-    newest: list[Any] = [None]  # as of the polling thread: on any other, the call never returns
+    newest: list[Any] = [None]  # from the polling thread: on another one the call never returns
 
     def keep(original: Any) -> Any:
         def polled(self: Any, *arguments: Any) -> Any:
@@ -151,10 +151,10 @@ def locks_jobs_in_no_order() -> None:
     def make(original: Any) -> Any:
         def lock_batch_jobs(self: Any, names: Any, may_fail: Any) -> Any:
             found: dict[Any, Any] = {}
-            # Not as they come: that is much the same order everywhere, the one in which they were told of.
+            # Not in their order: that is nearly the same in all workers, the order of the messages.
             for name in random.sample(list(names), len(names)):
                 found |= original(self, [name], (may_fail or set()) & {name})
-                time.sleep(0.03)  # so that two workers meet, within a minute
+                time.sleep(0.03)  # so that two workers meet within a minute
             return found
 
         return lock_batch_jobs

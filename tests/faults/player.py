@@ -1,4 +1,4 @@
-"""Sends the messages of a round's jobs, and pauses, cancels and deletes those that are to be."""
+"""Sends the messages of a round's jobs, and has users pause, cancel and delete some of them meanwhile."""
 
 import random
 import threading
@@ -12,21 +12,21 @@ from typing import Any, NamedTuple
 from confluent_kafka import Producer
 
 from tests.acceptance.deployment import Topics
-from tests.faults.operator import Operator
-from tests.faults.reader import Place, Watcher
+from tests.faults.client_thread import ClientThread
+from tests.faults.reader import KafkaPartition, Watcher
 from tests.faults.topics import readdress
-from tests.faults.workload import BAD_KINDS, DOOMED, PRESENT_RUN, Job, Workload
+from tests.faults.workload import BAD_KINDS, CANCELLED_OR_DELETED, PRESENT_RUN, Job, Workload
 from tests.model.reading import Record
 
-NUMBER = "storm-number"
-"""The header by which a record is known again, wherever it turns up."""
+NUMBER = "chaos-number"
+"""The header that identifies a record, wherever it arrives."""
 
-_AHEAD = 2_000  # records that are sent and not processed yet, at most
-_LIVE = 24  # jobs that are being told of; more are submitted when there are fewer
+_MAX_UNPROCESSED = 2_000  # records
+_MIN_IN_PROGRESS = 24  # jobs; while there are fewer, more are submitted
 
 
-class Step(NamedTuple):
-    """What was done to a job, and the number of the first record that was sent after it."""
+class UserAction(NamedTuple):
+    """What a user did to a job, and the number of the first record that was sent after it."""
 
     before: int
     verb: str
@@ -34,37 +34,37 @@ class Step(NamedTuple):
 
 
 @dataclass
-class _Telling:
-    """How far a run of a job has been told of."""
+class _Run:
+    """One run of a job, and how many of its records are sent."""
 
     job: Job
-    meddle_at: int
-    marker: str  # of the run
-    told: int = 0
+    act_at: int  # how many records are sent before the user acts; -1: the user has
+    marker: str
+    sent: int = 0
     undelivered: int = 0
-    highest: Counter[int] = field(default_factory=Counter)
-    ready_turn: int | None = None  # of the watcher: a look after it shows what the tail waits for
+    highest: Counter[int] = field(default_factory=Counter)  # offset by Kafka partition
+    ready_at_poll: int | None = None  # a poll of the watcher from this one on shows what the tail waits for
 
     @property
     def name(self) -> str:
-        """The job's name, and which of its runs, if it is not the last one."""
+        """The job's name, and a note if this is not its last run."""
         return self.job.name + " (deleted, to be submitted again)" * (self.job.successor is not None)
 
     @property
     def at_tail(self) -> bool:
-        return self.told >= len(self.job.body)
+        return self.sent >= len(self.job.body)
 
     @property
     def at_late(self) -> bool:
-        return self.told >= len(self.job.body) + len(self.job.tail)
+        return self.sent >= len(self.job.body) + len(self.job.tail)
 
     @property
     def is_over(self) -> bool:
-        return self.told >= len(self.job.body) + len(self.job.tail) + len(self.job.late)
+        return self.sent >= len(self.job.body) + len(self.job.tail) + len(self.job.late)
 
     def next(self) -> Record:
-        self.told += 1
-        return [*self.job.body, *self.job.tail, *self.job.late][self.told - 1]
+        self.sent += 1
+        return [*self.job.body, *self.job.tail, *self.job.late][self.sent - 1]
 
 
 def run_of(message: Any) -> str:
@@ -72,8 +72,8 @@ def run_of(message: Any) -> str:
     return str(message["tracking"]["statusCheckUrl"]).rpartition("=")[2]
 
 
-class StandsStill(Exception):
-    """The player was told to give up. `jobs`: those that it was not through with, by what they wait for."""
+class Stalled(Exception):
+    """The player had to stop before all jobs were over. `jobs`: the others, by what they wait for."""
 
     def __init__(self, jobs: dict[str, list[str]]) -> None:
         super().__init__(str(jobs))
@@ -81,10 +81,10 @@ class StandsStill(Exception):
 
 
 class Player:
-    """Plays the jobs of a workload: submits them, and tells of each that has started.
+    """Plays the jobs of a workload: submits them, and sends the records of each job that has started.
 
-    `steps` are what was done to jobs, and between which records; `sent` counts the records. The reader of
-    jobs' starts calls `started`. `on_problem` hears what goes wrong in the test itself.
+    `user_actions` are what users did to jobs, and between which records; `sent` counts the records. The
+    reader of the round calls `started`. `on_problem` gets the errors of the test itself.
     """
 
     def __init__(
@@ -93,26 +93,26 @@ class Player:
         topics: Topics,
         suffix: str,
         workload: Workload,
-        operator: Operator,
+        client_thread: ClientThread,
         watcher: Watcher,
         on_problem: Callable[[str], None],
     ) -> None:
-        self.workload, self.operator, self.watcher = workload, operator, watcher
+        self.workload, self.client_thread, self.watcher = workload, client_thread, watcher
         self.topics, self.suffix = topics, suffix
-        self.enough = threading.Event()  # set: no more jobs are begun
-        self.steps: list[Step] = []
+        self.stop_submitting = threading.Event()  # set: the jobs in progress are the last ones
+        self.user_actions: list[UserAction] = []
         self.jobs: dict[str, Job] = {}
-        self.told_of: list[str] = []  # the jobs that are being told of
+        self.jobs_in_progress: list[str] = []  # their names
         self.sent = 0
-        self._to_resume: dict[str, Job] = {}  # their pause was asked for
+        self._to_resume: dict[str, Job] = {}  # those that a user was asked to pause
         self._on_problem = on_problem
         self._random = random.Random(workload.seed)
         self._undelivered = 0
-        self.unprocessed = 0  # records, when last counted
-        self._delivered: dict[Place, deque[int]] = defaultdict(deque)  # offsets not processed yet
+        self.unprocessed = 0  # records, at the last count
+        self._delivered: dict[KafkaPartition, deque[int]] = defaultdict(deque)  # offsets not processed yet
         self._started: SimpleQueue[str] = SimpleQueue()
         self.markers: dict[str, list[str]] = defaultdict(list)  # of the runs of each job that has started
-        self._waiting: set[str] = set()  # submitted, to be started
+        self._waiting: set[str] = set()  # submitted, and will start
         self._producer = Producer(
             {
                 "bootstrap.servers": bootstrap_servers,
@@ -124,63 +124,63 @@ class Player:
             }
         )
 
-    def play(self, messages: int, over: threading.Event) -> None:
-        """Play until so many messages were sent and all begun jobs are over.
+    def play(self, messages: int, stop: threading.Event) -> None:
+        """Play until this many messages are sent and all jobs that were submitted are over.
 
-        :raises StandsStill: `over` was set before.
+        :raises Stalled: `stop` was set before.
         """
         waves: Iterator[list[Job]] | None = self.workload.waves(messages)
-        telling: dict[str, _Telling] = {}
-        early: list[Job] = []  # paused before they could start
-        while waves is not None or self._waiting or telling:
-            if over.is_set():
-                stuck = {"never started": sorted(self._waiting), "never told to the end": sorted(telling)}
-                raise StandsStill(stuck)
-            if waves is not None and self.enough.is_set():
+        runs: dict[str, _Run] = {}
+        paused_early: list[Job] = []  # before they could start
+        while waves is not None or self._waiting or runs:
+            if stop.is_set():
+                raise Stalled({"never started": sorted(self._waiting), "not finished": sorted(runs)})
+            if waves is not None and self.stop_submitting.is_set():
                 waves = None
-                self._resume(early)
-            if waves is not None and len(telling) < _LIVE and len(self._waiting) < 2 * _LIVE:
+                self._resume(paused_early)
+            few_in_progress = len(runs) < _MIN_IN_PROGRESS and len(self._waiting) < 2 * _MIN_IN_PROGRESS
+            if waves is not None and few_in_progress:
                 wave = next(waves, [])
-                self._resume(early)
+                self._resume(paused_early)
                 waves = waves if wave else None
-                self._submit(wave, early)
-            self._take_started(telling)
-            self.told_of = [each.job.name for each in telling.values()]
-            if not self._tell_some(telling):
+                self._submit(wave, paused_early)
+            self._take_started(runs)
+            self.jobs_in_progress = [run.job.name for run in runs.values()]
+            if not self._send_some(runs):
                 self._producer.poll(0.02)
 
-    def _submit(self, wave: list[Job], early: list[Job]) -> None:
+    def _submit(self, wave: list[Job], paused_early: list[Job]) -> None:
         for job in wave:
             self.jobs[job.name] = job
-            self.steps.append(Step(self.sent, "create", job))
-        self.operator.submit(wave, self.topics.work, self.topics.results)
+            self.user_actions.append(UserAction(self.sent, "create", job))
+        self.client_thread.submit(wave, self.topics.work, self.topics.results)
         for job in wave:
             if job.runs:
                 self._waiting.add(job.name)
             if job.fate == "cancelled-early":
-                self.operator.ask("cancel", job, partial(self._did, "cancel", job))
+                self.client_thread.ask("cancel", job, partial(self._did, "cancel", job))
             elif job.fate == "paused-early":
                 self._ask_to_pause(job)
-                early.append(job)
+                paused_early.append(job)
 
     def _ask_to_pause(self, job: Job) -> None:
         self._to_resume[job.name] = job
-        self.operator.ask("pause", job, lambda: None)
+        self.client_thread.ask("pause", job, lambda: None)
 
-    def _resume(self, early: list[Job]) -> None:
-        for job in early:
-            self.operator.ask("resume", job, partial(self._did, "resume", job))
-        early.clear()
+    def _resume(self, paused_early: list[Job]) -> None:
+        for job in paused_early:
+            self.client_thread.ask("resume", job, partial(self._did, "resume", job))
+        paused_early.clear()
 
-    def _did(self, verb: str, job: Job, telling: _Telling | None = None) -> None:
-        self.steps.append(Step(self.sent, verb, job))
+    def _did(self, verb: str, job: Job, run: _Run | None = None) -> None:
+        self.user_actions.append(UserAction(self.sent, verb, job))
         if job.successor is not None:
-            self.steps.append(Step(self.sent, "create", job.successor))
-            self.operator.submit([job.successor], self.topics.work, self.topics.results)
-        if telling is not None:
-            telling.ready_turn = self.watcher.turn + 2
+            self.user_actions.append(UserAction(self.sent, "create", job.successor))
+            self.client_thread.submit([job.successor], self.topics.work, self.topics.results)
+        if run is not None:
+            run.ready_at_poll = self.watcher.polls + 2
 
-    def _take_started(self, telling: dict[str, _Telling]) -> None:
+    def _take_started(self, runs: dict[str, _Run]) -> None:
         while True:
             try:
                 name = self._started.get_nowait()
@@ -189,103 +189,103 @@ class Player:
             if name in self._waiting:
                 self._waiting.remove(name)
                 job = self.jobs[name]
-                chance = random.Random(f"{self.workload.seed}/{name}")  # of its own: jobs start in any order
-                each = _Telling(job, chance.randint(0, len(job.body)), self.markers[name][-1])
-                telling[each.name] = each
+                chance = random.Random(f"{self.workload.seed}/{name}")  # its own: jobs start in any order
+                run = _Run(job, chance.randint(0, len(job.body)), self.markers[name][-1])
+                runs[run.name] = run
 
-    def _unprocessed(self) -> int:
-        """Count the records that were sent and that the group is not through with; others write there too."""
-        for place, offsets in self._delivered.items():
-            committed = self.watcher.committed.get(place, 0)
+    def _count_unprocessed(self) -> int:
+        """Count our records that the group has not processed. Others write to the topic too."""
+        for kafka_partition, offsets in self._delivered.items():
+            committed = self.watcher.committed.get(kafka_partition, 0)
             while offsets and offsets[0] < committed:
                 offsets.popleft()
         self.unprocessed = self._undelivered + sum(map(len, self._delivered.values()))
         return self.unprocessed
 
-    def _tell_some(self, telling: dict[str, _Telling]) -> bool:
-        room = _AHEAD - self._unprocessed()
-        ready = [each for each in telling.values() if self._may_go_on(each)]
-        for over in [each for each in ready if each.is_over]:
+    def _send_some(self, runs: dict[str, _Run]) -> bool:
+        room = _MAX_UNPROCESSED - self._count_unprocessed()
+        ready = [run for run in runs.values() if self._may_send_next(run)]
+        for over in [run for run in ready if run.is_over]:
             ready.remove(over)
-            del telling[over.name]
+            del runs[over.name]
         for _ in range(min(room, 100)):
             if not ready:
                 return False
-            each = self._random.choice(ready)
-            self._tell(each)
-            if each.at_tail:  # what comes now may have to wait
-                ready.remove(each)
+            run = self._random.choice(ready)
+            self._send_next(run)
+            if run.at_tail:  # its next record may have to wait
+                ready.remove(run)
             if self._random.random() < 0.01:
                 self._send(self.workload.noise(), None)
         return room > 0 and bool(ready)
 
-    def _tell(self, each: _Telling) -> None:
-        if each.told == each.meddle_at and not each.at_tail:
-            self._meddle(each)
-        self._send(each.next(), each)
-        if each.at_tail and each.meddle_at < 0:
-            self._resume_told(each)
+    def _send_next(self, run: _Run) -> None:
+        if run.sent == run.act_at and not run.at_tail:
+            self._act(run)
+        self._send(run.next(), run)
+        if run.at_tail and run.act_at < 0:
+            self._resume_after_body(run)
 
-    def _resume_told(self, each: _Telling) -> None:
-        if each.job.fate == "paused" and each.ready_turn is None:
-            self.operator.ask("resume", each.job, partial(self._did, "resume", each.job, each))
+    def _resume_after_body(self, run: _Run) -> None:
+        if run.job.fate == "paused" and run.ready_at_poll is None:
+            self.client_thread.ask("resume", run.job, partial(self._did, "resume", run.job, run))
 
-    def _meddle(self, each: _Telling) -> None:
-        """Begin what is to be done to the job while it is told of."""
-        each.meddle_at = -1
-        if each.job.fate == "paused":
-            self._ask_to_pause(each.job)
-            if each.at_tail:
-                self._resume_told(each)
-        elif each.job.fate in {"cancelled", "deleted"}:
-            verb = "cancel" if each.job.fate == "cancelled" else "delete"
-            if each.job.successor is not None:
-                self.jobs[each.job.name] = each.job.successor
-                self._waiting.add(each.job.name)
-            self.operator.ask(verb, each.job, partial(self._did, verb, each.job, each))
+    def _act(self, run: _Run) -> None:
+        """Ask a user to do to the job what its fate says."""
+        run.act_at = -1
+        if run.job.fate == "paused":
+            self._ask_to_pause(run.job)
+            if run.at_tail:
+                self._resume_after_body(run)
+        elif run.job.fate in {"cancelled", "deleted"}:
+            verb = "cancel" if run.job.fate == "cancelled" else "delete"
+            if run.job.successor is not None:
+                self.jobs[run.job.name] = run.job.successor
+                self._waiting.add(run.job.name)
+            self.client_thread.ask(verb, run.job, partial(self._did, verb, run.job, run))
 
-    def _may_go_on(self, each: _Telling) -> bool:
-        """Tell whether the next record may be sent; see the head of `workload`."""
-        if not each.at_tail:
+    def _may_send_next(self, run: _Run) -> bool:
+        """Return whether the next record of the run may be sent; see the head of `workload`."""
+        if not run.at_tail:
             return True
-        if each.told == each.meddle_at:
-            self._meddle(each)
-        fate = each.job.fate
-        if fate in {"paused", *DOOMED} and (each.ready_turn is None or self.watcher.turn < each.ready_turn):
+        if run.sent == run.act_at:
+            self._act(run)
+        waits_for_user = run.job.fate in {"paused", *CANCELLED_OR_DELETED}
+        if waits_for_user and (run.ready_at_poll is None or self.watcher.polls < run.ready_at_poll):
             return False
-        if each.job.waits_to_end or (each.at_late and not each.is_over):
-            return self._is_settled(each)
+        if run.job.tail_waits or (run.at_late and not run.is_over):
+            return self._is_processed(run)
         return True
 
-    def _is_settled(self, each: _Telling) -> bool:
-        if each.undelivered:
+    def _is_processed(self, run: _Run) -> bool:
+        if run.undelivered:
             return False
-        if each.ready_turn is None:
-            each.ready_turn = self.watcher.turn + 2
+        if run.ready_at_poll is None:
+            run.ready_at_poll = self.watcher.polls + 2
         topic = self.topics.tracking
         return (
-            self.watcher.turn >= each.ready_turn
-            and all(self.watcher.committed.get((topic, n), 0) > at for n, at in each.highest.items())
-            and each.job.key not in self.watcher.held
-            and self._is_resumed(each.job)
+            self.watcher.polls >= run.ready_at_poll
+            and all(self.watcher.committed.get((topic, n), 0) > at for n, at in run.highest.items())
+            and run.job.key not in self.watcher.held
+            and self._is_resumed(run.job)
         )
 
     def _is_resumed(self, job: Job) -> bool:
         return not job.fate.startswith("paused") or any(
-            step.verb == "resume" and step.job is job for step in self.steps
+            action.verb == "resume" and action.job is job for action in self.user_actions
         )
 
-    def _send(self, record: Record, each: _Telling | None, kafka_partition: int = -1) -> None:
+    def _send(self, record: Record, run: _Run | None, kafka_partition: int = -1) -> None:
         headers: list[tuple[str, str | bytes | None]] = [*record.headers, (NUMBER, str(self.sent).encode())]
         self.sent += 1
         self._undelivered += 1
         callback = self._on_delivery
-        if each is not None:
-            each.undelivered += 1
-            callback = partial(self._on_delivery, telling=each)
+        if run is not None:
+            run.undelivered += 1
+            callback = partial(self._on_delivery, run=run)
         value = readdress(record.value, self.suffix)
-        if value is not None and each is not None:
-            value = value.replace(PRESENT_RUN, PRESENT_RUN.replace(b"PRESENT", each.marker.encode()))
+        if value is not None and run is not None:
+            value = value.replace(PRESENT_RUN, PRESENT_RUN.replace(b"PRESENT", run.marker.encode()))
         while True:
             try:
                 self._producer.produce(
@@ -301,19 +301,19 @@ class Player:
                 self._producer.poll(0.1)
         self._producer.poll(0)
 
-    def _on_delivery(self, error: Any, message: Any, telling: _Telling | None = None) -> None:
+    def _on_delivery(self, error: Any, message: Any, run: _Run | None = None) -> None:
         self._undelivered -= 1
         if error is not None:
             self._on_problem(f"the test itself could not send a record: {error}")
             return
         self._delivered[message.topic(), message.partition()].append(message.offset())
-        if telling is not None:
-            telling.undelivered -= 1
+        if run is not None:
+            run.undelivered -= 1
             number = message.partition()
-            telling.highest[number] = max(telling.highest[number], message.offset())
+            run.highest[number] = max(run.highest[number], message.offset())
 
     def started(self, name: str, message: Any) -> None:
-        """Hear that a job has started, by which message."""
+        """Note that a job has started, and with which message."""
         marker = run_of(message)
         if name in self.jobs and marker not in self.markers[name]:
             self.markers[name].append(marker)
@@ -321,19 +321,19 @@ class Player:
 
     def send_bad_records(self) -> None:
         """Send bad records of all sizes to each Kafka partition."""
-        for _, number in self.watcher.places:
+        for _, number in self.watcher.kafka_partitions:
             for kind in BAD_KINDS:
                 self._send(self.workload.bad(kind), None, number)
 
     def flush(self, timeout_s: float) -> None:
-        """Wait until all that was sent is there."""
+        """Wait until brokers have everything that was sent."""
         assert self._producer.flush(timeout_s) == 0
 
-    def settle(self) -> None:
-        """Resume the jobs that were to be, and let users' calls end."""
-        self.operator.wait()
-        resumed = {step.job.name for step in self.steps if step.verb == "resume"}
+    def finish_user_actions(self) -> None:
+        """Have users resume the jobs that are still paused, and wait for their calls."""
+        self.client_thread.wait()
+        resumed = {action.job.name for action in self.user_actions if action.verb == "resume"}
         for name, job in self._to_resume.items():
             if name not in resumed:
-                self.operator.ask("resume", job, partial(self._did, "resume", job))
-        self.operator.wait()
+                self.client_thread.ask("resume", job, partial(self._did, "resume", job))
+        self.client_thread.wait()

@@ -1,7 +1,7 @@
 """The tracker as the fault tests start it: ``run``, or one worker or scheduler without a supervisor.
 
-A planted bug or a wrong clock is put in when this module is imported. The children of ``run`` import it too,
-since it is the main module of the process that spawns them.
+Importing this module plants the mistake and sets the wrong clock. The children of ``run`` import it too,
+because it is the main module of the process that spawns them.
 """
 
 import faulthandler
@@ -23,17 +23,17 @@ from tracker.settings import load
 from tracker.supervisor import child_main
 from tracker.supervisor.run import run
 
-# In a round it is never quiet for a second, and passing markers is to meet faults as well.
+# A round is never quiet for a second, and faults must be able to hit the passing of markers as well.
 poll_loop._QUIET_S = 0.1
-dead_letters._ASK_AGAIN_S = ASK_AGAIN_S  # a minute else
-faulthandler.register(signal.SIGUSR1)  # asks a process that hangs where it does
+dead_letters._ASK_AGAIN_S = ASK_AGAIN_S  # otherwise a minute
+faulthandler.register(signal.SIGUSR1)  # shows where a process hangs
 planted.plant(os.environ.get(planted.VARIABLE, ""))
 if os.environ.get(clock.VARIABLE):
-    clock.put_wrong(Path(os.environ[clock.VARIABLE]))
+    clock.set_wrong(Path(os.environ[clock.VARIABLE]))
 
 
 def _supervise(ours: Connection) -> None:
-    """Do for this process what a supervisor does: end it where it says itself that a call of it hangs."""
+    """End this process, as a supervisor does, when it reports that one of its calls hangs."""
     while True:
         report: ChildReport = ours.recv()
         if report.status.hangs:

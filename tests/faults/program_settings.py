@@ -1,4 +1,4 @@
-"""What is another number in the processes of the fault tests than in production, for people's sake."""
+"""A number that is smaller in the processes of the fault tests than in production."""
 
 ASK_AGAIN_S = 2.0
-"""How soon the dead-letter topic is asked again what it takes; production waits for a minute."""
+"""How long a worker waits before it reads the dead-letter topic's limit again; a minute in production."""

@@ -1,9 +1,9 @@
-"""A proxy between the tracker and its servers, which can be slow, be cut, or cut at the worst moment.
+"""A proxy between the tracker and a server. It can be slow, cut connections, or cut at the worst moment.
 
-It forwards bytes as they are. Of what clients send it knows where a request ends and what it is, so that it
-can cut a connection just behind a given request (or just before): the server has it, and the client never
-hears what came of it. The names of the requests: ``COMMIT``; ``Produce``, ``EndTxn``, ``TxnOffsetCommit`` and
-the others of `KAFKA_REQUESTS`.
+It forwards bytes unchanged. It finds where each request of a client ends and what it is, so it can cut the
+connection right after a given request, or right before it. After it, the server has the request and the
+client never learns the outcome. The names of the requests are ``COMMIT``, and ``Produce``, ``EndTxn``,
+``TxnOffsetCommit`` and the others of `KAFKA_REQUESTS`.
 """
 
 import asyncio
@@ -34,15 +34,15 @@ _STARTUP, _PROTOCOL_3 = 8, 196_608
 
 
 class Requests(Protocol):
-    """Cuts what one client sends into requests."""
+    """Splits what one client sends into requests."""
 
     def feed(self, data: bytes) -> Iterator[tuple[bytes, str]]:
-        """Take bytes; give each request that they complete, with its name."""
+        """Take bytes; yield each request that they complete, with its name."""
         ...
 
 
 class KafkaRequests:
-    """Kafka: a length, then the request's number."""
+    """Kafka's requests: a length, then the number of the request."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -59,7 +59,7 @@ class KafkaRequests:
 
 
 class PostgresRequests:
-    """PostgreSQL: a letter, then a length. In a pipeline, a COMMIT is all from there to the next Sync."""
+    """PostgreSQL's messages: a letter, then a length. In a pipeline, a COMMIT includes all up to the Sync."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -72,7 +72,7 @@ class PostgresRequests:
             message = bytes(self._buffer[:length])
             del self._buffer[:length]
             name = self._name(message)
-            if name == "COMMIT ahead" or (self._commit and name != "S"):
+            if name == "pipelined COMMIT" or (self._commit and name != "S"):
                 self._commit += message
             elif self._commit:
                 whole, self._commit = self._commit + message, b""
@@ -81,21 +81,21 @@ class PostgresRequests:
                 yield message, name
 
     def _length(self) -> int | None:
-        letters = 1 if self._started else 0
-        if len(self._buffer) < 4 + letters:
+        type_bytes = 1 if self._started else 0
+        if len(self._buffer) < 4 + type_bytes:
             return None
-        return letters + int(struct.unpack_from(">i", self._buffer, letters)[0])
+        return type_bytes + int(struct.unpack_from(">i", self._buffer, type_bytes)[0])
 
     def _name(self, message: bytes) -> str:
         if not self._started:
-            # Before the start there may be a request for encryption, which is answered with a no.
+            # A request for encryption may come first; the server declines it.
             self._started = (
                 len(message) >= _STARTUP and struct.unpack_from(">i", message, 4)[0] == _PROTOCOL_3
             )
             return "startup"
         kind = chr(message[0])
         if kind == "P" and _is_commit(message[5:].split(b"\0")[1]):
-            return "COMMIT ahead"
+            return "pipelined COMMIT"
         return "COMMIT" if kind == "Q" and _is_commit(message[5:]) else kind
 
 
@@ -104,7 +104,7 @@ def _is_commit(statement: bytes) -> bool:
 
 
 class Trap:
-    """A cut that waits for its request."""
+    """Waits for a request, and cuts the connection there."""
 
     def __init__(self, request: str, *, before: bool, stay_down: bool, skip: int) -> None:
         self.request, self.before, self.stay_down = request, before, stay_down
@@ -121,21 +121,21 @@ class Trap:
         return self._sprung.is_set()
 
     def catches(self, request: str) -> bool:
-        """Tell whether this is the request to cut at; true once."""
+        """Return whether this is the request to cut at: true once."""
         if request == self.request:
             self._skip -= 1
         return request == self.request and self._skip == -1
 
     def spring(self) -> None:
-        """Say that it has cut."""
+        """Note that it has cut."""
         self._sprung.set()
 
 
 class Proxy:
-    """Forwards connections to a server of this machine. All methods may be called from any thread.
+    """Forwards connections to a server on this machine. Any thread may call the methods.
 
-    `port` is the proxy's own, from the beginning; `lead_to` says where the server is. `delay_s` is added to
-    each piece, both ways.
+    `port` is the proxy's own, from the start; `forward_to` sets the server's. `delay_s` delays each chunk of
+    bytes, in both directions.
     """
 
     def __init__(self, requests: Callable[[], Requests]) -> None:
@@ -148,8 +148,8 @@ class Proxy:
         self._links: set[_Link] = set()
         self._loop = asyncio.new_event_loop()
         self._open = {TO_SERVER: asyncio.Event(), TO_CLIENT: asyncio.Event()}
-        for passage in self._open.values():
-            passage.set()
+        for is_open in self._open.values():
+            is_open.set()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(10)
@@ -160,12 +160,12 @@ class Proxy:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def lead_to(self, port: int) -> None:
-        """Say where the server is."""
+    def forward_to(self, port: int) -> None:
+        """Set the port of the server."""
         self._target = port
 
     def close(self) -> None:
-        """End everything."""
+        """End all connections, and stop listening."""
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
@@ -174,19 +174,20 @@ class Proxy:
     # Faults
 
     def cut(self, *, stay_down: bool = False) -> None:
-        """End all connections; new ones are refused too if it is to stay down."""
+        """End all connections. With `stay_down`, refuse new ones until `heal`."""
         self._refusing = stay_down
         self._call(self._abort_all)
 
     def block(self, *directions: str) -> None:
-        """Forward nothing, in these directions (both by default), and tell nobody: the network is gone."""
+        """Forward nothing in these directions (both by default), and keep the connections."""
         for direction in directions or (TO_SERVER, TO_CLIENT):
             self._call(self._open[direction].clear)
 
     def trap(self, request: str, *, before: bool = False, stay_down: bool = False, skip: int = 0) -> Trap:
-        """Cut the connection that carries a request of this name, behind it or before it, `skip` ones passed.
+        """Cut the connection that carries a request of this name, after the request or `before` it.
 
-        All others are cut as well, and new ones refused, if it is to stay down.
+        The first `skip` such requests pass. With `stay_down`, end all other connections too, and refuse new
+        ones until `heal`.
         """
         self._trap = Trap(request, before=before, stay_down=stay_down, skip=skip)
         return self._trap
@@ -194,8 +195,8 @@ class Proxy:
     def heal(self) -> None:
         """Forward everything again, without delay."""
         self.delay_s, self._refusing, self._trap = 0.0, False, None
-        for passage in self._open.values():
-            self._call(passage.set)
+        for is_open in self._open.values():
+            self._call(is_open.set)
 
     # On the loop's thread
 
@@ -261,14 +262,14 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class _Link:
-    """One connection, from the client to the server and back."""
+    """One connection of a client, and that to the server."""
 
     def __init__(self, proxy: Proxy, client: Streams, server: Streams, requests: Requests) -> None:
         self._proxy, self._requests = proxy, requests
         self._client_reader, self._client_writer = client
         self._server_reader, self._server_writer = server
-        self._deaf = False
-        self._heard_out = asyncio.Event()
+        self._cutting = False
+        self._answered = asyncio.Event()
 
     async def run(self) -> None:
         """Forward until either side ends."""
@@ -277,7 +278,7 @@ class _Link:
         ways = {there, back}
         with suppress(asyncio.CancelledError):
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            if self._deaf:
+            if self._cutting:
                 await there
         for way in ways:
             way.cancel()
@@ -301,23 +302,23 @@ class _Link:
                 await self._server_writer.drain()
 
     async def _cut_at(self, request: bytes, trap: Trap) -> None:
-        self._deaf = True
+        self._cutting = True
         if trap.stay_down:
             self._proxy._abort_all(but=self)
         if not trap.before:
-            # The server is heard out, so that it has done what it was asked, and nobody else hears it.
+            # The server's answer shows that it has done the request. Nobody else sees the answer.
             self._server_writer.write(request)
             with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._heard_out.wait(), _ANSWER_LIMIT_S)
+                await asyncio.wait_for(self._answered.wait(), _ANSWER_LIMIT_S)
         self.abort()
         trap.spring()
 
     async def _to_client(self) -> None:
         with suppress(OSError):
             while data := await self._server_reader.read(65_536):
-                if self._deaf:
+                if self._cutting:
                     await asyncio.sleep(_QUIET_S)  # the rest of the answer
-                    self._heard_out.set()
+                    self._answered.set()
                     return
                 await self._proxy._pass(TO_CLIENT)
                 self._client_writer.write(data)

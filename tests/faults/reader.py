@@ -1,4 +1,4 @@
-"""A reader of committed records that reads along while it happens, and one that looks at offsets."""
+"""Watches a round while it runs: one reads committed records, another polls the group's offsets."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -9,7 +9,8 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from tests.acceptance.kafka import Received
 
-Place = tuple[str, int]
+KafkaPartition = tuple[str, int]
+"""A topic, and the number of one of its Kafka partitions."""
 
 _HELD = """
     SELECT DISTINCT partition_id, job_id
@@ -18,19 +19,22 @@ _HELD = """
 
 
 class Reader:
-    """Reads Kafka partitions from their beginning, on a thread; `on_read` is called there for each record."""
+    """Reads Kafka partitions from the start, on a thread, and calls `on_read` there for each record."""
 
     def __init__(
-        self, bootstrap_servers: str, places: Iterable[Place], on_read: Callable[[Received], None]
+        self,
+        bootstrap_servers: str,
+        kafka_partitions: Iterable[KafkaPartition],
+        on_read: Callable[[Received], None],
     ) -> None:
         self.received: list[Received] = []
-        self.positions: dict[Place, int] = {}
+        self.positions: dict[KafkaPartition, int] = {}
         self._on_read = on_read
         self._consumer = Consumer(
             {
                 "bootstrap.servers": bootstrap_servers,
-                "group.id": "reads-along",
-                "log_level": 0,  # it is no news here that a broker is away
+                "group.id": "round-reader",
+                "log_level": 0,  # a broker that is away is no news here
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "earliest",
@@ -38,8 +42,8 @@ class Reader:
                 "reconnect.backoff.max.ms": 500,
             }
         )
-        self._consumer.assign([TopicPartition(*place, 0) for place in places])
-        self._places = [TopicPartition(*place) for place in places]
+        self._consumer.assign([TopicPartition(*each, 0) for each in kafka_partitions])
+        self._partitions = [TopicPartition(*each) for each in kafka_partitions]
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reader", daemon=True)
         self._thread.start()
@@ -54,8 +58,8 @@ class Reader:
             for message in self._consumer.consume(1_000, 0.02):
                 if message.error() is None:
                     self._take(message)
-            for place in self._consumer.position(self._places):
-                self.positions[place.topic, place.partition] = place.offset
+            for each in self._consumer.position(self._partitions):
+                self.positions[each.topic, each.partition] = each.offset
 
     def _take(self, message: Any) -> None:
         record = Received(
@@ -71,17 +75,19 @@ class Reader:
 
 
 class Watcher:
-    """Looks again and again at how far the group is, and for which jobs messages are held.
+    """Polls the group's committed offsets, and the jobs for which messages are held, on a thread.
 
-    `turn` counts the looks; what a look finds was so after the look before had ended.
+    `polls` counts the polls. What a poll finds was true after the poll before it had ended.
     """
 
-    def __init__(self, bootstrap_servers: str, group_id: str, places: list[Place], database_url: str) -> None:
-        self.turn = 0
-        self.committed: dict[Place, int] = {}
+    def __init__(
+        self, bootstrap_servers: str, group_id: str, kafka_partitions: list[KafkaPartition], database_url: str
+    ) -> None:
+        self.polls = 0
+        self.committed: dict[KafkaPartition, int] = {}
         self.held: set[tuple[str, str]] = set()
-        self.places = places
-        self._places = [TopicPartition(*place) for place in places]
+        self.kafka_partitions = kafka_partitions
+        self._partitions = [TopicPartition(*each) for each in kafka_partitions]
         self._database_url = database_url
         self._database: psycopg.Connection[Any] | None = None
         self._consumer = Consumer(
@@ -106,13 +112,13 @@ class Watcher:
 
     @property
     def processed(self) -> int:
-        """How many records the group is through with."""
+        """How many records the group has processed."""
         return sum(max(offset, 0) for offset in self.committed.values())
 
     def _run(self) -> None:
         while not self._closing.wait(0.1):
             try:
-                self._look()
+                self._poll()
             except KafkaException:
                 continue  # a broker is away
             except psycopg.Error:  # so is PostgreSQL
@@ -120,7 +126,7 @@ class Watcher:
                     self._database.close()
                 self._database = None
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         if self._database is None:
             self._database = psycopg.connect(
                 self._database_url,
@@ -128,9 +134,9 @@ class Watcher:
                 connect_timeout=2,
                 options="-c search_path=tracker -c default_transaction_read_only=off",
             )
-        found = self._consumer.committed(self._places, timeout=2)
+        found = self._consumer.committed(self._partitions, timeout=2)
         committed = {(each.topic, each.partition): each.offset for each in found if each.error is None}
         held = {(row[0], row[1]) for row in self._database.execute(_HELD)}
         self.committed |= committed
         self.held = held
-        self.turn += 1
+        self.polls += 1

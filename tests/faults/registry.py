@@ -1,4 +1,4 @@
-"""The faults by name, as the modules beside this one define them."""
+"""The faults by name. The modules `*_faults` of this folder define them."""
 
 from __future__ import annotations
 
@@ -6,29 +6,30 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tests.faults.fault_injector import FaultInjector
     from tests.faults.round import Round
-    from tests.faults.weather import Weather
 
 MEMBERS = ("worker 0", "worker 1", "scheduler")
 
-Fault = Callable[["Weather"], Iterator[None]]
+Fault = Callable[["FaultInjector"], Iterator[None]]
 FAULTS: dict[str, Fault] = {}
+"""What a chaos run draws from. A seed stands for these names: after a rename, it draws other faults."""
 REQUESTED: dict[str, Fault] = {}
-"""Faults that are brought only where they are named: aimed at what those of `FAULTS` hit by chance."""
+"""Faults that are injected only by name. They aim at what those of `FAULTS` hit by chance."""
 
 
 def fault(function: Fault) -> Fault:
-    """Make a fault of a generator: it begins, yields while the fault lasts, and puts things right."""
+    """Register a generator as a fault: it starts the fault, yields while it lasts, and undoes it."""
     FAULTS[name_of(function)] = function
     return function
 
 
 NEEDS: dict[str, Callable[[Round], bool]] = {}
-"""Faults that not every round can have."""
+"""Faults that only some rounds can have."""
 
 
 def needs(condition: Callable[[Round], bool]) -> Callable[[Fault], Fault]:
-    """Have a fault brought by chance only over rounds of which this is true."""
+    """Limit a fault to the rounds of which the condition is true."""
 
     def note(function: Fault) -> Fault:
         NEEDS[name_of(function)] = condition
@@ -38,7 +39,7 @@ def needs(condition: Callable[[Round], bool]) -> Callable[[Fault], Fault]:
 
 
 def possible(a_round: Round) -> list[str]:
-    """Return the names of the faults that can be brought over a round by chance."""
+    """Return the names of the faults that a chaos run can inject into this round."""
     return sorted(name for name in FAULTS if name not in NEEDS or NEEDS[name](a_round))
 
 
@@ -48,6 +49,6 @@ def name_of(function: Fault) -> str:
 
 
 def requested(function: Fault) -> Fault:
-    """Make a fault that is brought only where it is named."""
+    """Register a generator as a fault that is injected only by name."""
     REQUESTED[name_of(function)] = function
     return function

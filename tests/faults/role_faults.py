@@ -1,4 +1,4 @@
-"""What operators do to the role that the tracker logs in as."""
+"""Changes that operators make to the role that the tracker logs in as."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ import psycopg
 from tests.faults.registry import fault
 
 if TYPE_CHECKING:
-    from tests.faults.weather import Weather
+    from tests.faults.fault_injector import FaultInjector
 
 
 @fault
-def a_role_that_may_only_read(weather: Weather) -> Iterator[None]:
-    """Sessions that begin meanwhile stay so after it: nobody ends them."""
-    login = weather.round.login
+def a_role_that_may_only_read(injector: FaultInjector) -> Iterator[None]:
+    """Sessions that begin meanwhile stay read-only afterwards, because nobody ends them."""
+    login = injector.round.login
     login.may_only_read()
     yield
-    _insist(weather, login.may_write)
-    if weather.round.pooler:
-        # It gives the old sessions to new clients: an operator has to tell it to RECONNECT.
-        _insist(weather, login.end_sessions)
+    _retry(injector, login.may_write)
+    if injector.round.pooler:
+        # PgBouncer gives the old sessions to new clients, until an operator tells it to RECONNECT.
+        _retry(injector, login.end_sessions)
 
 
 @fault
-def a_changed_password(weather: Weather) -> Iterator[None]:
-    """For a while the old one is in the file, and refused."""
-    login = weather.round.login
+def a_changed_password(injector: FaultInjector) -> Iterator[None]:
+    """For a while the file has the old password, which PostgreSQL refuses."""
+    login = injector.round.login
     try:
         login.change_password()
         yield
@@ -37,10 +37,10 @@ def a_changed_password(weather: Weather) -> Iterator[None]:
         login.write_file()
 
 
-def _insist(weather: Weather, call: Callable[[], None]) -> None:
-    """Call until PostgreSQL is there: another fault may have taken it away for a while."""
+def _retry(injector: FaultInjector, call: Callable[[], None]) -> None:
+    """Repeat a call until PostgreSQL is there: another fault may have stopped it."""
     while True:
         with suppress(psycopg.OperationalError):
             call()
             return
-        weather.last(0.1)
+        injector.wait(0.1)

@@ -1,4 +1,4 @@
-"""One round: a deployment, the jobs of a seed, and workers that answer as they are told to."""
+"""One round: a deployment of the tracker, and the jobs of a seed that are played on it."""
 
 import signal
 import threading
@@ -14,15 +14,15 @@ from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 
 from tests.acceptance.deployment import Deployment
 from tests.acceptance.kafka import Received, wait_until
-from tests.faults.ghosts import GHOST, Ghosts
-from tests.faults.letters import USUAL_BYTES, source_of
+from tests.faults.aborting_producer import FIRST_ABORTED, AbortingProducer
+from tests.faults.client_thread import ClientThread
+from tests.faults.cluster import Cluster
+from tests.faults.dead_letters import DEFAULT_LIMIT_BYTES, source_of
 from tests.faults.login import Login
 from tests.faults.members import Process
-from tests.faults.operator import Operator
-from tests.faults.player import NUMBER, Player, StandsStill, Step, run_of
+from tests.faults.player import NUMBER, Player, Stalled, UserAction, run_of
 from tests.faults.program_settings import ASK_AGAIN_S
 from tests.faults.reader import Reader, Watcher
-from tests.faults.site import Site
 from tests.faults.topics import new_topics
 from tests.faults.workload import Job, Workload
 from tests.profile import GROUP_PROTOCOL, PROTOCOL_VARIABLE, member_settings
@@ -37,8 +37,8 @@ SETTINGS = {
 }
 
 
-class Wrong(AssertionError):
-    """What was found to be wrong in a round: `problems` has a sentence for each, the text all one needs."""
+class RoundFailed(AssertionError):
+    """A round failed. `problems` has a sentence for each problem; the text has the logs too."""
 
     def __init__(self, report: str, problems: list[str]) -> None:
         super().__init__(report)
@@ -46,15 +46,15 @@ class Wrong(AssertionError):
 
 
 class Round:
-    """Plays the jobs of a seed on a site, and keeps what the checker needs.
+    """Plays the jobs of a seed on a cluster, and keeps what the checker needs.
 
-    `start` starts processes; `playing` plays while the block does what it likes to them; `drain` waits for
-    the end of it. `problems` are what was seen to be wrong meanwhile.
+    `start` starts processes. `playing` plays while the block does anything to them. `drain` waits until
+    everything is processed. `problems` are those that show while the round runs.
     """
 
     def __init__(
         self,
-        site: Site,
+        cluster: Cluster,
         folder: Path,
         seed: int,
         *,
@@ -65,78 +65,80 @@ class Round:
         pooler: bool = False,
         **variables: str,
     ) -> None:
-        self.site, self.seed, self.propagate, self.pooler = site, seed, propagate, pooler
-        site.lead_through_pooler(pooler)
+        self.cluster, self.seed, self.propagate, self.pooler = cluster, seed, propagate, pooler
+        cluster.route_through_pooler(pooler)
         self.problems: list[str] = []
         self.is_played = False
         self.processes: list[Process] = []
-        self.notes: list[str] = []  # what befell it
-        self.whole_from = 0  # from this record on dead letters have all the room that they usually have
-        self._took_little_monotonic_s: float | None = None
+        self.notes: list[str] = []  # what happened to it
+        self.uncut_from = 0  # from this record on, dead letters have their default limit
+        self._limited_monotonic_s: float | None = None
         self._folder, self._bug = folder, bug
         self.suffix, self.topics = new_topics()
         self.deployment = self._deploy(kafka_partitions, tablespace, variables)
-        through = site.variables(self.deployment.database_url)
+        through = cluster.variables(self.deployment.database_url)
         self._bootstrap_servers = through["TRACKER_KAFKA_BOOTSTRAP_SERVERS"]
         url_file = folder / f"database-url{self.suffix}"
         self.login = Login(self.deployment.database_url, through["TRACKER_DATABASE_URL"], url_file)
         self._seen: Counter[tuple[str, str]] = Counter()
-        places = [(topic, 0) for topic in (self.topics.work, self.topics.results, self.topics.dead_letters)]
-        self.reader = Reader(site.bootstrap_servers, places, self._on_read)
+        read = [(topic, 0) for topic in (self.topics.work, self.topics.results, self.topics.dead_letters)]
+        self.reader = Reader(cluster.bootstrap_servers, read, self._on_read)
         group_id, url = self.deployment.group_id, self.deployment.database_url
         tracking = [(self.topics.tracking, number) for number in range(kafka_partitions)]
-        self.watcher = Watcher(site.bootstrap_servers, group_id, tracking, url)
-        self.operator = Operator(url, self.problems.append)
+        self.watcher = Watcher(cluster.bootstrap_servers, group_id, tracking, url)
+        self.client_thread = ClientThread(url, self.problems.append)
         workload = Workload(seed, propagate=propagate)
         self.player = Player(
-            site.bootstrap_servers,
+            cluster.bootstrap_servers,
             self.topics,
             self.suffix,
             workload,
-            self.operator,
+            self.client_thread,
             self.watcher,
             self.problems.append,
         )
-        self.ghosts = Ghosts(site.bootstrap_servers, self.topics, NUMBER, seed, lambda: self.player.told_of)
+        self.aborting_producer = AbortingProducer(
+            cluster.bootstrap_servers, self.topics, NUMBER, seed, lambda: self.player.jobs_in_progress
+        )
 
     @property
-    def enough(self) -> threading.Event:
-        """Set: no more jobs are begun."""
-        return self.player.enough
+    def stop_submitting(self) -> threading.Event:
+        """Set: the jobs in progress are the last ones."""
+        return self.player.stop_submitting
 
     @property
     def jobs(self) -> dict[str, Job]:
-        """The jobs that were submitted."""
+        """The jobs that were submitted, by name."""
         return self.player.jobs
 
     @property
-    def steps(self) -> list[Step]:
-        """What was done to jobs, between which records."""
-        return self.player.steps
+    def user_actions(self) -> list[UserAction]:
+        """What users did to jobs, and between which records."""
+        return self.player.user_actions
 
     @property
     def sent(self) -> int:
-        """How many records were sent."""
+        """How many records are sent."""
         return self.player.sent
 
     def _deploy(self, kafka_partitions: int, tablespace: str, variables: dict[str, str]) -> Deployment:
         topics = self.topics
         member = member_settings(variables.get(PROTOCOL_VARIABLE, GROUP_PROTOCOL), SESSION_TIMEOUT_MS="2000")
         deployment = Deployment(
-            self.site.bootstrap_servers,
-            self.site.new_database(tablespace),
+            self.cluster.bootstrap_servers,
+            self.cluster.new_database(tablespace),
             topics,
             **(SETTINGS | member | {"TRACKER_PROPAGATE_FAILURES": str(self.propagate).lower()} | variables),
         )
         kafka = deployment.kafka
         kafka.create({topics.work: 1, topics.dead_letters: 1, topics.tracking: kafka_partitions})
-        kafka.create_unreplicated(topics.results)  # one that a single broker's death takes away
-        # The controller has made them; the brokers hear of it a moment later.
+        kafka.create_unreplicated(topics.results)  # one broker's death makes it unavailable
+        # The controller has created them; the brokers know a moment later.
         wait_until(lambda: set(topics) <= set(kafka.admin.list_topics(timeout=10).topics), "topics known")
         return deployment
 
     def note(self, what: str) -> None:
-        """Keep what befalls the round, for whoever has to find out what went wrong."""
+        """Keep what happens to the round, for the report of a failure and in the folder's notes.log."""
         now = datetime.now(UTC)
         self.notes.append(f"{now:%H:%M:%S.%f} {what}; {self.sent} sent, {self.watcher.processed} processed")
         with (self._folder / "notes.log").open("a") as file:
@@ -145,7 +147,7 @@ class Round:
     # Processes
 
     def start(self, what: str, *, fail: str = "", clock_offset_s: int = 0, **variables: str) -> Process:
-        """Start a process of the tracker, which reaches its servers through the proxies."""
+        """Start a process of the tracker. It reaches the servers through the proxies."""
         through = {"TRACKER_KAFKA_BOOTSTRAP_SERVERS": self._bootstrap_servers, **self.login.variables()}
         process = Process(
             what,
@@ -158,14 +160,14 @@ class Round:
         self.processes.append(process)
         return process
 
-    def dead_letters_have(self, most_bytes: int) -> None:
-        """Have the dead-letter topic take so much.
+    def limit_dead_letters(self, most_bytes: int) -> None:
+        """Set the size of the records that the dead-letter topic takes.
 
-        :raises KafkaException: no broker says that it does.
+        :raises KafkaException: no broker has confirmed it.
         """
-        self.note(f"dead letters have {most_bytes} bytes at most")
-        self.whole_from = GHOST
-        self._took_little_monotonic_s = time.monotonic()
+        self.note(f"the dead-letter topic takes at most {most_bytes} bytes")
+        self.uncut_from = FIRST_ABORTED
+        self._limited_monotonic_s = time.monotonic()
         entry = ConfigEntry("max.message.bytes", str(most_bytes), incremental_operation=AlterConfigOpType.SET)
         topic = ConfigResource(
             ConfigResource.Type.TOPIC, self.topics.dead_letters, incremental_configs=[entry]
@@ -176,10 +178,10 @@ class Round:
             changed.result(timeout=10)
 
     def restore(self) -> None:
-        """Put right what operators have changed, once the servers are there."""
+        """Undo the changes of operators. The servers must be there."""
         self.login.restore()
-        if self._took_little_monotonic_s is not None:
-            self.dead_letters_have(USUAL_BYTES)
+        if self._limited_monotonic_s is not None:
+            self.limit_dead_letters(DEFAULT_LIMIT_BYTES)
 
     def wait_for_log(self, process: Process, event: str, **fields: object) -> None:
         """Wait until a process has logged an event."""
@@ -191,11 +193,11 @@ class Round:
         wait_until(logged, f"{process.what}: {event} {fields}")
 
     def wait_until_all_assigned_to(self, process: Process) -> None:
-        """Wait until a worker has all Kafka partitions."""
-        self.wait_for_log(process, "Kafka partitions assigned", assigned=len(self.watcher.places))
+        """Wait until a worker has all Kafka partitions of the tracking topic."""
+        self.wait_for_log(process, "Kafka partitions assigned", assigned=len(self.watcher.kafka_partitions))
 
     def terminate_backends(self, application_name: str) -> int:
-        """End the database sessions of that name; return how many there were."""
+        """End the database sessions with this application name, and return their number."""
         rows = self.deployment.rows(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND application_name = %s",
@@ -204,7 +206,7 @@ class Round:
         return len(rows)
 
     def stop(self) -> None:
-        """Stop the processes that run; each must end well, and none may have given up by itself."""
+        """Stop the running processes in order, and check that none failed and none has given up by itself."""
         for process in self.processes:
             if process.is_running:
                 process.stop()
@@ -216,12 +218,12 @@ class Round:
                 )
 
     def close(self) -> None:
-        """End everything."""
+        """Kill the processes, and close everything."""
         for process in self.processes:
             process.end()
-        self.site.heal()
-        self.ghosts.close()
-        self.operator.close()
+        self.cluster.heal()
+        self.aborting_producer.close()
+        self.client_thread.close()
         self.watcher.close()
         self.reader.close()
         self.deployment.close()
@@ -230,36 +232,39 @@ class Round:
 
     @contextmanager
     def playing(self, messages: int, timeout_s: float = 45.0) -> Iterator[None]:
-        """Play while the block lasts, and until there is no more to play; then the site is healed."""
-        over = threading.Event()
+        """Play while the block runs. Then heal the cluster, and play until all jobs are over.
+
+        :raises RoundFailed: there is a problem, or the jobs are not over after the timeout.
+        """
+        stop = threading.Event()
         errors: list[BaseException] = []
-        player = threading.Thread(target=self._guarded, args=[messages, over, errors], name="player")
+        player = threading.Thread(target=self._guarded, args=[messages, stop, errors], name="player")
         player.start()
         try:
             yield
-            self.site.heal()
+            self.cluster.heal()
             deadline = time.monotonic() + timeout_s
             while player.is_alive() and time.monotonic() < deadline and not self.problems:
                 player.join(0.1)
         finally:
-            over.set()
+            stop.set()
             player.join()
         if self.problems:
-            raise self.wrong("while it happened", self.problems)
+            raise self.failure("while it ran", self.problems)
         for error in errors:
             raise error
 
-    def _guarded(self, messages: int, over: threading.Event, errors: list[BaseException]) -> None:
+    def _guarded(self, messages: int, stop: threading.Event, errors: list[BaseException]) -> None:
         try:
-            self.player.play(messages, over)
-        except StandsStill as stands:
+            self.player.play(messages, stop)
+        except Stalled as stalled:
             errors.append(
-                self.wrong(
-                    "when nothing moved any more",
-                    [f"{what}: {', '.join(names[:10])}" for what, names in stands.jobs.items() if names],
+                self.failure(
+                    "after it stalled",
+                    [f"{what}: {', '.join(names[:10])}" for what, names in stalled.jobs.items() if names],
                 )
             )
-        except BaseException as error:  # noqa: BLE001 - raised by whoever waits for it
+        except BaseException as error:  # noqa: BLE001 - `playing` raises it
             errors.append(error)
         finally:
             self.is_played = True
@@ -273,7 +278,7 @@ class Round:
             self.player.started(str(record.task), record.json)
         else:
             what = ("record", number)
-        if number is not None and int(number) >= GHOST:
+        if number is not None and int(number) >= FIRST_ABORTED:
             self.problems.append(f"a record was forwarded whose transaction was aborted: {record}")
         self._seen[what] += 1
         if self._seen[what] > 1:
@@ -282,16 +287,16 @@ class Round:
     # The end
 
     def drain(self, timeout_s: float = 60.0) -> float:
-        """Wait until all is processed, sent and read; return how long that took."""
+        """Wait until everything is processed, sent and read; return the seconds that it took."""
         began = time.monotonic()
-        self.ghosts.close()
-        if self._took_little_monotonic_s is not None:
-            # The tracker asks its topic again, soon.
-            time.sleep(max(0.0, self._took_little_monotonic_s + 2 * ASK_AGAIN_S - time.monotonic()))
-        self.whole_from = self.sent
+        self.aborting_producer.close()
+        if self._limited_monotonic_s is not None:
+            # Workers read the topic's limit again, soon.
+            time.sleep(max(0.0, self._limited_monotonic_s + 2 * ASK_AGAIN_S - time.monotonic()))
+        self.uncut_from = self.sent
         self.player.send_bad_records()
         self.player.flush(timeout_s)
-        self.ghosts.haunt_all(self.watcher.places)
+        self.aborting_producer.end_with_aborted(self.watcher.kafka_partitions)
         self._connect_again()
         deployment = self.deployment
         deployment.wait_until_processed(timeout_s)
@@ -305,32 +310,30 @@ class Round:
 
         wait_until(decided, "no open transaction", timeout_s)
         wait_until(
-            lambda: all(at >= ends[place] for place, at in self.reader.positions.items()),
+            lambda: all(at >= ends[each] for each, at in self.reader.positions.items()),
             "all read",
             timeout_s,
         )
         return time.monotonic() - began
 
     def _connect_again(self) -> None:
-        self.deployment.database.close()  # its server may have been away
+        self.deployment.database.close()  # PostgreSQL may have been away
         self.deployment.database = connect(self.deployment.database_url, autocommit=True)
 
-    def settle(self) -> None:
-        """Where a round was cut short: resume the jobs that were to be, and let users' calls end."""
-        self.ghosts.close()
+    def finish_user_actions(self) -> None:
+        """Finish the user actions of a round that was cut short, so that it can come to rest."""
+        self.aborting_producer.close()
         self._connect_again()
-        self.player.settle()
+        self.player.finish_user_actions()
 
-    def wrong(self, when: str, problems: Iterable[str]) -> Wrong:
-        """Make an error of what is wrong, with what befell the round, and the ends of the processes' logs."""
+    def failure(self, when: str, problems: Iterable[str]) -> RoundFailed:
+        """Return an error with the problems, what happened to the round, and the ends of the logs."""
         found = list(problems)
         shown = "\n".join(found[:20])
         for each in self.processes:
             if each.what != "run" and each.is_running:
-                each.tell_where_it_is()
+                each.dump_stacks()
         logs = "\n".join(f"--- {each.what} ({each.pid})\n{each.tail()}" for each in self.processes[-6:])
-        befell = "\n".join(self.notes[-20:])
-        return Wrong(
-            f"seed {self.seed}, {len(found)} problems {when}:\n{shown}\n--- what befell it\n{befell}\n{logs}",
-            found,
-        )
+        notes = "\n".join(self.notes[-20:])
+        summary = f"seed {self.seed}, {len(found)} problems {when}:\n{shown}"
+        return RoundFailed(f"{summary}\n--- what happened to it\n{notes}\n{logs}", found)

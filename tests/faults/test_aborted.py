@@ -1,4 +1,4 @@
-"""A transaction is aborted while nobody knows which of its messages the broker has."""
+"""A transaction is aborted while the producer does not know which of its messages the broker has."""
 
 import threading
 import time
@@ -9,8 +9,8 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from tests.acceptance.kafka import Kafka, wait_until
+from tests.faults.cluster import Cluster
 from tests.faults.proxy import TO_CLIENT
-from tests.faults.site import Site
 from tests.settings.environments import loaded
 from tracker.kafka.errors import BatchGivenUp
 from tracker.kafka.producer import BatchProducer, OutgoingMessage
@@ -21,8 +21,8 @@ SOCKET_TIMEOUT_S = 1.0
 
 
 @pytest.fixture
-def producer(one_broker: Site, kafka_topic: str) -> BatchProducer:
-    """One that comes by way of the proxy, and leaves time to block the way before it sends its messages."""
+def producer(one_broker: Cluster, kafka_topic: str) -> BatchProducer:
+    """A producer behind the proxy that lingers, so that a test can block the network before it sends."""
     settings = loaded(
         **one_broker.variables(one_broker.stack.database_url),
         TRACKER_KAFKA_PRODUCER_LINGER_MS="500",
@@ -32,9 +32,9 @@ def producer(one_broker: Site, kafka_topic: str) -> BatchProducer:
 
 
 def test_the_batch_comes_again_and_is_there_once(
-    one_broker: Site, kafka_topic: str, producer: BatchProducer, monkeypatch: pytest.MonkeyPatch
+    one_broker: Cluster, kafka_topic: str, producer: BatchProducer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its messages must not be taken for those that the broker has, which are aborted."""
+    """The broker must not take its messages for duplicates of the aborted ones that it has."""
     kafka = Kafka(one_broker.bootstrap_servers)
     proxy = one_broker.kafka_proxies[0]
     group = Consumer({"bootstrap.servers": one_broker.bootstrap_servers, "group.id": kafka_topic})
@@ -45,10 +45,10 @@ def test_the_batch_comes_again_and_is_there_once(
         if call.__name__ != "send_offsets_to_transaction":
             retry(call, *arguments)
             return
-        time.sleep(0.25)  # the Kafka partition is part of the transaction now, and its messages wait
+        time.sleep(0.25)  # now the Kafka partition is part of the transaction, and the messages linger
         proxy.block(TO_CLIENT)
         wait_until(lambda: kafka.ends(kafka_topic)[kafka_topic, 0] >= len(BATCH), "messages in the log")
-        time.sleep(1.5 * SOCKET_TIMEOUT_S)  # librdkafka gives up the request, to send it again
+        time.sleep(1.5 * SOCKET_TIMEOUT_S)  # librdkafka gives the request up, and will retry it
         threading.Timer(0.5, one_broker.heal).start()
         raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "unknown", txn_requires_abort=True))
 

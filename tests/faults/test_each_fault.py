@@ -1,4 +1,4 @@
-"""Each fault by itself."""
+"""Each fault alone."""
 
 import os
 import shutil
@@ -13,11 +13,11 @@ from psycopg import sql
 
 from tests.acceptance.kafka import wait_until
 from tests.faults.checker import check
+from tests.faults.cluster import Cluster, start_cluster
 from tests.faults.conftest import NewRound
+from tests.faults.fault_injector import FaultInjector
 from tests.faults.registry import FAULTS, NEEDS
 from tests.faults.round import Round
-from tests.faults.site import Site, site
-from tests.faults.weather import Weather
 
 MESSAGES = 300
 SECONDS = 2.5  # longer than the session timeout of the rounds
@@ -26,29 +26,29 @@ ALWAYS = {"another machine and its supervisor killed", "postgres ended at once"}
 
 
 def by_weight(names: list[str]) -> list[object]:
-    """Mark those that a short storm is sure to bring as well."""
+    """Leave all but the most telling faults to long test runs."""
     return [name if name in ALWAYS else pytest.param(name, marks=pytest.mark.soak) for name in names]
 
 
-def endure(a_round: Round, fault: Callable[[Weather], object]) -> None:
-    """Play a round in which one thing happens, then check it."""
-    weather = Weather(a_round, seed=1)
-    weather.begin()
+def play_with(a_round: Round, fault: Callable[[FaultInjector], object]) -> None:
+    """Play a round with one fault, then check it."""
+    injector = FaultInjector(a_round, seed=1)
+    injector.start_members()
     try:
         with a_round.playing(MESSAGES, timeout_s=1.0):
-            weather.last(20.0, until=lambda: a_round.watcher.processed > 0)
-            fault(weather)
-            weather.calm(40.0)
+            injector.wait(20.0, until=lambda: a_round.watcher.processed > 0)
+            fault(injector)
+            injector.heal(40.0)
         a_round.drain()
         check(a_round)
         a_round.stop()
     finally:
-        weather.restore()
+        injector.restore()
 
 
 @pytest.mark.parametrize("name", by_weight(sorted(FAULTS.keys() - NEEDS.keys())))
 def test_a_fault(new_round: NewRound, name: str) -> None:
-    endure(new_round(TRACKER_BATCH_SIZE="25"), lambda weather: weather.bring([name], SECONDS))
+    play_with(new_round(TRACKER_BATCH_SIZE="25"), lambda injector: injector.inject([name], SECONDS))
 
 
 @pytest.mark.parametrize(
@@ -61,10 +61,10 @@ def test_a_fault(new_round: NewRound, name: str) -> None:
         ),
     ],
 )
-def test_a_fault_beyond_a_pooler(new_round: NewRound, name: str) -> None:
+def test_a_fault_with_a_pooler(new_round: NewRound, name: str) -> None:
     """PgBouncer is between the tracker and PostgreSQL."""
     a_round = new_round(TRACKER_BATCH_SIZE="25", pooler=True)
-    endure(a_round, lambda weather: weather.bring([name], SECONDS))
+    play_with(a_round, lambda injector: injector.inject([name], SECONDS))
 
 
 REQUESTS = [
@@ -77,21 +77,21 @@ REQUESTS = [
 
 
 @pytest.mark.parametrize(("request_name", "before", "stay_down"), REQUESTS)
-def test_a_request_whose_outcome_nobody_hears(
+def test_a_request_whose_outcome_nobody_learns(
     new_round: NewRound, request_name: str, before: bool, stay_down: bool
 ) -> None:
-    """Where the servers stay away, the worker that asked dies, and another has to find out."""
+    """If the servers stay down, the worker that asked dies too, and another one has to find out."""
 
-    def cut(weather: Weather) -> None:
-        kafka, postgres = weather.site.kafka_proxies[0], weather.site.postgres_proxy
+    def cut(injector: FaultInjector) -> None:
+        kafka, postgres = injector.cluster.kafka_proxies[0], injector.cluster.postgres_proxy
         proxy = postgres if request_name == "COMMIT" else kafka
         proxy.trap(request_name, before=before, stay_down=stay_down).wait()
         if stay_down:
-            weather.members["worker 0"].kill()
-            weather.members["worker 1"].kill()
-        weather.site.heal()
+            injector.members["worker 0"].kill()
+            injector.members["worker 1"].kill()
+        injector.cluster.heal()
 
-    endure(new_round(TRACKER_BATCH_SIZE="25"), cut)
+    play_with(new_round(TRACKER_BATCH_SIZE="25"), cut)
 
 
 FIRST_REQUESTS = [
@@ -106,12 +106,12 @@ FIRST_REQUESTS = [
 
 
 @pytest.mark.parametrize(("what", "request_name", "skip"), FIRST_REQUESTS)
-def test_postgres_goes_while_a_member_starts(
+def test_postgres_goes_away_while_a_member_starts(
     new_round: NewRound, what: str, request_name: str, skip: int
 ) -> None:
-    """At each of the requests that it begins with."""
+    """At each of its first requests."""
     a_round = new_round()
-    trap = a_round.site.postgres_proxy.trap(request_name, skip=skip)
+    trap = a_round.cluster.postgres_proxy.trap(request_name, skip=skip)
     member = a_round.start(what)
     trap.wait()
     a_round.wait_for_log(member, "scheduler active" if what == "scheduler" else "Kafka partitions assigned")
@@ -120,15 +120,15 @@ def test_postgres_goes_while_a_member_starts(
 
 
 def test_a_scheduler_that_starts_while_postgres_can_only_be_read(new_round: NewRound) -> None:
-    """It is connected, and has not learnt yet which database that is."""
+    """It is connected, and does not know yet which database this is."""
     a_round = new_round()
     a_round.start("worker 0")
     first = a_round.start("scheduler")
-    weather = Weather(a_round, seed=1)
+    injector = FaultInjector(a_round, seed=1)
     with a_round.playing(MESSAGES):
         wait_until(lambda: a_round.watcher.processed > 0, "jobs to start")
         first.stop()
-        with contextmanager(FAULTS["read only"])(weather):
+        with contextmanager(FAULTS["read only"])(injector):
             second = a_round.start("scheduler")
             waits = "waiting for PostgreSQL"
             wait_until(lambda: waits in [line["event"] for line in second.lines()], waits)
@@ -153,21 +153,21 @@ def test_a_worker_whose_clock_is_wrong(new_round: NewRound, offset_s: int) -> No
 
 
 @contextmanager
-def small_disk(where: Site, folder: Path) -> Iterator[str]:
-    """A tablespace of its own on a disk of 64 MB; needs root."""
-    assert where.stack.postgres is not None
+def small_disk(cluster: Cluster, folder: Path) -> Iterator[str]:
+    """A tablespace on a disk of 64 MB. Needs root."""
+    assert cluster.stack.postgres is not None
     disk = folder / "disk"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(disk)], check=True)
     try:
         data = disk / "data"
         data.mkdir()
-        owner = where.stack.postgres.directory.stat()
+        owner = cluster.stack.postgres.directory.stat()
         os.chown(data, owner.st_uid, owner.st_gid)
         for parent in list(disk.parents)[:-2]:
             parent.chmod(parent.stat().st_mode | 0o011)
         create = sql.SQL("CREATE TABLESPACE small LOCATION {}").format(sql.Literal(str(data)))
-        with psycopg.connect(where.stack.database_url, autocommit=True) as database:
+        with psycopg.connect(cluster.stack.database_url, autocommit=True) as database:
             database.execute(create)
             yield "small"
             database.execute("DROP TABLESPACE small")
@@ -176,12 +176,12 @@ def small_disk(where: Site, folder: Path) -> Iterator[str]:
 
 
 @pytest.mark.soak
-@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="mounting a disk takes root")
-def test_a_disk_that_is_full(one_broker: Site, tmp_path: Path) -> None:
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("mount"), reason="only root can mount a disk")
+def test_a_disk_that_is_full(one_broker: Cluster, tmp_path: Path) -> None:
     with small_disk(one_broker, tmp_path) as tablespace:
         a_round = Round(one_broker, tmp_path, 1, TRACKER_BATCH_SIZE="25", tablespace=tablespace)
 
-        def fill(weather: Weather) -> None:
+        def fill(injector: FaultInjector) -> None:
             ballast = tmp_path / "disk" / "ballast"
             with ballast.open("wb", buffering=0) as file:
                 try:
@@ -189,38 +189,38 @@ def test_a_disk_that_is_full(one_broker: Site, tmp_path: Path) -> None:
                         file.write(bytes(65_536))
                 except OSError:
                     pass
-            weather.last(SECONDS)
+            injector.wait(SECONDS)
             ballast.unlink()
 
         try:
-            endure(a_round, fill)
+            play_with(a_round, fill)
         finally:
             a_round.close()
             one_broker.drop_database(a_round.deployment.database_url)
 
 
 @pytest.fixture(scope="module")
-def three_brokers() -> Iterator[Site]:
+def three_brokers() -> Iterator[Cluster]:
     """Three brokers, three replicas, two of them in sync."""
-    with site(brokers=3) as made:
-        yield made
+    with start_cluster(brokers=3) as cluster:
+        yield cluster
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("number", [1, 3])
-def test_of_three_brokers_so_many_are_killed(three_brokers: Site, tmp_path: Path, number: int) -> None:
-    def kill(weather: Weather) -> None:
+def test_some_of_three_brokers_are_killed(three_brokers: Cluster, tmp_path: Path, number: int) -> None:
+    def kill(injector: FaultInjector) -> None:
         brokers = three_brokers.stack.brokers[:number]
         for broker in brokers:
             broker.kill()
-        weather.last(SECONDS)
+        injector.wait(SECONDS)
         for broker in brokers:
             broker.launch()
 
     a_round = Round(three_brokers, tmp_path, 1, TRACKER_BATCH_SIZE="25")
     try:
-        endure(a_round, kill)
+        play_with(a_round, kill)
     finally:
         a_round.close()
         three_brokers.drop_database(a_round.deployment.database_url)
@@ -228,10 +228,10 @@ def test_of_three_brokers_so_many_are_killed(three_brokers: Site, tmp_path: Path
 
 @pytest.mark.soak
 @pytest.mark.timeout(240)
-def test_a_destination_without_a_leader(three_brokers: Site, tmp_path: Path) -> None:
+def test_a_destination_without_a_leader(three_brokers: Cluster, tmp_path: Path) -> None:
     a_round = Round(three_brokers, tmp_path, 1, TRACKER_BATCH_SIZE="25")
     try:
-        endure(a_round, lambda weather: weather.bring(["a destination without a leader"], 10.0))
+        play_with(a_round, lambda injector: injector.inject(["a destination without a leader"], 10.0))
     finally:
         a_round.close()
         three_brokers.drop_database(a_round.deployment.database_url)

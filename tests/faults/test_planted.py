@@ -1,8 +1,8 @@
-"""The storm finds each mistake that is planted into the tracker, within a minute, and by what it does.
+"""A chaos run finds each mistake that is planted into the tracker, within a minute, by its effect.
 
-That a round stands still proves nothing here: a machine that is busy with other things may show it too. Each
-mistake has its own proof, which the tracker as it is cannot give however slow it is; and under the same
-faults, within the same limits, the tracker as it is gives no problem at all.
+A stalled round proves nothing, because a busy machine can stall too. Each mistake has its own proof, which
+the unchanged tracker cannot give, however slow it is. Under the same faults and within the same limits, the
+unchanged tracker shows no problem at all.
 """
 
 import random
@@ -13,19 +13,19 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.faults.chaos import Summary, play_round
+from tests.faults.cluster import Cluster
 from tests.faults.planted import BUGS
-from tests.faults.round import Wrong
-from tests.faults.site import Site
-from tests.faults.storm import Summary, play_round
+from tests.faults.round import RoundFailed
 
-SECONDS = 25.0  # of storm; then what was begun is told to its end, and looked at
-STANDS_STILL_S = 15.0
+SECONDS = 25.0  # of faults; then the round heals, finishes its jobs, and is checked
+STALL_LIMIT_S = 15.0
 
 AT_ONCE = ("workers that wake at once",)
-"""Two workers and users have the same jobs in hand."""
+"""Two workers and users change the same jobs."""
 DONE_AGAIN = ("a worker killed before its kafka commit",)
-"""A batch that the database has comes again."""
-SENT_AGAIN = ("the scheduler killed behind its kafka commit",)
+"""A batch that the database has is redelivered."""
+SENT_AGAIN = ("the scheduler killed after its kafka commit",)
 LITTLE = ("a dead letter topic that takes little",)
 ZOMBIES = ("a zombie that is slow",)
 
@@ -38,7 +38,7 @@ DROPPED_ONCE = r"record \d+ of .* was forwarded 1 times instead of 0"
 
 
 class Proof(NamedTuple):
-    """What a mistake does, as the storm says it, and the faults that bring it about."""
+    """The effect of a mistake, as a pattern of the problems it causes, and the faults that provoke it."""
 
     found: str
     faults: tuple[str, ...]
@@ -65,29 +65,29 @@ PROOFS = {
 
 
 def play(
-    site: Site, folder: Path, faults: tuple[str, ...], bug: str = "", seconds: float = SECONDS
+    cluster: Cluster, folder: Path, faults: tuple[str, ...], bug: str = "", seconds: float = SECONDS
 ) -> Summary:
-    """Play a round, within the limits that mistakes are found in."""
+    """Play a round within the limits in which mistakes are found."""
     seed = random.SystemRandom().randrange(10**6)
     print(f"{bug or 'no mistake'}: seed {seed}")
     return play_round(
-        site,
+        cluster,
         folder,
         seed,
         limit_s=seconds,
-        break_up_s=STANDS_STILL_S,
+        stall_limit_s=STALL_LIMIT_S,
         bug=bug,
         names=faults,
-        kafka_partitions=3,  # with a single one, no two workers ever meet
+        kafka_partitions=3,  # with a single one, two workers never meet
     )
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("bug", sorted(BUGS))
-def test_a_planted_mistake_is_found(one_broker: Site, tmp_path: Path, bug: str) -> None:
+def test_a_planted_mistake_is_found(one_broker: Cluster, tmp_path: Path, bug: str) -> None:
     began = time.monotonic()
-    with pytest.raises(Wrong) as found:
+    with pytest.raises(RoundFailed) as found:
         play(one_broker, tmp_path, PROOFS[bug].faults, bug, PROOFS[bug].seconds)
     proofs = [problem for problem in found.value.problems if re.search(PROOFS[bug].found, problem)]
     assert proofs, str(found.value)
@@ -101,6 +101,6 @@ def test_a_planted_mistake_is_found(one_broker: Site, tmp_path: Path, bug: str) 
     "faults", sorted({proof.faults for proof in PROOFS.values()}), ids=lambda names: names[0]
 )
 def test_without_a_mistake_nothing_is_found(
-    one_broker: Site, tmp_path: Path, faults: tuple[str, ...]
+    one_broker: Cluster, tmp_path: Path, faults: tuple[str, ...]
 ) -> None:
     assert play(one_broker, tmp_path, faults).messages > 0

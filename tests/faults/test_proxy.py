@@ -1,4 +1,4 @@
-"""The proxy: it changes nothing, unless told to."""
+"""The proxy changes nothing until a test injects a fault."""
 
 import logging
 from collections.abc import Iterator
@@ -8,16 +8,16 @@ import pytest
 from confluent_kafka import KafkaException, Producer
 
 from tests.acceptance.kafka import Kafka
+from tests.faults.cluster import Cluster
 from tests.faults.proxy import TO_CLIENT
-from tests.faults.site import Site
 
 SILENT = logging.getLogger("silent")
 SILENT.setLevel(logging.CRITICAL)
 
 
 @pytest.fixture
-def database(one_broker: Site) -> Iterator[str]:
-    """A database's URL, by way of the proxy, with a table."""
+def database(one_broker: Cluster) -> Iterator[str]:
+    """A database with a table; its URL goes through the proxy."""
     url = one_broker.new_database()
     through = one_broker.variables(url)["TRACKER_DATABASE_URL"]
     with psycopg.connect(through, autocommit=True) as connection:
@@ -36,8 +36,8 @@ def rows(url: str) -> int:
 
 @pytest.mark.parametrize("pipeline", [False, True])
 @pytest.mark.parametrize("before", [False, True])
-def test_a_commit_is_cut_off_before_or_behind_the_server(
-    one_broker: Site, database: str, pipeline: bool, before: bool
+def test_a_commit_is_cut_before_or_after_it(
+    one_broker: Cluster, database: str, pipeline: bool, before: bool
 ) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         trap = one_broker.postgres_proxy.trap("COMMIT", before=before)
@@ -56,7 +56,7 @@ def insert(connection: psycopg.Connection[tuple[object, ...]], *, pipeline: bool
             connection.execute("INSERT INTO kept VALUES (%s)", [1])
 
 
-def test_what_is_down_stays_down_until_healed(one_broker: Site, database: str) -> None:
+def test_what_is_down_stays_down_until_healed(one_broker: Cluster, database: str) -> None:
     one_broker.postgres_proxy.cut(stay_down=True)
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(database, connect_timeout=5)
@@ -64,7 +64,7 @@ def test_what_is_down_stays_down_until_healed(one_broker: Site, database: str) -
     assert rows(database) == 0
 
 
-def test_a_blocked_way_is_silent_and_loses_nothing(one_broker: Site, database: str) -> None:
+def test_a_blocked_network_is_silent_and_loses_nothing(one_broker: Cluster, database: str) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         one_broker.postgres_proxy.block(TO_CLIENT)
         with pytest.raises(psycopg.OperationalError):
@@ -74,7 +74,7 @@ def test_a_blocked_way_is_silent_and_loses_nothing(one_broker: Site, database: s
 
 
 def test_kafka_is_reached_through_the_proxy_only_and_its_requests_are_known(
-    one_broker: Site, kafka_topic: str
+    one_broker: Cluster, kafka_topic: str
 ) -> None:
     proxy = one_broker.kafka_proxies[0]
     addresses = one_broker.variables(one_broker.stack.database_url)["TRACKER_KAFKA_BOOTSTRAP_SERVERS"]

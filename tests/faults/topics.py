@@ -1,4 +1,4 @@
-"""Gives the topics of the model's messages a name of their own, so that a broker can serve many rounds."""
+"""Gives the topics of each round names of their own, so that a broker can serve many rounds."""
 
 import re
 import uuid
@@ -12,11 +12,11 @@ _MENTION = re.compile(
 
 
 def new_topics() -> tuple[str, Topics]:
-    """Return a suffix that nobody has used, and topics with it."""
+    """Return a new suffix, and topics with it."""
     suffix = f"-{uuid.uuid4().hex[:10]}"
     return suffix, Topics(*(name + suffix for name in _NAMES))
 
 
 def readdress(value: bytes | None, suffix: str) -> bytes | None:
-    """Put the suffix behind each of the topics that a message names."""
+    """Append the suffix to each topic that a message names."""
     return None if value is None else _MENTION.sub(rb"\1\2" + suffix.encode() + rb"\3", value)

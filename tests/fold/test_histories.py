@@ -13,15 +13,15 @@ from tests.fold.compare import Both
 from tests.model.histories import (
     PLANS,
     History,
-    Told,
+    Step,
     cut,
     group,
     histories,
+    make_script,
     make_tree,
+    permutations,
     record_for,
-    retellings,
-    tell_job,
-    write,
+    task_name,
 )
 from tests.model.messages import record_of
 from tests.model.poison import POISON
@@ -35,9 +35,9 @@ randoms = st.randoms(use_true_random=False)
 @given(st.data())
 @THOROUGH
 def test_any_order_repetition_and_batching_end_as_in_the_model(data: st.DataObject) -> None:
-    story = data.draw(histories(["completes", "unfinished"])).story
+    script = data.draw(histories(["completes", "unfinished"])).script
     both = Both("job")
-    for batch in data.draw(retellings(story)):
+    for batch in data.draw(permutations(script)):
         both.apply(batch)
         both.compare()
 
@@ -46,14 +46,14 @@ def test_any_order_repetition_and_batching_end_as_in_the_model(data: st.DataObje
 @THOROUGH
 def test_the_completing_record_is_the_models(data: st.DataObject) -> None:
     history = data.draw(histories(["completes"]))
-    story = history.story
-    leaves = {write("acme:job", history.tree, leaf).replace("*", "") for leaf in history.tree.leaves()}
-    story.body = [
-        told for told in story.body if told.kind != "complete" or told.task.replace("*", "") in leaves
+    script = history.script
+    leaves = {task_name("acme:job", history.tree, leaf).replace("*", "") for leaf in history.tree.leaves()}
+    script.body = [
+        step for step in script.body if step.kind != "complete" or step.task.replace("*", "") in leaves
     ]
     both = Both("job")
     both.model.create_job("acme", "next", prerequisites=["job"])
-    for batch in data.draw(retellings(story)):
+    for batch in data.draw(permutations(script)):
         outcomes, done = both.apply(batch)
         released_by = [position for position, outcome in enumerate(outcomes) if outcome.released]
         completed = [fold for fold in done.folds if fold.status is JobStatus.COMPLETED]
@@ -66,64 +66,64 @@ def test_a_job_that_fails_and_is_repaired_is_as_in_the_model_after_every_batch(
     history: History, random: Random
 ) -> None:
     both = Both("job")
-    story = history.story
-    for batch in cut(random, [*story.body, *story.tail], largest=8):
-        both.apply([record_for(random, *told) for told in group(random, batch)])
+    script = history.script
+    for batch in cut(random, [*script.body, *script.tail], largest=8):
+        both.apply([record_for(random, *steps) for steps in group(random, batch)])
         both.compare()
 
 
 @given(randoms, st.integers(1, 12))
 @THOROUGH
-def test_failures_told_by_messages_and_events_are_as_in_the_model(random: Random, size: int) -> None:
+def test_failures_in_messages_and_events_are_as_in_the_model(random: Random, size: int) -> None:
     both = Both("job")
     tree = make_tree(random, size, sparse=random.random() < 0.3)
-    story = tell_job(random, "acme:job", tree, random.choice(PLANS))
-    told = [*story.body, *story.tail]
+    script = make_script(random, "acme:job", tree, random.choice(PLANS))
+    steps = [*script.body, *script.tail]
     for _ in range(random.randint(0, 4)):
-        again = random.choice(told) if told else Told("acme:job", "failed")
+        again = random.choice(steps) if steps else Step("acme:job", "failed")
         kind = random.choice(["failed", "complete"])
         via = random.choice(["event", "proxied"])
-        told.insert(random.randint(0, len(told)), Told(again.task, kind, via=via))
-    for batch in cut(random, told, largest=8):
+        steps.insert(random.randint(0, len(steps)), Step(again.task, kind, via=via))
+    for batch in cut(random, steps, largest=8):
         both.apply([record_for(random, *each) for each in group(random, batch)])
         both.compare()
 
 
 @given(randoms, st.integers(1, 30))
 @THOROUGH
-def test_whatever_is_told_one_by_one_is_as_in_the_model(random: Random, count: int) -> None:
+def test_any_steps_one_by_one_are_as_in_the_model(random: Random, count: int) -> None:
     both = Both("job")
     for _ in range(count):
-        both.apply([record_for(random, anything(random))])
+        both.apply([record_for(random, any_step(random))])
         both.compare()
 
 
 @given(randoms, st.integers(1, 60))
 @THOROUGH
-def test_rows_agree_whatever_is_told_in_a_batch(random: Random, count: int) -> None:
+def test_rows_agree_after_any_batch(random: Random, count: int) -> None:
     both = Both("job")
-    told = [anything(random) for _ in range(count)]
-    for batch in cut(random, told, largest=30):
+    steps = [any_step(random) for _ in range(count)]
+    for batch in cut(random, steps, largest=30):
         records = [record_for(random, *each) for each in group(random, batch)]
         for fold in both.fold.apply(records).folds:
             if fold.status is JobStatus.COMPLETED:
                 assert 0 <= fold.completing_position() < len(records)
         both.fold.check()
-    both.fold.apply([record_for(random, Told("acme:job", "complete"))])
+    both.fold.apply([record_for(random, Step("acme:job", "complete"))])
     both.fold.check()
 
 
-def anything(random: Random) -> Told:
-    """Tell anything of any task: contradictory marks, failures of completed tasks, and so on."""
+def any_step(random: Random) -> Step:
+    """Make any step on any task: contradictory marks, failures of completed tasks, and so on."""
     task = "acme:job"
     for _ in range(random.choice([0, 1, 1, 1, 2, 2, 3])):
         task += f".{random.choice([1, 1, 2, 3, 4096, 4097])}{random.choice(['', '', '*'])}"
     kind = random.choice(["complete", "complete", "complete", "failed", "progress", "retry", "in-progress"])
     if kind == "progress":
-        return Told(task, kind, random.choice([0, 1, 50.5, 99.9, 100]))
+        return Step(task, kind, random.choice([0, 1, 50.5, 99.9, 100]))
     if kind == "in-progress":
-        return Told(task, kind, via="proxied")
-    return Told(task, kind, via=random.choice(["event", "proxied"]))
+        return Step(task, kind, via="proxied")
+    return Step(task, kind, via=random.choice(["event", "proxied"]))
 
 
 @given(randoms)
@@ -131,13 +131,13 @@ def anything(random: Random) -> Told:
 def test_many_jobs_commands_and_bad_records_in_one_batch_are_kept_apart(random: Random) -> None:
     jobs = [f"job-{number}" for number in range(random.randint(1, 5))]
     both = Both(*jobs)
-    told = []
+    steps = []
     for job in jobs:
         tree = make_tree(random, random.randint(1, 10))
-        story = tell_job(random, f"acme:{job}", tree, random.choice(["completes", "unfinished"]))
-        told += [*story.body, *story.tail]
-    random.shuffle(told)
-    for batch in cut(random, told, largest=20):
+        script = make_script(random, f"acme:{job}", tree, random.choice(["completes", "unfinished"]))
+        steps += [*script.body, *script.tail]
+    random.shuffle(steps)
+    for batch in cut(random, steps, largest=20):
         records = [record_for(random, *each) for each in group(random, batch)]
         for _ in range(random.randint(0, 2)):
             records.insert(random.randint(0, len(records)), bad_record(random))

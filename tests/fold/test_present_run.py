@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.fold.compare import Both
 from tests.fold.test_decide import JOB, jobs
 from tests.messages.decoding import decode
-from tests.model.histories import History, Told, cut, group, histories, record_for
+from tests.model.histories import History, Step, cut, group, histories, record_for
 from tests.model.messages import STATUS_CHECK_URL, record_of, report, task_message, tracking_report
 from tests.model.reading import Record
 from tests.profile import THOROUGH
@@ -118,18 +118,18 @@ randoms = st.randoms(use_true_random=False)
 @THOROUGH
 def test_any_mixture_of_runs_is_judged_as_in_the_model(history: History, random: Random) -> None:
     both = Both("job")
-    story = history.story
-    told = [*story.body, *story.tail]
-    told += [each for each in told if random.random() < 0.3]
-    random.shuffle(told)
-    for batch in cut(random, told, largest=8):
+    script = history.script
+    steps = [*script.body, *script.tail]
+    steps += [each for each in steps if random.random() < 0.3]
+    random.shuffle(steps)
+    for batch in cut(random, steps, largest=8):
         both.apply([_marked(random, *together) for together in group(random, batch)])
         both.compare()
 
 
-def _marked(random: Random, *told: Told) -> Record:
-    """Make the record that tells it, of some run."""
-    record = record_for(random, *told)
+def _marked(random: Random, *steps: Step) -> Record:
+    """Make the record of these steps, with the marker of some run."""
+    record = record_for(random, *steps)
     url = random.choice([*COUNTS, *STALE]) or ""
     old = f'"{STATUS_CHECK_URL}"'.encode()
     return record._replace(value=(record.value or b"").replace(old, f'"{url}"'.encode()))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.messages.decoding import MODEL_RULES, NOW_MS, decode, reasons
-from tests.model.histories import Told, record_for
+from tests.model.histories import Step, record_for
 from tests.model.messages import record_of, report, task_message, tracking_report
 from tests.model.poison import POISON, SOUND, Poison
 from tests.model.reading import Bad, Event, Proxied, Record, read
@@ -84,7 +84,7 @@ def some_record(random: Random) -> Record:
         task += f".{random.randint(1, 3)}{random.choice(['', '', '*'])}"
     kind = random.choice(["complete", "complete", "failed", "in-progress", "retry"])
     via = "proxied" if kind == "in-progress" else random.choice(["event", "proxied"])
-    return record_for(random, Told(task, kind, via=via))
+    return record_for(random, Step(task, kind, via=via))
 
 
 def bad_record(random: Random) -> Record:

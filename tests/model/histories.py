@@ -1,15 +1,14 @@
-"""Histories to try a tracker with: trees of tasks, what is told of them, in what order, in which batches.
+"""Generated input for tests of a tracker: trees of tasks, reports on them, their order and their batches.
 
-Everything is drawn from a `random.Random`. Hypothesis hands one in that it can replay and shrink
-(`histories`), long runs one with a printed seed (`storm`). A history is a list of steps; `apply` does one to
-the naive model, and whoever tests something else does the same to that.
+Everything is drawn from a `random.Random`. Hypothesis provides one that it can replay and shrink
+(`histories`); long tests provide one with a printed seed (`Traffic`).
 
-What is told of one job comes as a `Story`: a body, of which the order does not matter, and a tail that ends
-the job and comes after it, in order. Told so, with a job's messages on one Kafka partition, neither the final
-state nor what is forwarded depends on how it is cut into batches. A `wild` storm keeps to none of this: it
-is for tests that give both sides the same batches.
+The reports on one job come as a `Script`: a body in any order, then a tail that ends the job, in order. If
+they are sent so, and a job's messages are on one Kafka partition, neither the final state nor what is
+forwarded depends on the batches. `wild` traffic keeps none of these rules: it is for tests that give both
+sides the same batches.
 
-The noise of a storm holds bad records, which are judged by a tracker with the default settings.
+The noise in traffic contains bad records, as a tracker with the default settings judges them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -53,7 +52,7 @@ NOISE = [
 
 @dataclass
 class Tree:
-    """A task and its subtasks."""
+    """A task and its children, by index."""
 
     children: "dict[int, Tree]" = field(default_factory=dict)
 
@@ -63,7 +62,7 @@ class Tree:
 
     @property
     def is_whole(self) -> bool:
-        """Tell whether no index is left out, anywhere."""
+        """Whether no index is missing, anywhere."""
         return all(child.is_whole for child in self.children.values()) and (
             not self.children or len(self.children) == self.last
         )
@@ -87,7 +86,7 @@ class Tree:
 
 
 def make_tree(random: Random, size: int, *, depth: int = 5, sparse: bool = False) -> Tree:
-    """Make a tree of about so many leaves; a sparse one leaves indexes out."""
+    """Make a tree of about `size` leaves. In a sparse one, indexes are missing."""
     if depth == 0 or size <= 1:
         return Tree()
     width = random.choice([1, 2, 3, size, max(size // 3, 1)])
@@ -104,11 +103,14 @@ def make_tree(random: Random, size: int, *, depth: int = 5, sparse: bool = False
     )
 
 
-# --- what is told of one job
+# --- the script of a job
 
 
-class Told(NamedTuple):
-    """One thing that is told of a task. `kind`: complete, failed, progress, in-progress, retry."""
+class Step(NamedTuple):
+    """One report on a task.
+
+    `kind`: complete, failed, progress, in-progress, retry. `via`: event, progress-event, proxied.
+    """
 
     task: str
     kind: str
@@ -117,19 +119,19 @@ class Told(NamedTuple):
 
 
 @dataclass
-class Story:
-    """What is told of one job: the body in any order, then the tail."""
+class Script:
+    """The steps of one job: the body in any order, then the tail."""
 
     job: str
     plan: str
-    body: list[Told]
-    tail: list[Told]
+    body: list[Step]
+    tail: list[Step]
 
 
-def tell_job(random: Random, job: str, tree: Tree, plan: str, *, events_only: bool = False) -> Story:
-    """Tell of a job that completes, fails, fails and is repaired, or stays unfinished; no contradictions.
+def make_script(random: Random, job: str, tree: Tree, plan: str, *, events_only: bool = False) -> Script:
+    """Make the steps of a job that completes, fails, is repaired after it failed, or stays unfinished.
 
-    A tree that leaves indexes out can only fail or stay unfinished.
+    They do not contradict each other. A tree in which indexes are missing can only fail or stay unfinished.
     """
     if plan in {"completes", "repaired"} and not tree.is_whole:
         plan = "unfinished"
@@ -137,52 +139,52 @@ def tell_job(random: Random, job: str, tree: Tree, plan: str, *, events_only: bo
     random.shuffle(leaves)
     held_back = leaves[: 1 if plan == "completes" else random.randint(1, min(3, len(leaves)))]
     body = [
-        Told(written, "complete", via=pick_via(random, events_only))
+        Step(name, "complete", via=pick_via(random, events_only))
         for leaf in leaves[len(held_back) :]
         if plan != "unfinished" or random.random() < 0.9
-        for written in write_leaf(random, job, tree, leaf)
+        for name in leaf_names(random, job, tree, leaf)
     ]
     for path in tree.paths():
-        body += tell_extra(random, job, tree, path, held_back)
+        body += extra_steps(random, job, tree, path, held_back)
     if events_only:
-        body = [told for told in body if told.kind not in {"in-progress", "retry"}]
+        body = [step for step in body if step.kind not in {"in-progress", "retry"}]
     random.shuffle(body)
-    return Story(job, plan, body, tell_tail(random, job, tree, held_back, plan))
+    return Script(job, plan, body, make_tail(random, job, tree, held_back, plan))
 
 
-def tell_tail(random: Random, job: str, tree: Tree, held_back: list[Path], plan: str) -> list[Told]:
-    """Tell how the job ends."""
-    names = [write(job, tree, path) for path in held_back]
+def make_tail(random: Random, job: str, tree: Tree, held_back: list[Path], plan: str) -> list[Step]:
+    """Make the steps that end the job."""
+    names = [task_name(job, tree, path) for path in held_back]
     via = pick_via(random, events_only=plan != "completes")
-    done = [Told(name, "complete", via=via) for name in names]
-    failed = [Told(name, "failed") for name in names]
+    done = [Step(name, "complete", via=via) for name in names]
+    failed = [Step(name, "failed") for name in names]
     return {"completes": done, "fails": failed, "repaired": failed + done, "unfinished": []}[plan]
 
 
-def tell_extra(random: Random, job: str, tree: Tree, path: Path, held_back: list[Path]) -> Iterator[Told]:
-    """Tell what changes little: progress, retries, and now and then a parent that completes outright."""
-    name = write(job, tree, path, random)
+def extra_steps(random: Random, job: str, tree: Tree, path: Path, held_back: list[Path]) -> Iterator[Step]:
+    """Make steps that change little: progress, retries, and at times a parent that completes outright."""
+    name = task_name(job, tree, path, random)
     chance = random.random()
     if chance < 0.15:
         percentage = random.choice([0, 100, 99.95, 1e-7, random.randint(0, 100), random.uniform(0, 100)])
-        yield Told(name, "progress", percentage, random.choice(["event", "progress-event"]))
+        yield Step(name, "progress", percentage, random.choice(["event", "progress-event"]))
     elif chance < 0.3:
-        yield Told(name, random.choice(["in-progress", "in-progress", "retry"]), via="proxied")
+        yield Step(name, random.choice(["in-progress", "in-progress", "retry"]), via="proxied")
     elif chance < 0.33 and path and not any(leaf[: len(path)] == path for leaf in held_back):
-        yield Told(name, "complete")
+        yield Step(name, "complete")
 
 
-def write_leaf(random: Random, job: str, tree: Tree, leaf: Path) -> Iterator[str]:
-    """Name a leaf once or more; at least one name has the marks that only it is sure to bring."""
+def leaf_names(random: Random, job: str, tree: Tree, leaf: Path) -> Iterator[str]:
+    """Name a leaf once or more. At least one name has all marks that are due."""
     if random.random() < 0.2:
-        yield write(job, tree, leaf, random)
-    yield write(job, tree, leaf)
+        yield task_name(job, tree, leaf, random)
+    yield task_name(job, tree, leaf)
     if random.random() < 0.1:
-        yield write(job, tree, leaf, random)
+        yield task_name(job, tree, leaf, random)
 
 
-def write(job: str, tree: Tree, path: Path, random: Random | None = None) -> str:
-    """Write a `jobTaskId`: with every mark that is due, or with some of them where chance decides."""
+def task_name(job: str, tree: Tree, path: Path, random: Random | None = None) -> str:
+    """Return the `jobTaskId` of a task: with every mark that is due or, with `random`, with some of them."""
     text = job
     for at, index in enumerate(path):
         marked = tree.at(path[:at]).last == index and (random is None or random.random() < 0.5)
@@ -197,35 +199,35 @@ def pick_via(random: Random, events_only: bool) -> str:
 # --- records
 
 
-def record_for(random: Random, *told: Told, realistic: bool = False, key: bytes | None = None) -> Record:
-    """Make the record that tells it; an event may tell several things."""
-    key = key_of(told[0].task) if key is None else key
+def record_for(random: Random, *steps: Step, realistic: bool = False, key: bytes | None = None) -> Record:
+    """Make the record with these steps. Only an event can have several."""
+    key = key_of(steps[0].task) if key is None else key
     headers: list[tuple[str, bytes | None]] = []
     if random.random() < 0.2:
         headers.append(("traceparent", b"00-%032x-01" % random.getrandbits(64)))
-    first = told[0]
+    first = steps[0]
     if first.via == "proxied":
         value, more = proxied(random, first, realistic=realistic)
         return record_of(value, key=key, headers=[*headers, *more])
     if first.via == "progress-event":
         return record_of(progress_event(first.task, first.percentage), key=key, headers=headers)
     to = "TRACKING" if random.random() < 0.05 else "tracking"
-    return record_of(tracking_report(*map(report_of, told), to=to), key=key, headers=headers)
+    return record_of(tracking_report(*map(report_of, steps), to=to), key=key, headers=headers)
 
 
-def report_of(told: Told) -> dict[str, Any]:
-    """Make the report in an event that tells it."""
-    if told.kind == "failed":
-        return report(told.task, "Failed", failure=failure(f"{told.task} broke"))
-    if told.kind == "progress":
-        return report(told.task, "Progress", told.percentage)
-    return report(told.task, told.kind.capitalize())
+def report_of(step: Step) -> dict[str, Any]:
+    """Make the report of a step in an event."""
+    if step.kind == "failed":
+        return report(step.task, "Failed", failure=failure(f"{step.task} broke"))
+    if step.kind == "progress":
+        return report(step.task, "Progress", step.percentage)
+    return report(step.task, step.kind.capitalize())
 
 
-def group(random: Random, told: Sequence[Told]) -> list[list[Told]]:
-    """Put some events together that follow each other."""
-    groups: list[list[Told]] = []
-    for each in told:
+def group(random: Random, steps: Sequence[Step]) -> list[list[Step]]:
+    """Put some events that follow each other into one record."""
+    groups: list[list[Step]] = []
+    for each in steps:
         if groups and groups[-1][-1].via == each.via == "event" and random.random() < 0.3:
             groups[-1].append(each)
         else:
@@ -233,23 +235,23 @@ def group(random: Random, told: Sequence[Told]) -> list[list[Told]]:
     return groups
 
 
-def proxied(random: Random, told: Told, *, realistic: bool) -> tuple[bytes, list[tuple[str, bytes | None]]]:
-    """Make the message to a worker that tells it, and the headers that it takes."""
+def proxied(random: Random, step: Step, *, realistic: bool) -> tuple[bytes, list[tuple[str, bytes | None]]]:
+    """Make the message to a worker for a step, and the headers that it needs."""
     number = random.getrandbits(40)
     fields: dict[str, Any] = {"taskId": f"{number:x}", "correlationId": f"c-{number}", "realistic": realistic}
-    if told.kind == "complete":
+    if step.kind == "complete":
         status = random.choice(["NEW_TASK", "RESULT_SUCCESS", "RESULT_FAILURE"])
         ends = random.choice([("worker-out", "worker-out"), ("worker-out", "WORKER-out"), (None, None)])
-        return task_message(told.task, to=ends[0], track_to=ends[1], status=status, **fields), []
-    if told.kind == "in-progress":
+        return task_message(step.task, to=ends[0], track_to=ends[1], status=status, **fields), []
+    if step.kind == "in-progress":
         track_to = random.choice(["worker-out", None])
-        return task_message(told.task, to="worker-in", track_to=track_to, **fields), []
-    if told.kind == "retry":
+        return task_message(step.task, to="worker-in", track_to=track_to, **fields), []
+    if step.kind == "retry":
         unknown = random.choice([None, "RESULT_MAYBE"])
-        return task_message(told.task, to="worker-in", status=unknown, **fields), []
+        return task_message(step.task, to="worker-in", status=unknown, **fields), []
     how = random.choice(["RESULT_EXCEPTION", "INVALID_TASK", None])
     to = random.choice(["worker-in", "worker-out", None])
-    value = task_message(told.task, to=to, status=how, task_data=f"{told.task} broke".encode(), **fields)
+    value = task_message(step.task, to=to, status=how, task_data=f"{step.task} broke".encode(), **fields)
     rejected: list[tuple[str, bytes | None]] = [
         ("x-caf-worker-rejected", b"too often"),
         ("x-caf-worker-retry", b"3"),
@@ -258,7 +260,7 @@ def proxied(random: Random, told: Told, *, realistic: bool) -> tuple[bytes, list
 
 
 def cut(random: Random, records: Sequence[T], *, largest: int = 50) -> list[list[T]]:
-    """Cut records into batches."""
+    """Cut a sequence into batches."""
     ends = [0]
     while ends[-1] < len(records):
         ends.append(ends[-1] + random.choice([1, 2, random.randint(1, largest)]))
@@ -269,35 +271,35 @@ def cut(random: Random, records: Sequence[T], *, largest: int = 50) -> list[list
 
 
 class History(NamedTuple):
-    """A job and what is told of it."""
+    """A job's tree and its script."""
 
     tree: Tree
-    story: Story
+    script: Script
 
 
 @st.composite
 def histories(draw: st.DrawFn, plans: Sequence[str] = PLANS, *, events_only: bool | None = None) -> History:
-    """Draw a job `acme:job` and its story. One that fails tells of it in events, unless told otherwise."""
+    """Draw a job `acme:job` and its script. By default, a job that fails has only events."""
     random = draw(st.randoms(use_true_random=False))
     plan = draw(st.sampled_from(plans))
     only = plan in {"fails", "repaired"} if events_only is None else events_only
     size = draw(st.integers(1, 12))
     tree = make_tree(random, size, depth=draw(st.integers(0, 5)), sparse=draw(st.booleans()))
-    return History(tree, tell_job(random, "acme:job", tree, plan, events_only=only))
+    return History(tree, make_script(random, "acme:job", tree, plan, events_only=only))
 
 
 @st.composite
-def retellings(draw: st.DrawFn, story: Story) -> list[list[Record]]:
-    """Draw another order of a story, with repetitions, keys and batches of its own. The whole is shuffled."""
+def permutations(draw: st.DrawFn, script: Script) -> list[list[Record]]:
+    """Draw a permutation of a whole script, with repetitions, as batches of records with some key."""
     random = draw(st.randoms(use_true_random=False))
-    told = [*story.body, *story.tail]
-    told += draw(st.lists(st.sampled_from(told), max_size=5)) if told else []
-    told = draw(st.permutations(told))
+    steps = [*script.body, *script.tail]
+    steps += draw(st.lists(st.sampled_from(steps), max_size=5)) if steps else []
+    steps = draw(st.permutations(steps))
     keys = draw(st.sampled_from([None, b"other"]))
-    return cut(random, [record_for(random, *each, key=keys) for each in group(random, told)], largest=6)
+    return cut(random, [record_for(random, *each, key=keys) for each in group(random, steps)], largest=6)
 
 
-# --- long runs
+# --- traffic
 
 
 class Create(NamedTuple):
@@ -309,14 +311,14 @@ class Create(NamedTuple):
 
 
 class Command(NamedTuple):
-    """Call the tracker's command of that name: cancel, pause, resume, delete, suspend_partition..."""
+    """Call the command of that name: cancel, pause, resume, delete, suspend_partition..."""
 
     verb: str
     arguments: tuple[str, ...]
 
 
 class Arrive(NamedTuple):
-    """Records arrive, and are one batch (for a real tracker, in this order)."""
+    """Records arrive in this order. The model takes them as one batch."""
 
     records: list[Record]
 
@@ -328,16 +330,16 @@ class Advance(NamedTuple):
 
 
 class Drain(NamedTuple):
-    """Wait until everything has been processed and sent: what comes next is only then sound."""
+    """Wait until everything has been processed and sent. What follows relies on it."""
 
 
-Step = Create | Command | Arrive | Advance | Drain
+Action = Create | Command | Arrive | Advance | Drain
 
 
-def apply(model: NaiveTracker, step: Step) -> list[Outcome]:
-    """Do a step to the model. What is refused has no outcome."""
+def apply(model: NaiveTracker, action: Action) -> list[Outcome]:
+    """Do an action to the model. A refused one has no outcome."""
     try:
-        match step:
+        match action:
             case Create(partition_id, job_id, options):
                 return [model.create_job(partition_id, job_id, **options)]
             case Command(verb, arguments):
@@ -353,8 +355,8 @@ def apply(model: NaiveTracker, step: Step) -> list[Outcome]:
 
 
 @dataclass
-class Planned:
-    """A job of a storm, and how it is to go."""
+class PlannedJob:
+    """A job of the traffic, and what will happen to it. `runs`: whether the tracker must start it."""
 
     key: JobKey
     tree: Tree
@@ -367,12 +369,12 @@ class Planned:
         return ":".join(self.key)
 
 
-class Storm:
-    """Makes the steps of a long run, wave after wave.
+class Traffic:
+    """Makes the actions of a long test, wave after wave: the same for the same seed and options.
 
-    A wave's jobs are created while the wave before has yet to run, and wait for some of its jobs: chains,
-    diamonds, fans. Nothing is told of a job that has not been sent, if the steps are done in order and
-    `Drain` is heeded. Where `wild` is not set, `plans` says what becomes of each job.
+    The jobs of a wave are created before the wave before it runs, and wait for some of its jobs: chains,
+    diamonds, fans. If the actions are done in order, and `Drain` waits, then no report arrives on a job that
+    has not been sent. Without `wild`, `plans` says how each job ends.
     """
 
     def __init__(
@@ -389,10 +391,10 @@ class Storm:
         self.jobs, self.tasks, self.wild, self.realistic = jobs, tasks, wild, realistic
         self.model = NaiveTracker(propagate_failures)
         self.wave = 0
-        self.plans: dict[JobKey, Planned] = {}
+        self.plans: dict[JobKey, PlannedJob] = {}
 
-    def steps(self, messages: int) -> Iterator[Step]:
-        """Make steps with about so many records."""
+    def actions(self, messages: int) -> Iterator[Action]:
+        """Make actions with about this many records."""
         planned, made = self._plan([]), 0
         yield from self._create(planned)
         while made < messages:
@@ -407,68 +409,70 @@ class Storm:
             yield Drain()
             planned = following
 
-    def _plan(self, before: list[Planned]) -> list[Planned]:
+    def _plan(self, before: list[PlannedJob]) -> list[PlannedJob]:
         """Plan the jobs of a wave. One whose prerequisites do not all complete never runs."""
         self.wave += 1
         planned = []
         for number in range(self.jobs):
             partition_id = self.random.choice(["acme", "default", "b\u00fcro 1"])
-            those = [job for job in before if job.key[0] == partition_id]
-            picked = self.random.sample(those, min(len(those), self.random.choice([0, 0, 1, 1, 2, 4])))
+            candidates = [job for job in before if job.key[0] == partition_id]
+            picked = self.random.sample(
+                candidates, min(len(candidates), self.random.choice([0, 0, 1, 1, 2, 4]))
+            )
             plan = self.random.choice(["completes"] * 12 + ["repaired"] * 2 + ["fails", "unfinished"])
             sparse = plan == "unfinished" and self.random.random() < 0.5
             tree = make_tree(self.random, self.random.randint(1, self.tasks), sparse=sparse)
             runs = all(job.runs and job.plan in {"completes", "repaired"} for job in picked)
             key = (partition_id, f"w{self.wave}-{number}")
-            self.plans[key] = Planned(key, tree, plan, [job.key[1] for job in picked], runs)
+            self.plans[key] = PlannedJob(key, tree, plan, [job.key[1] for job in picked], runs)
             planned.append(self.plans[key])
         return planned
 
-    def _create(self, planned: list[Planned]) -> Iterator[Step]:
+    def _create(self, planned: list[PlannedJob]) -> Iterator[Action]:
         for job in planned:
             delay = self.random.choice([0, 0, 3]) if self.wild else 0
             options = {"prerequisites": job.prerequisites, "delay": delay, "name": job.name}
             yield from self._watched(Create(*job.key, options))
 
-    def _records(self, planned: list[Planned]) -> list[tuple[JobKey | None, Record]]:
-        """Tell of a wave's jobs, all mixed up, each in its order."""
+    def _records(self, planned: list[PlannedJob]) -> list[tuple[JobKey | None, Record]]:
+        """Make the records of a wave: the jobs mixed, each in its order, and noise in between."""
         running = [job for job in planned if job.runs or self.wild]
-        tellings = [
-            group(self.random, self._order(tell_job(self.random, job.name, job.tree, job.plan)))
+        scripts = [
+            group(self.random, self._order(make_script(self.random, job.name, job.tree, job.plan)))
             for job in running
         ]
-        turns = [number for number, told in enumerate(tellings) for _ in told]
-        self.random.shuffle(turns)
-        upcoming = [iter(told) for told in tellings]
+        order = [number for number, steps in enumerate(scripts) for _ in steps]
+        self.random.shuffle(order)
+        upcoming = [iter(steps) for steps in scripts]
         records: list[tuple[JobKey | None, Record]] = []
-        for turn in turns:
+        for number in order:
             key = self.random.choice([b"", b"\xff", b"acme:other"]) if self._chance(0.1) else None
-            record = record_for(self.random, *next(upcoming[turn]), realistic=self.realistic, key=key)
-            records.append((running[turn].key, record))
+            record = record_for(self.random, *next(upcoming[number]), realistic=self.realistic, key=key)
+            records.append((running[number].key, record))
             if self.random.random() < 0.02:
-                records.append((None, self._noise()))
+                records.append((None, self.noise()))
         return records
 
-    def _order(self, story: Story) -> list[Told]:
-        """Put a story in order, repeat some of it; in a wild storm, contradict it."""
-        again = [told for told in story.body if self.random.random() < 0.05]
-        told = [*story.body, *again]
-        self.random.shuffle(told)
-        told += story.tail
+    def _order(self, script: Script) -> list[Step]:
+        """Shuffle the body of a script, and repeat some of it. Wild traffic contradicts it."""
+        again = [step for step in script.body if self.random.random() < 0.05]
+        steps = [*script.body, *again]
+        self.random.shuffle(steps)
+        steps += script.tail
         if not self.wild:
-            return told
-        for each in [each for each in told if self.random.random() < 0.02]:
+            return steps
+        for each in [each for each in steps if self.random.random() < 0.02]:
             kind = self.random.choice(["failed", "complete"])
             task = self.random.choice(
                 [each.task, each.task + ".1*", each.task + ".2", each.task.rstrip("*") + "*"]
             )
-            if ".*" not in task and (task != story.job + "*"):
-                told.append(Told(task, kind, via=self.random.choice(["event", "proxied"])))
+            if ".*" not in task and (task != script.job + "*"):
+                steps.append(Step(task, kind, via=self.random.choice(["event", "proxied"])))
         if self.random.random() < 0.5:
-            self.random.shuffle(told)
-        return told
+            self.random.shuffle(steps)
+        return steps
 
-    def _noise(self) -> Record:
+    def noise(self) -> Record:
         """Make a record that changes nothing."""
         chance = self.random.random()
         if chance < 0.5:
@@ -482,8 +486,8 @@ class Storm:
             return record_of(task_message("acme:nobody.1", to="worker-in"), key=b"acme:nobody")
         return record_of(tracking_report(report("acme:nobody.1", "Complete"), report("nobody", "Failed")))
 
-    def _commands(self, planned: list[Planned]) -> Iterator[Step]:
-        """Meddle, in a wild storm."""
+    def _commands(self, planned: list[PlannedJob]) -> Iterator[Action]:
+        """Have users act in between, in wild traffic."""
         if not self._chance(0.3):
             return
         job = self.random.choice(planned).key
@@ -507,13 +511,8 @@ class Storm:
     def _chance(self, probability: float) -> bool:
         return self.wild and self.random.random() < probability
 
-    def _watched(self, step: Step) -> Iterator[Step]:
-        """Do the step to a model of our own, to know who has been sent."""
+    def _watched(self, action: Action) -> Iterator[Action]:
+        """Do the action to a model of our own, to know which jobs have been sent."""
         if self.wild:
-            apply(self.model, step)
-        yield step
-
-
-def storm(seed: int, messages: int, **options: Any) -> Iterator[Step]:
-    """Make a long run of about so many records: the same for the same seed and options (those of `Storm`)."""
-    return Storm(seed, **options).steps(messages)
+            apply(self.model, action)
+        yield action

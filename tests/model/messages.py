@@ -1,6 +1,6 @@
-"""Builders of messages as producers and workers send them; whatever is not asked for is sound.
+"""Builders of messages as producers and workers send them. The defaults are sound.
 
-All return the bytes of a record's value. `Record` makes a record of them.
+All return the bytes of a record's value; `record_of` makes a record of them.
 """
 
 import base64
@@ -42,10 +42,10 @@ def task_message(
     realistic: bool = False,
     **fields: Any,
 ) -> bytes:
-    """Build a message for an ordinary worker; it completes its task unless told otherwise.
+    """Build a message for an ordinary worker; by default, it completes its task.
 
-    `fields` replace or add top-level fields, `OMIT` leaves one out. `realistic` fills the task data up, so
-    that the message is about as long as they are in use.
+    `fields` replace or add top-level fields, `OMIT` leaves one out. `realistic` pads the task data, so
+    that the message is about as long as in production.
     """
     message: dict[str, Any] = {
         "version": 3,
@@ -83,14 +83,14 @@ def event(
     api_version: int | None = 1,
     **fields: Any,
 ) -> bytes:
-    """Build a message for the tracker. `data` is sent as its JSON, or as it is where it is bytes."""
+    """Build a message for the tracker. `data` is encoded as JSON, unless it is bytes."""
     raw = data if isinstance(data, bytes) or data is None else dump(data)
     sent: dict[str, Any] = {"taskClassifier": classifier, "taskApiVersion": api_version, "tracking": None}
     return task_message(None, to=to, task_data=raw, **(sent | fields))
 
 
 def tracking_report(*reports: Any, to: str | None = "tracking", **fields: Any) -> bytes:
-    """Build a `TrackingReportTask` of reports that `report` has made."""
+    """Build a `TrackingReportTask` with the results of `report`."""
     return event("TrackingReportTask", {"trackingReports": list(reports)}, to=to, **fields)
 
 
@@ -109,7 +109,7 @@ def report(job_task_id: Any, status: Any, percentage: Any = OMIT, **fields: Any)
 def failure(
     message: Any = "it broke", *, failure_id: Any = "E1", source: Any = "worker-document", **fields: Any
 ) -> dict[str, Any]:
-    """Make the details of a failure."""
+    """Make the details of a failure in a report."""
     made = {
         "failureId": failure_id,
         "failureTime": 1_700_000_000_000,
@@ -138,17 +138,17 @@ def key_of(job_task_id: str) -> bytes:
 
 
 def dump(document: Any) -> bytes:
-    """Write JSON as compactly as workers do."""
+    """Encode JSON as compactly as workers do."""
     return json.dumps(without_omitted(document), separators=(",", ":")).encode()
 
 
 def without_omitted(document: Any) -> Any:
-    """Leave out what is to be left out."""
+    """Return the document without the fields that are `OMIT`."""
     if not isinstance(document, dict):
         return document
     return {name: value for name, value in document.items() if value is not OMIT}
 
 
 def encode(data: bytes | None) -> str | None:
-    """Write base64."""
+    """Encode base64."""
     return None if data is None else base64.b64encode(data).decode()

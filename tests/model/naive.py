@@ -1,45 +1,46 @@
-"""The tracker as a child would write it: one thread, one message after another, everything in dicts.
+"""The tracker in its simplest form: one thread, one message after another, everything in dicts.
 
-The real one is tested against this. It is written from the contract, shares no code with the tracker, and
-prefers the obvious to the fast. It keeps one object for each open task; a completed task is only its number
-in its parent's set, since nothing more can be learnt of it.
+The real one is tested against it. It follows the contract, shares no code with the tracker, and prefers the
+obvious to the fast. It keeps one object for each open task. Of a completed task it keeps only the number, in
+the set of its parent, because nothing more can be learnt about it.
 
-Where the contract leaves a doubt, this was decided:
+Where the contract leaves a question open, this is the answer:
 
-1.  A task that was itself reported failed counts 0 % until it completes. A parent that is Failed only
-    because a child is keeps what its children amount to (the failed ones counting 0): nobody said that it
-    got nowhere.
-2.  Failures are listed for tasks that are failed now: one that has completed since, itself or by an
-    ancestor that completed outright, needs nobody's attention any more. A completed job lists none. A job
-    that was Failed stays so until it completes as a whole, for its status never falls back.
-3.  A last-child mark, at any level of the path, and child indexes are learnt from every report that is
-    written, also from one that is otherwise ignored because the task or an ancestor has completed: down
-    to and including the level of the first completed task on its path, since below it there is nothing
-    left to know. Else the order would show. Once any child is marked last, the number of children is the
-    highest index that was seen: the marked one, unless there is a contradiction.
-4.  Percentages are whole millionths of a percent and a parent's is rounded down, so that they are exact
-    and do not depend on the order in which they are added up.
-5.  A written report makes a Waiting job Active. Paused stays Paused, unless it fails or completes.
-6.  Whether a proxied message is forwarded, held or dropped depends on its job's status before the batch.
-7.  A failure that is reported for a Paused job counts; its message is held like any other whose tracking
-    does not end. When a paused job becomes Failed or Completed, what was held for it is dropped, as for a
-    cancelled one.
-8.  Released is a job that has not ended, whatever was reported of it before it was sent.
-9.  Failure propagation marks dependents, theirs, and so on, that are not sent and not ended. They lose
-    their prerequisites and are never sent. The root is the job that failed first. Cancelled ones are not
-    passed through.
-10. What a job's end does to other jobs (release, propagation) happens after its batch. The records are
-    those that completed it last. So a job that fails and is repaired in one batch does not take its
-    dependents along.
-11. A cycle is a cycle of outstanding prerequisites, whatever the status of the jobs. A prerequisite
-    that is pre-created and does not exist is not outstanding, and closes none.
-12. The same job twice: its content is what it was created with; the order of its prerequisites does not
-    matter. That is looked at before its prerequisites are, so a job may be submitted again after one of
-    them failed.
-13. Cancelling a cancelled job does nothing, also when asked to cascade.
-14. A propagated failure shows 0 % until its job completes, whatever is reported of it.
-15. Each job has a marker, which no other job has or had. A message that names another one than its job's is
-    of an earlier job of that name, and nothing becomes of it, whatever the status of the present one.
+1.  A task that was itself reported as failed counts 0 % until it completes. A parent that has failed only
+    because a child has failed keeps the percentage of its children, of which the failed ones count 0:
+    nobody reported that the parent achieved nothing.
+2.  Failures are listed for tasks that are failed now. A task that has completed since, itself or with an
+    ancestor that completed outright, needs no attention any more. A completed job lists none. A Failed job
+    stays Failed until it completes as a whole, because its status never goes back.
+3.  Last-child marks, at any level of the path, and child indexes are learnt from every report that is
+    written. This includes a report that is otherwise ignored because the task or an ancestor has
+    completed: it counts down to and including the first completed task on its path, because below that
+    there is nothing left to know. Otherwise the order of reports would matter. After any child is marked
+    last, the number of children is the highest index that was seen: the marked one, unless there is a
+    contradiction.
+4.  Percentages are whole millionths of a percent, and a parent's is rounded down, so that they are exact
+    and do not depend on the order of additions.
+5.  A written report makes a Waiting job Active. A Paused job stays Paused until it fails or completes.
+6.  A job's status before the batch decides whether a proxied message is forwarded, held or dropped.
+7.  A failure that is reported for a Paused job counts. Its message is held, like any other whose tracking
+    does not end. When a paused job becomes Failed or Completed, its held messages are dropped, as for a
+    cancelled job.
+8.  A job is released if it has not ended, whatever was reported on it before it was sent.
+9.  Failure propagation marks all direct and indirect dependents that are not sent and not ended. They lose
+    their prerequisites and are never sent. The root is the job that failed first. Propagation does not
+    pass through cancelled jobs.
+10. What the end of a job does to other jobs (release, propagation) happens after the batch, on account of
+    the record that ended the job last. So a job that fails and is repaired in one batch does not fail its
+    dependents.
+11. A cycle is a cycle of outstanding prerequisites, whatever the status of the jobs. A pre-created
+    prerequisite that does not exist is not outstanding, and closes no cycle.
+12. The same job twice: its content is what it was created with, and the order of its prerequisites does not
+    matter. The content is compared before the prerequisites are checked, so a job can be submitted again
+    after one of them has failed.
+13. Cancelling a cancelled job does nothing, even if it should cascade.
+14. A job with a propagated failure shows 0 % until it completes, whatever is reported on it.
+15. Each job has a marker that no other job has or had. A message with the marker of another job is of an
+    earlier job of that name. It has no effect, whatever the status of the present job.
 """
 
 import base64
@@ -71,19 +72,19 @@ JobKey = tuple[str, str]
 
 
 class Refused(Exception):
-    """What was asked for is refused, and nothing has changed."""
+    """A command is refused, and nothing has changed."""
 
 
 class Conflict(Refused):
-    """A job of that name exists, with other content."""
+    """A job of that name exists with other content."""
 
 
 class NotFound(Refused):
-    """There is no such job."""
+    """The job does not exist."""
 
 
 class Forward(NamedTuple):
-    """A record that is sent on."""
+    """A record that is forwarded."""
 
     destination: str
     key: bytes | None
@@ -92,7 +93,7 @@ class Forward(NamedTuple):
 
 
 class Release(NamedTuple):
-    """A job that is sent. `message` has all but `taskId` and `tracking.lastStatusCheckTime`."""
+    """A job that is sent. `message` lacks only `taskId` and `tracking.lastStatusCheckTime`."""
 
     partition_id: str
     job_id: str
@@ -105,7 +106,7 @@ class Release(NamedTuple):
 
 
 class DeadLetter(NamedTuple):
-    """A record that was refused; `headers` are its own, without those that an earlier refusal had added."""
+    """A refused record. `headers` are its own, without those that an earlier refusal added."""
 
     reason: str
     error_count: int
@@ -116,10 +117,10 @@ class DeadLetter(NamedTuple):
 
 @dataclass
 class Outcome:
-    """What came of one record, or of one command.
+    """The outcome of one record, or of one command.
 
-    `dropped` is the job's status in small letters, `stale`, or `unknown`. `ignored` has a word for each
-    report that was not written. `held_dropped` counts messages that were held before and are dropped now.
+    `dropped` is the job's status in lower case, `stale`, or `unknown`. `ignored` has a word for each report
+    that was not written. `held_dropped` counts messages that were held before and are dropped now.
     """
 
     forwarded: list[Forward] = field(default_factory=list)
@@ -136,8 +137,8 @@ class Outcome:
 class Task:
     """A task that has not completed.
 
-    `highest` is the highest index that was seen among its children, `marked` says whether any was marked
-    last, `done` and `open` are the children that were seen.
+    `highest` is the highest index of a child that was seen; `marked`: whether any child was marked last.
+    `done` and `open` are the children that were seen.
     """
 
     highest: int = 0
@@ -148,11 +149,11 @@ class Task:
     failure: Mapping[str, str | None] | None = None
 
     def number_of_children(self) -> int | None:
-        """Return it, or None where no child was marked last."""
+        """Return the number of children; None if no child was marked last."""
         return self.highest if self.marked else None
 
     def percentage(self) -> int:
-        """Add it up, in millionths of a percent."""
+        """Compute the percentage, in millionths of a percent."""
         if self.failure is not None:
             return 0
         if self.highest == 0:
@@ -161,8 +162,8 @@ class Task:
         amount = total // (self.number_of_children() or self.highest + 1)
         return max(self.progress, min(amount, HIGHEST_PARENT))
 
-    def tell(self, path: Sequence[int], marks: Sequence[bool], report: Report) -> bool:
-        """Apply a report on the task that the path leads to; tell whether this one has completed by it."""
+    def apply(self, path: Sequence[int], marks: Sequence[bool], report: Report) -> bool:
+        """Apply a report on the task at the path; return whether it has completed this task."""
         if not path:
             if report.kind == "failed":
                 self.failure = report.failure
@@ -174,20 +175,20 @@ class Task:
         self.marked = self.marked or marks[0]
         if index not in self.done:
             child = self.open.setdefault(index, Task())
-            if child.tell(path[1:], marks[1:], report):
+            if child.apply(path[1:], marks[1:], report):
                 del self.open[index]
                 self.done.add(index)
         return len(self.done) == self.number_of_children()
 
     def find(self, path: Sequence[int]) -> "Task | None":
-        """Return the open task at the path, if there is one."""
+        """Return the open task at the path, if any."""
         if not path:
             return self
         child = self.open.get(path[0])
         return None if child is None else child.find(path[1:])
 
     def walk(self, path: tuple[int, ...] = ()) -> "Iterable[tuple[tuple[int, ...], Task]]":
-        """List the open tasks, this one first, in the order of their paths."""
+        """List the open tasks in the order of their paths, this one first."""
         yield path, self
         for index in sorted(self.open):
             yield from self.open[index].walk((*path, index))
@@ -195,7 +196,7 @@ class Task:
 
 @dataclass
 class Job:
-    """A job. `eligible_at` is None while it waits for others; `marker`: see decision 15."""
+    """A job. `eligible_at` is None while it waits for others. `marker`: see answer 15."""
 
     partition_id: str
     job_id: str
@@ -234,8 +235,8 @@ class Job:
 class NaiveTracker:
     """The whole tracker: Kafka's records in, outcomes out, the database in between.
 
-    Time stands still but for `advance`. A job without prerequisites is sent when it is created, or once its
-    delay is over; what the real one's scheduler does a moment later happens here at once.
+    Time passes only in `advance`. A job without prerequisites is sent when it is created, or after its
+    delay. What the real scheduler does a moment later happens here at once.
     """
 
     def __init__(
@@ -270,30 +271,30 @@ class NaiveTracker:
         self.suspended: set[str] = set()
         self.releases: list[Release] = []
 
-    # --- what came of it
+    # --- state
 
     def status(self, partition_id: str, job_id: str) -> str | None:
-        """Return the job's status; None where it is not known."""
+        """Return the job's status; None if the job is unknown."""
         job = self.jobs.get((partition_id, job_id))
         return None if job is None else job.status
 
     def percentage_millionths(self, partition_id: str, job_id: str) -> int:
-        """Return the job's percentage as it is kept."""
+        """Return the job's percentage as it is stored."""
         job = self._job(partition_id, job_id)
         if job.status == "Completed":
             return HUNDRED
         return 0 if job.propagated_failure is not None else job.root.percentage()
 
     def percentage(self, partition_id: str, job_id: str) -> float:
-        """Return the job's percentage as it is shown: to two decimals, half up."""
+        """Return the job's percentage as it is shown: rounded to two decimals, half up."""
         return (self.percentage_millionths(partition_id, job_id) + 5_000) // 10_000 / 100
 
     def failures(self, partition_id: str, job_id: str) -> list[dict[str, Any]]:
-        """List what failed: `jobTaskId` and the three details; or what was propagated."""
+        """List the failures: `jobTaskId` and the three details; or the propagated failure."""
         return self._job(partition_id, job_id).failures()
 
     def missing(self, partition_id: str, job_id: str) -> list[tuple[str, int, int]]:
-        """List (parent, first, last): known children that are not completed, by known open parent."""
+        """List (parent, first, last): ranges of known children of open tasks that have not completed."""
         job = self._job(partition_id, job_id)
         if job.status == "Completed":
             return []
@@ -308,7 +309,7 @@ class NaiveTracker:
         return sorted(self._job(partition_id, job_id).unmet)
 
     def held(self, partition_id: str, job_id: str) -> list[Forward]:
-        """List what is held for the job, in order."""
+        """List the held messages of the job, in order."""
         return list(self._job(partition_id, job_id).held)
 
     # --- records
@@ -318,7 +319,7 @@ class NaiveTracker:
         return self.process_batch([record])[0]
 
     def process_batch(self, records: Sequence[Record]) -> list[Outcome]:
-        """Process records: read them all, look up their jobs' statuses, then do one after another."""
+        """Process records: read all, look up the statuses of their jobs, then do one after another."""
         outcomes = [Outcome() for _ in records]
         messages = [self._read(record, outcome) for record, outcome in zip(records, outcomes, strict=True)]
         status_before = {
@@ -379,7 +380,7 @@ class NaiveTracker:
         return (message.report,)
 
     def _report(self, report: Report, outcome: Outcome) -> bool:
-        """Write a report; tell whether the job has failed or completed by it."""
+        """Write a report; return whether the job has failed or completed with it."""
         job = self.jobs.get(report.task[:2])
         if job is None or job.status in {"Cancelled", "Completed"}:
             outcome.ignored.append("unknown" if job is None else job.status.lower())
@@ -389,7 +390,7 @@ class NaiveTracker:
             return False
         if job.status == "Waiting":
             job.status = "Active"
-        if job.root.tell(report.task.path, report.task.marks, report):
+        if job.root.apply(report.task.path, report.task.marks, report):
             job.status = "Completed"
             return True
         if report.kind == "failed" and job.root.find(report.task.path) is not None and job.status != "Failed":
@@ -398,7 +399,7 @@ class NaiveTracker:
         return False
 
     def _end(self, job: Job, correlation_id: str | None, outcome: Outcome) -> None:
-        """Do what a job's end does to others."""
+        """Do what the end of a job does to other jobs."""
         outcome.held_dropped += len(job.held)
         job.held.clear()
         if job.status == "Completed":
@@ -413,7 +414,7 @@ class NaiveTracker:
             self._propagate(job, details, outcome)
 
     def _propagate(self, job: Job, details: Mapping[str, Any], outcome: Outcome) -> None:
-        """Fail those that can never run now, since this job will not complete."""
+        """Fail the jobs that can never run now, because this job will not complete."""
         for dependent in self._dependents(job):
             if dependent.status not in ENDED:
                 dependent.status = "Failed"
@@ -442,7 +443,7 @@ class NaiveTracker:
         return released
 
     def _is_due(self, job: Job) -> bool:
-        """Tell whether the job is to be sent now (decision 8)."""
+        """Return whether the job must be sent now (answer 8)."""
         if (
             job.sent
             or job.eligible_at is None
@@ -496,9 +497,12 @@ class NaiveTracker:
         delay: float = 0,
         marker: str | None = None,
     ) -> Outcome:
-        """Create a job; what is sent by it at once is in the outcome. Raise `Refused` or `Conflict`.
+        """Create a job, and send it if it is due.
 
-        Its marker is its number among the jobs that were created, unless it is given.
+        The default of its marker is its number among all jobs that were created.
+
+        :raises Conflict: the job exists with other content.
+        :raises Refused: a name or a prerequisite is bad, or it would close a cycle.
         """
         prerequisites = frozenset(prerequisites)
         content = {
@@ -549,18 +553,18 @@ class NaiveTracker:
 
     def _refuse_cycle(self, partition_id: str, job_id: str, unmet: set[str]) -> None:
         """Refuse a job that would wait for itself."""
-        to_see, seen = sorted(unmet), set[str]()
-        while to_see:
-            name = to_see.pop()
+        to_visit, seen = sorted(unmet), set[str]()
+        while to_visit:
+            name = to_visit.pop()
             if name == job_id:
                 raise Refused(f"{job_id} would wait for itself")
             other = self.jobs.get((partition_id, name))
             if other is not None and name not in seen:
-                to_see += sorted(other.unmet)
+                to_visit += sorted(other.unmet)
             seen.add(name)
 
     def cancel(self, partition_id: str, job_id: str, *, cascade: bool = False) -> Outcome:
-        """Cancel a job, and its dependents if asked to."""
+        """Cancel a job and, with `cascade`, its dependents."""
         job = self._job(partition_id, job_id)
         outcome = Outcome()
         if job.status in {"Failed", "Completed"}:
@@ -582,7 +586,7 @@ class NaiveTracker:
         return Outcome()
 
     def resume(self, partition_id: str, job_id: str) -> Outcome:
-        """Resume a job: send it if it is due, and what was held for it."""
+        """Resume a job: send it if it is due, and forward its held messages."""
         job = self._unfinished(partition_id, job_id)
         if job.status != "Paused":
             return Outcome()
@@ -592,24 +596,24 @@ class NaiveTracker:
         return outcome
 
     def delete(self, partition_id: str, job_id: str) -> Outcome:
-        """Delete a job. Its dependents wait on, as for a job that does not exist yet."""
+        """Delete a job. Its dependents keep waiting, as for a job that does not exist yet."""
         job = self._job(partition_id, job_id)
         del self.jobs[job.key]
         self.unsent.pop(job.key, None)
         return Outcome(held_dropped=len(job.held))
 
     def suspend_partition(self, partition_id: str) -> Outcome:
-        """Keep the jobs of a partition ID from being sent."""
+        """Send no more jobs of a partition ID."""
         self.suspended.add(partition_id)
         return Outcome()
 
     def resume_partition(self, partition_id: str) -> Outcome:
-        """Send the jobs of a partition ID again, those that are due at once."""
+        """Send the jobs of a partition ID again: at once those that are due."""
         self.suspended.discard(partition_id)
         return Outcome(released=self._send_due())
 
     def advance(self, seconds: float) -> Outcome:
-        """Let time pass, and send what has become due."""
+        """Let time pass, and send the jobs that become due."""
         self.now_s += seconds
         return Outcome(released=self._send_due())
 

@@ -1,11 +1,11 @@
-"""Records that cannot be honoured, one for each way of being wrong, and the reason that each must get.
+"""Records that must be refused, one for each mistake, and the reason that each must get.
 
-Each is a sound message with one thing wrong, so that the one thing wrong is the one thing tested; the sound
-ones that they are made from, and near misses, are in `SOUND`. They are read from the topic `tracking`, by a
-tracker with the tracking topics `TRACKING_TOPICS`, the dead-letter topic `tracker-dead-letter`, no
-destination patterns, the defaults for all sizes, and those of `KNOWN_TOPICS` for all topics that there are.
+Each is a sound message with one mistake, so that only this mistake is tested. `SOUND` has the sound messages
+that they are made from, and near misses. The tracker reads them from the topic `tracking`. It has the
+tracking topics `TRACKING_TOPICS`, the dead-letter topic `tracker-dead-letter`, no destination patterns, the
+default sizes, and no other topics exist than `KNOWN_TOPICS`.
 
-Where two reasons could be given, the list at the head of `reading.py` says which was chosen.
+Where two reasons are possible, the list at the head of `reading.py` says which one is right.
 """
 
 import json
@@ -30,7 +30,7 @@ Headers = tuple[tuple[str, bytes | None], ...]
 
 
 class Poison(NamedTuple):
-    """A record's value and headers, and the reason to refuse it (none: sound)."""
+    """A record's value and headers, and the reason to refuse it; empty if it is sound."""
 
     name: str
     value: bytes | None
@@ -47,15 +47,15 @@ def huge_digits() -> str:
 
 
 def with_digits(value: bytes, name: str, digits: str) -> bytes:
-    """Replace the number of a field by digits that no library would write."""
+    """Replace the number in a field by digits that no JSON library writes."""
     document = json.loads(value)
     marker = 987_654_321
-    place(document, name, marker)
+    set_field(document, name, marker)
     return dump(document).replace(str(marker).encode(), digits.encode())
 
 
-def place(document: dict[str, Any], name: str, value: Any) -> None:
-    """Set a field, `tracking.trackTo` too."""
+def set_field(document: dict[str, Any], name: str, value: Any) -> None:
+    """Set a field, which may be nested, such as `tracking.trackTo`."""
     *path, last = name.split(".")
     for step in path:
         document = document[step]
@@ -63,24 +63,24 @@ def place(document: dict[str, Any], name: str, value: Any) -> None:
 
 
 def changed(name: str, value: Any) -> bytes:
-    """Build a message of which one field is changed."""
+    """Build a message with one changed field."""
     document = json.loads(task_message(TASK))
-    place(document, name, value)
+    set_field(document, name, value)
     return dump(document)
 
 
 def nested(levels: int) -> bytes:
-    """Build a message with so many levels of nesting, the message itself being the first."""
+    """Build a message with this many levels of nesting; the message itself is the first."""
     return changed("context", "DEEP").replace(b'"DEEP"', deep(levels - 1))
 
 
 def deep(levels: int) -> bytes:
-    """Build an object of so many levels."""
+    """Build an object of this many levels."""
     return b'{"a":' * (levels - 1) + b"{}" + b"}" * (levels - 1)
 
 
 def padded(size: int) -> bytes:
-    """Build a message of so many bytes."""
+    """Build a message of this many bytes."""
     value = changed("padding", "")
     return changed("padding", "x" * (size - len(value)))
 
@@ -162,7 +162,7 @@ def too_deep() -> Iterator[tuple[str, bytes]]:
     yield "201 levels of lists", changed("context", {"x": "DEEP"}).replace(b'"DEEP"', b"[" * 199 + b"]" * 199)
     yield "201 levels in an unknown field", changed("unknown", "DEEP").replace(b'"DEEP"', deep(200))
     brackets = changed("context", {"a": "]}" * 300, "b": "DEEP"})
-    yield "201 levels behind brackets in a string", brackets.replace(b'"DEEP"', deep(199))
+    yield "201 levels after brackets in a string", brackets.replace(b'"DEEP"', deep(199))
     for levels in (201, 100_000):
         data = b'{"jobTaskId":"acme:job.1","estimatedPercentageCompleted":5,"x":' + deep(levels - 1) + b"}"
         yield f"{levels} levels in an event's task data", event("JobTrackingWorker", data)
@@ -298,7 +298,7 @@ def bad_json_in_events() -> Iterator[tuple[str, bytes]]:
         yield f"{classifier} with empty task data", event(classifier, b"")
         yield f"{classifier} with words as task data", event(classifier, b"hello")
         yield f"{classifier} with truncated task data", event(classifier, sound[:-1])
-        yield f"{classifier} with garbage behind its task data", event(classifier, sound + b"x")
+        yield f"{classifier} with garbage after its task data", event(classifier, sound + b"x")
         yield f"{classifier} with UTF-16 task data", event(classifier, sound.decode().encode("utf-16"))
         yield f"{classifier} with a byte order mark", event(classifier, b"\xef\xbb\xbf" + sound)
         yield f"{classifier} with invalid UTF-8", event(classifier, sound[:-1] + b',"x":"\xff"}')
@@ -335,7 +335,7 @@ BAD_JOB_TASK_IDS = {
     "dot in the partition ID": "ac.me:job.1",
     "empty index": "acme:job..1",
     "dot at the end": "acme:job.1.",
-    "dot behind the job": "acme:job.",
+    "dot after the job": "acme:job.",
     "index 0": "acme:job.0",
     "index 0 below": "acme:job.1.0",
     "leading zero": "acme:job.01",
@@ -350,8 +350,8 @@ BAD_JOB_TASK_IDS = {
     "full-width digit": "acme:job.\uff11",
     "superscript digit": "acme:job.\u00b2",
     "space before the index": "acme:job. 1",
-    "space behind the index": "acme:job.1 ",
-    "line feed behind the index": "acme:job.1\n",
+    "space after the index": "acme:job.1 ",
+    "line feed after the index": "acme:job.1\n",
     "two stars": "acme:job.1**",
     "star before the index": "acme:job.*1",
     "star alone": "acme:job.*",
@@ -410,7 +410,7 @@ def unknown_version() -> Iterator[tuple[str, bytes]]:
         yield f"version {version} of an event", progress_event(TASK, 5, version=version)
         yield f"API version {version} of progress", progress_event(TASK, 5, api_version=version)
     yield "API version 2 of a report", tracking_report(report(TASK, "Complete"), api_version=2)
-    # As in the worker framework's version 4, whose task data is an object.
+    # As in version 4 of the worker framework, in which task data is an object.
     yield "version 4 with other types", task_message(TASK, version=4, taskData={"a": [1]}, priority="high")
     yield "version 4 with other fields", task_message(TASK, version=4, taskId=OMIT, context=OMIT)
     yield "version 4 with other tracking", task_message(TASK, version=4, tracking=[{"jobTaskId": 1}])
@@ -430,14 +430,14 @@ BAD_DESTINATIONS = {
     "backslash": "a\\b",
     "space": "a b",
     "space in front": " worker-in",
-    "line feed behind": "worker-in\n",
+    "line feed after it": "worker-in\n",
     "colon": "a:b",
     "comma": "a,b",
     "star": "*",
     "regular expression": "^worker.*",
     "umlaut": "w\u00f6rker",
     "NUL": "worker\0in",
-    "NUL behind": "worker-in\0",
+    "NUL after it": "worker-in\0",
     "250 characters": "t" * 250,
     "300 characters": "t" * 300,
     "another tracking topic": "tracking-2",
@@ -516,8 +516,8 @@ def sound_messages() -> Iterator[tuple[str, bytes]]:
     yield "an empty taskId", task_message(TASK, taskId="")
     yield "spaces around", b" \r\n\t" + task_message(TASK) + b"\n"
     yield "unknown status", task_message(TASK, status="RESULT_MAYBE")
-    yield "as large as may be", padded(1_000_000)
-    yield "as deep as may be", nested(200)
+    yield "as large as allowed", padded(1_000_000)
+    yield "as deep as allowed", nested(200)
     yield "brackets in a string", changed("context", {"x": '\\"' + "[{" * 500})
     yield "a surrogate pair", changed("taskId", "MARK").replace(b"MARK", rb"\ud83d\ude00")
     yield "NUL in a field that is not stored", changed("context", {"x": "a\0b"})
@@ -548,7 +548,7 @@ def sound_messages() -> Iterator[tuple[str, bytes]]:
         yield f"jobTaskId {name}", task_message(name)
     yield "jobTaskId of 100 levels", task_message("acme:job" + ".1" * 100)
     yield "jobTaskId of 1,000 characters", task_message("acme:job" + ".2147483647" * 90 + ".1")
-    yield "names as long as may be", task_message("p" * 40 + ":" + "j" * 48 + ".1")
+    yield "names as long as allowed", task_message("p" * 40 + ":" + "j" * 48 + ".1")
     yield "no reports", tracking_report()
     yield "a failure without details", tracking_report(report(TASK, "Failed"))
     yield "a retry", tracking_report(report(TASK, "Retry", retries=3))

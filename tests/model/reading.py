@@ -1,35 +1,34 @@
-"""What a record says, read the plain way: one rule after another, and the first broken rule is the reason.
+"""Reads a record in the simplest way: one rule after another. The first broken rule is the reason to refuse.
 
-Nothing here comes from the tracker, so that a mistake in it is not repeated. Where the contract does not
-say which of two reasons wins, or what a thing means, this is what was chosen:
+Nothing here comes from the tracker, so that its mistakes are not repeated. Where the contract does not say
+which of two reasons wins, or what something means, this is the answer:
 
-1.  The order of the rules: no value, too large, not UTF-8, too deep, not JSON, not an object, then types
-    (and the required `taskId`) of all fields, then the version, then the task's identifier, then the
-    destination, then what would be stored. Nesting is counted before parsing, so a deep and broken
-    document is `too-deep`.
-2.  An escaped lone surrogate, anywhere in the document, is `not-json`: no UTF-8 text can say it.
-3.  A whole number outside 64 bits is `wrong-type` in a whole-number field, `version` among them; as a
-    percentage it is a number like any other, hence out of range; as an index it makes a
-    `bad-job-task-id`. Where between 64 bits and 5,000 digits the line is drawn matters to nobody, so the
-    list of bad input stays away from it.
+1.  The order of the rules: no value, too large, not UTF-8, too deep, not JSON, not an object, then the types
+    of all fields (and the required `taskId`), then the version, the task's identifier, the destination, and
+    at last what would be stored. Nesting is counted before parsing, so a deep and broken document is
+    `too-deep`.
+2.  An escaped lone surrogate, anywhere in the document, is `not-json`: UTF-8 cannot encode it.
+3.  A whole number outside 64 bits is `wrong-type` in a whole-number field, including `version`. As a
+    percentage it is a number like any other, so out of range. As an index it makes a `bad-job-task-id`.
+    The exact limit between 64 bits and 5,000 digits does not matter, so the list of bad input avoids it.
 4.  null is the same as absent, in every field.
-5.  An empty `taskId` is present and is a string, hence accepted. An empty `jobTaskId` is present and
+5.  An empty `taskId` is present and is a string, so it is accepted. An empty `jobTaskId` is present and
     malformed.
 6.  An event without a classifier or `taskData`, or whose data has no `trackingReports`, lacks a required
-    field; an empty list of reports is "no reports". `Progress` requires a percentage; the others may have
+    field; an empty list of reports is "no reports". `Progress` requires a percentage. The others can have
     one, which must be in range.
-7.  100 levels means 100 indexes. A `jobTaskId` with NUL, otherwise well formed, is `nul-in-text`.
-8.  A destination that differs from another tracking topic, or from the dead-letter topic, only by case is
+7.  100 levels means 100 indexes. A `jobTaskId` with NUL that is otherwise well formed is `nul-in-text`.
+8.  A destination that differs only by case from another tracking topic, or from the dead-letter topic, is
     not allowed.
-9.  `tracking.jobTaskId` of an event is not looked at (its type is).
-10. Task data is checked to be base64 only where it is read: in events, and in a failure that is reported.
-    Only the standard alphabet with its padding is base64. Task data that is no UTF-8 is shown with
-    replacement characters; none at all is an empty message.
-11. NUL is refused in what is stored: identifiers and failure details. A correlation ID is only handed on.
-12. A retry count that is no decimal number, or is missing, is 0. A rejection without a value has an empty
+9.  Of `tracking.jobTaskId` of an event, only the type is checked.
+10. Task data must be base64 only where it is read: in events, and in a failure that is reported. Only the
+    standard alphabet with its padding is base64. Task data that is not UTF-8 is shown with replacement
+    characters. No task data is an empty message.
+11. NUL is refused in what is stored: identifiers and failure details. A correlation ID is only passed on.
+12. A retry count that is missing or not a decimal number is 0. A rejection without a value has an empty
     reason.
-13. Of a header that is there twice, the last counts. Of a JSON field that is there twice, the last
-    counts, and is made null where `tracking` is sent as null.
+13. If a header or a JSON field is there twice, the last one counts. It is also the last `tracking` that
+    becomes null where tracking ends.
 """
 
 import base64
@@ -51,7 +50,7 @@ Headers = tuple[tuple[str, bytes | None], ...]
 
 
 class Record(NamedTuple):
-    """What was read from Kafka."""
+    """A record, as read from Kafka."""
 
     topic: str
     key: bytes | None
@@ -60,7 +59,7 @@ class Record(NamedTuple):
 
 
 class Bad(Exception):
-    """The record cannot be honoured; `reason` is the dead letter's."""
+    """The tracker must refuse the record. `reason` is that of its dead letter."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(reason, detail)
@@ -69,7 +68,7 @@ class Bad(Exception):
 
 @dataclass(frozen=True)
 class Rules:
-    """What the operator has set."""
+    """The settings that decide what is refused."""
 
     tracking_topics: tuple[str, ...] = ("tracking",)
     dead_letter_topic: str = "tracker-dead-letter"
@@ -80,7 +79,7 @@ class Rules:
 
 
 class TaskName(NamedTuple):
-    """A `jobTaskId`, taken apart: `marks[i]` says whether index `path[i]` had a `*`."""
+    """The parts of a `jobTaskId`. `marks[i]`: whether index `path[i]` had a `*`."""
 
     partition_id: str
     job_id: str
@@ -90,7 +89,7 @@ class TaskName(NamedTuple):
 
 @dataclass(frozen=True)
 class Report:
-    """What is said of one task. `kind`: complete, failed, progress, or the reason why nothing is written."""
+    """A report on one task. `kind`: complete, failed, progress, or the reason why nothing is written."""
 
     task: TaskName
     kind: str
@@ -100,7 +99,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Proxied:
-    """A message for an ordinary worker."""
+    """A message for one of the users' workers."""
 
     to: str | None
     tracking_ends: bool
@@ -137,7 +136,7 @@ def read(record: Record, rules: Rules) -> Proxied | Event:
 
 
 def read_object(value: bytes) -> dict[str, Any]:
-    """Read a JSON object out of bytes."""
+    """Decode a JSON object."""
     try:
         text = value.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -156,21 +155,21 @@ def read_object(value: bytes) -> dict[str, Any]:
 
 
 def read_integer(digits: str) -> int:
-    """Read a whole number. One of hundreds of digits becomes one of a hundred: only its size is judged."""
+    """Decode a whole number. One of hundreds of digits becomes one of a hundred: only its size matters."""
     if len(digits) > 100:
         return -(10**99) if digits.startswith("-") else 10**99
     return int(digits)
 
 
 def refuse_constant(name: str) -> None:
-    """Refuse NaN and the infinities, which Python reads and JSON has not."""
+    """Refuse NaN and the infinities, which Python accepts and JSON does not have."""
     raise ValueError(name)
 
 
 def depth(text: str) -> int:
     """Count the levels of nesting: 1 for a flat object."""
     if text.count("[") + text.count("{") <= 200:
-        return 0  # cannot be too deep, whatever it is
+        return 0  # cannot be too deep
     level = deepest = 0
     in_string = escaped = False
     for character in text:
@@ -238,14 +237,14 @@ def check_types(message: dict[str, Any]) -> None:
 
 
 def check_fields(value: dict[str, Any], fields: Mapping[str, str]) -> None:
-    """Check the fields that are there."""
+    """Check the types of the fields that are present."""
     for name, kind in fields.items():
         if value.get(name) is not None and not is_a(value[name], kind):
             raise Bad("wrong-type", name)
 
 
 def is_a(value: Any, kind: str) -> bool:
-    """Tell whether a JSON value is of the kind; true and false are no numbers."""
+    """Return whether a JSON value is of this kind. true and false are not numbers."""
     whole = isinstance(value, int) and not isinstance(value, bool)
     whole_64 = whole and -(2**63) <= value < 2**63
     return {
@@ -259,19 +258,19 @@ def is_a(value: Any, kind: str) -> bool:
 
 
 def require(value: dict[str, Any], name: str) -> Any:
-    """Return a field that must be there."""
+    """Return a required field."""
     if value.get(name) is None:
         raise Bad("missing-field", name)
     return value[name]
 
 
 def same(one: str | None, other: str | None) -> bool:
-    """Compare topics without case; null is like nothing."""
+    """Compare topics without case. null equals nothing."""
     return one is not None and other is not None and one.lower() == other.lower()
 
 
 def read_base64(text: str) -> bytes:
-    """Read base64, strictly."""
+    """Decode base64 strictly."""
     if len(text) % 4 or re.fullmatch("[A-Za-z0-9+/]*={0,2}", text) is None:
         raise Bad("wrong-type", "not base64")
     return base64.b64decode(text)
@@ -284,7 +283,7 @@ FORBIDDEN = set(".,:;*?!|()")
 
 
 def read_task_name(text: str) -> TaskName:
-    """Take a `jobTaskId` apart."""
+    """Parse a `jobTaskId`."""
     if len(text) > 1000:
         raise Bad("bad-job-task-id", "too long")
     head, colon, rest = text.partition(":")
@@ -305,12 +304,12 @@ def read_task_name(text: str) -> TaskName:
 
 
 def is_name(text: str, longest: int) -> bool:
-    """Tell whether it may name a partition ID or a job."""
+    """Return whether a text is a valid partition ID or job ID."""
     return 1 <= len(text) <= longest and not FORBIDDEN & set(text)
 
 
 def check_destination(to: str, rules: Rules) -> None:
-    """Refuse a topic that may not be written to."""
+    """Refuse a topic that is no allowed destination."""
     legal = re.fullmatch(r"[a-zA-Z0-9._-]{1,249}", to) is not None and to not in {".", ".."}
     ours = any(same(to, topic) for topic in (*rules.tracking_topics, rules.dead_letter_topic))
     listed = not rules.destinations or any(matches(to, pattern) for pattern in rules.destinations)
@@ -329,7 +328,7 @@ def matches(to: str, pattern: str) -> bool:
 
 
 def read_proxied(record: Record, message: dict[str, Any], rules: Rules) -> Proxied:
-    """Read a message that is meant for an ordinary worker."""
+    """Read a message for one of the users' workers."""
     tracking = message.get("tracking") or {}
     to, track_to, name = message.get("to"), tracking.get("trackTo"), tracking.get("jobTaskId")
     task = None if name is None else read_task_name(name)
@@ -345,7 +344,7 @@ def read_proxied(record: Record, message: dict[str, Any], rules: Rules) -> Proxi
 
 
 def read_report(message: dict[str, Any], task: TaskName, headers: Headers, rules: Rules) -> Report:
-    """Say what a proxied message means for its task."""
+    """Return what a proxied message reports on its task."""
     status = message.get("taskStatus")
     reason = last_header(headers, "x-caf-worker-rejected")
     to, track_to = message.get("to"), message["tracking"].get("trackTo")
@@ -366,13 +365,13 @@ def read_report(message: dict[str, Any], task: TaskName, headers: Headers, rules
 
 
 def last_header(headers: Headers, name: str) -> str | None:
-    """Return the last value of a header as text, None where the header is not there."""
+    """Return the last value of a header as text; None without the header."""
     values = [value or b"" for key, value in headers if key == name]
     return values[-1].decode(errors="replace") if values else None
 
 
 def source_of(message: dict[str, Any]) -> str:
-    """Name the worker that failed."""
+    """Return the name of the worker that failed."""
     if message.get("sourceInfo") is None:
         return "Unknown - no source info"
     name = message["sourceInfo"].get("name")
@@ -380,7 +379,7 @@ def source_of(message: dict[str, Any]) -> str:
 
 
 def failure(failure_id: str, source: str | None, text: str | None, rules: Rules) -> dict[str, str | None]:
-    """Make the details of a failure; the words that say that text was cut are not part of the contract."""
+    """Make the details of a failure. The note that a text was cut is not part of the contract."""
     if any("\0" in (part or "") for part in (failure_id, source, text)):
         raise Bad("nul-in-text", "failure")
     short = None if text is None else text[: rules.max_failure_chars]
@@ -388,24 +387,24 @@ def failure(failure_id: str, source: str | None, text: str | None, rules: Rules)
 
 
 def with_null_tracking(value: bytes) -> bytes:
-    """Return the same bytes, with the value of the (last) top-level field `tracking` replaced by null."""
+    """Replace the value of the last top-level field `tracking` by null. All other bytes stay the same."""
     text, decode = value.decode("utf-8"), json.JSONDecoder(parse_int=read_integer).raw_decode
-    at, first, behind = text.index("{") + 1, 0, 0
+    at, first, end_of_value = text.index("{") + 1, 0, 0
     while True:
         at = skip_space(text, at)
         key, at = decode(text, at)
         at = skip_space(text, skip_space(text, at) + 1)  # over the colon
         _, end = decode(text, at)
         if key == "tracking":
-            first, behind = at, end
+            first, end_of_value = at, end
         at = skip_space(text, end)
         if text[at] == "}":
-            return (text[:first] + "null" + text[behind:]).encode("utf-8")
+            return (text[:first] + "null" + text[end_of_value:]).encode("utf-8")
         at += 1  # over the comma
 
 
 def skip_space(text: str, at: int) -> int:
-    """Return where the next thing begins."""
+    """Return the position of the next character that is not a space."""
     while text[at] in " \t\r\n":
         at += 1
     return at
@@ -415,7 +414,7 @@ def skip_space(text: str, at: int) -> int:
 
 
 def read_event(message: dict[str, Any], rules: Rules) -> tuple[Report, ...]:
-    """Read a message that is meant for the tracker."""
+    """Read a message for the tracker."""
     classifier = require(message, "taskClassifier")
     if classifier not in {"TrackingReportTask", "JobTrackingWorker"}:
         raise Bad("unknown-classifier", str(classifier))
@@ -430,7 +429,7 @@ def read_event(message: dict[str, Any], rules: Rules) -> tuple[Report, ...]:
 
 
 def read_event_report(report: Any, rules: Rules) -> Report:
-    """Read one report out of an event."""
+    """Read one report of an event."""
     if not isinstance(report, dict):
         raise Bad("wrong-type", "trackingReports")
     check_fields(report, REPORT_FIELDS)
@@ -469,7 +468,7 @@ def check_time(value: int | str | None) -> None:
 
 
 def read_progress(data: dict[str, Any], task: TaskName) -> Report:
-    """Read a percentage into millionths of a percent, as kept: at most 99.9, and above 0 at least one."""
+    """Read a percentage as millionths of a percent: at most 99.9 %, and above 0 at least one millionth."""
     percentage = require(data, "estimatedPercentageCompleted")
     if not 0 <= percentage <= 100:
         raise Bad("percentage-out-of-range")

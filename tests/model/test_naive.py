@@ -14,11 +14,11 @@ from tests.model.histories import (
     Arrive,
     Drain,
     History,
-    Storm,
+    Traffic,
     apply,
     histories,
+    permutations,
     record_for,
-    retellings,
 )
 from tests.model.messages import (
     STATUS_CHECK_URL,
@@ -969,25 +969,25 @@ def after(batches: list[list[Record]]) -> tuple[Any, ...]:
 
 @given(st.data())
 @settings(max_examples=300, deadline=None)
-def test_order_repetition_and_batching_do_not_show(data: st.DataObject) -> None:
+def test_order_repetition_and_batching_do_not_matter(data: st.DataObject) -> None:
     history = data.draw(histories(["completes", "fails", "unfinished"]))
-    told = [*history.story.body, *history.story.tail]
+    steps = [*history.script.body, *history.script.tail]
     random = data.draw(st.randoms(use_true_random=False))
-    in_order = after([[record_for(random, each)] for each in told])
-    assert after(data.draw(retellings(history.story))) == in_order
+    in_order = after([[record_for(random, step)] for step in steps])
+    assert after(data.draw(permutations(history.script))) == in_order
 
 
 @given(histories(["completes", "repaired"]), st.randoms(use_true_random=False))
 @settings(max_examples=100, deadline=None)
-def test_a_story_ends_as_planned(history: History, random: Any) -> None:
+def test_a_script_ends_as_planned(history: History, random: Any) -> None:
     tracker = NaiveTracker()
     tracker.create_job(*JOB)
-    for told in history.story.body:
-        tracker.process(record_for(random, told))
+    for step in history.script.body:
+        tracker.process(record_for(random, step))
         assert tracker.status(*JOB) in {"Waiting", "Active"}
-    for told in history.story.tail:
-        tracker.process(record_for(random, told))
-    completes = history.story.plan in {"completes", "repaired"}
+    for step in history.script.tail:
+        tracker.process(record_for(random, step))
+    completes = history.script.plan in {"completes", "repaired"}
     assert (tracker.status(*JOB) == "Completed") == completes
 
 
@@ -1002,29 +1002,29 @@ def test_a_percentage_never_falls_once_the_number_of_children_is_known(history: 
             name = ".".join(["acme:job", *map(str, path), f"{index}*"])
             progress(tracker, name, 1e-6)
     before = 0
-    for told in [*history.story.body, *history.story.tail]:
-        tracker.process(record_for(random, told))
+    for step in [*history.script.body, *history.script.tail]:
+        tracker.process(record_for(random, step))
         now = tracker.percentage_millionths(*JOB)
         assert now >= before
         before = now
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_tidy_storm_comes_out_as_planned_in_any_batches(seed: int) -> None:
-    storm = Storm(seed, tasks=20)
-    steps = list(storm.steps(1_500))
+def test_tidy_traffic_ends_as_planned_in_any_batches(seed: int) -> None:
+    traffic = Traffic(seed, tasks=20)
+    actions = list(traffic.actions(1_500))
     as_cut, one_by_one = NaiveTracker(), NaiveTracker()
     forwarded: list[Any] = [[], []]
-    for step in steps:
-        forwarded[0] += [each for outcome in apply(as_cut, step) for each in outcome.forwarded]
-        smaller = [Arrive([each]) for each in step.records] if isinstance(step, Arrive) else [step]
+    for action in actions:
+        forwarded[0] += [each for outcome in apply(as_cut, action) for each in outcome.forwarded]
+        smaller = [Arrive([each]) for each in action.records] if isinstance(action, Arrive) else [action]
         for part in smaller:
             forwarded[1] += [each for outcome in apply(one_by_one, part) for each in outcome.forwarded]
     assert forwarded[0] == forwarded[1]
     assert as_cut.releases == one_by_one.releases
     ends = {"completes": "Completed", "repaired": "Completed", "fails": "Failed"}
-    arrived = {record.key for step in steps if isinstance(step, Arrive) for record in step.records}
-    for key, job in storm.plans.items():
+    arrived = {record.key for action in actions if isinstance(action, Arrive) for record in action.records}
+    for key, job in traffic.plans.items():
         assert state(as_cut, *key) == state(one_by_one, *key)
         if key_of(job.name) in arrived and job.plan in ends:
             assert as_cut.status(*key) == ends[job.plan], job
@@ -1032,14 +1032,14 @@ def test_a_tidy_storm_comes_out_as_planned_in_any_batches(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_wild_storm_is_the_same_for_the_same_seed_and_goes_everywhere(seed: int) -> None:
-    steps, again = (list(Storm(seed, wild=True, tasks=20).steps(3_000)) for _ in range(2))
-    assert steps == again
+def test_wild_traffic_is_the_same_for_the_same_seed_and_reaches_every_outcome(seed: int) -> None:
+    actions, again = (list(Traffic(seed, wild=True, tasks=20).actions(3_000)) for _ in range(2))
+    assert actions == again
     tracker = NaiveTracker()
-    outcomes = [outcome for step in steps for outcome in apply(tracker, step)]
+    outcomes = [outcome for action in actions for outcome in apply(tracker, action)]
     dropped = {outcome.dropped for outcome in outcomes}
     assert dropped >= {"unknown", "failed", "cancelled"}
     assert any(outcome.held for outcome in outcomes)
     assert any(outcome.released for outcome in outcomes)
-    assert any(isinstance(step, Drain | Advance) for step in steps)
+    assert any(isinstance(action, Drain | Advance) for action in actions)
     assert {job.status for job in tracker.jobs.values()} >= {"Waiting", "Active", "Failed", "Completed"}

@@ -8,7 +8,7 @@ from tracker.store.explain import explain
 from tracker.store.session import ended_at_commit
 
 TWO_RESULTS = psycopg.InternalError("received 2 results from command 'COMMIT'")
-"""As psycopg 3.3 says it; the storm met it once, in the scheduler."""
+"""The error of psycopg 3.3. A chaos run met it once, in the scheduler."""
 
 
 def test_it_is_a_lost_session() -> None:

@@ -1,4 +1,4 @@
-"""Another writer to the tracking topic, whose transactions are all aborted: nobody may act on its records."""
+"""Another producer to the tracking topic. It aborts all its transactions: nobody may act on its records."""
 
 import logging
 import random
@@ -11,18 +11,18 @@ from confluent_kafka import KafkaException, Producer
 from tests.acceptance.deployment import Topics
 from tests.model.messages import key_of, task_message
 
-GHOST = 1_000_000_000
-"""From here on records are numbered that are aborted."""
+FIRST_ABORTED = 1_000_000_000
+"""Aborted records have numbers from here on."""
 
 _TRANSACTION_TIMEOUT_MS = 3_000
-_SILENT = logging.getLogger("ghosts")
-_SILENT.setLevel(logging.CRITICAL)  # it is no news here that a broker is away
+_SILENT = logging.getLogger("aborting producer")
+_SILENT.setLevel(logging.CRITICAL)  # a broker that is away is no news here
 
 
-class Ghosts:
-    """Writes records that would complete jobs which are being told of, on a thread, and aborts them.
+class AbortingProducer:
+    """Writes records on a thread that would complete jobs which are in progress, and aborts them.
 
-    `jobs` names the jobs that are being told of.
+    `jobs` returns the names of the jobs in progress.
     """
 
     def __init__(
@@ -36,30 +36,30 @@ class Ghosts:
         self.aborted = 0  # records
         self._properties = {
             "bootstrap.servers": bootstrap_servers,
-            "transactional.id": f"{topics.tracking}-ghosts",
+            "transactional.id": f"{topics.tracking}-aborting",
             "transaction.timeout.ms": _TRANSACTION_TIMEOUT_MS,
             "reconnect.backoff.max.ms": 500,
             "linger.ms": 0,
         }
         self._topics, self._number_header, self._jobs = topics, number_header, jobs
-        self._random = random.Random(f"{seed}/ghosts")
+        self._random = random.Random(f"{seed}/ghosts")  # another text would change what a seed draws
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="ghosts", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="aborting producer", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """End it; no transaction is left open."""
+        """Stop, and leave no transaction open."""
         self._closing.set()
         self._thread.join(30)
 
-    def haunt_all(self, places: Sequence[tuple[str, int]]) -> None:
-        """Have each of these Kafka partitions end with an aborted transaction, once this is closed."""
+    def end_with_aborted(self, kafka_partitions: Sequence[tuple[str, int]]) -> None:
+        """Write an aborted transaction to the end of each Kafka partition. Call it after `close`."""
         producer = Producer(self._properties, logger=_SILENT)
         producer.init_transactions(30)
         producer.begin_transaction()
-        for topic, kafka_partition in places:
+        for topic, kafka_partition in kafka_partitions:
             value = task_message("acme:nobody.1", to=self._topics.results)
-            number = str(GHOST + self.aborted).encode()
+            number = str(FIRST_ABORTED + self.aborted).encode()
             producer.produce(topic, value, None, kafka_partition, headers=[(self._number_header, number)])
             self.aborted += 1
         assert producer.flush(30) == 0
@@ -71,15 +71,15 @@ class Ghosts:
                 producer = Producer(self._properties, logger=_SILENT)
                 producer.init_transactions(5)
                 while not self._closing.wait(self._random.uniform(0.1, 0.6)):
-                    self._haunt(producer)
+                    self._abort_some(producer)
                 return
 
-    def _haunt(self, producer: Producer) -> None:
-        """Write a few records, have them stored, and abort them."""
+    def _abort_some(self, producer: Producer) -> None:
+        """Write a few records, wait until brokers have stored them, and abort them."""
         names = self._jobs()
         producer.begin_transaction()
         for name in self._random.sample(names, min(len(names), self._random.choice([1, 1, 5]))):
-            number = str(GHOST + self.aborted).encode()
+            number = str(FIRST_ABORTED + self.aborted).encode()
             producer.produce(
                 self._topics.tracking,
                 task_message(name, to=self._topics.results, track_to=self._topics.results),

@@ -1,4 +1,4 @@
-"""Does what users do to jobs, one thing after another on a thread, and again where the database was away."""
+"""Does on a thread what users do to jobs, one call after another."""
 
 import threading
 from collections.abc import Callable
@@ -8,52 +8,53 @@ from tests.faults.workload import Job
 from tracker import Client, NewJob, NewTask
 from tracker.errors import DatabaseUnavailable, JobNotFound, JobRefused
 
-Deed = Callable[[], object]
+Call = Callable[[], object]
 
 
-class Operator:
-    """Calls of a `Client`, in the order in which they are asked for.
+class ClientThread:
+    """Calls a `Client`, in the order of the requests.
 
-    A call whose outcome is not known is made again, which each of them allows.
+    While the database is away, or the outcome of a call is unknown, it repeats the call, which is safe for
+    all of them. `on_failure` gets a sentence for each call that fails in another way.
     """
 
     def __init__(self, database_url: str, on_failure: Callable[[str], None]) -> None:
         self._client = Client(database_url)
         self._client.open()
         self._on_failure = on_failure
-        self._deeds: SimpleQueue[Deed | None] = SimpleQueue()
+        self._calls: SimpleQueue[Call | None] = SimpleQueue()
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="operator", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="client", daemon=True)
         self._thread.start()
 
     def ask(self, verb: str, job: Job, done: Callable[[], None]) -> None:
-        """Have `cancel`, `pause`, `resume` or `delete` done to a job; `done` is called when it has been."""
-        call = getattr(self._client, verb)
+        """Request `cancel`, `pause`, `resume` or `delete` of a job. Afterwards, `done` is called."""
+        method = getattr(self._client, verb)
 
-        def deed() -> None:
-            self._insist(lambda: call([job.name]))
+        def call() -> None:
+            self._repeat(lambda: method([job.name]))
             done()
 
-        self._deeds.put(deed)
+        self._calls.put(call)
 
     def submit(self, jobs: list[Job], task_pipe: str, target_pipe: str) -> None:
-        """Have jobs submitted in one call."""
+        """Request to submit jobs in one call."""
         new = [_new_job(job, task_pipe, target_pipe) for job in jobs]
-        self._deeds.put(lambda: self._insist(lambda: self._client.submit(new)))
+        self._calls.put(lambda: self._repeat(lambda: self._client.submit(new)))
 
     def wait(self, timeout_s: float = 10.0) -> None:
-        """Return once all that was asked for has been done, or that time has passed."""
+        """Return once everything that was requested is done, or after the timeout."""
         done = threading.Event()
-        self._deeds.put(done.set)
+        self._calls.put(done.set)
         done.wait(timeout_s)
 
     def close(self) -> None:
         self._closing.set()
-        self._deeds.put(None)
+        self._calls.put(None)
         self._thread.join(30)
         self._client.close()
 
-    def _insist(self, call: Deed) -> None:
+    def _repeat(self, call: Call) -> None:
         while not self._closing.is_set():
             try:
                 call()
@@ -61,13 +62,13 @@ class Operator:
             except DatabaseUnavailable:
                 self._closing.wait(0.1)
             except (JobNotFound, JobRefused):
-                return  # the call before, of which nothing was heard, has done it; or the job has failed
+                return  # an earlier try, whose outcome was unknown, did it; or the job has failed
 
     def _run(self) -> None:
-        while (deed := self._deeds.get()) is not None:
+        while (call := self._calls.get()) is not None:
             try:
-                deed()
-            except Exception as error:  # noqa: BLE001 - told to who plays the round
+                call()
+            except Exception as error:  # noqa: BLE001 - the round reports it
                 self._on_failure(f"a user's call failed: {type(error).__name__}: {error}")
 
 

@@ -18,22 +18,22 @@ from tracker.stack.lifetime import Watchdog
 from tracker.store.migrate import migrate
 
 KAFKA_SETTINGS = {
-    # What takes seconds by default, for people's sake, takes a tenth of that here.
+    # A tenth of the seconds that brokers take by default.
     "group.min.session.timeout.ms": "500",
     "group.consumer.session.timeout.ms": "2000",
     "transaction.abort.timed.out.transaction.cleanup.interval.ms": "200",
     "transactional.id.expiration.ms": "600000",
 }
 PGBOUNCER_SETTINGS = {
-    "auth_user": "tracker",  # it asks PostgreSQL for the roles of the rounds
+    "auth_user": "tracker",  # PgBouncer looks the rounds' roles up in PostgreSQL
     "default_pool_size": "40",
     "server_login_retry": "1",
 }
 POSTGRES_SETTINGS = {"max_connections": "60", "log_line_prefix": "%m %p %d "}
 
 
-class Site:
-    """Kafka and PostgreSQL, and the proxies. The addresses here are the servers' own, for the tests."""
+class Cluster:
+    """Kafka, PostgreSQL and their proxies. The addresses are the servers' own: tests bypass the proxies."""
 
     def __init__(self, stack: LocalStack, kafka_proxies: list[Proxy], postgres_proxy: Proxy) -> None:
         self.stack = stack
@@ -44,11 +44,11 @@ class Site:
         self._template = self._make_template()
 
     def close(self) -> None:
-        """End what was started here."""
+        """Stop the pooler, if there is one."""
         self._exits.close()
 
-    def lead_through_pooler(self, wanted: bool) -> None:
-        """Lead the proxy to PostgreSQL, or to a PgBouncer in session mode before it."""
+    def route_through_pooler(self, wanted: bool) -> None:
+        """Connect the proxy to PostgreSQL, or to a PgBouncer in session mode in front of it."""
         assert self.stack.postgres is not None
         if wanted and self.pooler is None:
             watchdog = Watchdog()
@@ -58,28 +58,28 @@ class Site:
             self._exits.callback(watchdog.close)
             pooler = PgBouncer(folder, self.stack.database_url, watchdog, **PGBOUNCER_SETTINGS)
             self.pooler = self._exits.enter_context(pooler)
-        self.postgres_proxy.lead_to(
+        self.postgres_proxy.forward_to(
             self.pooler.port if wanted and self.pooler is not None else self.stack.postgres.port
         )
 
     @property
     def bootstrap_servers(self) -> str:
-        """The brokers."""
+        """The addresses of the brokers."""
         return self.stack.bootstrap_servers
 
     @property
     def proxies(self) -> list[Proxy]:
-        """All of them."""
+        """The proxies of the brokers, then that of PostgreSQL."""
         return [*self.kafka_proxies, self.postgres_proxy]
 
     def variables(self, database_url: str) -> dict[str, str]:
-        """Return the settings that lead the tracker through the proxies."""
+        """Return the settings with which the tracker connects through the proxies."""
         addresses = ",".join(f"127.0.0.1:{proxy.port}" for proxy in self.kafka_proxies)
         url = make_conninfo(database_url, port=self.postgres_proxy.port)
         return {"TRACKER_KAFKA_BOOTSTRAP_SERVERS": addresses, "TRACKER_DATABASE_URL": url}
 
     def new_database(self, tablespace: str = "pg_default") -> str:
-        """Make a database with the program's schema, and return its URL."""
+        """Create a database with the tracker's schema, and return its URL."""
         name = f"round_{uuid.uuid4().hex[:10]}"
         self._execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE {} TABLESPACE {}").format(
@@ -89,12 +89,12 @@ class Site:
         return make_conninfo(self.stack.database_url, dbname=name)
 
     def drop_database(self, url: str) -> None:
-        """Remove a database."""
+        """Drop a database."""
         name = str(conninfo_to_dict(url)["dbname"])
         self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def heal(self) -> None:
-        """Let the network be as it should be."""
+        """Have all proxies forward everything again, without delay."""
         for proxy in self.proxies:
             proxy.heal()
 
@@ -110,8 +110,8 @@ class Site:
 
 
 @contextmanager
-def site(brokers: int = 1) -> Iterator[Site]:
-    """Start servers and proxies, for as long as the block lasts."""
+def start_cluster(brokers: int = 1) -> Iterator[Cluster]:
+    """Start servers and proxies, and stop them at the end of the block."""
     with ExitStack() as exits:
         kafka_proxies = [exits.enter_context(Proxy(KafkaRequests)) for _ in range(brokers)]
         postgres_proxy = exits.enter_context(Proxy(PostgresRequests))
@@ -125,9 +125,9 @@ def site(brokers: int = 1) -> Iterator[Site]:
         exits.enter_context(stack)
         for proxy, broker in zip(kafka_proxies, stack.brokers, strict=True):
             assert broker.proxied_port is not None
-            proxy.lead_to(broker.proxied_port)
+            proxy.forward_to(broker.proxied_port)
         assert stack.postgres is not None
-        postgres_proxy.lead_to(stack.postgres.port)
-        made = Site(stack, kafka_proxies, postgres_proxy)
-        exits.callback(made.close)
-        yield made
+        postgres_proxy.forward_to(stack.postgres.port)
+        cluster = Cluster(stack, kafka_proxies, postgres_proxy)
+        exits.callback(cluster.close)
+        yield cluster

@@ -1,10 +1,10 @@
-"""The harness itself: without any fault, all is well; and what is not well is noticed."""
+"""The harness itself: without faults it finds no problem."""
 
 from tests.faults.checker import check
 from tests.faults.conftest import NewRound
 
 
-def test_without_faults_all_is_well(new_round: NewRound) -> None:
+def test_without_faults_there_is_no_problem(new_round: NewRound) -> None:
     a_round = new_round()
     a_round.start("worker 0")
     a_round.start("worker 1")

@@ -1,4 +1,4 @@
-"""Whether the dead letters of a round are those that had to be, and whole where their topic takes them."""
+"""Checks the dead letters of a round: the right ones, and uncut where their topic has room for them."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,17 +7,17 @@ from hashlib import sha256
 from tests.acceptance.kafka import Received
 from tests.model.naive import DeadLetter, Outcome
 
-USUAL_BYTES = 1_048_588
-"""What a topic takes unless told otherwise."""
+DEFAULT_LIMIT_BYTES = 1_048_588
+"""The size of a record that a topic takes by default."""
 
-LITTLE_BYTES = 20_000
-"""What the dead-letter topic takes while it takes little."""
+SMALL_LIMIT_BYTES = 20_000
+"""The same for the dead-letter topic while a fault limits it."""
 
-_OURS_BYTES = 4_096  # at most: what a dead letter has besides its record
+_OVERHEAD_BYTES = 4_096  # at most: what a dead letter has besides its record
 
 
 def source_of(letter: Received) -> tuple[str, int, int]:
-    """Return where the record of a dead letter was read. Its own headers may be gone."""
+    """Return the position of a dead letter's record. The record's own headers may be missing."""
     source = [letter.header(f"tracker-source-{name}") or "" for name in ("topic", "partition", "offset")]
     return source[0], int(source[1]), int(source[2])
 
@@ -26,9 +26,9 @@ def differences(
     sent: Mapping[int, Received],
     outcomes: Mapping[int, Outcome],
     letters: Iterable[Received],
-    whole_from: int,
+    uncut_from: int,
 ) -> Iterator[str]:
-    """Give what is wrong. From the record `whole_from` on the topic took its usual size."""
+    """Yield a sentence for each difference. From record `uncut_from` on, the topic has its default limit."""
     numbers = {(each.topic, each.kafka_partition, each.offset): number for number, each in sent.items()}
     found: dict[int, list[Received]] = defaultdict(list)
     for letter in letters:
@@ -42,20 +42,22 @@ def differences(
         if len(got) != (wanted is not None):
             yield f"record {number} has {len(got)} dead letters; wanted: {wanted}"
         elif wanted is not None:
-            yield from _difference(number, wanted, got[0], is_usual=number >= whole_from)
+            yield from _difference(number, wanted, got[0], has_default_limit=number >= uncut_from)
     for number in found:
         yield f"record {number} is a dead letter, and has no outcome"
 
 
-def _difference(number: int, wanted: DeadLetter, letter: Received, *, is_usual: bool) -> Iterator[str]:
+def _difference(
+    number: int, wanted: DeadLetter, letter: Received, *, has_default_limit: bool
+) -> Iterator[str]:
     own = tuple(header for header in letter.headers if not header[0].startswith("tracker-"))
     reason = letter.header("tracker-error-reason")
     if reason != wanted.reason:
         yield f"record {number}: its dead letter says {reason}, not {wanted.reason}"
     if (letter.key, letter.value, own) == (wanted.key, wanted.value, wanted.headers):
         return
-    limit = USUAL_BYTES if is_usual else LITTLE_BYTES
-    if _size(wanted) + _OURS_BYTES <= limit:
+    limit = DEFAULT_LIMIT_BYTES if has_default_limit else SMALL_LIMIT_BYTES
+    if _size(wanted) + _OVERHEAD_BYTES <= limit:
         yield f"record {number}: its dead letter of {_size(wanted)} bytes is cut, and its topic takes {limit}"
     key = wanted.key and sha256(wanted.key).hexdigest().encode()
     if own not in ((), wanted.headers) or letter.key not in (wanted.key, key):

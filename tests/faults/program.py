@@ -50,7 +50,8 @@ def main() -> int:
     threading.Thread(target=_supervise, args=[ours], name="supervisor", daemon=True).start()
     options = logs.LogOptions("json", settings.log_level)
     arguments = (settings, int(slot[0])) if slot else (settings,)
-    child_main.main(" ".join(sys.argv[1:]), f"tracker.{what}:run", arguments, lifeline, options)
+    target = {"worker": "tracker.pipeline:run", "scheduler": "tracker.scheduler:run"}[what]
+    child_main.main(" ".join(sys.argv[1:]), target, arguments, lifeline, options)
     return 1
 
 

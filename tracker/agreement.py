@@ -25,7 +25,7 @@ class Known(NamedTuple):
     topic_id: str = ""  # '': not known
 
 
-def is_made_anew(topic_id: str, known: Known | None) -> bool:
+def is_recreated(topic_id: str, known: Known | None) -> bool:
     """Tell whether a topic is not the one that the database knows under its name."""
     return bool(topic_id and known and known.topic_id and topic_id != known.topic_id)
 

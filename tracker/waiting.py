@@ -11,7 +11,7 @@ class Stopping(Exception):
     """The process is to stop, and no longer waits for what it was waiting for."""
 
 
-class Patience:
+class StopDeadline:
     """Says for how long to go on with what does not succeed: until some time after the process is to stop.
 
     `obstacles`: what is away, while it is: for people, and so that the supervisor is patient too.

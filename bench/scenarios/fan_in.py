@@ -18,7 +18,7 @@ from bench.verify import verify_jobs
 from bench.workload import PARTITION_ID, Topics, indexed, start_task
 from tracker import Client, JobStatus, NewJob
 from tracker.identifiers import JobName, TaskName
-from tracker.kafka.batch import Batch, Claim, Run
+from tracker.kafka.batch import AssignedOffset, Batch, Epoch, OffsetRange
 from tracker.messages.decode import DecodedBatch, Rules
 from tracker.messages.job_work import Siblings
 from tracker.metrics import Recorder
@@ -207,7 +207,7 @@ class _Driver:
             Refusals(),
             self._pipeline.published.get,
         )
-        self._run = Run()
+        self._epoch = Epoch()
         self._next_offset = 0
         self.seconds: list[float] = []
         self.completions: list[int] = []
@@ -231,12 +231,12 @@ class _Driver:
         self._store.close()
 
     def _batch(self, count: int) -> Batch:
-        first, behind = self._next_offset, self._next_offset + count
-        records = cast(Any, [_Record(place) for place in range(first, behind)])
+        offsets = OffsetRange(self._next_offset, self._next_offset + count)
+        records = cast(Any, [_Record(offset) for offset in range(*offsets)])
         key = (_TOPIC, 0)
-        claims = {} if first else {key: Claim(None, "", "")}
-        self._next_offset = behind
-        return Batch(records, {key: (first, behind)}, self._run, None, 0, claims)
+        assigned_offsets = {} if offsets.first else {key: AssignedOffset(None, "", "")}
+        self._next_offset = offsets.next
+        return Batch(records, {key: offsets}, self._epoch, None, 0, assigned_offsets)
 
 
 def _decoded(completions: Sequence[tuple[str, range, int]], count: int) -> DecodedBatch:

@@ -24,7 +24,7 @@ from tests.acceptance.deployment import Deployment
 from tests.acceptance.kafka import DEADLINE_S, Kafka, wait_until
 from tracker.adoption import store_skip
 from tracker.cli import app
-from tracker.kafka.errors import BatchGivenUp
+from tracker.kafka.errors import BatchAbandoned
 from tracker.kafka.producer import BatchProducer
 from tracker.lifeline import ExitStatus
 from tracker.messages.skipped_records import SkippedRecords
@@ -78,7 +78,7 @@ def unpublished(tracker: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the messages of `MORE`, and one that completes another job, applied, and not published."""
 
     def never(*_: object) -> None:
-        raise BatchGivenUp("a test wants it")
+        raise BatchAbandoned("a test wants it")
 
     tracker.submit("short")
     tracker.send(*numbered(tracker, MORE), *numbered(tracker, [99], job="short"))
@@ -193,7 +193,7 @@ def test_a_topic_made_anew_is_refused_and_is_then_read_from_its_start(
 ) -> None:
     make_topic_anew(tracker)
     tracker.send(*numbered(tracker, MORE))
-    assert "was deleted and made anew" in refusal(tracker)
+    assert "was deleted and recreated" in refusal(tracker)
     assert "the group's offset becomes 0, and the topic is read from there" in adopt(tracker, leader)
     process(tracker, [])
     assert (forwarded(tracker), tracker.percentage("job")) == (ALL, percentage(15))

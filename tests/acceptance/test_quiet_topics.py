@@ -16,7 +16,7 @@ from tests.acceptance.deployment import Deployment
 from tests.acceptance.kafka import DEADLINE_S, wait_until
 from tests.model.reading import Record
 from tracker.kafka.consumer import BatchConsumer
-from tracker.kafka.errors import BatchGivenUp
+from tracker.kafka.errors import BatchAbandoned
 from tracker.kafka.producer import BatchProducer
 from tracker.metrics import BATCHES
 
@@ -191,7 +191,7 @@ def test_it_is_done_again_where_kafka_did_not_take_it(
 
     def failing(producer: BatchProducer, *arguments: Any) -> None:
         if next(failures, 0):
-            raise BatchGivenUp("a test wants it")
+            raise BatchAbandoned("a test wants it")
         publish(producer, *arguments)
 
     monkeypatch.setattr(BatchProducer, "publish", failing)

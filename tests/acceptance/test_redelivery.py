@@ -12,7 +12,7 @@ from tests.acceptance.conftest import Deploy
 from tests.acceptance.deployment import Deployment
 from tests.acceptance.kafka import DEADLINE_S
 from tests.model.messages import report
-from tracker.kafka.errors import BatchGivenUp
+from tracker.kafka.errors import BatchAbandoned
 from tracker.kafka.producer import BatchProducer
 from tracker.metrics import DROPS, MESSAGES
 
@@ -35,7 +35,7 @@ class FailingPublish:
                 self._left -= 1
                 self._reached.set()
                 assert self._go_on.wait(DEADLINE_S)
-                raise BatchGivenUp("a test wants it")
+                raise BatchAbandoned("a test wants it")
             publish(producer, records, *arguments)
 
         monkeypatch.setattr(BatchProducer, "publish", failing)

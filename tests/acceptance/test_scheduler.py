@@ -14,7 +14,7 @@ from tests.acceptance.kafka import wait_until
 from tests.acceptance.program import Program
 from tracker.errors import TrackerError
 from tracker.failpoints import VARIABLE
-from tracker.kafka.errors import BatchGivenUp
+from tracker.kafka.errors import BatchAbandoned
 from tracker.kafka.producer import BatchProducer
 from tracker.metrics import SCHEDULED_SENDS
 from tracker.store.schedule_store import ScheduleStore
@@ -97,7 +97,7 @@ def test_what_could_not_be_published_is_sent_once_later(
     def failing(*arguments: object) -> None:
         if left[0]:
             left[0] -= 1
-            raise BatchGivenUp("a test wants it")
+            raise BatchAbandoned("a test wants it")
         publish(*arguments)
 
     monkeypatch.setattr(BatchProducer, "publish", failing)

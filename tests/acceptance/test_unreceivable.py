@@ -13,7 +13,7 @@ from tracker.adoption import plan_skip, store_skip
 from tracker.errors import TrackerError
 from tracker.kafka.batch import Batch
 from tracker.kafka.consumer import BatchConsumer
-from tracker.kafka.errors import BatchGivenUp
+from tracker.kafka.errors import BatchAbandoned
 from tracker.kafka.producer import BatchProducer
 from tracker.kafka.unreceivable import Stuck
 from tracker.lifeline import ExitStatus
@@ -119,7 +119,7 @@ def test_a_step_that_is_given_up_is_done_again_with_one_dead_letter(
     ) -> None:
         if not records and others and len(given_up) < 2:
             given_up.append(others)
-            raise BatchGivenUp("a test wants it")
+            raise BatchAbandoned("a test wants it")
         publish(producer, records, destinations, values, others, *rest)
 
     monkeypatch.setattr(BatchProducer, "publish", failing)
@@ -147,7 +147,7 @@ def test_a_job_starts_that_was_released_by_a_record_that_is_stepped_over_when_it
     def failing(producer: BatchProducer, records: Any, *rest: Any) -> None:
         if records:
             given_up.append(records)
-            raise BatchGivenUp("a test wants it")
+            raise BatchAbandoned("a test wants it")
         publish(producer, records, *rest)
 
     def damaged(consumer: BatchConsumer, *arguments: Any) -> Batch | None:
@@ -155,7 +155,7 @@ def test_a_job_starts_that_was_released_by_a_record_that_is_stepped_over_when_it
         if batch is None or not given_up:
             return batch
         consumer._positions[topic, 0] = 0
-        consumer._claims.update(batch.first_claims)
+        consumer._assigned_offsets.update(batch.assigned_offsets)
         consumer.unreceivable.found[topic, 0] = Stuck(0, "it is damaged")
         return None
 

@@ -51,7 +51,7 @@ def commits_offsets_before_the_database() -> None:
 
     def make(original: Any) -> Any:
         def hand_over(self: Any, batch: Any, *others: Any) -> None:
-            offsets = {key: behind for key, (_, behind) in batch.ranges.items()}
+            offsets = batch.next_offsets()
             with suppress(KafkaException):
                 self.consumer.commit(offsets, self._pipeline.database_id)
             original(self, batch, *others)
@@ -63,17 +63,17 @@ def commits_offsets_before_the_database() -> None:
 
 @bug
 def skips_what_was_seen_before() -> None:
-    from tracker.pipeline.apply import Applier
+    from tracker.pipeline import apply
 
     def make(original: Any) -> Any:
-        def told_apart(self: Any, batch: Any, decoded: Any, progress: Any) -> Any:
-            old, new = original(self, batch, decoded, progress)
+        def split_redelivered(*arguments: Any) -> Any:
+            old, new = original(*arguments)
             old.decoded.destinations = [None] * len(old.records)
             return old, new
 
-        return told_apart
+        return split_redelivered
 
-    change(Applier, "_told_apart", make)
+    change(apply, "split_redelivered", make)
 
 
 @bug
@@ -86,7 +86,7 @@ def takes_the_end_of_the_log_for_its_position() -> None:
     def make(original: Any) -> Any:
         def poll(self: Any, *arguments: Any) -> Any:
             batch = original(self, *arguments)
-            if batch is None and self.joined and not self.run.given_up:
+            if batch is None and self.joined and not self.epoch.abandoned:
                 for (topic, number), position in self._positions.items():
                     place = TopicPartition(topic, number)
                     place.offset = self._consumer.get_watermark_offsets(place, cached=True)[1]
@@ -108,7 +108,7 @@ def passes_markers_without_the_database() -> None:
             batch = original(self)
             if batch is not None:
                 with suppress(KafkaException):
-                    offsets = {key: behind for key, (_, behind) in batch.ranges.items()}
+                    offsets = batch.next_offsets()
                     self.consumer.commit(offsets, self._pipeline.database_id)
 
         return pass_over
@@ -140,7 +140,7 @@ def takes_group_metadata_too_late() -> None:
         return retry
 
     change(BatchConsumer, "poll", keep)
-    change(BatchConsumer, "idle", keep)
+    change(BatchConsumer, "poll_paused", keep)
     change(BatchProducer, "_retry", make)
 
 
@@ -170,7 +170,7 @@ def clears_the_outbox_before_it_is_published() -> None:
         def release(self: Any, batch: Any, *others: Any) -> Any:
             releases = original(self, batch, *others)
             if releases:
-                self._store.clear_outbox({key: behind for key, (_, behind) in batch.ranges.items()})
+                self._store.clear_outbox(batch.next_offsets())
             return releases
 
         return release
@@ -182,7 +182,7 @@ def clears_the_outbox_before_it_is_published() -> None:
 def forgets_what_it_decided() -> None:
     from tracker.pipeline import apply
 
-    change(apply, "_positions", lambda _original: lambda _records, _progress: set())
+    change(apply, "withheld_positions", lambda _original: lambda _records, _applied: set())
 
 
 @bug

@@ -12,7 +12,7 @@ from tests.acceptance.kafka import Kafka, wait_until
 from tests.faults.cluster import Cluster
 from tests.faults.proxy import TO_CLIENT
 from tests.settings.environments import loaded
-from tracker.kafka.errors import BatchGivenUp
+from tracker.kafka.errors import BatchAbandoned
 from tracker.kafka.producer import BatchProducer, OutgoingMessage
 from tracker.metrics import Recorder
 
@@ -54,7 +54,7 @@ def test_the_batch_comes_again_and_is_there_once(
 
     producer.start()
     monkeypatch.setattr(producer, "_retry", fails_to_commit_offsets)
-    with pytest.raises(BatchGivenUp):
+    with pytest.raises(BatchAbandoned):
         publish()
     monkeypatch.undo()
     assert kafka.read(kafka_topic) == []

@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient
 
 from tests.kafka.mock_cluster import MockCluster, mock_cluster
 from tracker.kafka.destinations import Destinations
-from tracker.kafka.errors import BatchGivenUp, ClockRefused, MessagesRefused
+from tracker.kafka.errors import BatchAbandoned, ClockRefused, MessagesRefused
 from tracker.kafka.produce_errors import Fault, fault_of
 from tracker.kafka.producer import BatchProducer, OutgoingMessage
 from tracker.messages.refusal import Reason
@@ -65,7 +65,7 @@ class Producing:
                 self.publish()
             except MessagesRefused as refused:
                 return [error.name() for error in refused.why.values()]
-            except BatchGivenUp:
+            except BatchAbandoned:
                 continue
         return []
 
@@ -88,7 +88,7 @@ def test_an_error_of_the_message_refuses_it(producing: Producing, code: str) -> 
     producing.cluster.answer_produce_with(getattr(KafkaError, code), 20)
     assert set(producing.refused()) == {code}
     producing.cluster.answer_well()
-    with suppress(BatchGivenUp):
+    with suppress(BatchAbandoned):
         producing.publish()
 
 
@@ -111,7 +111,7 @@ def test_an_error_of_ours_refuses_nothing_and_is_tried_again(producing: Producin
     assert fault_of(error(code)) is Fault.OURS
     producing.publish()
     producing.cluster.answer_produce_with(getattr(KafkaError, code), 20)
-    with pytest.raises(BatchGivenUp) as given_up:
+    with pytest.raises(BatchAbandoned) as given_up:
         producing.publish()
     assert isinstance(given_up.value, ClockRefused) == (code == "INVALID_TIMESTAMP")
     assert producing.refused() == []

@@ -48,7 +48,7 @@ def test_messages_that_wait_for_a_leader_are_told_until_some_are_published(watch
     watched.look(("sick", 3, {"leader": -1, "msgq_cnt": 5}))
     assert watched.told() == ["Kafka partition 3 of topic 'sick' takes no messages: it has no leader"]
     assert watched.count() == 1
-    watched.undelivered.given_up()
+    watched.undelivered.abandoned()
     assert watched.count() == 1
     watched.undelivered.begin()
     watched.undelivered.published()
@@ -87,7 +87,7 @@ def test_a_queue_that_moves_is_not_stuck(watched: Watched, monkeypatch: pytest.M
 
 
 def test_nothing_is_looked_for_while_nothing_is_published(watched: Watched) -> None:
-    watched.undelivered.given_up()
+    watched.undelivered.abandoned()
     watched.look(("sick", 0, {"leader": -1, "msgq_cnt": 5}))
     assert watched.told() == []
 

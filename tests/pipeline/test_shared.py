@@ -94,7 +94,7 @@ def test_a_batch_that_fails_is_ended_once() -> None:
     pipeline = Pipeline()
     loop = apply_loop(pipeline, SimpleNamespace(apply=raises(OffsetsRefused("not ours"))))
     pipeline.in_flight.begin()
-    batch = SimpleNamespace(run=SimpleNamespace(given_up=False), ranges={})
+    batch = SimpleNamespace(epoch=SimpleNamespace(abandoned=False), ranges={})
     pipeline.to_apply.put((cast(Any, batch), DecodedBatch(0)))
     with pytest.raises(OffsetsRefused):
         loop.run()

@@ -13,7 +13,7 @@ from tracker.store import migrate
 from tracker.store.connect import connect, connect_by_index
 from tracker.store.retention_store import RetentionStore
 from tracker.store.schedule_store import ScheduleStore
-from tracker.store.slots import Session, end_session, session_of, try_slot
+from tracker.store.slots import BackendIdentity, end_session, identity_of, try_slot
 
 Connection = psycopg.Connection[tuple[object, ...]]
 NEEDED = {
@@ -96,11 +96,11 @@ def test_jobs_go_through_a_whole_tracker(deploy: Deploy) -> None:
     assert tracker.started() == ["acme:first", "acme:second"]
 
 
-def served_by(session: Session, url: str, kept: ExitStack) -> Connection:
+def served_by(session: BackendIdentity, url: str, kept: ExitStack) -> Connection:
     """Connect until the pooler gives this process, which it may still be clearing, and keep the others."""
     for _ in range(15):
         connection = kept.enter_context(closing(connect(url, autocommit=True)))
-        if session_of(connection) == session:
+        if identity_of(connection) == session:
             return connection
     raise AssertionError("the pooler gives the process to nobody")
 
@@ -109,7 +109,7 @@ def test_a_process_that_the_pooler_has_given_to_another_session_is_not_ended(dat
     """A supervisor ends its lost session; the pooler has ended it, and its process serves the next."""
     with closing(connect(database_url, autocommit=True)) as lost:
         assert try_slot(lost, group_id="tracker", instance="test", slot=0)
-        session = session_of(lost)
+        session = identity_of(lost)
     with ExitStack() as kept:
         next_one = served_by(session, database_url, kept)
         end_session(next_one, session)

@@ -65,9 +65,9 @@ def sweep(store: RetentionStore, limit: int = 10_000) -> dict[JobStatus, int]:
         for removed in store.remove(found.jobs) if found.jobs else []:
             counts[removed.status] = counts.get(removed.status, 0) + removed.count
             assert removed.age_s > HOUR_S
-        if found.next_place is None:
+        if found.next_cursor is None:
             break
-        place = found.next_place
+        place = found.next_cursor
     while store.remove_leftovers(limit):
         pass
     return counts

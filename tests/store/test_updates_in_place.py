@@ -7,7 +7,8 @@ from typing import Any
 from tracker import Client, NewJob, NewTask
 from tracker.fold.state import JobState
 from tracker.identifiers import JobName
-from tracker.store.batch_store import BatchStore, CompletedJob, Progress
+from tracker.store.applied_offsets import AppliedOffsets
+from tracker.store.batch_store import BatchStore, CompletedJob
 from tracker.store.connect import connect
 
 TASK = NewTask(task_classifier="Sort", task_api_version=1, task_data="{}", task_pipe="sort-in")
@@ -102,6 +103,6 @@ def test_the_progress_is_updated_in_place(store: BatchStore, database_url: str) 
     for offset in range(500):
         with store.transaction():
             assert place in store.lock_progress([place])
-            store.advance_progress({place: Progress(offset, 0)})
+            store.advance_progress({place: AppliedOffsets(offset, 0)})
     store.close()
     assert share_in_place(database_url, "kafka_progress", least=500) > 0.95

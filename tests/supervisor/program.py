@@ -7,7 +7,7 @@ from functools import partial
 
 from tracker import logs
 from tracker.store.migrate import check_schema
-from tracker.supervisor.children import ChildSpec, Patience
+from tracker.supervisor.children import ChildSpec, RestartPolicy
 from tracker.supervisor.slots import SlotKeeper
 from tracker.supervisor.supervisor import Options, Supervisor
 
@@ -19,7 +19,7 @@ def main() -> int:
         shutdown_timeout_s=wanted["shutdown_timeout_s"],
         http=None if wanted["http_port"] is None else ("127.0.0.1", wanted["http_port"]),
         log=logs.LogOptions("json", "info"),
-        patience=Patience(**wanted["patience"]),
+        patience=RestartPolicy(**wanted["patience"]),
     )
     return Supervisor(partial(_plan, wanted["children"]), options, _keep_slots(wanted["database_url"])).run()
 

@@ -9,7 +9,7 @@ from tracker import logs, metrics
 from tracker.lifeline import ChildReport, ChildStatus
 from tracker.metrics import Recorder
 from tracker.obstacles import Cause, Obstacle
-from tracker.supervisor.children import Child, ChildSpec, Patience
+from tracker.supervisor.children import Child, ChildSpec, RestartPolicy
 from tracker.supervisor.gauges import set_gauges
 from tracker.supervisor.health import Health
 from tracker.supervisor.totals import Totals
@@ -29,7 +29,7 @@ def health() -> Health:
         Child(
             ChildSpec(name, "x:y", (), name != "scheduler"),
             Totals(),
-            Patience(),
+            RestartPolicy(),
             logs.LogOptions(),
             lambda: None,
         )

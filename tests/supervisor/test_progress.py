@@ -6,14 +6,14 @@ import pytest
 
 from tracker import logs
 from tracker.lifeline import ChildReport, ChildStatus
-from tracker.supervisor.children import Child, ChildSpec, Patience
+from tracker.supervisor.children import Child, ChildSpec, RestartPolicy
 from tracker.supervisor.totals import Totals
 
 
 @pytest.fixture
 def child(monkeypatch: pytest.MonkeyPatch) -> Child:
     """A child as it is just after its start; its process is not needed to judge it."""
-    patience = Patience(stuck_after_s=300)
+    patience = RestartPolicy(stuck_after_s=300)
     made = Child(ChildSpec("worker-0", "x:y"), Totals(), patience, logs.LogOptions(), lambda: None)
     monkeypatch.setattr(made, "process", object())
     made._heard_s = made._work_since_s = time.monotonic()

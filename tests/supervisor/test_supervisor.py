@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.supervisor.harness import Program
-from tracker.supervisor.children import Patience
+from tracker.supervisor.children import RestartPolicy
 
 
 def test_a_killed_child_is_started_again() -> None:
@@ -51,7 +51,7 @@ def test_failures_are_forgiven_after_a_while_of_health() -> None:
 
 
 def test_the_delay_doubles_up_to_its_limit() -> None:
-    patience = Patience(backoff_s=1, backoff_limit_s=30)
+    patience = RestartPolicy(backoff_s=1, backoff_limit_s=30)
     for failures, longest in ((1, 1), (2, 2), (3, 4), (6, 30), (10_000, 30)):
         assert longest / 2 <= patience.delay_s(failures) <= longest
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import psycopg
 
 from tracker.adoption.survey import Place, SentNumberState, survey, survey_sent_number
-from tracker.agreement import Known, disagreement, is_made_anew, sent_number_disagreement
+from tracker.agreement import Known, disagreement, is_recreated, sent_number_disagreement
 from tracker.errors import TrackerError
 from tracker.settings import Settings
 from tracker.store.connect import connected
@@ -64,8 +64,8 @@ def _what_is_wrong(place: Place, database_id: str) -> str:
     """Return it in words, or nothing where both sides agree. The rules are those of the workers."""
     if place.log is None:
         return "the topic does not exist any more"
-    if is_made_anew(place.topic_id, place.known):
-        return "the topic was deleted and made anew"
+    if is_recreated(place.topic_id, place.known):
+        return "the topic was deleted and recreated"
     begin, end = place.log
     wrong = disagreement(place.committed, place.metadata, place.known, database_id, begin)
     if not wrong and place.committed is not None and not begin <= place.committed <= end:
@@ -81,7 +81,7 @@ def _change(
         starts = _count_starts(connection, place, ALL)
         return Change(place, wrong, f"the database forgets it{_started_again(starts)}", None, True, ALL)
     target = _target(place, leader, database_id)
-    anew = is_made_anew(place.topic_id, known)
+    anew = is_recreated(place.topic_id, known)
     in_database = anew or known is None or not known.published <= target <= min(known.applied, place.log[1])
     if not anew and in_database and known is not None and target < known.published < known.applied:
         raise TrackerError(
@@ -111,7 +111,7 @@ def _target(place: Place, leader: Leader, database_id: str) -> int:
     known, committed = place.known, place.committed
     if leader == "kafka":
         target = begin if committed is None else committed
-    elif known is None or is_made_anew(place.topic_id, known):
+    elif known is None or is_recreated(place.topic_id, known):
         target = begin
     elif committed is not None and place.metadata == database_id:
         target = min(max(committed, known.published), known.applied)
@@ -134,7 +134,7 @@ def _consequences(
         if target == begin:
             return ["so that the topic is read from its start, and what was forwarded is forwarded again"]
         return [f"and what is below it in the topic, from {begin} on, is taken for done"]
-    if is_made_anew(place.topic_id, known):
+    if is_recreated(place.topic_id, known):
         text = ["and the topic is read from there"]
         if known.published < known.applied:
             text.append(f"{_span(known.published, known.applied)} of the old one may not have been forwarded")

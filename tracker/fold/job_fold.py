@@ -5,12 +5,23 @@ In three steps, with loading in between, since the caller does that for all the 
 of their own to load; `fold` changes the state and says what is to be written.
 """
 
+from collections.abc import Mapping
 from operator import itemgetter
 
-from tracker.fold.state import FULL, Block, JobState, JobStatus, TaskState, masks, members, place
-from tracker.identifiers import Step, TaskName, child_path, parent_of
+from tracker.fold.state import FULL, Block, JobState, JobStatus, TaskState, block_and_bit, masks, members
+from tracker.identifiers import JobName, Step, TaskName, child_path, parent_of
 from tracker.messages.event import Complete, Failed, Failure, Progress, Report
 from tracker.messages.job_work import JobWork, Siblings
+
+
+def folds_of(work: Mapping[JobName, JobWork], jobs: Mapping[JobName, JobState]) -> list["JobFold"]:
+    """Return the folds of a batch: of each of its jobs that may change, and of which it reports anything."""
+    folds = []
+    for name, of_job in work.items():
+        job = jobs.get(name)
+        if job is not None and job.status <= JobStatus.FAILED and of_job.reports_anything:
+            folds.append(JobFold(job, of_job))
+    return folds
 
 
 class JobFold:
@@ -45,6 +56,12 @@ class JobFold:
         self.failures: dict[str, Failure] = {}  # path -> details, new or newer
         self.contradictions = 0
         self.contradicting_task = ""  # path of one of them
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the batch has failed the job, or more of it; the task may be repaired by now."""
+        newly = self.job.status is not JobStatus.FAILED
+        return self.status is JobStatus.FAILED and (newly or bool(self.failures))
 
     # What to load
 
@@ -184,7 +201,7 @@ class JobFold:
         news = [
             position
             for child, position in first_told.items()
-            if not before or not before.get(place(child)[0], 0) & place(child)[1]
+            if not before or not before.get(block_and_bit(child)[0], 0) & block_and_bit(child)[1]
         ]
         if marks:
             news.append(min(marks))
@@ -194,7 +211,7 @@ class JobFold:
         return min([max(news), *outright])
 
     def _had_completed(self, step: Step) -> bool:
-        number, bit = place(step.child)
+        number, bit = block_and_bit(step.child)
         return bool(self._completed_before.get((step.parent_path, number), 0) & bit)
 
     # Steps of the fold
@@ -208,7 +225,7 @@ class JobFold:
         if not self._descend(tuple(above)):
             return
         self._learn(step.parent_path, step.child, step.child if step.is_last else 0)
-        number, bit = place(step.child)
+        number, bit = block_and_bit(step.child)
         if isinstance(report, Complete):
             self._complete(step.parent_path, number, bit)
         elif not self._block(step.parent_path, number).completed & bit:
@@ -235,7 +252,7 @@ class JobFold:
         """
         for step in steps:
             self._learn(step.parent_path, step.child, step.child if step.is_last else 0)
-            number, bit = place(step.child)
+            number, bit = block_and_bit(step.child)
             if self._block(step.parent_path, number).completed & bit:
                 return False
         return True
@@ -310,7 +327,7 @@ class JobFold:
 
     def _settle(self, task: TaskState, parent_path: str, child: int) -> None:
         if task.is_complete():
-            self._complete(parent_path, *place(child))
+            self._complete(parent_path, *block_and_bit(child))
             return
         parent = self._task(parent_path)
         percentage, failed = task.percentage(), task.counts_as_failed()
@@ -342,7 +359,7 @@ class JobFold:
             task = self.job.tasks[path] = TaskState()
             if path:
                 parent_path, child = parent_of(path)
-                number, bit = place(child)
+                number, bit = block_and_bit(child)
                 block = self._block(parent_path, number)
                 block.tracked |= bit
                 block.changed = True
@@ -363,7 +380,7 @@ class JobFold:
         """Return whether neither the task at `path` nor one above it has completed."""
         while path:
             parent_path, child = parent_of(path)
-            number, bit = place(child)
+            number, bit = block_and_bit(child)
             block = self.job.blocks.get((parent_path, number))
             if block is not None and block.completed & bit:
                 return False
@@ -374,4 +391,4 @@ class JobFold:
 def _add_steps(steps: tuple[Step, ...], paths: set[str], blocks: set[tuple[str, int]]) -> None:
     for step in steps:
         paths.add(step.parent_path)
-        blocks.add((step.parent_path, place(step.child)[0]))
+        blocks.add((step.parent_path, block_and_bit(step.child)[0]))

@@ -126,7 +126,7 @@ class JobState:
         self.blocks: dict[tuple[str, int], Block] = {}
 
 
-def place(child: int) -> tuple[int, int]:
+def block_and_bit(child: int) -> tuple[int, int]:
     """Return the block of a child, and its bit there."""
     zero_based = child - 1
     return zero_based >> _BLOCK_SHIFT, 1 << (zero_based & (BLOCK_CHILDREN - 1))

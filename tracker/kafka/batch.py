@@ -6,79 +6,85 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import Message
 
+from tracker.kafka_partition import KafkaPartition
 from tracker.messages.skipped_records import SkippedRecords
 
-TopicPartition = tuple[str, int]
 
-
-class Run:
+class Epoch:
     """A stretch of batches that build on each other.
 
-    Once one of them is given up, all behind it are: the consumer goes back to the committed offsets, and a
-    new run begins. Whoever holds a batch of a run that was given up passes over it.
+    After one of them is abandoned, all later ones are too: the consumer goes back to the committed offsets,
+    and begins a new epoch. A thread that holds a batch of an abandoned epoch drops it.
     """
 
-    __slots__ = ("given_up",)
+    __slots__ = ("abandoned",)
 
     def __init__(self) -> None:
-        self.given_up = False
+        self.abandoned = False
 
 
-class Claim(NamedTuple):
+class AssignedOffset(NamedTuple):
     """What Kafka said of a Kafka partition when it was assigned: the database must agree."""
 
     committed: int | None  # offset; None: none was committed
     metadata: str  # of the commit
-    topic_id: str  # tells a topic from one of the same name that was made anew; '': not known
+    topic_id: str  # differs when a topic is deleted and created again; '': not known
+
+
+class OffsetRange(NamedTuple):
+    """The offsets that a batch covers in a Kafka partition: from `first` to before `next`."""
+
+    first: int
+    next: int
 
 
 @dataclass(slots=True)
 class Batch:
     """Records in the order in which they were polled, so each Kafka partition's are in its order.
 
-    `ranges` has, for each Kafka partition among them, the offset behind the batch before, which is not above
-    its first record's, and that behind its last. `first_claims` is for the Kafka partitions that this batch
-    is the first of since they were assigned. Without records, a batch only moves past transaction markers and
-    aborted records.
+    `ranges` covers the Kafka partitions of the batch without gaps: a range begins where that of the batch
+    before ended, which is not above its first record. `assigned_offsets` is for the Kafka partitions of which
+    this batch is the first since they were assigned. Without records, a batch only moves past transaction
+    markers and aborted records.
     """
 
     records: Sequence[Message]
-    ranges: dict[TopicPartition, tuple[int, int]]
-    run: Run
+    ranges: dict[KafkaPartition, OffsetRange]
+    epoch: Epoch
     group_metadata: Any
     size_bytes: int = 0
-    first_claims: dict[TopicPartition, Claim] = field(default_factory=dict)
+    assigned_offsets: dict[KafkaPartition, AssignedOffset] = field(default_factory=dict)
     skipped: SkippedRecords | None = None  # then there are no records
 
-    def ends(self) -> dict[TopicPartition, int]:
+    def next_offsets(self) -> dict[KafkaPartition, int]:
         """Return the offset that comes after the batch, for each Kafka partition."""
-        return {key: behind for key, (_, behind) in self.ranges.items()}
+        return {key: offsets.next for key, offsets in self.ranges.items()}
 
     def split(self) -> tuple["Batch", "Batch"]:
         """Return two batches that have half of the records each."""
         middle = len(self.records) // 2
-        cuts: dict[TopicPartition, int] = {}  # behind what the first half has
+        cuts: dict[KafkaPartition, int] = {}  # the offsets after the first half
         for record in self.records[:middle]:
             key, offset = coordinates(record)
             cuts[key] = offset + 1
         later = {coordinates(record)[0] for record in self.records[middle:]}
         first, second = {}, {}
-        for key, (start, behind) in self.ranges.items():
+        for key, offsets in self.ranges.items():
             if key not in later:
-                first[key] = start, behind
+                first[key] = offsets
             else:
-                cut = cuts.get(key, start)
+                cut = cuts.get(key, offsets.first)
                 if key in cuts:
-                    first[key] = start, cut
-                second[key] = cut, behind
+                    first[key] = OffsetRange(offsets.first, cut)
+                second[key] = OffsetRange(cut, offsets.next)
         return self._part(self.records[:middle], first), self._part(self.records[middle:], second)
 
-    def _part(self, records: Sequence[Message], ranges: dict[TopicPartition, tuple[int, int]]) -> "Batch":
-        claims = {key: claim for key, claim in self.first_claims.items() if key in ranges}
-        return Batch(records, ranges, self.run, self.group_metadata, sum(map(len, records)), claims)
+    def _part(self, records: Sequence[Message], ranges: dict[KafkaPartition, OffsetRange]) -> "Batch":
+        assigned = {key: offset for key, offset in self.assigned_offsets.items() if key in ranges}
+        return Batch(records, ranges, self.epoch, self.group_metadata, sum(map(len, records)), assigned)
 
 
-def coordinates(record: Message) -> tuple[TopicPartition, int]:
+def coordinates(record: Message) -> tuple[KafkaPartition, int]:
     """Return the Kafka partition and the offset of a record that was consumed."""
     topic, kafka_partition, offset = record.topic(), record.partition(), record.offset()
     if topic is None or kafka_partition is None or offset is None:

@@ -6,9 +6,10 @@ from contextlib import closing
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from tracker.kafka.errors import BatchGivenUp
+from tracker.kafka.errors import BatchAbandoned
 from tracker.kafka.password import RotatedPassword
 from tracker.kafka.properties import outsider_properties
+from tracker.kafka_partition import KafkaPartition
 from tracker.logs import kafka_logger
 from tracker.settings import Settings
 
@@ -23,12 +24,12 @@ _PASSING = (
 )
 
 
-def ask_committed(consumer: Consumer, places: Iterable[tuple[str, int]]) -> list[TopicPartition]:
+def ask_committed(consumer: Consumer, kafka_partitions: Iterable[KafkaPartition]) -> list[TopicPartition]:
     """Ask for the committed offsets of a consumer's group, of which it is not a member.
 
-    :raises KafkaException: Kafka does not say; the error may also be that of one place, in the answer.
+    :raises KafkaException: Kafka does not say; or it does not say of one Kafka partition.
     """
-    wanted = [TopicPartition(*place) for place in places]
+    wanted = [TopicPartition(*kafka_partition) for kafka_partition in kafka_partitions]
     for _ in range(_TRIES):
         found, why = _ask_once(consumer, wanted)
         if why is None:
@@ -72,14 +73,14 @@ class CommittedOffsets:
             logger=kafka_logger(),
         )
 
-    def read(self, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    def read(self, kafka_partitions: Iterable[KafkaPartition]) -> dict[KafkaPartition, int]:
         """Return the committed offsets by (topic, Kafka partition); those where there is none are left out.
 
         :raises KafkaException: Kafka does not say.
         """
         self._password.look(self._consumer)
         offsets = {}
-        for found in ask_committed(self._consumer, places):
+        for found in ask_committed(self._consumer, kafka_partitions):
             if found.error is not None:
                 raise KafkaException(found.error)
             if found.offset >= 0:
@@ -91,15 +92,15 @@ class CommittedOffsets:
         self._consumer.close()
 
 
-def committed_now(settings: Settings, place: tuple[str, int]) -> int | None:
+def committed_now(settings: Settings, kafka_partition: KafkaPartition) -> int | None:
     """Ask for the workers' offset of a Kafka partition. None: there is none.
 
     Waits until a transaction has ended that may move it.
 
-    :raises BatchGivenUp: no broker has answered.
+    :raises BatchAbandoned: no broker has answered.
     """
     with closing(CommittedOffsets(settings, settings.group_id, wait_for_transactions=True)) as committed:
         try:
-            return committed.read([place]).get(place)
+            return committed.read([kafka_partition]).get(kafka_partition)
         except KafkaException as error:
-            raise BatchGivenUp(error.args[0].str()) from None
+            raise BatchAbandoned(error.args[0].str()) from None

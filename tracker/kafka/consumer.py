@@ -10,8 +10,7 @@ from typing import Any
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from tracker.agreement import REMEDY
-from tracker.kafka.batch import Batch, Claim, Run
-from tracker.kafka.batch import TopicPartition as Key
+from tracker.kafka.batch import AssignedOffset, Batch, Epoch, OffsetRange
 from tracker.kafka.broker_limits import NO_LIMITS, BrokerLimits, said_to_consumer
 from tracker.kafka.errors import ConsumerLost, OffsetsRefused, SlotShared
 from tracker.kafka.explain import kafka_errors
@@ -20,6 +19,7 @@ from tracker.kafka.membership import is_classic, is_member
 from tracker.kafka.password import RotatedPassword
 from tracker.kafka.properties import consumer_properties
 from tracker.kafka.unreceivable import Stuck, UnreceivableRecords
+from tracker.kafka_partition import KafkaPartition
 from tracker.logs import get_logger, kafka_logger
 from tracker.messages.dead_letter import UNREADABLE_HEADERS
 from tracker.messages.skipped_records import SkippedRecords
@@ -86,8 +86,10 @@ class BatchConsumer:
         self.unreceivable = UnreceivableRecords()
         self._limits = NO_LIMITS
         self._consumer: Consumer  # from `connect` on
-        self._positions: dict[Key, int] = {}  # of the assigned Kafka partitions: how far their batches go
-        self._claims: dict[Key, Claim] = {}  # see Batch.first_claims
+        self._positions: dict[
+            KafkaPartition, int
+        ] = {}  # of the assigned Kafka partitions: how far their batches go
+        self._assigned_offsets: dict[KafkaPartition, AssignedOffset] = {}  # see Batch.assigned_offsets
         self._lag = Lag()
         self._gathered: list[Message] = []
         self._paused = False
@@ -95,7 +97,7 @@ class BatchConsumer:
         self._is_subscribed = False
         self._is_assigned = False
         self._has_rejoined = not is_classic(settings)  # which only a static member needs to
-        self.run = Run()
+        self.epoch = Epoch()
         self.joined = False
         self._not_allowed = (-math.inf, "")
         self._is_quiet_member = self._has_rejoined  # which librdkafka may not tell that it has joined
@@ -171,13 +173,13 @@ class BatchConsumer:
         if self._is_assigned and not self._has_rejoined:
             self._rejoin()  # what came before that comes again
             return None
-        if first is None or self.run.given_up:
+        if first is None or self.epoch.abandoned:
             return None
         self._gathered = records = [first]
         size_bytes = len(first)
         began_monotonic_s = time.monotonic()
         limit, limit_bytes = self._settings.batch_size, self._settings.batch_bytes
-        while len(records) < limit and size_bytes < limit_bytes and not self.run.given_up:
+        while len(records) < limit and size_bytes < limit_bytes and not self.epoch.abandoned:
             more = self._consumer.consume(min(limit - len(records), _CHUNK), 0)
             if not more and is_ripe(time.monotonic() - began_monotonic_s):
                 break
@@ -192,22 +194,24 @@ class BatchConsumer:
                 self._report(record)
             records = [record for record in records if record.error() is None]
         settle_headers(records)
-        ranges: dict[Key, tuple[int, int]] = {}
+        ranges: dict[KafkaPartition, OffsetRange] = {}
         for position in self._consumer.position(_topic_partitions(list(self._positions))):
             key = position.topic, position.partition
             if position.offset > self._positions[key]:
-                ranges[key] = self._positions[key], position.offset
+                ranges[key] = OffsetRange(self._positions[key], position.offset)
                 self._positions[key] = position.offset
         self.unreceivable.update(self._positions)
         # Where the position has moved there is a batch, even if only an error came with it: the database
         # would take the next one for proof that it was set back.
-        if self.run.given_up or not (records or ranges):
+        if self.epoch.abandoned or not (records or ranges):
             return None
         if self._lag.wants_sample:
             self._lag.sample(records, ranges, time.time())
-        claims = {key: self._claims.pop(key) for key in ranges if key in self._claims}
+        assigned_offsets = {
+            key: self._assigned_offsets.pop(key) for key in ranges if key in self._assigned_offsets
+        }
         metadata = self._consumer.consumer_group_metadata()
-        return Batch(records, ranges, self.run, metadata, size_bytes, claims)
+        return Batch(records, ranges, self.epoch, metadata, size_bytes, assigned_offsets)
 
     def pass_over(self) -> Batch | None:
         """Return a batch without records, if markers of transactions or aborted records have been passed.
@@ -216,37 +220,39 @@ class BatchConsumer:
         ends each transaction, and nothing undecided is passed). Call it when no record comes: a batch with
         records moves past what lies before and after them anyway.
         """
-        return None if self.run.given_up else self._batch([], 0)
+        return None if self.epoch.abandoned else self._batch([], 0)
 
-    def positions(self) -> dict[Key, int]:
+    def positions(self) -> dict[KafkaPartition, int]:
         """Return, for each assigned Kafka partition, how far its batches go."""
         return dict(self._positions)
 
-    def bar(self, key: Key, stuck: Stuck) -> None:
+    def bar(self, key: KafkaPartition, stuck: Stuck) -> None:
         """Do not fetch from a Kafka partition: while the consumer cannot, it gets nothing of its broker."""
         if self._positions.get(key) == stuck.offset:
             self.unreceivable.found[key] = stuck
             self.unreceivable.barred.add(key)
             self._consumer.pause(_topic_partitions([key]))
 
-    def let_go(self, key: Key, stuck: Stuck) -> None:
+    def let_go(self, key: KafkaPartition, stuck: Stuck) -> None:
         """Fetch again from a Kafka partition that is not stuck any more where it was."""
         if self.unreceivable.found.get(key) == stuck:
             self._fetch_again(key)
 
     def step_over(self, skipped: SkippedRecords) -> Batch | None:
         """Return a batch without records that goes past what cannot be received."""
-        if self.run.given_up:
+        if self.epoch.abandoned:
             return None
         key = skipped.topic, skipped.kafka_partition
         self._seek(TopicPartition(*key, skipped.next_offset))
         self._fetch_again(key)
-        ranges = {key: (self._positions[key], skipped.next_offset)}
+        ranges = {key: OffsetRange(self._positions[key], skipped.next_offset)}
         self._positions[key] = skipped.next_offset
-        claims = {key: self._claims.pop(key)} if key in self._claims else {}
-        return Batch([], ranges, self.run, self._consumer.consumer_group_metadata(), 0, claims, skipped)
+        assigned_offsets = {key: self._assigned_offsets.pop(key)} if key in self._assigned_offsets else {}
+        return Batch(
+            [], ranges, self.epoch, self._consumer.consumer_group_metadata(), 0, assigned_offsets, skipped
+        )
 
-    def _fetch_again(self, key: Key) -> None:
+    def _fetch_again(self, key: KafkaPartition) -> None:
         if key in self.unreceivable.barred and not self._paused:
             self._consumer.resume(_topic_partitions([key]))
         self.unreceivable.forget(key)
@@ -270,7 +276,7 @@ class BatchConsumer:
             self._not_allowed = time.monotonic(), reason
         log.warning("Kafka reports an error to the consumer", error=reason, code=error.name())
 
-    def idle(self, timeout_s: float) -> None:
+    def poll_paused(self, timeout_s: float) -> None:
         """Stay in the group without taking records, while batches cannot go on."""
         if not self._paused:
             self._consumer.pause(self._consumer.assignment())
@@ -279,12 +285,12 @@ class BatchConsumer:
         record = self._consumer.poll(timeout_s)
         if record is not None:
             if record.error() is None:
-                self.run.given_up = True  # polled before the pause took hold: it comes again
+                self.epoch.abandoned = True  # polled before the pause took hold: it comes again
             else:
                 self._report(record)
 
-    def go_on(self) -> None:
-        """Take records again after `idle`."""
+    def resume(self) -> None:
+        """Take records again after `poll_paused`."""
         if self._paused:
             barred = self.unreceivable.barred
             self._consumer.resume(
@@ -293,11 +299,11 @@ class BatchConsumer:
             self._paused = False
 
     def rewind(self) -> None:
-        """Go back to the committed offsets, and begin a new run. Call it when no batch is worked on any more.
+        """Go back to the committed offsets, and begin a new epoch. To be called while no batch is under way.
 
         :raises KafkaException: no broker has answered; to be called again.
         """
-        self.run = Run()
+        self.epoch = Epoch()
         if not self._positions:
             return
         self._let_all_go()
@@ -316,7 +322,7 @@ class BatchConsumer:
                     raise
                 time.sleep(0.05)
 
-    def commit(self, offsets: dict[Key, int], metadata: str) -> None:
+    def commit(self, offsets: dict[KafkaPartition, int], metadata: str) -> None:
         """Commit offsets without a transaction.
 
         :raises KafkaException: they are not committed.
@@ -327,7 +333,9 @@ class BatchConsumer:
         )
 
     def measure_lag(
-        self, committed: Mapping[Key, int], ends_of: Callable[[list[Key]], Mapping[Key, int]]
+        self,
+        committed: Mapping[KafkaPartition, int],
+        ends_of: Callable[[list[KafkaPartition]], Mapping[KafkaPartition, int]],
     ) -> None:
         """Record how far the assigned Kafka partitions are behind.
 
@@ -383,13 +391,13 @@ class BatchConsumer:
         self._finish_batches(self._finish_timeout_s)
         self._forget(partitions)
         if self._gathered:
-            self.run.given_up = True  # records of what is revoked may be among them
+            self.epoch.abandoned = True  # records of what is revoked may be among them
         consumer.incremental_unassign(partitions)
         self._recorder.add(REBALANCES, kind="revoked")
         log.info("Kafka partitions revoked", removed=len(partitions), assigned=len(self._positions))
 
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self.run.given_up = True
+        self.epoch.abandoned = True
         self._forget(partitions)
         consumer.incremental_unassign(partitions)
         self._recorder.add(REBALANCES, kind="lost")
@@ -409,13 +417,13 @@ class BatchConsumer:
         for partition in partitions:
             key = partition.topic, partition.partition
             self._positions.pop(key, None)
-            self._claims.pop(key, None)
+            self._assigned_offsets.pop(key, None)
             self._lag.forget(key)
             self.unreceivable.forget(key)
             for metric in (LAG, LAG_SECONDS):
                 self._recorder.forget(metric, topic=key[0], kafka_partition=str(key[1]))
 
-    def _starts(self, keys: list[Key]) -> list[TopicPartition]:
+    def _starts(self, keys: list[KafkaPartition]) -> list[TopicPartition]:
         """Look up where to start, and note it: at the committed offset, or else at the beginning.
 
         `committed` waits until an open transaction of a predecessor has ended (read_committed).
@@ -433,12 +441,14 @@ class BatchConsumer:
                 )
             else:
                 start = offset
-            self._claims[key] = Claim(offset if offset >= 0 else None, metadata, ids.get(key[0], ""))
+            self._assigned_offsets[key] = AssignedOffset(
+                offset if offset >= 0 else None, metadata, ids.get(key[0], "")
+            )
             self._positions[key] = start
             self._lag.begin(key, start)
             starts.append(TopicPartition(*key, start if start >= 0 else OFFSET_BEGINNING))
         return starts
 
 
-def _topic_partitions(keys: list[Key]) -> list[TopicPartition]:
+def _topic_partitions(keys: list[KafkaPartition]) -> list[TopicPartition]:
     return [TopicPartition(topic, kafka_partition) for topic, kafka_partition in keys]

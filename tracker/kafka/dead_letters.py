@@ -83,7 +83,7 @@ class DeadLetters:
         letter = _cut(whole, room)
         return OutgoingMessage(self._topic, letter.key, letter.value, [*letter.own, *ours, *letter.notes])
 
-    def were_refused(self, error: KafkaError) -> None:
+    def note_refused(self, error: KafkaError) -> None:
         """Take notice that their topic refused one: it takes less than it did, or none without a key."""
         limit_bytes, needed_key = self._limit_bytes, self._needs_key
         self._look()

@@ -23,11 +23,11 @@ class ConsumerLost(TrackerError):
     """The consumer will never return a record again; a new process will."""
 
 
-class BatchGivenUp(Exception):
+class BatchAbandoned(Exception):
     """The batch was not published, and comes again: its Kafka transaction was aborted, or never begun."""
 
 
-class ClockRefused(BatchGivenUp):
+class ClockRefused(BatchAbandoned):
     """The batch was not published, since Kafka refuses the time of its messages, which is this machine's."""
 
 
@@ -39,10 +39,10 @@ class DestinationNotKnown(Exception):
         self.topics = topics
 
 
-class MessagesRefused(BatchGivenUp):
+class MessagesRefused(BatchAbandoned):
     """The batch was not published, since Kafka refuses some of its messages, each for what it is.
 
-    `why` says which: places among all that was to be published, records first.
+    `why` says which: positions among all that was to be published, records first.
     """
 
     def __init__(self, why: Mapping[int, KafkaError]) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 from confluent_kafka import IsolationLevel, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from tracker.kafka.batch import TopicPartition as Key
 from tracker.kafka.batch import coordinates
+from tracker.kafka_partition import KafkaPartition
 
 _TIMEOUT_S = 5.0
 
@@ -21,9 +21,9 @@ class LogEnds:
     def __init__(self, admin: AdminClient) -> None:
         self._admin = admin
         self._asked: dict[TopicPartition, Future[Any]] = {}
-        self._known: dict[Key, int] = {}
+        self._known: dict[KafkaPartition, int] = {}
 
-    def look(self, keys: Collection[Key]) -> Mapping[Key, int]:
+    def look(self, keys: Collection[KafkaPartition]) -> Mapping[KafkaPartition, int]:
         """Return the ends that are known from the last look, and ask again."""
         for place, answer in self._asked.items():
             if answer.done() and answer.exception() is None:
@@ -59,18 +59,18 @@ class Lag:
     """
 
     def __init__(self) -> None:
-        self._behind: dict[Key, _Behind] = {}
+        self._behind: dict[KafkaPartition, _Behind] = {}
         self.wants_sample = True
 
-    def begin(self, key: Key, offset: int) -> None:
+    def begin(self, key: KafkaPartition, offset: int) -> None:
         """Note where reading begins, or begins again: at the committed offset, where there is one."""
         self._behind[key] = _Behind(offset)
 
-    def forget(self, key: Key) -> None:
+    def forget(self, key: KafkaPartition) -> None:
         """Note that another worker reads a Kafka partition from now on."""
         self._behind.pop(key, None)
 
-    def sample(self, records: Sequence[Message], keys: Collection[Key], now: float) -> None:
+    def sample(self, records: Sequence[Message], keys: Collection[KafkaPartition], now: float) -> None:
         """Note the first of these records of each of these Kafka partitions."""
         self.wants_sample = False
         missing = set(keys)
@@ -83,7 +83,7 @@ class Lag:
             if not missing:
                 return
 
-    def measure(self, key: Key, committed: int, end: int, now: float) -> tuple[int, float]:
+    def measure(self, key: KafkaPartition, committed: int, end: int, now: float) -> tuple[int, float]:
         """Return how many records are not committed, and the age of the oldest in seconds.
 
         `committed`: what this worker knows to be committed; 0 where it has committed nothing yet.

@@ -1,21 +1,21 @@
 """Transactions out: what a batch sends, and the offsets that say so, become visible together."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from tracker.failpoints import reach
-from tracker.kafka.batch import TopicPartition as Key
 from tracker.kafka.batch_size import BatchSize
 from tracker.kafka.broker_limits import NO_LIMITS, BrokerLimits, shorter_transactions
-from tracker.kafka.errors import BatchGivenUp, ClockRefused, MessagesRefused, SlotShared, reason_of
+from tracker.kafka.errors import BatchAbandoned, ClockRefused, MessagesRefused, SlotShared, reason_of
 from tracker.kafka.password import RotatedPassword, secrets_of
 from tracker.kafka.produce_errors import Fault, fault_of, is_about_the_clock
 from tracker.kafka.properties import producer_properties
 from tracker.kafka.stuck import StuckDestinations, Undelivered
+from tracker.kafka_partition import KafkaPartition
 from tracker.logs import get_logger, kafka_logger
 from tracker.metrics import KAFKA_ABORTS, KAFKA_RETRIES, Recorder
 from tracker.obstacles import Obstacles
@@ -82,7 +82,7 @@ class BatchProducer:
         self._undelivered: list[tuple[str, KafkaError]] = []
         self._one_by_one = self._has_refused = False
         self._batch_size = BatchSize(int(self._properties["batch.size"]))
-        self._refused: dict[int, KafkaError] = {}  # places
+        self._refused: dict[int, KafkaError] = {}  # by position
         self._fencings = 0
         self._call: tuple[str, float] | None = None  # its name, and when it began
         self._producer: Producer | None = None
@@ -124,13 +124,13 @@ class BatchProducer:
         if self._transactional:
             self._retry(self._producer.init_transactions, _CALL_TIMEOUT_S)
 
-    def serve(self) -> None:
+    def poll_callbacks(self) -> None:
         """Take what librdkafka has to log, which it keeps in memory until then."""
         if self._producer is not None:
             self._producer.poll(0)
             self._password.look(self._producer)
 
-    def settle(self) -> None:
+    def recover(self) -> None:
         """End a transaction that could not be aborted. Offsets are told only once it has ended or timed out.
 
         :raises KafkaException: it cannot be done now.
@@ -152,7 +152,7 @@ class BatchProducer:
         When this returns, all of it and `offsets` are committed; without transactions, all of it is
         delivered, and the offsets are the caller's to commit.
 
-        :raises BatchGivenUp: nothing of it is visible to readers of committed messages, and the batch is to
+        :raises BatchAbandoned: nothing of it is visible to readers of committed messages, and the batch is to
             be done again from the committed offsets.
         :raises MessagesRefused: the same, and to be done without those messages.
         :raises ClockRefused: the same, and to be done once this machine's clock is right.
@@ -199,7 +199,7 @@ class BatchProducer:
         if self._producer is None:
             self.start()
         if self._producer is None:
-            raise BatchGivenUp("the producer is closed")
+            raise BatchAbandoned("the producer is closed")
         return self._producer
 
     def _produce(
@@ -239,21 +239,21 @@ class BatchProducer:
             else OutgoingMessage(destination, record.key(), value, record.headers())
             for record, destination, value in zip(records, destinations, values, strict=True)
         ]
-        for place, send in enumerate([*sends, *others]):
+        for position, send in enumerate([*sends, *others]):
             if send is None:
                 continue
-            on_delivery = partial(self._on_each, place)
+            on_delivery = partial(self._on_each, position)
             try:
                 self._produce_later(
                     producer, send.topic, send.value, send.key, send.headers, on_delivery=on_delivery
                 )
             except KafkaException as error:
-                self._on_each(place, error.args[0], None)
+                self._on_each(position, error.args[0], None)
                 raise
 
-    def _on_each(self, place: int, error: KafkaError | None, message: Message | None) -> None:
+    def _on_each(self, position: int, error: KafkaError | None, message: Message | None) -> None:
         if error is not None and fault_of(error) is Fault.MESSAGE:
-            self._refused[place] = error
+            self._refused[position] = error
         if message is not None:
             self._on_delivery(error, message)
 
@@ -304,7 +304,7 @@ class BatchProducer:
             finally:
                 self._call = None
             self._recorder.add(KAFKA_RETRIES)
-            self.serve()
+            self.poll_callbacks()
             self._wait(reason)
 
     def _give_up(self, error: KafkaError) -> NoReturn:
@@ -316,8 +316,8 @@ class BatchProducer:
         without them. A new producer begins a new epoch, in which no number was used.
         """
         self._recorder.add(KAFKA_ABORTS)
-        self.undelivered.given_up()
-        log.warning("batch given up, and done again", error=error.str(), code=error.name())
+        self.undelivered.abandoned()
+        log.warning("batch abandoned, and done again", error=error.str(), code=error.name())
         self._count_fencings(error)
         self._abort(error)
         self._producer = None
@@ -333,7 +333,7 @@ class BatchProducer:
             raise ClockRefused(error.str())
         if not self._one_by_one and any(fault_of(each) is Fault.MESSAGE for each in errors):
             self._one_by_one, self._has_refused = True, False
-        raise BatchGivenUp(error.str())
+        raise BatchAbandoned(error.str())
 
     def _abort(self, error: KafkaError) -> None:
         """Abort the transaction where that can be done; else a new producer with the same ID settles it."""
@@ -367,6 +367,6 @@ class BatchProducer:
             self._undelivered.append((message.topic() or "", error))
 
 
-def next_offsets(ranges: dict[Key, tuple[int, int]], metadata: str) -> list[TopicPartition]:
-    """Return the offsets to commit once the records in `ranges` are published."""
-    return [TopicPartition(*key, behind, metadata) for key, (_, behind) in ranges.items()]
+def offsets_to_commit(offsets: Mapping[KafkaPartition, int], metadata: str) -> list[TopicPartition]:
+    """Return offsets in the form in which a transaction takes them."""
+    return [TopicPartition(topic, number, offset, metadata) for (topic, number), offset in offsets.items()]

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from tracker.kafka.batch import TopicPartition
+from tracker.kafka_partition import KafkaPartition
 from tracker.metrics import STUCK_DESTINATIONS, Recorder
 from tracker.obstacles import Cause, Obstacle, Obstacles
 
@@ -30,9 +30,9 @@ class StuckDestinations:
         self._obstacles = obstacles
         self._recorder = recorder
         self._lock = threading.Lock()
-        self._found: dict[str, tuple[bool, Mapping[TopicPartition, str]]] = {}
+        self._found: dict[str, tuple[bool, Mapping[KafkaPartition, str]]] = {}
 
-    def observe(self, observer: str, found: Mapping[TopicPartition, str], *, blocks: bool) -> None:
+    def observe(self, observer: str, found: Mapping[KafkaPartition, str], *, blocks: bool) -> None:
         """Say all that `observer` finds stuck, and why. `blocks`: a batch waits for it."""
         if not found and observer not in self._found:
             return
@@ -46,7 +46,7 @@ class StuckDestinations:
             self._obstacles.observe("destinations", _sentences(merged, blocking))
 
 
-def _sentences(merged: Mapping[TopicPartition, str], blocking: set[TopicPartition]) -> list[Obstacle]:
+def _sentences(merged: Mapping[KafkaPartition, str], blocking: set[KafkaPartition]) -> list[Obstacle]:
     grouped: dict[tuple[str, str, bool], list[int]] = {}
     for (topic, kafka_partition), why in sorted(merged.items()):
         grouped.setdefault((topic, why, (topic, kafka_partition) in blocking), []).append(kafka_partition)
@@ -80,7 +80,7 @@ class Undelivered:
     def __init__(self, stuck: StuckDestinations) -> None:
         self._stuck = stuck
         self._is_publishing = False
-        self._queues: dict[TopicPartition, _Queue] = {}
+        self._queues: dict[KafkaPartition, _Queue] = {}
 
     def begin(self) -> None:
         """Take notice that a batch is published from now on."""
@@ -92,7 +92,7 @@ class Undelivered:
         self._is_publishing = False
         self._stuck.observe("producer", {}, blocks=True)
 
-    def given_up(self) -> None:
+    def abandoned(self) -> None:
         """Take notice that it is not. What it waited for counts until another one is published."""
         self._is_publishing = False
 
@@ -104,11 +104,11 @@ class Undelivered:
         if found:
             self._stuck.observe("producer", found, blocks=True)
 
-    def _find(self, statistics: Any, now_s: float) -> dict[TopicPartition, str]:
+    def _find(self, statistics: Any, now_s: float) -> dict[KafkaPartition, str]:
         brokers = {broker["nodeid"]: broker["state"] for broker in statistics["brokers"].values()}
-        waiting: dict[TopicPartition, _Queue] = {}
-        found: dict[TopicPartition, str] = {}
-        blameless: dict[TopicPartition, str] = {}
+        waiting: dict[KafkaPartition, _Queue] = {}
+        found: dict[KafkaPartition, str] = {}
+        blameless: dict[KafkaPartition, str] = {}
         for key, numbers in _waiting(statistics):
             before = self._queues.get(key)
             if before is None or before.acked != numbers["acked_msgid"]:
@@ -128,7 +128,7 @@ class Undelivered:
         return found or blameless
 
 
-def _waiting(statistics: Any) -> Iterator[tuple[TopicPartition, Any]]:
+def _waiting(statistics: Any) -> Iterator[tuple[KafkaPartition, Any]]:
     for topic, about in statistics["topics"].items():
         for number, numbers in about["partitions"].items():
             if number != "-1" and (

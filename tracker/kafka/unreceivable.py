@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
-from tracker.kafka.batch import TopicPartition as Key
 from tracker.kafka.errors import reason_of
 from tracker.kafka.properties import outsider_properties
+from tracker.kafka_partition import KafkaPartition
 from tracker.logs import kafka_logger
 from tracker.settings import Settings
 
@@ -44,9 +44,9 @@ class UnreceivableRecords:
     """What the Kafka partitions of a consumer cannot get past. For the thread that polls."""
 
     def __init__(self) -> None:
-        self.found: dict[Key, Stuck] = {}
-        self.barred: set[Key] = set()  # not fetched, so that the others of their broker are
-        self._noted: dict[Key, str] = {}
+        self.found: dict[KafkaPartition, Stuck] = {}
+        self.barred: set[KafkaPartition] = set()  # not fetched, so that the others of their broker are
+        self._noted: dict[KafkaPartition, str] = {}
         self._too_large_monotonic_s = -math.inf
 
     def note(self, record: Message) -> bool:
@@ -67,7 +67,7 @@ class UnreceivableRecords:
         """Whether a response was too large lately, of which nobody says what Kafka partition it was of."""
         return time.monotonic() - self._too_large_monotonic_s < _TOO_LARGE_COUNTS_S
 
-    def update(self, positions: Mapping[Key, int]) -> None:
+    def update(self, positions: Mapping[KafkaPartition, int]) -> None:
         """Conclude from what was noted; a Kafka partition that has moved is not stuck."""
         for key, reason in self._noted.items():
             if key in positions:
@@ -77,7 +77,7 @@ class UnreceivableRecords:
             if positions.get(key) != stuck.offset:
                 self.forget(key)
 
-    def forget(self, key: Key) -> None:
+    def forget(self, key: KafkaPartition) -> None:
         """Take a Kafka partition for one that moves."""
         self.found.pop(key, None)
         self.barred.discard(key)
@@ -98,7 +98,7 @@ class _Failure(NamedTuple):
     reason: str
 
 
-def find_unreceivable(settings: Settings, key: Key, offset: int) -> Unreceivable | None:
+def find_unreceivable(settings: Settings, key: KafkaPartition, offset: int) -> Unreceivable | None:
     """Return how far what cannot be received reaches, from an offset on; None: it can be received.
 
     Records come in batches, so it is the rest of a batch. No broker says where a batch ends: that is found by
@@ -123,7 +123,7 @@ def find_unreceivable(settings: Settings, key: Key, offset: int) -> Unreceivable
         return Unreceivable(offset, good, failure.reason)
 
 
-def why_unreceivable(settings: Settings, key: Key, offset: int) -> str:
+def why_unreceivable(settings: Settings, key: KafkaPartition, offset: int) -> str:
     """Return why nothing can be received from an offset on; empty: something can, or there is nothing."""
     with closing(_Prober(settings, key)) as prober:
         failure = prober.try_at(offset)
@@ -133,7 +133,7 @@ def why_unreceivable(settings: Settings, key: Key, offset: int) -> str:
 class _Prober:
     """Tries to receive what is at an offset, as a worker would."""
 
-    def __init__(self, settings: Settings, key: Key) -> None:
+    def __init__(self, settings: Settings, key: KafkaPartition) -> None:
         self._key = key
         self._errors: list[KafkaError] = []
         self._consumer = Consumer(

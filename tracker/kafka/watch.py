@@ -10,11 +10,11 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AclOperation, AdminClient, TopicDescription
 
 from tracker.agreement import REMEDY
-from tracker.kafka.batch import TopicPartition
 from tracker.kafka.errors import OffsetsRefused, reason_of
 from tracker.kafka.password import RotatedPassword
 from tracker.kafka.stuck import NO_LEADER, StuckDestinations
 from tracker.kafka.topics import ABOUT_A_TOPIC, Access, access_of, own_topics
+from tracker.kafka_partition import KafkaPartition
 from tracker.obstacles import Cause, Obstacle, Obstacles
 from tracker.settings import Settings
 
@@ -131,7 +131,7 @@ class KafkaWatch:
             topic_id = str(found[topic].topic_id)
             is_read = self._rights[topic] is AclOperation.READ
             if is_read and self._ids.setdefault(topic, topic_id) != topic_id:
-                raise OffsetsRefused(f"topic {topic!r} was deleted and made anew while it was read; {REMEDY}")
+                raise OffsetsRefused(f"topic {topic!r} was deleted and recreated while it was read; {REMEDY}")
 
     def _why_silent(self, error: KafkaError) -> str:
         return f"no broker answers: {self._errors.latest() or reason_of(error)}"
@@ -184,7 +184,7 @@ def coordinator_partition(key: str, count: int) -> int:
     return (0 if number == -0x8000_0000 else abs(number)) % count
 
 
-def _leaderless(found: Mapping[str, TopicDescription], topics: frozenset[str]) -> dict[TopicPartition, str]:
+def _leaderless(found: Mapping[str, TopicDescription], topics: frozenset[str]) -> dict[KafkaPartition, str]:
     return {
         (topic, each.id): NO_LEADER
         for topic in topics & found.keys()

@@ -138,7 +138,7 @@ class _Decoder:
         result = self.decoded
         for position, record in enumerate(records):
             try:
-                self._place(position, record)
+                self._classify(position, record)
             except RecordRefused as refused:
                 result.refused.append((position, refused.refusal))
         for siblings in self.groups:
@@ -146,7 +146,7 @@ class _Decoder:
         result.refused.sort(key=itemgetter(0))
         return result
 
-    def _place(self, position: int, record: Record) -> None:
+    def _classify(self, position: int, record: Record) -> None:
         value = record.value()
         if value is None or len(value) > self.rules.max_message_bytes:
             raise self._unreadable(value)

@@ -11,8 +11,9 @@ import psycopg
 from tracker.agreement import REMEDY
 from tracker.errors import DatabaseUnavailable, TrackerError
 from tracker.failpoints import reach
-from tracker.kafka.batch import Batch, Run, TopicPartition
-from tracker.kafka.errors import BatchGivenUp, DestinationNotKnown, OffsetsRefused
+from tracker.kafka.batch import Batch, Epoch
+from tracker.kafka.errors import BatchAbandoned, DestinationNotKnown, OffsetsRefused
+from tracker.kafka_partition import KafkaPartition
 from tracker.logs import get_logger
 from tracker.messages.decode import DecodedBatch, Rules, decode_batch
 from tracker.messages.refusal import Reason, Refusal
@@ -51,13 +52,13 @@ class ApplyLoop:
         self._store = store
         self._rules = rules
         self._pipeline = pipeline
-        self._patience = waits.patience
+        self._stop_deadline = waits.stop_deadline
         self._obstacles = waits.obstacles
         self._next_probe_monotonic_s = 0.0
         self._asked_monotonic_s: float | None = None  # since when PostgreSQL has had to answer
         self._recorder = recorder
-        self._uncleared: dict[TopicPartition, int] = {}  # outbox rows below these offsets are to be removed
-        self._noted: dict[TopicPartition, int] = {}  # published offsets that the database knows
+        self._uncleared: dict[KafkaPartition, int] = {}  # outbox rows below these offsets are to be removed
+        self._noted: dict[KafkaPartition, int] = {}  # published offsets that the database knows
 
     def run(self) -> None:
         """Work until there is None to apply.
@@ -125,7 +126,7 @@ class ApplyLoop:
         What passed the validation and is refused by the database all the same is found by halving.
         """
         retry_s, failures = _FIRST_RETRY_S, 0
-        while not batch.run.given_up:
+        while not batch.epoch.abandoned:
             try:
                 self._connect_again()
                 if decoded is None:
@@ -136,36 +137,36 @@ class ApplyLoop:
                 self._halve(batch, error)
                 return
             except DestinationNotKnown as unknown:
-                self._ask(unknown.topics, batch.run)
+                self._ask(unknown.topics, batch.epoch)
                 continue
-            except BatchGivenUp as error:
-                log.warning("batch given up, and done again", error=str(error))
-                batch.run.given_up = True
+            except BatchAbandoned as error:
+                log.warning("batch abandoned, and done again", error=str(error))
+                batch.epoch.abandoned = True
                 continue
             except PASSING as error:
                 failures += 1
                 self._note_failure(error, failures)
-                self._pause(retry_s, batch.run)
+                self._pause(retry_s, batch.epoch)
                 retry_s = min(2 * retry_s, _LONGEST_RETRY_S)
                 continue
             self._obstacles.clear()
             # A predecessor may have left rows too, which the first batch after an assignment removes.
-            to_clear = batch.ranges if applied.releases else batch.first_claims
-            self._uncleared.update({key: batch.ranges[key][1] for key in to_clear})
+            to_clear = batch.ranges if applied.releases else batch.assigned_offsets
+            self._uncleared.update({key: batch.ranges[key].next for key in to_clear})
             if self._pass_on(applied):
                 return
         self._pipeline.in_flight.end()
 
-    def _ask(self, topics: Sequence[str], run: Run) -> None:
+    def _ask(self, topics: Sequence[str], epoch: Epoch) -> None:
         """Ask brokers about destinations; where none answers, the batch is done again."""
         try:
             for topic in topics:
-                if run.given_up:
+                if epoch.abandoned:
                     break
                 self._rules.refuse_destination(topic)
-        except BatchGivenUp as error:
-            log.warning("batch given up, and done again", error=str(error))
-            run.given_up = True
+        except BatchAbandoned as error:
+            log.warning("batch abandoned, and done again", error=str(error))
+            epoch.abandoned = True
 
     def _note_failure(self, error: Exception, failures: int) -> None:
         """Count and log that the database did not take a batch, `failures` times in a row by now."""
@@ -178,7 +179,7 @@ class ApplyLoop:
 
     def _pass_on(self, applied: Applied) -> bool:
         """Give the batch to the next thread, and return True; False if it was given up meanwhile."""
-        while not applied.batch.run.given_up:
+        while not applied.batch.epoch.abandoned:
             with suppress(queue.Full):
                 self._pipeline.to_publish.put(applied, timeout=_STEP_S)
                 return True
@@ -236,9 +237,9 @@ class ApplyLoop:
         if self._store.connect() and self._store.database_id() != self._pipeline.database_id:
             raise OffsetsRefused(f"the database was exchanged for another one while the worker ran; {REMEDY}")
 
-    def _pause(self, seconds: float, run: Run) -> None:
+    def _pause(self, seconds: float, epoch: Epoch) -> None:
         jitter = random.uniform(0.7, 1.3)
-        self._patience.pause(seconds * jitter, lambda: run.given_up)
+        self._stop_deadline.pause(seconds * jitter, lambda: epoch.abandoned)
 
 
 def _cause(error: Exception) -> str:

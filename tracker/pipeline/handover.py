@@ -4,7 +4,8 @@ import queue
 import threading
 from collections.abc import Mapping
 
-from tracker.kafka.batch import Batch, TopicPartition
+from tracker.kafka.batch import Batch
+from tracker.kafka_partition import KafkaPartition
 from tracker.messages.decode import DecodedBatch
 from tracker.pipeline.applied import Applied
 from tracker.pipeline.in_flight import InFlight
@@ -15,24 +16,24 @@ class SharedOffsets:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._offsets: dict[TopicPartition, int] = {}
+        self._offsets: dict[KafkaPartition, int] = {}
 
-    def move_on(self, offsets: Mapping[TopicPartition, int]) -> None:
+    def move_on(self, offsets: Mapping[KafkaPartition, int]) -> None:
         """Take these offsets, in place of those that there were."""
         with self._lock:
             self._offsets.update(offsets)
 
-    def get(self, key: TopicPartition) -> int:
+    def get(self, key: KafkaPartition) -> int:
         """Return the offset of a Kafka partition; 0 where there is none."""
         with self._lock:
             return self._offsets.get(key, 0)
 
-    def copy(self) -> dict[TopicPartition, int]:
+    def copy(self) -> dict[KafkaPartition, int]:
         """Return all of them as they are now."""
         with self._lock:
             return dict(self._offsets)
 
-    def remove(self, offsets: Mapping[TopicPartition, int]) -> None:
+    def remove(self, offsets: Mapping[KafkaPartition, int]) -> None:
         """Forget these, but for those that have changed since."""
         with self._lock:
             for key, offset in offsets.items():

@@ -70,15 +70,15 @@ class PollLoop:
         self._next_lag_monotonic_s = 0.0
         self._last_batch_monotonic_s = 0.0
 
-    def turn(self) -> None:
+    def poll_once(self) -> None:
         """Poll a batch, for a moment, and hand it over.
 
         :raises Stopping: the worker has been stopping for long enough.
         """
-        self._waits.turn()
+        self._waits.mark_progress()
         if self._pipeline.failure is not None:
             raise self._pipeline.failure
-        if self.consumer.run.given_up:
+        if self.consumer.epoch.abandoned:
             self._rewind()
         self._waits.obstacles.clear()
         self._admin.poll(0)  # what librdkafka has to log, it keeps in memory until then
@@ -121,9 +121,9 @@ class PollLoop:
 
         :raises Stopping: the worker has been stopping for long enough.
         """
-        self._waits.turn()
-        (pause or self._waits.patience.check)()
-        self.consumer.idle(0)
+        self._waits.mark_progress()
+        (pause or self._waits.stop_deadline.check)()
+        self.consumer.poll_paused(0)
         self._admin.poll(0)
         self._measure_lag()
         self._look_around()
@@ -145,7 +145,7 @@ class PollLoop:
         self._pipeline.in_flight.begin()
         self._in_hand = batch, decoded
         patience_s = 1.0  # to pause costs what librdkafka has fetched, so a busy second is waited out
-        while self._has_in_hand and self._pipeline.failure is None and not batch.run.given_up:
+        while self._has_in_hand and self._pipeline.failure is None and not batch.epoch.abandoned:
             if not self._put_in_hand(patience_s):
                 patience_s = _POLL_S
                 self.stay_in_group()  # a rebalance in there hands it over too, to finish it
@@ -154,7 +154,7 @@ class PollLoop:
             self._in_hand = None
             self._pipeline.in_flight.end()
         else:
-            self.consumer.go_on()
+            self.consumer.resume()
 
     @property
     def _has_in_hand(self) -> bool:
@@ -183,7 +183,7 @@ class PollLoop:
                 if self._stopping.is_set():
                     raise Stopping from None
                 self.stay_in_group(partial(self._waits.for_broker, error))
-        self.consumer.go_on()
+        self.consumer.resume()
 
     def _commit_delivered(self) -> None:
         """Commit what was delivered without a transaction (at least once)."""
@@ -202,12 +202,12 @@ class PollLoop:
     def _finish_batches(self, timeout_s: float) -> None:
         """Before Kafka partitions are given up: finish what was polled, or give it up."""
         if self._decoding:
-            self.consumer.run.given_up = True  # it waits for a broker, and this is called from in there
+            self.consumer.epoch.abandoned = True  # it waits for a broker, and this is called from in there
         step_s, deadline = min(timeout_s, _POLL_S), time.monotonic() + timeout_s
         while self._has_in_hand and not self._put_in_hand(step_s) and not self._is_over(deadline):
             pass
         if self._pipeline.failure is None and not self._wait_for_none(timeout_s):
-            self.consumer.run.given_up = True
+            self.consumer.epoch.abandoned = True
             self._wait_for_none(timeout_s)
         self._commit_delivered()
 
@@ -220,7 +220,7 @@ class PollLoop:
         return True
 
     def _is_over(self, deadline_monotonic_s: float) -> bool:
-        is_to_end = self._stopping.is_set() and not self._waits.patience.left_s()
+        is_to_end = self._stopping.is_set() and not self._waits.stop_deadline.left_s()
         return is_to_end or time.monotonic() > deadline_monotonic_s
 
 

@@ -5,11 +5,12 @@ from functools import partial
 
 from confluent_kafka import Message
 
-from tracker.kafka.batch import TopicPartition, coordinates
+from tracker.kafka.batch import coordinates
 from tracker.kafka.dead_letters import DeadLetters, refusal
 from tracker.kafka.errors import MessagesRefused
-from tracker.kafka.producer import BatchProducer, OutgoingMessage, next_offsets
+from tracker.kafka.producer import BatchProducer, OutgoingMessage, offsets_to_commit
 from tracker.kafka.sending import outgoing_tasks, status_check_of
+from tracker.kafka_partition import KafkaPartition
 from tracker.messages.dead_letter import Source
 from tracker.messages.refusal import Refusal
 from tracker.messages.skipped_records import SkippedRecords
@@ -41,7 +42,7 @@ class Publisher:
     def publish(self, applied: Applied) -> None:
         """Publish the batch; its offsets are committed with it (exactly once), or are the caller's to commit.
 
-        :raises BatchGivenUp: nothing of it is visible, and it comes again.
+        :raises BatchAbandoned: nothing of it is visible, and it comes again.
         :raises SlotShared: another process uses the transactional ID.
         """
         now_ms = time.time_ns() // 1_000_000
@@ -49,7 +50,7 @@ class Publisher:
         others += [self._dead_letter(record, why) for record, why in applied.refused]
         batch = applied.batch
         others += [self._letter_of_skipped(batch.skipped)] if batch.skipped else []
-        offsets = next_offsets(batch.ranges, self._database_id)
+        offsets = offsets_to_commit(batch.next_offsets(), self._database_id)
         try:
             self._producer.publish(
                 applied.records, applied.destinations, applied.values, others, offsets, batch.group_metadata
@@ -57,23 +58,23 @@ class Publisher:
         except MessagesRefused as refused:
             self._note(applied, others, refused)
             raise
-        self._refusals.published(batch.ends())
+        self._refusals.published(batch.next_offsets())
 
     def _note(self, applied: Applied, others: list[OutgoingMessage], refused: MessagesRefused) -> None:
         """Note what was refused: records become dead letters, and releases are left to the scheduler."""
         records, releases = applied.records, applied.releases
-        refused_records: dict[tuple[TopicPartition, int], Refusal] = {}
+        refused_records: dict[tuple[KafkaPartition, int], Refusal] = {}
         refused_releases: dict[JobKey, Refusal] = {}
-        for place, error in refused.why.items():
-            other = place - len(records)
-            topic = applied.destinations[place] if other < 0 else others[other].topic
+        for position, error in refused.why.items():
+            other = position - len(records)
+            topic = applied.destinations[position] if other < 0 else others[other].topic
             why = refusal(topic or "", error)
             if other < 0:
-                record = records[place]
+                record = records[position]
                 self._limited_log.note(
                     "warning", "Kafka refuses a message", why.detail, partial(named, record)
                 )
-                refused_records[coordinates(records[place])] = why
+                refused_records[coordinates(records[position])] = why
             elif other < len(releases):
                 job = releases[other].job
                 self._limited_log.note(
@@ -81,8 +82,8 @@ class Publisher:
                 )
                 refused_releases[releases[other].tenant_key, releases[other].job_key] = why
             else:
-                self._dead_letters.were_refused(error)
-        self._refusals.note(applied.batch.ends(), refused_records, refused_releases)
+                self._dead_letters.note_refused(error)
+        self._refusals.note(applied.batch.next_offsets(), refused_records, refused_releases)
 
     def _letter_of_skipped(self, skipped: SkippedRecords) -> OutgoingMessage:
         source = Source(skipped.topic, skipped.kafka_partition, skipped.first_offset, -1)

@@ -4,7 +4,7 @@ import time
 from queue import Empty
 
 from tracker.failpoints import reach
-from tracker.kafka.errors import BatchGivenUp, ClockRefused
+from tracker.kafka.errors import BatchAbandoned, ClockRefused
 from tracker.kafka.producer import BatchProducer
 from tracker.metrics import STAGE_DURATION, Recorder
 from tracker.obstacles import Cause
@@ -19,7 +19,7 @@ from tracker.store.clock import refused_clock
 
 _FREE_RETRIES = 3
 _DOUBLINGS = 5  # to 1.6 s
-_SERVE_S = 1.0
+_CALLBACKS_EVERY_S = 1.0
 _CLOCK_S = 2.0
 _IDLE_TURNS = 3
 
@@ -54,30 +54,30 @@ class PublishLoop:
         """
         self._waits.for_kafka(self._producer.start)  # which takes as long as to join the group: both at once
         while (applied := self._next()) is not None:
-            run, published = applied.batch.run, False
+            epoch, published = applied.batch.epoch, False
             try:
-                if not run.given_up:
+                if not epoch.abandoned:
                     self._publish(applied)
                     published, self._failures = True, 0
             except ClockRefused:
-                run.given_up = True
+                epoch.abandoned = True
                 self._wait_for_clock()
-            except BatchGivenUp as error:
-                run.given_up = True
+            except BatchAbandoned as error:
+                epoch.abandoned = True
                 self._failures += 1
-                self._rest(str(error))
+                self._pause_after_failure(str(error))
             finally:
                 self._pipeline.in_flight.end(published=published)
-            if run.given_up:
-                self._waits.for_kafka(self._producer.settle)
+            if epoch.abandoned:
+                self._waits.for_kafka(self._producer.recover)
 
     def _next(self) -> Applied | None:
         idle_turns = 0
         while True:
             try:
-                return self._pipeline.to_publish.get(timeout=_SERVE_S)
+                return self._pipeline.to_publish.get(timeout=_CALLBACKS_EVERY_S)
             except Empty:
-                self._producer.serve()
+                self._producer.poll_callbacks()
                 idle_turns += not self._pipeline.in_flight.any
                 if idle_turns >= _IDLE_TURNS:
                     self._waits.obstacles.clear()  # what was given up is another worker's, if anybody's
@@ -88,18 +88,18 @@ class PublishLoop:
         self._publisher.publish(applied)
         self._waits.obstacles.clear()
         reach("after-kafka-commit")
-        self._moved_on.move_on(applied.batch.ends())
+        self._moved_on.move_on(applied.batch.next_offsets())
         self._recorder.observe(STAGE_DURATION, time.perf_counter() - began, stage="publish")
         account_for(applied, self._recorder, self._limited_log)
 
     def _wait_for_clock(self) -> None:
         """Let a moment pass before Kafka is asked again whether it takes this machine's time."""
         self._waits.obstacles.report(Cause.CLOCK, refused_clock(self._conninfo))
-        self._waits.patience.pause(_CLOCK_S)
+        self._waits.stop_deadline.pause(_CLOCK_S)
 
-    def _rest(self, reason: str) -> None:
+    def _pause_after_failure(self, reason: str) -> None:
         """Let a moment pass before what fails again and again is done again; a rebalance is over at once."""
         if self._failures > _FREE_RETRIES:
             doublings = min(self._failures - _FREE_RETRIES, _DOUBLINGS)
             self._waits.obstacles.report(Cause.KAFKA, reason)
-            self._waits.patience.pause(0.05 * 2**doublings)
+            self._waits.stop_deadline.pause(0.05 * 2**doublings)

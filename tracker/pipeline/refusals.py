@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tracker.kafka.batch import TopicPartition
+from tracker.kafka_partition import KafkaPartition
 from tracker.messages.refusal import Refusal
 
 _MOST = 10_000  # those of Kafka partitions that are others' by now are never asked for again
@@ -17,8 +17,10 @@ JobKey = tuple[int, int]  # the keys of tenant and job
 class _Noted:
     """What was refused of one batch, and how far that batch went in each Kafka partition."""
 
-    ends: dict[TopicPartition, int]
-    records: dict[tuple[TopicPartition, int], Refusal] = field(default_factory=dict)  # by place and offset
+    ends: dict[KafkaPartition, int]
+    records: dict[tuple[KafkaPartition, int], Refusal] = field(
+        default_factory=dict
+    )  # by Kafka partition and offset
     releases: dict[JobKey, Refusal] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -39,8 +41,8 @@ class Refusals:
 
     def note(
         self,
-        ends: Mapping[TopicPartition, int],
-        records: Mapping[tuple[TopicPartition, int], Refusal],
+        ends: Mapping[KafkaPartition, int],
+        records: Mapping[tuple[KafkaPartition, int], Refusal],
         releases: Mapping[JobKey, Refusal],
     ) -> None:
         """Note what was refused of the batch that ended at these offsets."""
@@ -50,7 +52,7 @@ class Refusals:
             while len(self._noted) > 1 and self._count > _MOST:
                 self._count -= len(self._noted.popleft())
 
-    def of_record(self, key: TopicPartition, offset: int) -> Refusal | None:
+    def of_record(self, key: KafkaPartition, offset: int) -> Refusal | None:
         """Return why a record was refused, if it was."""
         if not self._noted:
             return None
@@ -62,7 +64,7 @@ class Refusals:
         with self._lock:
             return next((why for noted in self._noted if (why := noted.releases.get(job))), None)
 
-    def published(self, ends: Mapping[TopicPartition, int]) -> None:
+    def published(self, ends: Mapping[KafkaPartition, int]) -> None:
         """Forget what was refused of batches that are published as a whole, now that these offsets are."""
         if not self._noted:
             return

@@ -8,9 +8,9 @@ import psycopg
 
 from tracker.errors import TrackerError
 from tracker.kafka.batch import Batch
-from tracker.kafka.batch import TopicPartition as Key
 from tracker.kafka.consumer import BatchConsumer
 from tracker.kafka.unreceivable import Stuck, why_unreceivable
+from tracker.kafka_partition import KafkaPartition
 from tracker.messages.skipped_records import SkippedRecords
 from tracker.metrics import UNRECEIVABLE, Recorder
 from tracker.obstacles import Cause, Obstacle, Obstacles
@@ -34,10 +34,10 @@ class SkipWatch:
         self._consumer = consumer
         self._obstacles = obstacles
         self._recorder = recorder
-        self._told: set[Key] = set()
+        self._told: set[KafkaPartition] = set()
         self._skips: list[SkippedRecords] = []
-        self._probed: dict[Key, Stuck] = {}
-        self._passable: dict[Key, Stuck] = {}
+        self._probed: dict[KafkaPartition, Stuck] = {}
+        self._passable: dict[KafkaPartition, Stuck] = {}
         self._thread: threading.Thread | None = None
         self._next_monotonic_s = 0.0
         self._try_again_monotonic_s = 0.0
@@ -59,7 +59,7 @@ class SkipWatch:
                 return self._consumer.step_over(skip._replace(first_offset=stuck_at.offset))
         return None
 
-    def _tell(self, found: dict[Key, Stuck]) -> None:
+    def _tell(self, found: dict[KafkaPartition, Stuck]) -> None:
         self._obstacles.observe("records", [_obstacle(key, stuck) for key, stuck in sorted(found.items())])
         for topic, kafka_partition in self._told - found.keys():
             self._recorder.forget(UNRECEIVABLE, topic=topic, kafka_partition=str(kafka_partition))
@@ -77,7 +77,7 @@ class SkipWatch:
         unreceivable = self._consumer.unreceivable
         positions = self._consumer.positions() if unreceivable.is_suspected else {}
         suspects = {key: offset for key, offset in positions.items() if key not in unreceivable.found}
-        known: dict[Key, Stuck] = {}
+        known: dict[KafkaPartition, Stuck] = {}
         if unreceivable.found and now >= self._try_again_monotonic_s:
             self._try_again_monotonic_s = now + _TRY_AGAIN_EVERY_S
             known = dict(unreceivable.found)
@@ -86,7 +86,7 @@ class SkipWatch:
         )
         self._thread.start()
 
-    def _find_out(self, suspects: dict[Key, int], known: dict[Key, Stuck]) -> None:
+    def _find_out(self, suspects: dict[KafkaPartition, int], known: dict[KafkaPartition, Stuck]) -> None:
         with suppress(psycopg.Error, TrackerError):  # the thread that applies batches says so
             self._skips = read_skips(self._settings.database_conninfo())
         for key, offset in suspects.items():
@@ -98,16 +98,16 @@ class SkipWatch:
             if not why_unreceivable(self._settings, key, stuck.offset):
                 self._passable = {**self._passable, key: stuck}
 
-    def _take_probed(self) -> dict[Key, Stuck]:
+    def _take_probed(self) -> dict[KafkaPartition, Stuck]:
         probed, self._probed = self._probed, {}
         return probed
 
-    def _take_passable(self) -> dict[Key, Stuck]:
+    def _take_passable(self) -> dict[KafkaPartition, Stuck]:
         passable, self._passable = self._passable, {}
         return passable
 
 
-def _obstacle(key: Key, stuck: Stuck) -> Obstacle:
+def _obstacle(key: KafkaPartition, stuck: Stuck) -> Obstacle:
     topic, kafka_partition = key
     return Obstacle(
         Cause.RECORD,

@@ -11,7 +11,7 @@ from tracker.errors import DatabaseUnavailable, TrackerError
 from tracker.kafka.errors import reason_of
 from tracker.obstacles import Cause
 from tracker.store.explain import PASSING
-from tracker.waiting import Patience, Stopping
+from tracker.waiting import StopDeadline, Stopping
 
 _HANGS_AFTER_S = 120.0  # of the main thread: its longest wait, in a rebalance, is for batches, twice 10 s
 
@@ -24,8 +24,8 @@ class Waits:
     """
 
     def __init__(self, stopping: threading.Event, grace_s: float) -> None:
-        self.patience = Patience(stopping, grace_s)
-        self.obstacles = self.patience.obstacles
+        self.stop_deadline = StopDeadline(stopping, grace_s)
+        self.obstacles = self.stop_deadline.obstacles
         self._stopping = stopping
         self._main_thread = threading.current_thread()
         self._turned_monotonic_s = math.inf  # when the main thread last showed that it goes on
@@ -35,11 +35,11 @@ class Waits:
         """Whether it is the main thread that asks."""
         return threading.current_thread() is self._main_thread
 
-    def turn(self) -> None:
+    def mark_progress(self) -> None:
         """Show that the main thread goes on; from the first time on it is expected to, again and again."""
         self._turned_monotonic_s = time.monotonic()
 
-    def rest(self) -> None:
+    def disarm_watchdog(self) -> None:
         """Expect nothing more of the main thread."""
         self._turned_monotonic_s = math.inf
 
@@ -60,7 +60,7 @@ class Waits:
                 if not isinstance(error, DatabaseUnavailable) and not isinstance(error.__cause__, PASSING):
                     raise
                 self.obstacles.report(Cause.DATABASE, str(error))
-                self.patience.pause(1.0, self._stopping.is_set)
+                self.stop_deadline.pause(1.0, self._stopping.is_set)
                 if self._stopping.is_set():
                     raise Stopping from None
             else:
@@ -80,5 +80,5 @@ class Waits:
         """Wait a second before a call that had this error is made again."""
         self.obstacles.report(Cause.KAFKA, reason_of(error.args[0]))
         if self.on_main_thread:
-            self.turn()
-        self.patience.pause(1.0)
+            self.mark_progress()
+        self.stop_deadline.pause(1.0)

@@ -14,7 +14,7 @@ from tracker.kafka.broker_limits import broker_limits, gives_way_in_sessions
 from tracker.kafka.committed import committed_now
 from tracker.kafka.dead_letters import dead_letters_for
 from tracker.kafka.destinations import Destinations
-from tracker.kafka.errors import BatchGivenUp, ConsumerLost, OffsetsRefused, SlotShared
+from tracker.kafka.errors import BatchAbandoned, ConsumerLost, OffsetsRefused, SlotShared
 from tracker.kafka.membership import is_classic
 from tracker.kafka.producer import BatchProducer
 from tracker.kafka.stuck import StuckDestinations, Undelivered
@@ -117,7 +117,7 @@ class Worker:
         try:
             self._start()
             while not self._lifeline.stopping.is_set():
-                self._poll_loop.turn()
+                self._poll_loop.poll_once()
         except Stopping:
             pass
         except OffsetsRefused as refused:
@@ -193,7 +193,7 @@ class Worker:
             reasons = [f"topic {topic!r} does not exist" for topic in missing]
             reasons += [f"the tracker lacks the right {right}" for right in forbidden]
             self._waits.obstacles.report(Cause.TOPICS, ", ".join(reasons))
-            self._waits.patience.pause(2.0, self._lifeline.stopping.is_set)
+            self._waits.stop_deadline.pause(2.0, self._lifeline.stopping.is_set)
         raise Stopping
 
     def _warn_of_idle_workers(self) -> None:
@@ -210,15 +210,15 @@ class Worker:
             work()
         except BaseException as error:  # noqa: BLE001 - handed to the main thread, which raises it
             self._pipeline.failure = error
-            self._poll_loop.consumer.run.given_up = True
+            self._poll_loop.consumer.epoch.abandoned = True
 
     def _wait_in_group(self, error: KafkaException) -> None:
         """Wait for a broker that is to say what a destination is, without being thought dead by the group.
 
-        :raises BatchGivenUp: on the thread that applies, which has rows locked that users may want to change.
+        :raises BatchAbandoned: on the thread that applies, which holds locks that users may wait for.
         """
         if not self._waits.on_main_thread:
-            raise BatchGivenUp(error.args[0].str())
+            raise BatchAbandoned(error.args[0].str())
         self._poll_loop.stay_in_group(partial(self._waits.for_broker, error))
 
     def _wait_to_publish(self, reason: str) -> None:
@@ -226,7 +226,7 @@ class Worker:
         since_s = self._pipeline.in_flight.stalled_since()
         if since_s is None or time.monotonic() - since_s > _SLOW_S:
             self._waits.obstacles.report(Cause.KAFKA, reason)
-        self._waits.patience.pause(0.05)
+        self._waits.stop_deadline.pause(0.05)
 
     def _on_refused(self, topic: str, error: KafkaError) -> None:
         log.warning("a destination did not take a message", topic=topic, error=error.str())
@@ -258,11 +258,11 @@ class Worker:
 
     def _stop(self) -> None:
         """Finish what was polled, leave the group, and let the threads end."""
-        self._waits.rest()
+        self._waits.disarm_watchdog()
         if self._threads and self._pipeline.failure is None:
-            self._pipeline.in_flight.wait_for_none(self._waits.patience.left_s())
+            self._pipeline.in_flight.wait_for_none(self._waits.stop_deadline.left_s())
         consumer = self._poll_loop.consumer
-        consumer.run.given_up = True
+        consumer.epoch.abandoned = True
         try:
             consumer.close(self._settings.shutdown_timeout_s * 0.15)
         except (KafkaException, RuntimeError, TrackerError, Stopping) as error:

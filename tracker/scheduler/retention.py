@@ -45,7 +45,7 @@ from tracker.store.retention_store import START, Found, JobKey, RetentionStore
 
 _WALK = 10_000  # jobs looked at in a statement, which locks none
 _STEP = 200  # jobs removed in a transaction: a late message of one of them waits for it, about 10 ms
-_REST_TIMES = 4  # after each step, of the time that it took
+_PAUSE_TIMES = 4  # after each step, of the time that it took
 _LEFTOVERS = 5_000  # rows of tasks removed in a transaction
 _SHARE = 10  # of the time of retention: how long after its time a job may be removed ...
 _SWEEP_EVERY_S = (1.0, 60.0)  # ... within these bounds
@@ -111,14 +111,14 @@ class Retention:
     def _main(self) -> None:
         committed = CommittedOffsets(self._settings, self._settings.group_id)
         try:
-            self._go_on(committed)
+            self._keep_sweeping(committed)
         except BaseException as mistake:  # noqa: BLE001 - raised by the scheduler
             self._mistake = mistake
         finally:
             committed.close()
             self._store.close()
 
-    def _go_on(self, committed: CommittedOffsets) -> None:
+    def _keep_sweeping(self, committed: CommittedOffsets) -> None:
         """Sweep, again and again, until the program is to stop."""
         retry_s, longest_s = _RETRY_S
         while not self._stopping.is_set():
@@ -129,7 +129,7 @@ class Retention:
                         return
                 took_s = self._sweep(committed)
                 retry_s = _RETRY_S[0]
-                self._rest(self._pause_s(took_s))
+                self._pause(self._pause_s(took_s))
             except _Interrupted:
                 self._store.close()  # and let go of the lock
             except PASSING as error:
@@ -157,16 +157,16 @@ class Retention:
         """Walk all jobs once and remove those whose time has come; return how long that took."""
         began = time.monotonic()
         self._removed.clear()
-        place = START
+        cursor = START
         while True:
-            found = self._work(partial(self._store.find, place, _WALK))
+            found = self._work(partial(self._store.find, cursor, _WALK))
             if found.jobs:
                 self._wait_until_published(found, committed)
                 for first in range(0, len(found.jobs), _STEP):
                     self._remove(found.jobs[first : first + _STEP])
-            if found.next_place is None:
+            if found.next_cursor is None:
                 break
-            place = found.next_place
+            cursor = found.next_cursor
         while self._work(partial(self._store.remove_leftovers, _LEFTOVERS)):
             pass
         took_s = time.monotonic() - began
@@ -182,15 +182,19 @@ class Retention:
         Those that come again need their jobs. Of a topic that the group reads no more nothing comes again.
         """
         wanted = {
-            place: offset
-            for place, offset in found.applied_offsets.items()
-            if place[0] in self._settings.topics
+            kafka_partition: offset
+            for kafka_partition, offset in found.applied_offsets.items()
+            if kafka_partition[0] in self._settings.topics
         }
         while wanted:
             offsets = committed.read(wanted)
-            wanted = {place: offset for place, offset in wanted.items() if offsets.get(place, -1) < offset}
+            wanted = {
+                kafka_partition: offset
+                for kafka_partition, offset in wanted.items()
+                if offsets.get(kafka_partition, -1) < offset
+            }
             if wanted:
-                self._rest(_PUBLISHED_AGAIN_S)
+                self._pause(_PUBLISHED_AGAIN_S)
 
     def _remove(self, jobs: list[JobKey]) -> None:
         try:
@@ -206,13 +210,13 @@ class Retention:
             reach("retention-after-jobs")
 
     def _work(self, step: Callable[[], T]) -> T:
-        """Do a step, and rest."""
+        """Do a step, and pause."""
         began = time.monotonic()
         result = step()
-        self._rest(_REST_TIMES * (time.monotonic() - began))
+        self._pause(_PAUSE_TIMES * (time.monotonic() - began))
         return result
 
-    def _rest(self, seconds: float) -> None:
+    def _pause(self, seconds: float) -> None:
         """Wait.
 
         :raises _Interrupted: the thread is to end, or is not allowed to go on.

@@ -26,7 +26,7 @@ from tracker.agreement import REMEDY, Known, sent_number_disagreement
 from tracker.kafka.broker_limits import broker_limits
 from tracker.kafka.destinations import Destinations
 from tracker.kafka.errors import (
-    BatchGivenUp,
+    BatchAbandoned,
     ClockRefused,
     MessagesRefused,
     OffsetsRefused,
@@ -54,7 +54,7 @@ from tracker.store.clock import refused_clock
 from tracker.store.deployment import claim_deployment
 from tracker.store.explain import PASSING
 from tracker.store.schedule_store import DroppedWork, OutboxEntry, ScheduleStore
-from tracker.waiting import Patience, Stopping
+from tracker.waiting import StopDeadline, Stopping
 
 _ROUND = 5_000  # messages of each kind in a Kafka transaction
 _ROUND_BYTES = 32 * 1024 * 1024
@@ -86,8 +86,8 @@ class Scheduler:
         self._lifeline = lifeline
         self._recorder = lifeline.recorder
         self._limited_log = RateLimitedLog()
-        self._patience = Patience(lifeline.stopping, settings.shutdown_timeout_s * 0.3)
-        self._obstacles = self._patience.obstacles
+        self._stop_deadline = StopDeadline(lifeline.stopping, settings.shutdown_timeout_s * 0.3)
+        self._obstacles = self._stop_deadline.obstacles
         self._store = ScheduleStore(settings.database_conninfo)
         self._transactional = settings.delivery == "exactly_once"
         self._admin = admin_client(settings)
@@ -133,7 +133,7 @@ class Scheduler:
         try:
             while not self._lifeline.stopping.is_set():
                 try:
-                    self._turn()
+                    self._step()
                     retry_s = _FIRST_RETRY_S
                 except PASSING as error:
                     self._store.close_if_read_only(error)
@@ -145,7 +145,7 @@ class Scheduler:
                     self._active = False
                     reason = refused_clock(self._settings.database_conninfo())
                     retry_s = self._back_off(max(retry_s, 2 * _FIRST_RETRY_S), Cause.CLOCK, reason)
-                except (BatchGivenUp, SlotShared) as error:
+                except (BatchAbandoned, SlotShared) as error:
                     log.warning("the scheduler begins again", reason=str(error))
                     self._active = False
                     retry_s = self._back_off(retry_s, Cause.KAFKA, str(error))
@@ -162,11 +162,11 @@ class Scheduler:
             self._retention.close(_RETENTION_ENDS_S)
         return ExitStatus.DONE
 
-    def _turn(self) -> None:
+    def _step(self) -> None:
         """Be active, or stand by: one round, or a wait."""
         self._retention.check()
-        self._serve()
-        self._producer.serve()
+        self._poll_callbacks()
+        self._producer.poll_callbacks()
         if self._store.connect():
             self._active, self._database_id = False, ""
             self._retention.forbid()
@@ -292,17 +292,17 @@ class Scheduler:
         if seconds > _FIRST_RETRY_S:
             self._obstacles.report(cause, reason)
         log.debug("the scheduler tries again", cause=cause, reason=reason)
-        self._patience.pause(seconds * random.uniform(0.7, 1.3), self._lifeline.stopping.is_set)
+        self._stop_deadline.pause(seconds * random.uniform(0.7, 1.3), self._lifeline.stopping.is_set)
         return min(2 * seconds, 5.0)
 
     def _wait_to_publish(self, reason: str) -> None:
-        self._serve()
+        self._poll_callbacks()
         since_s = self._working_since_monotonic_s
         if since_s is None or time.monotonic() - since_s > _SLOW_S:
             self._obstacles.report(Cause.KAFKA, reason)
-        self._patience.pause(0.05)
+        self._stop_deadline.pause(0.05)
 
-    def _serve(self) -> None:
+    def _poll_callbacks(self) -> None:
         self._sent_number.poll_callbacks()
         self._admin.poll(0)
         self._password.look(self._admin)

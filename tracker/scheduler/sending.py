@@ -115,7 +115,7 @@ class OutboxMessages:
         for position, error in refused.why.items():
             topic = made.messages[position].topic
             if topic == self._settings.dead_letter_topic and self._dead_letters is not None:
-                self._dead_letters.were_refused(error)
+                self._dead_letters.note_refused(error)
             else:
                 self._refused[made.send_numbers[position]] = refusal(topic, error)
 

@@ -7,7 +7,6 @@ of locks (Kafka partitions' progress, jobs, edges, outbox, pending tasks), the s
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import psycopg
@@ -15,39 +14,18 @@ import psycopg
 from tracker.fold.job_fold import JobFold
 from tracker.fold.state import Block, JobState, JobStatus, TaskState
 from tracker.identifiers import JobName
+from tracker.kafka_partition import KafkaPartition
 from tracker.messages.pending_task import PendingTask
 from tracker.store import grants
+from tracker.store.applied_offsets import AppliedOffsets
 from tracker.store.connect import Conninfo
 from tracker.store.held_message import HeldMessage
 from tracker.store.session import Session, transaction_mark
 
-TopicPartition = tuple[str, int]
 # A job may be downstream of many failed ones, and is found from each of those that a statement is given; the
 # next statement finds it no more.
 ROOTS_AT_ONCE = 50
 POSTPONED_S = 5  # a job whose topic does not exist is tried again after this long
-
-
-@dataclass
-class Progress:
-    """How far a Kafka partition is applied (`next_offset`) and known to be published.
-
-    Of the records between, `withheld` are the offsets of those that were dropped or held, and `refused`
-    maps the offsets of those that became dead letters for a reason outside themselves to (reason, detail).
-    """
-
-    next_offset: int
-    published_offset: int
-    topic_id: str = ""  # '': not known
-    withheld: set[int] = field(default_factory=set)
-    refused: dict[int, tuple[str, str]] = field(default_factory=dict)
-
-    def publish_up_to(self, offset: int) -> None:
-        """Forget what is known to be published."""
-        if offset > self.published_offset:
-            self.published_offset = min(offset, self.next_offset)
-            self.withheld = {kept for kept in self.withheld if kept >= offset}
-            self.refused = {kept: why for kept, why in self.refused.items() if kept >= offset}
 
 
 class CompletedJob(NamedTuple):
@@ -96,18 +74,20 @@ class BatchStore(Session):
         self._execute("try_to_write")
         grants.require(self._open, grants.RUN)
 
-    # Progress
+    # How far Kafka partitions are applied
 
     def database_id(self) -> str:
         """Return what tells this database from a copy or another one."""
         [[database_id, _]] = self._execute("read_deployment").fetchall()
         return str(database_id)
 
-    def lock_progress(self, topic_partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Progress]:
+    def lock_progress(
+        self, topic_partitions: Sequence[KafkaPartition]
+    ) -> dict[KafkaPartition, AppliedOffsets]:
         """Lock and return the progress of Kafka partitions; one that nothing was read of yet is left out."""
         rows = self._execute("lock_progress", **_topic_partitions(topic_partitions)).fetchall()
         return {
-            (topic, kafka_partition): Progress(
+            (topic, kafka_partition): AppliedOffsets(
                 next_offset,
                 published_offset,
                 topic_id,
@@ -118,7 +98,7 @@ class BatchStore(Session):
         }
 
     def start_progress(
-        self, first_offsets: Mapping[TopicPartition, int], topic_ids: Mapping[TopicPartition, str]
+        self, first_offsets: Mapping[KafkaPartition, int], topic_ids: Mapping[KafkaPartition, str]
     ) -> None:
         """Begin to keep the progress of Kafka partitions."""
         self._execute(
@@ -326,13 +306,13 @@ class BatchStore(Session):
             names = ("tenant_keys", "job_ids", "topics", "kafka_partitions", "offsets", "correlation_ids")
             self._execute("meet_prerequisites", **_columns(rows, *names))
 
-    def read_outbox(self, ranges: Mapping[TopicPartition, tuple[int, int]]) -> list[PendingTask]:
+    def read_outbox(self, ranges: Mapping[KafkaPartition, tuple[int, int]]) -> list[PendingTask]:
         """Return the task messages that records in these ranges (first offset, next offset) have caused."""
         rows = self._execute(
             "read_outbox",
             **_topic_partitions(ranges),
             first_offsets=[first for first, _ in ranges.values()],
-            next_offsets=[behind for _, behind in ranges.values()],
+            next_offsets=[following for _, following in ranges.values()],
         ).fetchall()
         return [
             PendingTask(tenant_key, job_key, JobName(partition_id, job_id), *rest)
@@ -347,7 +327,7 @@ class BatchStore(Session):
 
     # The end of the batch
 
-    def advance_progress(self, progress: Mapping[TopicPartition, Progress]) -> None:
+    def advance_progress(self, progress: Mapping[KafkaPartition, AppliedOffsets]) -> None:
         """Store how far the batch's Kafka partitions are applied."""
         self._execute(
             "advance_progress",
@@ -358,13 +338,13 @@ class BatchStore(Session):
             refused=[json.dumps(each.refused) for each in progress.values()],
         )
 
-    def note_published(self, published: Mapping[TopicPartition, int]) -> None:
+    def note_published(self, published: Mapping[KafkaPartition, int]) -> None:
         """Note that everything that is applied is published, where this is how far it is applied."""
         self._execute(
             "note_published", **_topic_partitions(published), published_offsets=list(published.values())
         )
 
-    def clear_outbox(self, committed: Mapping[TopicPartition, int]) -> None:
+    def clear_outbox(self, committed: Mapping[KafkaPartition, int]) -> None:
         """Remove what these committed offsets prove to be published."""
         if committed:
             self._execute(
@@ -393,7 +373,7 @@ def _has_rows(job: JobState) -> bool:
     return job.status is not JobStatus.WAITING
 
 
-def _topic_partitions(keys: Iterable[TopicPartition]) -> dict[str, object]:
+def _topic_partitions(keys: Iterable[KafkaPartition]) -> dict[str, object]:
     ordered = list(keys)
     return {"topics": [topic for topic, _ in ordered], "kafka_partitions": [number for _, number in ordered]}
 
@@ -412,15 +392,15 @@ def _offsets_to_bits(offsets: set[int], base: int) -> bytes:
         return b""
     bits = bytearray((max(offsets) - base) // 8 + 1)
     for offset in offsets:
-        place = offset - base
-        bits[place >> 3] |= 1 << (place & 7)
+        position = offset - base
+        bits[position >> 3] |= 1 << (position & 7)
     return bytes(bits)
 
 
 def _bits_to_offsets(bits: bytes, base: int) -> set[int]:
     return {
-        base + 8 * place + bit
-        for place, byte in enumerate(bits)
+        base + 8 * position + bit
+        for position, byte in enumerate(bits)
         if byte
         for bit in range(8)
         if byte >> bit & 1

@@ -17,15 +17,15 @@ JobKey = tuple[int, int]  # tenant_key, job_key
 _LOCK_TIMEOUT_MS = 200
 
 
-class Place(NamedTuple):
-    """A place in the order in which the jobs are walked: behind this job of the tenant, if any."""
+class Cursor(NamedTuple):
+    """A cursor in the order in which the jobs are walked: behind this job of the tenant, if any."""
 
     tenant_key: int
     create_time: datetime | None = None
     job_key: int = 0
 
 
-START = Place(0)
+START = Cursor(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Found:
     """What a stretch of the walk has found."""
 
     jobs: list[JobKey]  # to be removed, if they are still as they were seen
-    next_place: Place | None  # None: that was the last stretch
+    next_cursor: Cursor | None  # None: that was the last stretch
     # By (topic, Kafka partition), for those that are not known to be published: once the group has committed
     # these offsets, all that had been applied when the jobs were seen is.
     applied_offsets: dict[tuple[str, int], int]
@@ -75,9 +75,9 @@ class RetentionStore(Session):
         self._open.execute(f"SET lock_timeout = {_LOCK_TIMEOUT_MS}")
         [(self._has_lock,)] = self._execute("try_retention_lock", **{"class": locks.RETENTION}).fetchall()
 
-    def find(self, place: Place, limit: int) -> Found:
-        """Walk over up to `limit` jobs from `place` on, and return those that are to be removed."""
-        rows = self._execute("find_expired_jobs", **place._asdict(), **self._times, limit=limit).fetchall()
+    def find(self, cursor: Cursor, limit: int) -> Found:
+        """Walk over up to `limit` jobs from `cursor` on, and return those that are to be removed."""
+        rows = self._execute("find_expired_jobs", **cursor._asdict(), **self._times, limit=limit).fetchall()
         # In a later statement: a batch whose end of a job is seen above has its progress seen here.
         progress = self._execute("read_progress").fetchall()
         return Found(
@@ -113,8 +113,8 @@ class RetentionStore(Session):
         return int(count)
 
 
-def _next_place(tenant_key: int, create_time: datetime | None, job_key: int | None) -> Place:
-    """Return the place behind a row of the walk; one without job is the end of its tenant."""
+def _next_place(tenant_key: int, create_time: datetime | None, job_key: int | None) -> Cursor:
+    """Return the cursor behind a row of the walk; one without job is the end of its tenant."""
     if job_key is None:
-        return Place(tenant_key + 1)
-    return Place(tenant_key, create_time, job_key)
+        return Cursor(tenant_key + 1)
+    return Cursor(tenant_key, create_time, job_key)

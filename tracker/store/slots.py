@@ -16,8 +16,8 @@ from tracker.store.queries import query
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
-    """A session of PostgreSQL, as other sessions see it."""
+class BackendIdentity:
+    """A process of PostgreSQL, as other sessions see it."""
 
     pid: int
     backend_start: datetime
@@ -33,15 +33,15 @@ def try_slot(connection: Connection[Any], *, group_id: str, instance: str, slot:
     return row == (True,)
 
 
-def session_of(connection: Connection[Any]) -> Session:
+def identity_of(connection: Connection[Any]) -> BackendIdentity:
     """Return the session of `connection`."""
-    with connection.cursor(row_factory=class_row(Session)) as cursor:
+    with connection.cursor(row_factory=class_row(BackendIdentity)) as cursor:
         found = cursor.execute(query("session_identity")).fetchone()
     assert found is not None
     return found
 
 
-def end_session(connection: Connection[Any], session: Session) -> None:
+def end_session(connection: Connection[Any], session: BackendIdentity) -> None:
     """End `session`, if it is still there and holds a slot, and wait up to 5 s until it is gone."""
     parameters = {"pid": session.pid, "backend_start": session.backend_start, "class": locks.SLOT}
     connection.execute(query("end_session"), parameters)

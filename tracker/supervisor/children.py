@@ -38,7 +38,7 @@ class ChildSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RestartPolicy:
     """The supervisor's times.
 
     A child that died is started again after `backoff_s`, twice that the next time, up to `backoff_limit_s`;
@@ -75,7 +75,7 @@ class Child:
         self,
         spec: ChildSpec,
         totals: Totals,
-        patience: Patience,
+        patience: RestartPolicy,
         log: logs.LogOptions,
         wake: Callable[[], None],
     ) -> None:

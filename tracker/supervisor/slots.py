@@ -14,7 +14,7 @@ from tracker import logs
 from tracker.errors import DatabaseUnavailable, TrackerError
 from tracker.store.connect import Conninfo, connected
 from tracker.store.explain import database_errors
-from tracker.store.slots import Session, end_session, session_of, try_slot
+from tracker.store.slots import BackendIdentity, end_session, identity_of, try_slot
 
 PING_INTERVAL_S = 2.0
 RETRY_INTERVAL_S = 1.0
@@ -53,7 +53,7 @@ class SlotKeeper:
         self._count = count
         self._check = check
         self._on_change = on_change
-        self._sessions: list[Session] = []
+        self._sessions: list[BackendIdentity] = []
         self._closing = threading.Event()
         self._logged_s = float("-inf")
         self._thread = threading.Thread(target=self._run, name="slots", daemon=True)
@@ -104,7 +104,7 @@ class SlotKeeper:
 
     def _end_earlier_sessions(self, connection: psycopg.Connection[Any]) -> None:
         """End our own lost session: after a cut network the server may keep it, and our locks, for hours."""
-        session = session_of(connection)
+        session = identity_of(connection)
         for earlier in self._sessions:
             end_session(connection, earlier)
         self._sessions = [session]

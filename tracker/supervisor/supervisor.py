@@ -17,7 +17,7 @@ import tracker
 from tracker import logs, metrics
 from tracker.errors import TrackerError
 from tracker.lifeline import ExitStatus
-from tracker.supervisor.children import Child, ChildSpec, Patience
+from tracker.supervisor.children import Child, ChildSpec, RestartPolicy
 from tracker.supervisor.gauges import set_gauges
 from tracker.supervisor.health import Health
 from tracker.supervisor.http import Endpoint
@@ -37,7 +37,7 @@ class Options:
     shutdown_timeout_s: float
     http: tuple[str, int] | None = None
     log: logs.LogOptions = field(default_factory=logs.LogOptions)
-    patience: Patience = field(default_factory=Patience)
+    patience: RestartPolicy = field(default_factory=RestartPolicy)
 
 
 class Supervisor:
@@ -77,7 +77,7 @@ class Supervisor:
             try:
                 self._start_up()
                 while not self._signals and not self._failure:
-                    self._turn()
+                    self._step()
             except TrackerError as error:
                 self._fail(str(error))
             except Exception as error:
@@ -97,7 +97,7 @@ class Supervisor:
         if self._keeper is not None:
             self._keeper.start()
 
-    def _turn(self) -> None:
+    def _step(self) -> None:
         """Do what is due, then sleep until something happens or a second has passed."""
         now_s = time.monotonic()
         self._health.turned_s = now_s

@@ -10,5 +10,5 @@ FROM unnest(
     %(source_topics)b::text[], %(source_partitions)b::integer[], %(source_offsets)b::bigint[],
     %(source_times_ms)b::bigint[]
 ) WITH ORDINALITY AS held (tenant_key, job_key, destination, message_key, message_value, headers,
-                           source_topic, source_partition, source_offset, source_time_ms, place)
-ORDER BY held.place
+                           source_topic, source_partition, source_offset, source_time_ms, ordinality)
+ORDER BY held.ordinality

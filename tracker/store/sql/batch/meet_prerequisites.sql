@@ -13,12 +13,12 @@ WITH completed_job AS (
         %(tenant_keys)b::integer[], %(job_ids)b::text[], %(topics)b::text[], %(kafka_partitions)b::integer[],
         %(offsets)b::bigint[], %(correlation_ids)b::bytea[]
     ) WITH ORDINALITY
-        AS completed (tenant_key, job_id, topic, kafka_partition, record_offset, correlation_id, place)
+        AS completed (tenant_key, job_id, topic, kafka_partition, record_offset, correlation_id, ordinality)
 ),
 locked_edge AS (
     SELECT prerequisite.tenant_key, prerequisite.prerequisite_job_id, prerequisite.job_key,
            completed_job.topic, completed_job.kafka_partition, completed_job.record_offset,
-           completed_job.correlation_id, completed_job.place
+           completed_job.correlation_id, completed_job.ordinality
     FROM completed_job
     JOIN prerequisite
         ON prerequisite.tenant_key = completed_job.tenant_key
@@ -39,7 +39,7 @@ dependent AS (  -- with the last of its prerequisites; not joined with it, as th
            tenant_key, job_key, topic, kafka_partition, record_offset, correlation_id,
            count(*) OVER (PARTITION BY tenant_key, job_key)::integer AS met
     FROM met_edge
-    ORDER BY tenant_key, job_key, place DESC
+    ORDER BY tenant_key, job_key, ordinality DESC
 ),
 locked_task AS (
     SELECT dependent.*, job.status, tenant.suspended

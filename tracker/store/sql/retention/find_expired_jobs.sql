@@ -1,4 +1,4 @@
--- Walks the jobs in the order of an index, from a place on, tenant by tenant, and says which of them ended so long
+-- Walks the jobs in the order of an index, from a cursor on, tenant by tenant, and says which of them ended so long
 -- ago that they are to be removed; without locking any. A tenant without old jobs has one row without job, so that
 -- neither many jobs nor many tenants make it long. A time that is null: such jobs are kept.
 --

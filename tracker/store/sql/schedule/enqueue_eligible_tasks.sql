@@ -62,7 +62,7 @@ noted_drop AS (
     GROUP BY tenant_key, status
 ),
 numbered_task AS (
-    SELECT tenant_key, job_key, row_number() OVER (ORDER BY eligible_time, tenant_key, job_key) AS place
+    SELECT tenant_key, job_key, row_number() OVER (ORDER BY eligible_time, tenant_key, job_key) AS row_number
     FROM due_task
     WHERE status < 3
 ),
@@ -72,6 +72,6 @@ numbering AS (
     RETURNING last_send_number - (SELECT count(*) FROM numbered_task) AS first_number
 )
 INSERT INTO outbox (tenant_key, job_key, send_number, task_id)
-SELECT numbered_task.tenant_key, numbered_task.job_key, numbering.first_number + numbered_task.place,
+SELECT numbered_task.tenant_key, numbered_task.job_key, numbering.first_number + numbered_task.row_number,
        gen_random_uuid()::text
 FROM numbered_task, numbering

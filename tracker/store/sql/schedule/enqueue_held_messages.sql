@@ -20,7 +20,7 @@ WITH held AS (
 ),
 numbered_message AS (
     SELECT tenant_key, job_key, held_number,
-           row_number() OVER (ORDER BY tenant_key, job_key, held_number) AS place
+           row_number() OVER (ORDER BY tenant_key, job_key, held_number) AS row_number
     FROM held
 ),
 numbering AS (
@@ -30,5 +30,5 @@ numbering AS (
 )
 INSERT INTO outbox (tenant_key, job_key, held_number, send_number)
 SELECT numbered_message.tenant_key, numbered_message.job_key, numbered_message.held_number,
-       numbering.first_number + numbered_message.place
+       numbering.first_number + numbered_message.row_number
 FROM numbered_message, numbering

@@ -1,6 +1,6 @@
 -- The session's settings, in the order of their names.
 SELECT ARRAY(
     SELECT pg_catalog.current_setting(wanted.name)
-    FROM unnest(%(names)s::text[]) WITH ORDINALITY AS wanted (name, place)
-    ORDER BY wanted.place
+    FROM unnest(%(names)s::text[]) WITH ORDINALITY AS wanted (name, ordinality)
+    ORDER BY wanted.ordinality
 )

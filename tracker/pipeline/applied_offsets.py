@@ -1,0 +1,95 @@
+"""How far the Kafka partitions of a batch are applied, and whether Kafka agrees.
+
+The rule is in `tracker.agreement`.
+"""
+
+from collections.abc import Mapping
+
+from tracker.agreement import REMEDY, Known, disagreement, is_recreated
+from tracker.kafka.batch import AssignedOffset, Batch
+from tracker.kafka.errors import OffsetsRefused
+from tracker.kafka_partition import KafkaPartition
+from tracker.pipeline.handover import Pipeline
+from tracker.store.applied_offsets import AppliedOffsets
+from tracker.store.batch_store import BatchStore
+
+
+class Disputed(Exception):
+    """What Kafka said of a Kafka partition when it was assigned, and what the database knows, disagree."""
+
+    def __init__(self, key: KafkaPartition, assigned: AssignedOffset, sentence: str) -> None:
+        super().__init__(sentence)
+        self.key = key
+        self.assigned = assigned
+
+
+def lock_applied_offsets(
+    store: BatchStore, pipeline: Pipeline, batch: Batch
+) -> dict[KafkaPartition, AppliedOffsets]:
+    """Lock and return how far the batch's Kafka partitions are applied.
+
+    :raises Disputed: Kafka and the database disagree, by what Kafka said when it assigned a Kafka partition.
+    :raises OffsetsRefused: the database was set back, or replaced, while the worker ran.
+    """
+    applied = store.lock_progress(list(batch.ranges))
+    missing = {key: offsets.first for key, offsets in batch.ranges.items() if key not in applied}
+    for key, assigned in batch.assigned_offsets.items():
+        _require_agreement(key, assigned, applied.get(key), batch.ranges[key].first, pipeline.database_id)
+    if missing:
+        _require_first(missing, batch)
+        ids = {key: assigned.topic_id for key, assigned in batch.assigned_offsets.items()}
+        store.start_progress(missing, ids)
+        applied = store.lock_progress(list(batch.ranges))
+    for key, offsets in applied.items():
+        _require_no_gap(key, batch.ranges[key].first, offsets)
+        committed = batch.assigned_offsets[key].committed if key in batch.assigned_offsets else None
+        offsets.publish_up_to(max(pipeline.published.get(key), committed or 0))
+    return applied
+
+
+def _require_agreement(
+    key: KafkaPartition,
+    assigned: AssignedOffset,
+    applied: AppliedOffsets | None,
+    first: int,
+    database_id: str,
+) -> None:
+    known = None
+    if applied is not None:
+        known = Known(applied.next_offset, applied.published_offset, applied.topic_id)
+    if is_recreated(assigned.topic_id, known):
+        raise Disputed(
+            key,
+            assigned,
+            f"topic {key[0]!r} was deleted and recreated, and the database has applied records of the old"
+            f" one; {REMEDY}",
+        )
+    wrong = disagreement(assigned.committed, assigned.metadata, known, database_id, first)
+    if wrong:
+        raise Disputed(key, assigned, f"{_described(key)}: {wrong}; {REMEDY}")
+
+
+def _require_first(missing: Mapping[KafkaPartition, int], batch: Batch) -> None:
+    """Only what has just been assigned may be new to the database."""
+    for key, first in missing.items():
+        if key not in batch.assigned_offsets:
+            raise OffsetsRefused(
+                f"{_described(key)}: the worker has come to {first}, and the database knows nothing of it any"
+                f" more: it was set back, or replaced, while the worker ran; {REMEDY}"
+            )
+
+
+def _require_no_gap(key: KafkaPartition, first: int, applied: AppliedOffsets) -> None:
+    """What lies between would never be applied.
+
+    A standby that had not heard of the last transactions, and took over, shows here.
+    """
+    if first > applied.next_offset:
+        raise OffsetsRefused(
+            f"{_described(key)}: the worker has come to {first}, and the database has applied it only up to"
+            f" {applied.next_offset}: it was set back while the worker ran; {REMEDY}"
+        )
+
+
+def _described(key: KafkaPartition) -> str:
+    return f"Kafka partition {key[1]} of topic {key[0]!r}"

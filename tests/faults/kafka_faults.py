@@ -11,6 +11,7 @@ from confluent_kafka import KafkaException
 from tests.faults.dead_letters import DEFAULT_LIMIT_BYTES, SMALL_LIMIT_BYTES
 from tests.faults.proxy import TO_CLIENT, TO_SERVER
 from tests.faults.registry import fault, needs
+from tracker.stack import KafkaBroker
 
 if TYPE_CHECKING:
     from tests.faults.fault_injector import FaultInjector
@@ -26,7 +27,13 @@ def a_broker_killed(injector: FaultInjector) -> Iterator[None]:
     broker = injector.random.choice(injector.cluster.stack.brokers)
     broker.kill()
     yield
-    broker.start()
+    _start(broker)
+
+
+def _start(broker: KafkaBroker) -> None:
+    """Start a broker, unless another fault that had stopped it as well has."""
+    if not broker.is_running():
+        broker.start()
 
 
 @needs(lambda a_round: len(a_round.cluster.stack.brokers) > 1)
@@ -37,7 +44,7 @@ def a_destination_without_a_leader(injector: FaultInjector) -> Iterator[None]:
     broker = injector.cluster.stack.brokers[leader - 1]
     broker.kill()
     yield
-    broker.start()
+    _start(broker)
 
 
 @fault

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
         TransactionConflict,
         WaitTimedOut,
     )
+    from tracker.job_status import JobStatus
     from tracker.jobs.job import (
         ChangedJob,
         Job,
-        JobStatus,
         NewJob,
         NewTask,
         PartitionState,
@@ -62,7 +62,7 @@ def __getattr__(name: str) -> object:
     """Load what is asked for: PostgreSQL's driver takes 100 ms, which `tracker --help` need not wait for."""
     if name not in __all__:
         raise AttributeError(f"module 'tracker' has no attribute {name!r}")
-    for module in ("tracker.errors", "tracker.jobs.job", "tracker.client"):
+    for module in ("tracker.errors", "tracker.job_status", "tracker.jobs.job", "tracker.client"):
         value: object = getattr(import_module(module), name, None)
         if value is not None:
             globals()[name] = value

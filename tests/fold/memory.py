@@ -12,8 +12,9 @@ from tests.messages.decoding import decode
 from tests.model.reading import Record
 from tracker.fold.decide import Decisions, decide
 from tracker.fold.job_fold import JobFold
-from tracker.fold.state import BLOCK_CHILDREN, Block, JobState, JobStatus, TaskState, members
+from tracker.fold.state import BLOCK_CHILDREN, Block, JobState, TaskState, members
 from tracker.identifiers import JobName, child_path, parent_of
+from tracker.job_status import JobStatus
 from tracker.messages.decode import DecodedBatch
 from tracker.messages.event import Failure
 

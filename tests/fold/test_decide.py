@@ -8,8 +8,9 @@ from tests.messages.decoding import decode
 from tests.model.messages import record_of, report, task_message, tracking_report
 from tests.model.reading import Record
 from tracker.fold.decide import decide, decide_again
-from tracker.fold.state import JobState, JobStatus
+from tracker.fold.state import JobState
 from tracker.identifiers import JobName
+from tracker.job_status import JobStatus
 from tracker.messages.decode import DecodedBatch
 
 JOB = JobName("acme", "job")

@@ -27,7 +27,7 @@ from tests.model.messages import record_of
 from tests.model.poison import POISON
 from tests.model.reading import Record
 from tests.profile import THOROUGH
-from tracker.fold.state import JobStatus
+from tracker.job_status import JobStatus
 
 randoms = st.randoms(use_true_random=False)
 

@@ -13,7 +13,8 @@ from tests.model.messages import STATUS_CHECK_URL, record_of, report, task_messa
 from tests.model.reading import Record
 from tests.profile import THOROUGH
 from tracker.fold.decide import decide, decide_again
-from tracker.fold.state import JobState, JobStatus
+from tracker.fold.state import JobState
+from tracker.job_status import JobStatus
 from tracker.metrics import DROPS
 
 PRESENT, EARLIER = (f"{STATUS_CHECK_URL}?run={marker}" for marker in ("1", "9"))

@@ -8,8 +8,8 @@ import pytest
 from tests.fold.memory import BatchDone, JobRows, MemoryTracker
 from tests.model.messages import failure, record_of, report, task_message, tracking_report
 from tests.model.reading import Record
-from tracker.fold.state import JobStatus
 from tracker.identifiers import JobName
+from tracker.job_status import JobStatus
 
 JOB = JobName("acme", "job")
 MILLION = 1_000_000  # one percent

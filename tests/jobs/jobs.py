@@ -5,7 +5,6 @@ from typing import Any
 import psycopg
 
 from tracker import JobStatus, NewJob, NewTask
-from tracker.jobs.job import STATUSES
 
 TASK = NewTask(
     task_classifier="DocumentWorker", task_api_version=1, task_data={"any": "object"}, task_pipe="worker-in"
@@ -39,7 +38,7 @@ def as_json(job_id: str, **fields: Any) -> dict[str, Any]:
 
 def set_status(connection: psycopg.Connection[Any], job_id: str, status: JobStatus) -> None:
     """Make a job what the worker would make it, its pending task sent."""
-    connection.execute("UPDATE job SET status = %s WHERE job_id = %s", [STATUSES.index(status), job_id])
+    connection.execute("UPDATE job SET status = %s WHERE job_id = %s", [status.number, job_id])
     connection.execute(
         "DELETE FROM pending_task USING job WHERE job.job_key = pending_task.job_key AND job_id = %s",
         [job_id],

@@ -8,7 +8,7 @@ import pytest
 from tests.jobs.conftest import Connection
 from tests.jobs.jobs import job, rows, set_status, total, unmet
 from tracker import ChangedJob, Client, JobNotFound, JobRefused, JobStatus, TrackerError
-from tracker.jobs.job import STATUSES
+from tracker.job_status import STATUSES
 
 WAITING, ACTIVE, PAUSED, FAILED, CANCELLED, COMPLETED = STATUSES
 ENDED = [FAILED, CANCELLED, COMPLETED]
@@ -208,7 +208,7 @@ def test_a_job_of_any_status_is_deleted_with_all_that_belongs_to_it(
     client.submit([job("a", "x", labels={"k": "v"}), job("bystander", "a", labels={"k": "v"})])
     fill_tables(connection, "a")
     fill_tables(connection, "bystander")
-    connection.execute("UPDATE job SET status = %s WHERE job_id = 'a'", [STATUSES.index(status)])
+    connection.execute("UPDATE job SET status = %s WHERE job_id = 'a'", [status.number])
     client.delete("a")
     assert {table: count_rows(connection, table) for table in EVERYTHING_OF_A_JOB} == dict.fromkeys(
         EVERYTHING_OF_A_JOB, 1

@@ -10,6 +10,7 @@ import psycopg
 from tracker import NewJob, NewTask
 from tracker.fold.state import JobState
 from tracker.identifiers import JobName
+from tracker.job_status import JobStatus
 from tracker.store.batch_store import BatchStore, CompletedJob
 from tracker.store.connect import connect
 from tracker.store.queries import query
@@ -50,8 +51,10 @@ class Worker:
     def apply(self, complete: list[str], fail: list[str]) -> None:
         self.offset += 1
         jobs = self.look_up(complete + fail, fail)
-        completed = [jobs[name] for name in complete if name in jobs and jobs[name].status < 4]
-        failed = [jobs[name] for name in fail if name in jobs and jobs[name].status < 3]
+        completed = [
+            jobs[name] for name in complete if name in jobs and jobs[name].status < JobStatus.CANCELLED
+        ]
+        failed = [jobs[name] for name in fail if name in jobs and jobs[name].status < JobStatus.FAILED]
         self._write(completed, 5)
         self._write(failed, 3)
         records = [CompletedJob(each, *self.place, self.offset, None) for each in completed]

@@ -10,7 +10,7 @@ import pytest
 from tests.store.sessions import TASK, Observer, Steps, Worker, job, open_session, perform
 from tracker import Client, NewJob
 from tracker.errors import JobNotFound
-from tracker.fold.state import JobStatus
+from tracker.job_status import JobStatus
 from tracker.jobs import change
 from tracker.jobs.submit import submit
 from tracker.store.retention_store import START, JobKey, RetentionStore

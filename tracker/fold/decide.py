@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Mapping
 
 from tracker.fold.present_run import has_stale, without_stale
-from tracker.fold.state import JobState, JobStatus
+from tracker.fold.state import JobState
 from tracker.identifiers import JobName
+from tracker.job_status import JobStatus
 from tracker.messages.decode import DecodedBatch
 from tracker.messages.job_work import JobWork
 

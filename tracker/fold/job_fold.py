@@ -8,8 +8,9 @@ of their own to load; `fold` changes the state and says what is to be written.
 from collections.abc import Mapping
 from operator import itemgetter
 
-from tracker.fold.state import FULL, Block, JobState, JobStatus, TaskState, block_and_bit, masks, members
+from tracker.fold.state import FULL, Block, JobState, TaskState, block_and_bit, masks, members
 from tracker.identifiers import JobName, Step, TaskName, child_path, parent_of
+from tracker.job_status import JobStatus
 from tracker.messages.event import Complete, Failed, Failure, Progress, Report
 from tracker.messages.job_work import JobWork, Siblings
 

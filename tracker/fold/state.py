@@ -1,24 +1,12 @@
 """What is stored of a job, as far as a batch touches it."""
 
-from enum import IntEnum
-
 from tracker.identifiers import JobName
+from tracker.job_status import JobStatus
 
 FULL = 100_000_000  # 100 % in millionths of a percent
 MOST_UNFINISHED = 99_700_000  # a task whose children have not all completed
 BLOCK_CHILDREN = 4096  # one row of task_block; also the tables' comment
 _BLOCK_SHIFT = 12
-
-
-class JobStatus(IntEnum):
-    """A job's status, as the database stores it. It never falls back, except by resuming a paused job."""
-
-    WAITING = 0
-    ACTIVE = 1
-    PAUSED = 2
-    FAILED = 3
-    CANCELLED = 4
-    COMPLETED = 5
 
 
 class TaskState:

@@ -10,8 +10,9 @@ from typing import NotRequired, TypedDict, Unpack
 
 from tracker.errors import JobRefused
 from tracker.identifiers import JobName
+from tracker.job_status import STATUSES, JobStatus
 from tracker.jobs.arguments import check_several
-from tracker.jobs.job import STATUSES, ChangedJob, JobReference, JobStatus, PartitionState
+from tracker.jobs.job import ChangedJob, JobReference, PartitionState
 from tracker.jobs.query import not_found, read_names
 from tracker.jobs.validation import read_partition_id, some_of
 from tracker.store.steps import Prepared, Verb, ask

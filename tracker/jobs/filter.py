@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from tracker.identifiers import JobName
-from tracker.jobs.job import JobStatus
+from tracker.job_status import JobStatus
 
 
 class LabelFilter(NamedTuple):

@@ -1,8 +1,8 @@
 """Reads the words in which people write a filter or a sort; the command line and `Client` share them."""
 
 from tracker.errors import InvalidQuery
+from tracker.job_status import STATUSES, JobStatus
 from tracker.jobs.filter import LabelFilter, Sort, SortField
-from tracker.jobs.job import STATUSES, JobStatus
 from tracker.jobs.validation import find_unstorable
 
 

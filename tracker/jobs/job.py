@@ -5,32 +5,12 @@ Field names in JSON are the camel case of the names here, without their units.
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from enum import StrEnum
 from typing import Any
 
 import msgspec
 
+from tracker.job_status import JobStatus
 from tracker.json_lines import on_one_line
-
-
-class JobStatus(StrEnum):
-    """How far a job is. It never falls back, except from Paused to Active."""
-
-    WAITING = "Waiting"  # for its prerequisites, its delay, or its first report
-    ACTIVE = "Active"
-    PAUSED = "Paused"
-    FAILED = "Failed"  # can still complete, if its failed tasks do
-    CANCELLED = "Cancelled"
-    COMPLETED = "Completed"
-
-    @property
-    def ended(self) -> bool:
-        """Whether it has Failed, was Cancelled, or has Completed."""
-        return STATUSES.index(self) >= STATUSES.index(JobStatus.FAILED)
-
-
-STATUSES = tuple(JobStatus)
-"""By the number that the database has for them."""
 
 
 # The garbage collector need not look into these two (gc=False): they cannot be part of a cycle, and passing

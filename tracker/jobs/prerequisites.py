@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 
 from tracker.errors import InvalidJob, JobRefused
 from tracker.identifiers import JobName
+from tracker.job_status import STATUSES, JobStatus
 from tracker.jobs.cycles import find_cycle
-from tracker.jobs.job import STATUSES, JobStatus
 from tracker.jobs.new_rows import Edges, TenantKeys
 from tracker.jobs.validation import PROBLEMS_SHOWN, AcceptedJob, some_of
 from tracker.store import locks

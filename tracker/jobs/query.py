@@ -9,9 +9,10 @@ import msgspec
 
 from tracker.errors import JobNotFound, WaitTimedOut
 from tracker.identifiers import JobName
+from tracker.job_status import STATUSES
 from tracker.jobs.arguments import check_several, check_timeout
 from tracker.jobs.filter import EVERY_JOB, NEWEST_FIRST, WHOLE_LIST, JobFilter, Page, Sort, SortField
-from tracker.jobs.job import STATUSES, Job, JobReference, RootFailure, TaskFailure
+from tracker.jobs.job import Job, JobReference, RootFailure, TaskFailure
 from tracker.jobs.validation import read_job_name, some_of
 from tracker.store import conditions
 from tracker.store.queries import query
@@ -185,7 +186,7 @@ def _conditions_of(wanted: JobFilter) -> conditions.Conditions:
         names=wanted.names,
         partition_id=wanted.partition_id,
         prefix=wanted.prefix,
-        statuses=[STATUSES.index(status) for status in wanted.statuses],
+        statuses=[status.number for status in wanted.statuses],
         labels=wanted.labels,
     )
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from tracker.errors import JobConflict
 from tracker.identifiers import JobName
-from tracker.jobs.job import STATUSES, JobStatus, NewJob, SubmittedJob
+from tracker.job_status import STATUSES, JobStatus
+from tracker.jobs.job import NewJob, SubmittedJob
 from tracker.jobs.new_rows import TenantKeys, store_rows
 from tracker.jobs.prerequisites import look_at_prerequisites, named, settle
 from tracker.jobs.validation import AcceptedJob, Describe, accept, some_of

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Container, Mapping
 
 from tracker.identifiers import JobName
-from tracker.jobs.job import STATUSES, JobStatus
+from tracker.job_status import STATUSES, JobStatus
 from tracker.jobs.new_rows import TenantKeys
 from tracker.jobs.prerequisites import HOPELESS, Waits, named
 from tracker.store.steps import Verb, ask

@@ -11,8 +11,9 @@ from confluent_kafka import Message
 from tracker.failpoints import reach
 from tracker.fold.decide import Decisions, decide, decide_again
 from tracker.fold.job_fold import JobFold, folds_of
-from tracker.fold.state import JobState, JobStatus
+from tracker.fold.state import JobState
 from tracker.identifiers import JobName
+from tracker.job_status import JobStatus
 from tracker.kafka.batch import Batch, coordinates
 from tracker.kafka.errors import BatchAbandoned, DestinationNotKnown, OffsetsRefused
 from tracker.kafka_partition import KafkaPartition

@@ -35,7 +35,7 @@ import psycopg
 from confluent_kafka import KafkaException
 
 from tracker.failpoints import reach
-from tracker.fold.state import JobStatus
+from tracker.job_status import JobStatus
 from tracker.kafka.committed import CommittedOffsets
 from tracker.logs import get_logger
 from tracker.metrics import DATABASE_RETRIES, JOBS_REMOVED, RETENTION_DELAY, Recorder

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import psycopg
 
 from tracker.fold.job_fold import JobFold
-from tracker.fold.state import Block, JobState, JobStatus, TaskState
+from tracker.fold.state import Block, JobState, TaskState
 from tracker.identifiers import JobName
+from tracker.job_status import STATUSES, JobStatus
 from tracker.kafka_partition import KafkaPartition
 from tracker.messages.pending_task import PendingTask
 from tracker.store import grants
@@ -131,7 +132,7 @@ class BatchStore(Session):
         found = {}
         for tenant_key, job_key, partition_id, job_id, status, percentage in cursor.fetchall():
             name = JobName(partition_id, job_id)
-            found[name] = JobState(name, tenant_key, job_key, JobStatus(status), percentage)
+            found[name] = JobState(name, tenant_key, job_key, STATUSES[status], percentage)
         if may_fail:
             self._require_all_downstream(found, may_fail)
         return found
@@ -205,7 +206,7 @@ class BatchStore(Session):
         self._run("drop_held_messages", [_key(fold.job) for fold in ended], "job")
 
     def _store_jobs(self, folds: Sequence[JobFold]) -> None:
-        rows = [(*_key(fold.job), int(fold.status), fold.percentage) for fold in folds]
+        rows = [(*_key(fold.job), fold.status.number, fold.percentage) for fold in folds]
         if rows:
             self._execute(
                 "update_jobs", **_columns(rows, "tenant_keys", "job_keys", "statuses", "percentages")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from tracker.fold.state import JobStatus
+from tracker.job_status import STATUSES, JobStatus
 from tracker.store import locks
 from tracker.store.connect import Conninfo
 from tracker.store.session import Session, ended_at_commit, transaction_mark
@@ -105,7 +105,7 @@ class RetentionStore(Session):
                 for lock in ("lock_edges_of_jobs", "lock_pending_tasks"):
                     self._execute(lock, **keys)
                 rows = self._execute("remove_expired_jobs", **keys).fetchall()
-        return [Removed(JobStatus(status), count, age_s) for status, count, age_s in rows]
+        return [Removed(STATUSES[status], count, age_s) for status, count, age_s in rows]
 
     def remove_leftovers(self, limit: int) -> int:
         """Remove some of what removed jobs have left, and return how many rows; 0: nothing was left."""

@@ -11,7 +11,8 @@ drop AS (
     GROUP BY tenant_key, job_key
 )
 INSERT INTO dropped_work (tenant_key, kind, reason, amount, job_id)
-SELECT drop.tenant_key, 'held_message', CASE job.status WHEN 3 THEN 'failed' ELSE 'completed' END,
+SELECT drop.tenant_key, 'held_message',
+       CASE job.status WHEN 3 /* Failed */ THEN 'failed' ELSE 'completed' END,
        drop.amount, job.job_id
 FROM drop
 JOIN job ON job.tenant_key = drop.tenant_key AND job.job_key = drop.job_key

@@ -19,7 +19,7 @@ WITH RECURSIVE downstream_job AS (
             AND prerequisite.prerequisite_job_id = downstream_job.job_id
         JOIN job AS dependent
             ON dependent.tenant_key = prerequisite.tenant_key AND dependent.job_key = prerequisite.job_key
-        WHERE dependent.status < 3
+        WHERE dependent.status < 3 /* Failed */
         ORDER BY dependent.tenant_key, dependent.job_key, downstream_job.root_key
     ) AS next_job
 ),
@@ -41,9 +41,11 @@ explained_job AS MATERIALIZED (
 ),
 marked_job AS (
     UPDATE job
-    SET status = 3, percentage = 0, last_update_time = now(), failure_summary = explained_job.failure_summary
+    SET status = 3 /* Failed */, percentage = 0, last_update_time = now(),
+        failure_summary = explained_job.failure_summary
     FROM explained_job
-    WHERE job.tenant_key = explained_job.tenant_key AND job.job_key = explained_job.job_key AND job.status < 3
+    WHERE job.tenant_key = explained_job.tenant_key AND job.job_key = explained_job.job_key
+        AND job.status < 3 /* Failed */
     RETURNING job.tenant_key, job.job_key
 ),
 dropped_message AS (  -- of paused ones: it would be dropped if it came now

@@ -58,7 +58,7 @@ counted_task AS (
         eligible_time = CASE
             WHEN pending_task.unmet = locked_task.met
                 AND (pending_task.delay_s > 0 OR pending_task.paused OR locked_task.suspended
-                    OR locked_task.status > 2)
+                    OR locked_task.status > 2 /* Paused */)
             THEN now() + make_interval(secs => pending_task.delay_s)
         END
     FROM locked_task

@@ -3,7 +3,7 @@ UPDATE job
 SET status = new.status,
     percentage = new.percentage,
     last_update_time = now(),
-    failure_summary = CASE WHEN new.status < 5 THEN job.failure_summary END
+    failure_summary = CASE WHEN new.status < 5 /* Completed */ THEN job.failure_summary END
 FROM unnest(
     %(tenant_keys)b::integer[], %(job_keys)b::bigint[], %(statuses)b::smallint[], %(percentages)b::integer[]
 ) AS new (tenant_key, job_key, status, percentage)

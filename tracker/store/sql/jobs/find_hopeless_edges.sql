@@ -6,5 +6,5 @@ JOIN prerequisite ON prerequisite.tenant_key = dependent.tenant_key AND prerequi
 LEFT JOIN job AS prerequisite_job
     ON prerequisite_job.tenant_key = prerequisite.tenant_key
     AND prerequisite_job.job_id = prerequisite.prerequisite_job_id
-WHERE prerequisite_job.status IS NULL OR prerequisite_job.status IN (3, 4)
+WHERE prerequisite_job.status IS NULL OR prerequisite_job.status IN (3 /* Failed */, 4 /* Cancelled */)
 ORDER BY dependent.tenant_key, prerequisite.prerequisite_job_id, dependent.job_key

@@ -32,7 +32,7 @@ SELECT
     ) AS prerequisite_job_ids,
     -- A task with children whose number is not known makes the percentage a guess. A job may have a million rows
     -- of tasks: of each, the first 100 are looked at, the job itself before all others.
-    status < 5 AND EXISTS (
+    status < 5 /* Completed */ AND EXISTS (
         SELECT
         FROM (
             SELECT task.highest_child, task.last_child

@@ -10,8 +10,8 @@ FROM (
 LEFT JOIN LATERAL (
     SELECT job.create_time, job.job_key,
            job.last_update_time < now() - make_interval(secs => CASE
-               WHEN job.status = 3 THEN %(failed_s)b::bigint
-               WHEN job.status IN (4, 5) THEN %(ended_s)b::bigint
+               WHEN job.status = 3 /* Failed */ THEN %(failed_s)b::bigint
+               WHEN job.status IN (4 /* Cancelled */, 5 /* Completed */) THEN %(ended_s)b::bigint
            END) IS TRUE AS is_expired
     FROM job
     WHERE job.tenant_key = walked_tenant.tenant_key

@@ -66,7 +66,7 @@ deleted_pending_task AS (
 noted_drop AS (
     INSERT INTO dropped_work (tenant_key, kind, reason, amount, job_id)
     SELECT tenant_key, 'pending_task',
-           CASE status WHEN 3 THEN 'failed' WHEN 4 THEN 'cancelled' ELSE 'completed' END,
+           CASE status WHEN 3 /* Failed */ THEN 'failed' WHEN 4 /* Cancelled */ THEN 'cancelled' ELSE 'completed' END,
            count(*), min(job_id)
     FROM deleted_pending_task
     GROUP BY tenant_key, status

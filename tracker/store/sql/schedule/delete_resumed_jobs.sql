@@ -7,8 +7,14 @@ WITH locked_job AS (
     FOR UPDATE SKIP LOCKED
 ),
 looked_up_job AS (
-    SELECT locked_job.tenant_key, locked_job.job_key, job.status IS NULL OR job.status > 2 AS is_ended,
-           CASE job.status WHEN 3 THEN 'failed' WHEN 4 THEN 'cancelled' WHEN 5 THEN 'completed' ELSE 'deleted' END
+    SELECT locked_job.tenant_key, locked_job.job_key,
+           job.status IS NULL OR job.status > 2 /* Paused */ AS is_ended,
+           CASE job.status
+               WHEN 3 /* Failed */ THEN 'failed'
+               WHEN 4 /* Cancelled */ THEN 'cancelled'
+               WHEN 5 /* Completed */ THEN 'completed'
+               ELSE 'deleted'
+           END
                AS reason,
            coalesce(job.job_id, '') AS job_id
     FROM locked_job

@@ -45,7 +45,7 @@ obsolete_task AS (
     FROM due_task
     JOIN pending_task
         ON pending_task.tenant_key = due_task.tenant_key AND pending_task.job_key = due_task.job_key
-    WHERE due_task.status > 2
+    WHERE due_task.status > 2 /* Paused */
     FOR UPDATE OF pending_task SKIP LOCKED
 ),
 removed_task AS (
@@ -56,7 +56,7 @@ removed_task AS (
 noted_drop AS (
     INSERT INTO dropped_work (tenant_key, kind, reason, amount, job_id)
     SELECT tenant_key, 'pending_task',
-           CASE status WHEN 3 THEN 'failed' WHEN 4 THEN 'cancelled' ELSE 'completed' END,
+           CASE status WHEN 3 /* Failed */ THEN 'failed' WHEN 4 /* Cancelled */ THEN 'cancelled' ELSE 'completed' END,
            count(*), min(job_id)
     FROM removed_task
     GROUP BY tenant_key, status
@@ -64,7 +64,7 @@ noted_drop AS (
 numbered_task AS (
     SELECT tenant_key, job_key, row_number() OVER (ORDER BY eligible_time, tenant_key, job_key) AS row_number
     FROM due_task
-    WHERE status < 3
+    WHERE status < 3 /* Failed */
 ),
 numbering AS (
     UPDATE deployment

@@ -4,7 +4,8 @@ WITH held AS (
     SELECT held_message.tenant_key, held_message.job_key, held_message.held_number
     FROM resumed_job
     JOIN job
-        ON job.tenant_key = resumed_job.tenant_key AND job.job_key = resumed_job.job_key AND job.status < 2
+        ON job.tenant_key = resumed_job.tenant_key AND job.job_key = resumed_job.job_key
+        AND job.status < 2 /* Paused */
     CROSS JOIN LATERAL (
         SELECT waiting.tenant_key, waiting.job_key, waiting.held_number
         FROM held_message AS waiting

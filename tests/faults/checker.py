@@ -14,7 +14,9 @@ from tests.faults import dead_letters
 from tests.faults.player import NUMBER, UserAction
 from tests.faults.round import Round
 from tests.faults.workload import CANCELLED_OR_DELETED, Job
-from tests.model.naive import ENDED, NaiveTracker, Outcome, Refused, gaps
+from tests.model.jobs import ENDED, gaps
+from tests.model.naive import NaiveTracker
+from tests.model.outcomes import Outcome, Refused
 from tests.model.reading import Record
 
 STATUSES = ("Waiting", "Active", "Paused", "Failed", "Cancelled", "Completed")

@@ -5,7 +5,8 @@ from contextlib import suppress
 from typing import Any
 
 from tests.fold.memory import BatchDone, MemoryTracker
-from tests.model.naive import NaiveTracker, NotFound, Outcome, Refused
+from tests.model.naive import NaiveTracker
+from tests.model.outcomes import NotFound, Outcome, Refused
 from tests.model.poison import KNOWN_TOPICS, TRACKING_TOPICS
 from tests.model.reading import Record
 from tracker.identifiers import JobName

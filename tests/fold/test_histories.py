@@ -10,22 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fold.compare import Both
-from tests.model.histories import (
-    PLANS,
-    History,
-    Step,
-    cut,
-    group,
-    histories,
-    make_script,
-    make_tree,
-    permutations,
-    record_for,
-    task_name,
-)
+from tests.model.histories import History, histories, permutations
 from tests.model.messages import record_of
 from tests.model.poison import POISON
 from tests.model.reading import Record
+from tests.model.scripts import PLANS, Step, cut, group, make_script, record_for, task_name
+from tests.model.task_trees import make_tree
 from tests.profile import THOROUGH
 from tracker.job_status import JobStatus
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.messages.decoding import MODEL_RULES, NOW_MS, decode, reasons
-from tests.model.histories import Step, record_for
 from tests.model.messages import record_of, report, task_message, tracking_report
 from tests.model.poison import POISON, SOUND, Poison
 from tests.model.reading import Bad, Event, Proxied, Record, read
+from tests.model.scripts import Step, record_for
 from tests.profile import THOROUGH
 from tracker.identifiers import JobName
 from tracker.messages.decode import DecodedBatch, Rules

@@ -9,17 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.model.histories import (
-    Advance,
-    Arrive,
-    Drain,
-    History,
-    Traffic,
-    apply,
-    histories,
-    permutations,
-    record_for,
-)
+from tests.model.histories import History, histories, permutations
 from tests.model.messages import (
     STATUS_CHECK_URL,
     failure,
@@ -30,9 +20,12 @@ from tests.model.messages import (
     task_message,
     tracking_report,
 )
-from tests.model.naive import Conflict, NaiveTracker, NotFound, Outcome, Refused
+from tests.model.naive import NaiveTracker
+from tests.model.outcomes import Conflict, NotFound, Outcome, Refused
 from tests.model.poison import KNOWN_TOPICS, POISON, SOUND, TRACKING_TOPICS, Poison
 from tests.model.reading import Record
+from tests.model.scripts import record_for
+from tests.model.traffic import Advance, Arrive, Drain, Traffic, apply
 
 JOB = ("acme", "job")
 

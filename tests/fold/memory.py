@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tests.messages.decoding import decode
+from tests.messages.decoding import RULES, decode
 from tests.model.reading import Record
 from tracker.fold.decide import Decisions, decide
 from tracker.fold.job_fold import JobFold
 from tracker.fold.state import BLOCK_CHILDREN, Block, JobState, TaskState, members
 from tracker.identifiers import JobName, child_path, parent_of
 from tracker.job_status import JobStatus
-from tracker.messages.decode import DecodedBatch
+from tracker.messages.decode import DecodedBatch, Rules
 from tracker.messages.event import Failure
 
 
@@ -69,8 +69,9 @@ class BatchDone(NamedTuple):
 class MemoryTracker:
     """Applies batches as tracker/pipeline/apply.py does, stores as tracker/store/batch_store.py does."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: Rules = RULES) -> None:
         self.jobs: dict[JobName, JobRows] = {}
+        self._rules = rules
 
     def create(self, partition_id: str, job_id: str) -> None:
         self.jobs[JobName(partition_id, job_id)] = JobRows(len(self.jobs) + 1)
@@ -88,7 +89,7 @@ class MemoryTracker:
             rows.status = JobStatus.ACTIVE
 
     def apply(self, records: Sequence[Record]) -> BatchDone:
-        batch = decode(records)
+        batch = decode(records, self._rules)
         states = self.look_up(batch)
         decisions = decide(batch, states)
         folds = [

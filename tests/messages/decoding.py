@@ -28,16 +28,20 @@ class KafkaRecord:
         return list(self._record.headers) or None
 
 
-def refuse_destination(topic: str) -> Refusal | None:
-    """Judge a destination as the model does."""
-    try:
-        check_destination(topic, MODEL_RULES)
-    except Bad as bad:
-        return Refusal(Reason(bad.reason), "not there")
-    return None
+def rules_with(model_rules: ModelRules) -> Rules:
+    """Return rules that refuse the same destinations as the model does with its rules."""
+
+    def refuse_destination(topic: str) -> Refusal | None:
+        try:
+            check_destination(topic, model_rules)
+        except Bad as bad:
+            return Refusal(Reason(bad.reason), "not there")
+        return None
+
+    return Rules(model_rules.tracking_topics, refuse_destination, 1_000_000, 10_000)
 
 
-RULES = Rules(TRACKING_TOPICS, refuse_destination, 1_000_000, 10_000)
+RULES = rules_with(MODEL_RULES)
 
 
 def decode(records: Sequence[Record], rules: Rules = RULES) -> DecodedBatch:

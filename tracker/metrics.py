@@ -76,9 +76,9 @@ _PROCESS = Label("process")
 
 MESSAGES = _counter(
     "tracker_messages",
-    "Records read, by what they were and what became of them. `unreadable`: all that became dead letters. A "
-    "redelivered record is one that an earlier batch had applied already; it is counted as that only, here "
-    "and in the other metrics.",
+    "Records read, by what they were and what became of them. `unreadable`: all that became dead letters. "
+    "`redelivered`: an earlier batch had applied the record already; neither here nor in other metrics is it "
+    "counted as anything else.",
     "records",
     Label("kind", ("proxied", "event", "unreadable")),
     Label("outcome", ("forwarded", "consumed", "dropped", "held", "dead_letter", "redelivered")),
@@ -91,13 +91,13 @@ REPORTS = _counter(
 )
 REPORTS_IGNORED = _counter(
     "tracker_reports_ignored",
-    "Reports of events that changed nothing since their job had ended or is not known.",
+    "Reports of events that changed nothing, because their job had ended or is not known.",
     "reports",
     _ENDED,
 )
 DROPS = _counter(
     "tracker_drops",
-    "Proxied messages that were not forwarded, by the status of their job; `stale`: they belong to an "
+    "Proxied messages that were not forwarded, by the status of their job. `stale`: they belong to an "
     "earlier job of that ID, which was deleted.",
     "records",
     Label("reason", (*_ENDED_REASONS, "stale")),
@@ -129,7 +129,7 @@ DEAD_LETTERS = _counter(
 )
 UNTRACKED = _counter(
     "tracker_untracked_messages",
-    "Proxied messages that name no task; they are forwarded and report nothing.",
+    "Proxied messages that name no task. They are forwarded and report nothing.",
     "records",
 )
 CONTRADICTIONS = _counter(
@@ -143,28 +143,28 @@ CONTRADICTIONS = _counter(
 
 RELEASES = _counter(
     "tracker_releases",
-    "Jobs sent with the batch that completed their last prerequisite. Those that had to wait longer are the "
-    "scheduler's.",
+    "Jobs sent with the batch that completed their last prerequisite. Jobs that had to wait longer are "
+    "counted in `tracker_scheduled_sends_total`.",
     "jobs",
 )
 SCHEDULED_SENDS = _counter(
     "tracker_scheduled_sends",
-    "Messages that the scheduler sent: jobs without (`first`) and with a delay (`delayed`), and messages "
-    "that had been held for a job that was resumed.",
+    "Messages that the scheduler sent. `first`: jobs without a delay. `delayed`: jobs with a delay. "
+    "`resumed`: messages that had been held for a job that was resumed.",
     "records",
     Label("kind", ("first", "delayed", "resumed")),
 )
 HELD_DROPPED = _counter(
     "tracker_held_messages_dropped",
     "Messages held for a paused job, and dropped because the job ended. The active scheduler counts them, "
-    "whoever dropped them.",
+    "whichever program dropped them.",
     "records",
     _DROPPED_BECAUSE,
 )
 PENDING_DROPPED = _counter(
     "tracker_pending_tasks_dropped",
     "Stored task messages of jobs, dropped because the job ended before they were known to be sent. The "
-    "active scheduler counts them, whoever dropped them.",
+    "active scheduler counts them, whichever program dropped them.",
     "jobs",
     _DROPPED_BECAUSE,
 )
@@ -173,13 +173,13 @@ PENDING_DROPPED = _counter(
 
 JOBS_REMOVED = _counter(
     "tracker_jobs_removed",
-    "Jobs removed since they had ended long enough ago, by the status that they had.",
+    "Jobs removed because they had ended long enough ago, by the status that they had.",
     "jobs",
     Label("status", ("completed", "cancelled", "failed")),
 )
 RETENTION_DELAY = _gauge(
     "tracker_retention_delay_seconds",
-    "How long after their time jobs are removed: the longest of the last step; 0 when none is left.",
+    "How long after their time jobs are removed: the longest delay in the last step; 0 when none is left.",
     "seconds",
 )
 
@@ -195,7 +195,8 @@ BATCH_BYTES = Metric(
 STAGE_DURATION = Metric(
     "tracker_stage_duration_seconds",
     Kind.HISTOGRAM,
-    "How long a batch was in each stage. Commit is the database's, publish is the whole Kafka transaction.",
+    "How long a batch was in each stage. `commit` is the database's commit, `publish` the whole Kafka "
+    "transaction.",
     "seconds",
     (Label("stage", ("decode", "load", "fold", "write", "commit", "publish")),),
     _SECONDS,
@@ -210,8 +211,8 @@ LAG = _gauge(
 )
 LAG_SECONDS = _gauge(
     "tracker_lag_seconds",
-    "Age of the oldest record of a Kafka partition that the group has not committed: 0 at rest. By the "
-    "record's timestamp and the worker's clock, and accurate to about 2 seconds.",
+    "Age of the oldest record of a Kafka partition that the group has not committed: 0 at rest. It is "
+    "computed from the record's timestamp and the worker's clock, and accurate to about 2 seconds.",
     "seconds",
     Label("topic"),
     Label("kafka_partition"),
@@ -225,20 +226,20 @@ DATABASE_RETRIES = _counter(
     "transactions",
     Label("cause", ("unavailable", "deadlock", "serialization", OTHER)),
 )
-KAFKA_RETRIES = _counter("tracker_kafka_retries", "Calls to Kafka made again as they stood.", "calls")
+KAFKA_RETRIES = _counter("tracker_kafka_retries", "Calls to Kafka that were repeated unchanged.", "calls")
 KAFKA_ABORTS = _counter(
-    "tracker_kafka_aborts", "Kafka transactions aborted; their batch is done again.", "transactions"
+    "tracker_kafka_aborts", "Kafka transactions aborted. Their batch is done again.", "transactions"
 )
 REBALANCES = _counter(
     "tracker_rebalances",
-    "Times that a worker was given Kafka partitions, gave some up, or lost them without being asked.",
+    "Times that a worker was assigned Kafka partitions, gave some back, or lost them without being asked.",
     "times",
     Label("kind", ("assigned", "revoked", "lost")),
 )
 
 # The processes.
 
-WORKERS = _gauge("tracker_workers", "Worker processes that there should be.", "processes")
+WORKERS = _gauge("tracker_workers", "Worker processes that should run.", "processes")
 WORKERS_READY = _gauge(
     "tracker_workers_ready",
     "Worker processes that have joined the group and reached the database, and wait for nothing that they "
@@ -247,7 +248,8 @@ WORKERS_READY = _gauge(
 )
 RESTARTS = _counter(
     "tracker_worker_restarts",
-    "Processes started again: they had ended by themselves, or were killed since they were stuck.",
+    "Processes started again. `exited`: they had ended by themselves. `stuck`: they were killed because they "
+    "were stuck.",
     "processes",
     _PROCESS,
     Label("cause", ("exited", "stuck")),
@@ -269,14 +271,14 @@ WAITING = _gauge(
 )
 NO_PROGRESS = _gauge(
     "tracker_no_progress_seconds",
-    "For how long a process has had work and finished none of it; 0 while there is none.",
+    "For how long a process has had work and finished none of it; 0 while it has none.",
     "seconds",
     _PROCESS,
 )
 STUCK_DESTINATIONS = _gauge(
     "tracker_stuck_destination_kafka_partitions",
-    "Kafka partitions of destinations that take no messages now; the most that a process sees. `/readyz` and "
-    "the log name them.",
+    "Kafka partitions of destinations that take no messages now: the largest number that a process sees. "
+    "`/readyz` and the log name them.",
     "Kafka partitions",
 )
 UNRECEIVABLE = _gauge(
@@ -369,22 +371,25 @@ def reference() -> str:
     lines = [
         "# Metrics",
         "",
-        "`tracker run` shows these at `/metrics`, for Prometheus. Counters carry the suffix `_total`,",
-        "histograms come as `_bucket`, `_sum` and `_count`. Counters are sums over all processes, and",
-        "do not fall when one of them is restarted; a process that is killed takes at most its last",
-        "second of counts with it. A label value that is not listed here is shown as `other`.",
+        "`tracker run` shows these at `/metrics`, for Prometheus. Counters have the suffix `_total`;",
+        "histograms come as `_bucket`, `_sum` and `_count`. Counters are sums over all processes, and do not",
+        "fall when one of them is restarted; a process that is killed loses at most its last second of",
+        "counts. A label value that is not listed here is shown as `other`.",
         "",
         "This page is printed from the program: `python -m tracker.metrics > docs/metrics.md`.",
-        "",
-        "| metric | kind | unit | labels | meaning |",
-        "|---|---|---|---|---|",
     ]
     for metric in CATALOGUE.values():
         suffix = "_total" if metric.kind is Kind.COUNTER else ""
-        labels = "<br>".join(_describe(label) for label in metric.labels)
-        lines.append(
-            f"| `{metric.name}{suffix}` | {metric.kind.value} | {metric.unit} | {labels} | {metric.help} |"
-        )
+        unit = f", in {metric.unit}" if metric.unit else ""
+        lines += [
+            "",
+            f"## `{metric.name}{suffix}`",
+            "",
+            metric.help,
+            "",
+            f"- {metric.kind.value.capitalize()}{unit}",
+            *(f"- Label {_describe(label)}" for label in metric.labels),
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -11,6 +11,8 @@ MAKE = "runs this test too, or takes long; that its target exists is tested"
 NOT_RUN: dict[str, str] = {
     r"make .*": MAKE,
     r"\.venv/bin/(tracker|ruff|python) .*|eval \"\$\(\.venv/bin/tracker stack env\)\"": MAKE,
+    r"python -m bench .*": "takes long: tests/bench runs it with less",
+    r"cd docs/results|\.\./\.\./\.venv/bin/python -m bench page .*": "tests/bench prints the page",
     r"pip install .*": "installs from an index",
     r"py-spy .*": "a profiler, installed from an index",
     r"export TRACKER_(KAFKA_BOOTSTRAP_SERVERS|DATABASE_URL)=.*": "a cluster's address",

@@ -3,25 +3,19 @@
 import os
 import uuid
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
-from psycopg import sql
-from psycopg.conninfo import make_conninfo
 
+from tests.support.databases import new_database, spread_over_hash_partitions
+from tests.support.kafka import MakeTopic
 from tracker.errors import StackError
 from tracker.stack import LocalStack
 from tracker.stack.kafka_software import find_kafka
 from tracker.stack.lifetime import wait_until
 from tracker.stack.local import KAFKA_VARIABLE
 from tracker.store.migrate import migrate
-
-MakeTopic = Callable[..., str]
-HASH_PARTITIONS = Path(__file__).parents[1] / "deploy" / "hash-partitions.sql"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -122,13 +116,6 @@ def template_database(stack: LocalStack, request: pytest.FixtureRequest) -> Iter
         yield name
 
 
-def spread_over_hash_partitions(database_url: str, number: int) -> None:
-    """Do what an operator does whose tables have become too large."""
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute(f"SET tracker.hash_partitions = {number}")
-        connection.execute(HASH_PARTITIONS.read_bytes())
-
-
 @pytest.fixture
 def database_url(stack: LocalStack, template_database: str) -> Iterator[str]:
     """A database of the test's own, with the program's schema and nothing in it."""
@@ -141,17 +128,3 @@ def empty_database_url(stack: LocalStack) -> Iterator[str]:
     """A database of the test's own, without the program's schema."""
     with new_database(stack, template="template0") as (_, url):
         yield url
-
-
-@contextmanager
-def new_database(stack: LocalStack, template: str) -> Iterator[tuple[str, str]]:
-    """Make a database for as long as the block lasts; give its name and URL."""
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
-    drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
-    with psycopg.connect(stack.database_url, autocommit=True) as connection:
-        connection.execute(create)
-        try:
-            yield name, make_conninfo(stack.database_url, dbname=name)
-        finally:
-            connection.execute(drop)

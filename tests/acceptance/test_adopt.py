@@ -9,7 +9,9 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import NewPartitions
 from typer.testing import CliRunner
 
-from tests.acceptance.apart import (
+from tests.support.deployment import Deployment
+from tests.support.deployment_fixtures import Deploy
+from tests.support.disagreement import (
     adopt,
     delete_group,
     forwarded,
@@ -19,9 +21,7 @@ from tests.acceptance.apart import (
     refusal,
     set_offset,
 )
-from tests.acceptance.conftest import Deploy
-from tests.acceptance.deployment import Deployment
-from tests.acceptance.kafka import DEADLINE_S, Kafka, wait_until
+from tests.support.kafka import DEADLINE_S, Kafka, wait_until
 from tracker.adoption import store_skip
 from tracker.cli import app
 from tracker.kafka.errors import BatchAbandoned

@@ -5,10 +5,10 @@ from functools import partial
 
 import pytest
 
-from tests.acceptance.apart import Backup, adopt, forwarded, numbered, process, refusal
-from tests.acceptance.conftest import Deploy
-from tests.acceptance.deployment import Deployment
-from tests.acceptance.kafka import wait_until
+from tests.support.deployment import Deployment
+from tests.support.deployment_fixtures import Deploy
+from tests.support.disagreement import Backup, adopt, forwarded, numbered, process, refusal
+from tests.support.kafka import wait_until
 from tracker import adoption
 from tracker.lifeline import ExitStatus
 from tracker.store.migrate import migrate

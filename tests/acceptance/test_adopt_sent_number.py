@@ -4,9 +4,9 @@ from functools import partial
 
 import pytest
 
-from tests.acceptance.apart import adopt, delete_group, refusal, set_offset
-from tests.acceptance.deployment import Deployment
-from tests.acceptance.kafka import wait_until
+from tests.support.deployment import Deployment
+from tests.support.disagreement import adopt, delete_group, refusal, set_offset
+from tests.support.kafka import wait_until
 from tracker.errors import TrackerError
 from tracker.kafka.producer import BatchProducer
 from tracker.store.schedule_store import ScheduleStore

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from psycopg import sql
 
-from tests.acceptance import invariants
-from tests.acceptance.conftest import Deploy
-from tests.acceptance.deployment import Deployment, Topics
-from tests.acceptance.kafka import Received
 from tests.acceptance.raw_producer import send_raw
-from tests.model.messages import record_of
-from tests.model.poison import KNOWN_TOPICS, POISON, SOUND, TRACKING_TOPICS
-from tests.model.reading import Record
+from tests.support import invariants
+from tests.support.deployment import Deployment, Topics
+from tests.support.deployment_fixtures import Deploy
+from tests.support.kafka import Received
+from tests.support.messages import record_of
+from tests.support.model.poison import KNOWN_TOPICS, POISON, SOUND, TRACKING_TOPICS
+from tests.support.records import Record
 from tracker.metrics import DEAD_LETTERS
 from tracker.stack import LocalStack
 from tracker.store.migrate import migrate

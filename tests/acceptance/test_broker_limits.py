@@ -9,11 +9,11 @@ import pytest
 from confluent_kafka import Consumer, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from tests.acceptance.deployment import Deployment, Topics
-from tests.acceptance.endpoint import Endpoint
-from tests.acceptance.kafka import wait_until
-from tests.acceptance.program import Program
-from tests.profile import GROUP_PROTOCOL
+from tests.support.deployment import Deployment, Topics
+from tests.support.endpoint import Endpoint
+from tests.support.kafka import wait_until
+from tests.support.profile import GROUP_PROTOCOL
+from tests.support.program import Program
 from tracker.diagnosis.limits import misfits, warnings_of_limits
 from tracker.kafka.broker_limits import BrokerLimits, broker_limits, shorter_transactions
 from tracker.kafka.producer import BatchProducer

@@ -4,8 +4,8 @@ import uuid
 
 from confluent_kafka import Producer
 
-from tests.acceptance.conftest import Deploy
-from tests.acceptance.kafka import DEADLINE_S
+from tests.support.deployment_fixtures import Deploy
+from tests.support.kafka import DEADLINE_S
 
 RECORDS = 60
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.acceptance.deployment import Deployment
-from tests.model.messages import report
-from tests.model.reading import Record
+from tests.support.deployment import Deployment
+from tests.support.messages import report
+from tests.support.records import Record
 from tracker import JobRefused
 from tracker.metrics import DROPS, SCHEDULED_SENDS
 

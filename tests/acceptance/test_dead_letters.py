@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import Deploy
-from tests.acceptance.deployment import Deployment
-from tests.acceptance.kafka import Received
 from tests.acceptance.raw_producer import send_raw
-from tests.model.messages import record_of, report, tracking_report
-from tests.model.reading import Record
+from tests.support.deployment import Deployment
+from tests.support.deployment_fixtures import Deploy
+from tests.support.kafka import Received
+from tests.support.messages import record_of, report, tracking_report
+from tests.support.records import Record
 from tracker.kafka import dead_letters
 from tracker.messages.refusal import Reason
 from tracker.metrics import KAFKA_ABORTS

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance import invariants
-from tests.acceptance.conftest import Deploy
-from tests.acceptance.deployment import Deployment
-from tests.acceptance.kafka import wait_until
-from tests.acceptance.load import Load
-from tests.acceptance.program import Program
+from tests.support import invariants
+from tests.support.deployment import Deployment
+from tests.support.deployment_fixtures import Deploy
+from tests.support.kafka import wait_until
+from tests.support.load import Load
+from tests.support.program import Program
 from tracker.metrics import BATCHES
 from tracker.pipeline.applied import Applied
 from tracker.pipeline.apply import Applier

@@ -4,11 +4,11 @@ import uuid
 
 import pytest
 
-from tests.acceptance import invariants
-from tests.acceptance.conftest import Deploy
-from tests.acceptance.deployment import Deployment
-from tests.acceptance.kafka import wait_until
-from tests.model.reading import Headers, Record
+from tests.support import invariants
+from tests.support.deployment import Deployment
+from tests.support.deployment_fixtures import Deploy
+from tests.support.kafka import wait_until
+from tests.support.records import Headers, Record
 from tracker import NewTask
 from tracker.metrics import KAFKA_ABORTS
 

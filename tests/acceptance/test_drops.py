@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.acceptance.deployment import Deployment
-from tests.model.messages import report
+from tests.support.deployment import Deployment
+from tests.support.messages import report
 from tracker.metrics import DROPS
 
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import structlog
 
-from tests.acceptance.deployment import ACME, Deployment
-from tests.acceptance.kafka import wait_until
-from tests.model.messages import report
-from tests.model.reading import Record
+from tests.support.deployment import ACME, Deployment
+from tests.support.kafka import wait_until
+from tests.support.messages import report
+from tests.support.records import Record
 from tracker import NewTask
 from tracker.metrics import HELD_DROPPED, PENDING_DROPPED
 

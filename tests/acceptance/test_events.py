@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.deployment import Deployment
-from tests.model.messages import event, failure, record_of, report
+from tests.support.deployment import Deployment
+from tests.support.messages import event, failure, record_of, report
 from tracker.metrics import DEAD_LETTERS, MESSAGES, REPORTS, REPORTS_IGNORED
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from tests.acceptance.deployment import Deployment, Topics
-from tests.acceptance.kafka import DEADLINE_S, wait_until
+from tests.support.deployment import Deployment, Topics
+from tests.support.kafka import DEADLINE_S, wait_until
 from tracker.stack import LocalStack
 
 FORGETFUL = {

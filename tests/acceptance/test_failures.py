@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.acceptance.conftest import Deploy
-from tests.acceptance.deployment import Deployment
-from tests.model.messages import OMIT, failure, report
+from tests.support.deployment import Deployment
+from tests.support.deployment_fixtures import Deploy
+from tests.support.messages import OMIT, failure, report
 
 
 def failed(task: str, **details: Any) -> dict[str, Any]:

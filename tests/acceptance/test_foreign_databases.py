@@ -9,10 +9,10 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from tests.acceptance import invariants
-from tests.acceptance.conftest import Deploy
-from tests.acceptance.deployment import Deployment
-from tests.acceptance.kafka import wait_until
+from tests.support import invariants
+from tests.support.deployment import Deployment
+from tests.support.deployment_fixtures import Deploy
+from tests.support.kafka import wait_until
 from tracker import JobStatus
 from tracker.stack import LocalStack
 from tracker.store.migrate import migrate

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.acceptance.conftest import Deploy
-from tests.acceptance.deployment import Deployment
-from tests.model.messages import OMIT
-from tests.model.reading import Record
+from tests.support.deployment import Deployment
+from tests.support.deployment_fixtures import Deploy
+from tests.support.messages import OMIT
+from tests.support.records import Record
 from tracker.metrics import UNTRACKED
 
 TRACEPARENT = ("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")

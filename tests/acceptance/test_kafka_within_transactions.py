@@ -10,8 +10,8 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from msgspec.structs import replace
 
-from tests.acceptance.conftest import Deploy
-from tests.acceptance.kafka import DEADLINE_S
+from tests.support.deployment_fixtures import Deploy
+from tests.support.kafka import DEADLINE_S
 from tracker import NewTask
 
 

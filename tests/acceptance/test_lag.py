@@ -6,10 +6,10 @@ from collections.abc import Callable
 import pytest
 from confluent_kafka import Producer
 
-from tests.acceptance.apart import numbered
-from tests.acceptance.conftest import Deploy
-from tests.acceptance.deployment import Deployment
-from tests.acceptance.kafka import DEADLINE_S, wait_until
+from tests.support.deployment import Deployment
+from tests.support.deployment_fixtures import Deploy
+from tests.support.disagreement import numbered
+from tests.support.kafka import DEADLINE_S, wait_until
 from tracker.metrics import LAG, LAG_SECONDS
 from tracker.store.connect import connect
 

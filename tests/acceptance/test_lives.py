@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.acceptance.deployment import Deployment
 from tests.acceptance.test_redelivery import again, failing
-from tests.model.messages import STATUS_CHECK_URL, report
-from tests.model.reading import Record
+from tests.support.deployment import Deployment
+from tests.support.messages import STATUS_CHECK_URL, report
+from tests.support.records import Record
 from tracker.metrics import DROPS, REPORTS
 
 __all__ = ["again", "failing"]  # fixtures

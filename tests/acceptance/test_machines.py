@@ -4,12 +4,12 @@ from contextlib import ExitStack
 
 from confluent_kafka.admin import AdminClient
 
-from tests.acceptance import invariants
-from tests.acceptance.conftest import Deploy
-from tests.acceptance.deployment import Deployment
-from tests.acceptance.kafka import DEADLINE_S, wait_until
-from tests.acceptance.load import Load
-from tests.acceptance.program import Program
+from tests.support import invariants
+from tests.support.deployment import Deployment
+from tests.support.deployment_fixtures import Deploy
+from tests.support.kafka import DEADLINE_S, wait_until
+from tests.support.load import Load
+from tests.support.program import Program
 
 MACHINES = ("machine-1", "machine-2", "machine-3")
 

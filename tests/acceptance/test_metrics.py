@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import Deploy
-from tests.acceptance.deployment import ACME, Deployment
-from tests.acceptance.kafka import wait_until
 from tests.acceptance.test_retention import make_old
-from tests.model.messages import progress_event, report
+from tests.support.deployment import ACME, Deployment
+from tests.support.deployment_fixtures import Deploy
+from tests.support.kafka import wait_until
+from tests.support.messages import progress_event, report
 from tracker import metrics
 from tracker.metrics import CATALOGUE, Metric, Recorder
 

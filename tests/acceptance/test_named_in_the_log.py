@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import structlog
 
-from tests.acceptance.deployment import Deployment
-from tests.model.messages import report
+from tests.support.deployment import Deployment
+from tests.support.messages import report
 
 LINES = {
     "dropped": "messages dropped",

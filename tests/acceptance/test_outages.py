@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.acceptance import invariants
-from tests.acceptance.deployment import Deployment, Topics
-from tests.acceptance.kafka import wait_until
-from tests.acceptance.load import Load
-from tests.acceptance.program import Program
+from tests.support import invariants
+from tests.support.deployment import Deployment, Topics
+from tests.support.kafka import wait_until
+from tests.support.load import Load
+from tests.support.program import Program
 from tracker import Client
 from tracker.metrics import DATABASE_RETRIES, REBALANCES
 from tracker.stack import LocalStack

@@ -7,9 +7,9 @@ from typing import Any
 import confluent_kafka
 import pytest
 
-from tests.acceptance.conftest import Deploy
-from tests.acceptance.deployment import Deployment
-from tests.acceptance.kafka import wait_until
+from tests.support.deployment import Deployment
+from tests.support.deployment_fixtures import Deploy
+from tests.support.kafka import wait_until
 
 TWO_HOURS_S = 7_200
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.deployment import Deployment
-from tests.model.messages import report
+from tests.support.deployment import Deployment
+from tests.support.messages import report
 from tracker.metrics import CONTRADICTIONS
 
 Reports = list[dict[str, Any]]

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import Deploy
-from tests.acceptance.deployment import Deployment
-from tests.acceptance.kafka import wait_until
-from tests.model.messages import failure, report
+from tests.support.deployment import Deployment
+from tests.support.deployment_fixtures import Deploy
+from tests.support.kafka import wait_until
+from tests.support.messages import failure, report
 from tracker.metrics import HELD_DROPPED, PENDING_DROPPED
 
 Start = Callable[..., Deployment]

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, Message, Producer, TopicPartition
 
-from tests.acceptance.apart import adopt, forwarded, numbered, refusal
-from tests.acceptance.conftest import Deploy
-from tests.acceptance.deployment import Deployment
-from tests.acceptance.kafka import DEADLINE_S, wait_until
-from tests.model.reading import Record
+from tests.support.deployment import Deployment
+from tests.support.deployment_fixtures import Deploy
+from tests.support.disagreement import adopt, forwarded, numbered, refusal
+from tests.support.kafka import DEADLINE_S, wait_until
+from tests.support.records import Record
 from tracker.kafka.consumer import BatchConsumer
 from tracker.kafka.errors import BatchAbandoned
 from tracker.kafka.producer import BatchProducer

@@ -8,9 +8,9 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from tests.acceptance.conftest import Deploy
-from tests.acceptance.deployment import Deployment
-from tests.acceptance.kafka import wait_until
+from tests.support.deployment import Deployment
+from tests.support.deployment_fixtures import Deploy
+from tests.support.kafka import wait_until
 from tracker import AsyncClient, Client
 from tracker.errors import DatabaseUnavailable
 from tracker.metrics import DATABASE_RETRIES

@@ -9,11 +9,11 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from tests.acceptance.conftest import Deploy
-from tests.acceptance.deployment import Deployment
-from tests.acceptance.endpoint import Endpoint
-from tests.acceptance.kafka import wait_until
-from tests.acceptance.program import Program
+from tests.support.deployment import Deployment
+from tests.support.deployment_fixtures import Deploy
+from tests.support.endpoint import Endpoint
+from tests.support.kafka import wait_until
+from tests.support.program import Program
 from tracker.store import grants
 from tracker.store.grants import RUN
 

@@ -9,10 +9,10 @@ import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import NewTopic
 
-from tests.acceptance.deployment import Deployment, Topics
-from tests.acceptance.endpoint import Endpoint
-from tests.acceptance.kafka import DEADLINE_S, wait_until
-from tests.acceptance.program import Program
+from tests.support.deployment import Deployment, Topics
+from tests.support.endpoint import Endpoint
+from tests.support.kafka import DEADLINE_S, wait_until
+from tests.support.program import Program
 from tracker.kafka.watch import coordinator_partition
 from tracker.stack import LocalStack
 from tracker.stack.server import clean_environment

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance import invariants
-from tests.acceptance.conftest import Deploy
-from tests.acceptance.deployment import Deployment
-from tests.acceptance.kafka import DEADLINE_S
-from tests.model.messages import report
+from tests.support import invariants
+from tests.support.deployment import Deployment
+from tests.support.deployment_fixtures import Deploy
+from tests.support.kafka import DEADLINE_S
+from tests.support.messages import report
 from tracker.kafka.errors import BatchAbandoned
 from tracker.kafka.producer import BatchProducer
 from tracker.metrics import DROPS, MESSAGES

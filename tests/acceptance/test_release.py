@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import Deploy
-from tests.acceptance.deployment import ACME, Deployment
-from tests.acceptance.kafka import Received, wait_until
-from tests.model.messages import encode, report
+from tests.support.deployment import ACME, Deployment
+from tests.support.deployment_fixtures import Deploy
+from tests.support.kafka import Received, wait_until
+from tests.support.messages import encode, report
 from tracker import JobRefused, NewTask
 from tracker.metrics import BATCHES, RELEASES
 

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 import tracker.scheduler.retention
-from tests.acceptance import invariants
-from tests.acceptance.conftest import Deploy
-from tests.acceptance.deployment import Deployment
-from tests.acceptance.kafka import wait_until
-from tests.acceptance.load import Load
-from tests.acceptance.program import Program
 from tests.acceptance.test_redelivery import FailingPublish
-from tests.model.messages import report
+from tests.support import invariants
+from tests.support.deployment import Deployment
+from tests.support.deployment_fixtures import Deploy
+from tests.support.kafka import wait_until
+from tests.support.load import Load
+from tests.support.messages import report
+from tests.support.program import Program
 from tracker.errors import JobNotFound
 from tracker.failpoints import VARIABLE
 from tracker.metrics import DROPS, JOBS_REMOVED, REPORTS_IGNORED

@@ -3,8 +3,8 @@
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from tests.acceptance.conftest import Deploy
-from tests.acceptance.kafka import wait_until
+from tests.support.deployment_fixtures import Deploy
+from tests.support.kafka import wait_until
 from tracker.metrics import DATABASE_RETRIES
 from tracker.store import grants
 from tracker.store.grants import RUN

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance import invariants
-from tests.acceptance.conftest import Deploy
-from tests.acceptance.deployment import Deployment
-from tests.acceptance.kafka import wait_until
-from tests.acceptance.program import Program
+from tests.support import invariants
+from tests.support.deployment import Deployment
+from tests.support.deployment_fixtures import Deploy
+from tests.support.kafka import wait_until
+from tests.support.program import Program
 from tracker.errors import TrackerError
 from tracker.failpoints import VARIABLE
 from tracker.kafka.errors import BatchAbandoned

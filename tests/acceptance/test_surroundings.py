@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.deployment import Deployment
-from tests.acceptance.kafka import wait_until
-from tests.acceptance.program import ROOT
+from tests.support.deployment import Deployment
+from tests.support.kafka import wait_until
+from tests.support.program import ROOT
 from tracker.stack.server import clean_environment
 
 READ_ONLY = """

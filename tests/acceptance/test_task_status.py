@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.deployment import Deployment
-from tests.acceptance.kafka import Received
-from tests.model.messages import OMIT
-from tests.model.reading import Headers
+from tests.support.deployment import Deployment
+from tests.support.kafka import Received
+from tests.support.messages import OMIT
+from tests.support.records import Headers
 from tracker.metrics import REPORTS
 
 REJECTED = ("x-caf-worker-rejected", b"it failed too often")

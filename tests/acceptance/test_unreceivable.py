@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.bombs import SMALL_RECEIVER, send_bomb, send_huge
-from tests.acceptance.conftest import Deploy
-from tests.acceptance.deployment import Deployment
-from tests.acceptance.kafka import wait_until
+from tests.support.deployment import Deployment
+from tests.support.deployment_fixtures import Deploy
+from tests.support.kafka import wait_until
+from tests.support.unreceivable import SMALL_RECEIVER, send_bomb, send_huge
 from tracker.adoption import plan_skip, store_skip
 from tracker.errors import TrackerError
 from tracker.kafka.batch import Batch

@@ -8,7 +8,7 @@ from bench.errors import WrongResult
 from bench.servers import ends
 from bench.verify import verify_count, verify_jobs, verify_messages
 from bench.workload import KAFKA_PARTITIONS, PARTITION_ID, Size, TasksInTurn, Topics, Workload, start_task
-from tests.conftest import MakeTopic
+from tests.support.kafka import MakeTopic
 from tracker import Client, JobStatus, NewJob
 
 SIZE = 40

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from tests.acceptance.bombs import send_bomb
 from tests.cli.test_config import ENOUGH, Tracker, tracker
-from tests.conftest import MakeTopic
+from tests.support.kafka import MakeTopic
+from tests.support.unreceivable import send_bomb
 
 __all__ = ["tracker"]
 

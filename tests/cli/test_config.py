@@ -10,8 +10,7 @@ from typing import NamedTuple
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from tests.acceptance.kafka import Kafka
-from tests.conftest import MakeTopic
+from tests.support.kafka import Kafka, MakeTopic
 from tracker.cli import main
 
 ENOUGH = {

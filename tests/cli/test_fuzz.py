@@ -4,7 +4,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.cli.conftest import Command
-from tests.profile import FACTOR
+from tests.support.profile import FACTOR
 
 _words = st.sampled_from(
     [

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 from confluent_kafka.admin import AdminClient, ResourceType
 
-from tests.conftest import MakeTopic
+from tests.support.kafka import MakeTopic
 from tracker.diagnosis import limits
 from tracker.diagnosis.limits import misfits, warnings_of_limits
 from tracker.settings import Settings, load

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from tests.cli.conftest import Command
-from tests.jobs.jobs import as_json
+from tests.support.jobs import as_json
 from tracker.store.connect import connect
 
 LINE_ENDS = "a\u2028b\u2029c\x85d\x1ee\nf\x0cg"

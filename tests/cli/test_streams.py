@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.acceptance.program import ROOT
+from tests.support.program import ROOT
 from tracker import Client, NewJob, NewTask
 from tracker.stack.server import clean_environment
 

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from tests.cli.conftest import Command
-from tests.jobs.jobs import JSON_TEXTS, as_json
+from tests.support.jobs import JSON_TEXTS, as_json
 from tracker.store.connect import connect
 
 

@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from tests.cli.conftest import Command
-from tests.conftest import MakeTopic
+from tests.support.kafka import MakeTopic
 
 
 @pytest.fixture

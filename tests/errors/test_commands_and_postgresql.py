@@ -10,8 +10,8 @@ import pytest
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tests.conftest import MakeTopic
 from tests.errors.answering import AnsweringProxy
+from tests.support.kafka import MakeTopic
 from tracker import Client, NewJob, NewTask
 from tracker.cli import main
 

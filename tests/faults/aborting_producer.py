@@ -8,8 +8,8 @@ from contextlib import suppress
 
 from confluent_kafka import KafkaException, Producer
 
-from tests.acceptance.deployment import Topics
-from tests.model.messages import key_of, task_message
+from tests.support.deployment import Topics
+from tests.support.messages import key_of, task_message
 
 FIRST_ABORTED = 1_000_000_000
 """Aborted records have numbers from here on."""

@@ -23,7 +23,7 @@ from tests.faults.cluster import Cluster, start_cluster
 from tests.faults.fault_injector import FaultInjector
 from tests.faults.losses import losses
 from tests.faults.round import Round, RoundFailed
-from tests.profile import GROUP_PROTOCOL, PROTOCOL_VARIABLE
+from tests.support.profile import GROUP_PROTOCOL, PROTOCOL_VARIABLE
 
 MESSAGES = 100_000
 ROUND_LIMIT_S = 900.0

@@ -8,16 +8,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from tests.acceptance import invariants
-from tests.acceptance.kafka import Received
 from tests.faults import dead_letters
 from tests.faults.player import NUMBER, UserAction
 from tests.faults.round import Round
 from tests.faults.workload import CANCELLED_OR_DELETED, Job
-from tests.model.jobs import ENDED, gaps
-from tests.model.naive import NaiveTracker
-from tests.model.outcomes import Outcome, Refused
-from tests.model.reading import Record
+from tests.support import invariants
+from tests.support.kafka import Received
+from tests.support.model.jobs import ENDED, gaps
+from tests.support.model.naive import NaiveTracker
+from tests.support.model.outcomes import Outcome, Refused
+from tests.support.records import Record
 
 STATUSES = ("Waiting", "Active", "Paused", "Failed", "Cancelled", "Completed")
 BLOCK = 4_096

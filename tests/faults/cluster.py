@@ -12,7 +12,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tests.faults.proxy import KafkaRequests, PostgresRequests, Proxy
-from tests.pooler.pgbouncer import PgBouncer
+from tests.support.pgbouncer import PgBouncer
 from tracker.stack import LocalStack
 from tracker.stack.lifetime import Watchdog
 from tracker.store.migrate import migrate

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.kafka import Kafka
 from tests.faults.cluster import Cluster, start_cluster
 from tests.faults.round import Round
+from tests.support.kafka import Kafka
 
 NewRound = Callable[..., Round]
 

@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 
-from tests.acceptance.kafka import Received
-from tests.model.outcomes import DeadLetter, Outcome
+from tests.support.kafka import Received
+from tests.support.model.outcomes import DeadLetter, Outcome
 
 DEFAULT_LIMIT_BYTES = 1_048_588
 """The size of a record that a topic takes by default."""

@@ -7,10 +7,10 @@ is stored that would start it. Neither depends on the speed of the machine.
 
 from collections.abc import Iterator
 
-from tests.acceptance.kafka import wait_until
 from tests.faults.checker import Checker, job_fate
 from tests.faults.round import Round
 from tests.faults.workload import CANCELLED_OR_DELETED
+from tests.support.kafka import wait_until
 
 _HELD = "SELECT source_partition, source_offset FROM held_message"
 # For each job that has not ended: what is stored that may still start it.

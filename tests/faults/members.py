@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.kafka import wait_until
-from tests.acceptance.program import living_children
 from tests.faults.clock import VARIABLE as CLOCK
 from tests.faults.planted import VARIABLE as PLANTED
+from tests.support.kafka import wait_until
+from tests.support.program import living_children
 from tracker import failpoints
 from tracker.stack.server import clean_environment
 

@@ -16,13 +16,13 @@ from pathlib import Path
 
 from confluent_kafka import KafkaException
 
-from tests.acceptance import invariants
-from tests.acceptance.deployment import Deployment
-from tests.acceptance.kafka import wait_until
-from tests.acceptance.load import Load
-from tests.acceptance.program import Program
 from tests.faults.cluster import Cluster, start_cluster
 from tests.faults.topics import new_topics
+from tests.support import invariants
+from tests.support.deployment import Deployment
+from tests.support.kafka import wait_until
+from tests.support.load import Load
+from tests.support.program import Program
 from tracker.store.connect import connect
 
 RATE = 200  # messages a second

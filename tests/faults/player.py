@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import Producer
 
-from tests.acceptance.deployment import Topics
 from tests.faults.client_thread import ClientThread
 from tests.faults.reader import KafkaPartition, Watcher
 from tests.faults.topics import readdress
 from tests.faults.workload import BAD_KINDS, CANCELLED_OR_DELETED, PRESENT_RUN, Job, Workload
-from tests.model.reading import Record
+from tests.support.deployment import Topics
+from tests.support.records import Record
 
 NUMBER = "chaos-number"
 """The header that identifies a record, wherever it arrives."""

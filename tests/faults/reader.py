@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from tests.acceptance.kafka import Received
+from tests.support.kafka import Received
 
 KafkaPartition = tuple[str, int]
 """A topic, and the number of one of its Kafka partitions."""

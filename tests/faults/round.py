@@ -12,8 +12,6 @@ from pathlib import Path
 
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 
-from tests.acceptance.deployment import Deployment
-from tests.acceptance.kafka import Received, wait_until
 from tests.faults.aborting_producer import FIRST_ABORTED, AbortingProducer
 from tests.faults.client_thread import ClientThread
 from tests.faults.cluster import Cluster
@@ -25,7 +23,9 @@ from tests.faults.program_settings import ASK_AGAIN_S
 from tests.faults.reader import Reader, Watcher
 from tests.faults.topics import new_topics
 from tests.faults.workload import Job, Workload
-from tests.profile import GROUP_PROTOCOL, PROTOCOL_VARIABLE, member_settings
+from tests.support.deployment import Deployment
+from tests.support.kafka import Received, wait_until
+from tests.support.profile import GROUP_PROTOCOL, PROTOCOL_VARIABLE, member_settings
 from tracker.lifeline import ExitStatus
 from tracker.store.connect import connect
 

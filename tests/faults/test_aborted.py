@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from tests.acceptance.kafka import Kafka, wait_until
 from tests.faults.cluster import Cluster
 from tests.faults.proxy import TO_CLIENT
-from tests.settings.environments import loaded
+from tests.support.environments import loaded
+from tests.support.kafka import Kafka, wait_until
 from tracker.kafka.errors import BatchAbandoned
 from tracker.kafka.producer import BatchProducer, OutgoingMessage
 from tracker.metrics import Recorder

@@ -11,13 +11,13 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from tests.acceptance.kafka import wait_until
 from tests.faults.checker import check
 from tests.faults.cluster import Cluster, start_cluster
 from tests.faults.conftest import NewRound
 from tests.faults.fault_injector import FaultInjector
 from tests.faults.registry import FAULTS, NEEDS
 from tests.faults.round import Round
+from tests.support.kafka import wait_until
 
 MESSAGES = 300
 SECONDS = 2.5  # longer than the session timeout of the rounds

@@ -7,9 +7,9 @@ import psycopg
 import pytest
 from confluent_kafka import KafkaException, Producer
 
-from tests.acceptance.kafka import Kafka
 from tests.faults.cluster import Cluster
 from tests.faults.proxy import TO_CLIENT
+from tests.support.kafka import Kafka
 
 SILENT = logging.getLogger("silent")
 SILENT.setLevel(logging.CRITICAL)

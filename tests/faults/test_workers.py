@@ -4,11 +4,11 @@ import signal
 
 import pytest
 
-from tests.acceptance.kafka import wait_until
 from tests.faults.checker import check
 from tests.faults.conftest import NewRound
 from tests.faults.round import Round
-from tests.profile import GROUP_PROTOCOL
+from tests.support.kafka import wait_until
+from tests.support.profile import GROUP_PROTOCOL
 from tracker.failpoints import POINTS
 from tracker.lifeline import ExitStatus
 

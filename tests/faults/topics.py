@@ -3,7 +3,7 @@
 import re
 import uuid
 
-from tests.acceptance.deployment import Topics
+from tests.support.deployment import Topics
 
 _NAMES = ("tracking", "worker-in", "worker-out", "tracker-dead-letter")
 _MENTION = re.compile(

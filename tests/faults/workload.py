@@ -19,12 +19,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from tests.model.messages import record_of
-from tests.model.outcomes import JobKey
-from tests.model.reading import Record
-from tests.model.scripts import Step, group, make_script, record_for
-from tests.model.task_trees import Tree, make_tree
-from tests.model.traffic import Traffic
+from tests.support.messages import record_of
+from tests.support.model.outcomes import JobKey
+from tests.support.model.scripts import Step, group, make_script, record_for
+from tests.support.model.task_trees import Tree, make_tree
+from tests.support.model.traffic import Traffic
+from tests.support.records import Record
 
 PARTITION_IDS = ("acme", "default", "büro 1")
 OTHER_KEYS = (None, b"", b"\xff", b"acme:other", b"k1", b"k2", b"k3")

@@ -5,10 +5,10 @@ from contextlib import suppress
 
 from tests.fold.memory import BatchDone, MemoryTracker
 from tests.fold.trackers import fate_in_fold, fate_in_model, state_in_fold, state_in_model
-from tests.model.naive import NaiveTracker
-from tests.model.outcomes import NotFound, Outcome, Refused
-from tests.model.poison import KNOWN_TOPICS, TRACKING_TOPICS
-from tests.model.reading import Record
+from tests.support.model.naive import NaiveTracker
+from tests.support.model.outcomes import NotFound, Outcome, Refused
+from tests.support.model.poison import KNOWN_TOPICS, TRACKING_TOPICS
+from tests.support.records import Record
 from tracker.identifiers import JobName
 
 

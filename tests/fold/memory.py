@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tests.messages.decoding import RULES, decode
-from tests.model.reading import Record
+from tests.support.decoding import RULES, decode
+from tests.support.records import Record
 from tracker.fold.decide import Decisions, decide
 from tracker.fold.job_fold import JobFold
 from tracker.fold.state import BLOCK_CHILDREN, Block, JobState, TaskState, members

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tests.model.messages import failure, record_of, report, task_message, tracking_report
-from tests.model.reading import Record
+from tests.support.messages import failure, record_of, report, task_message, tracking_report
+from tests.support.records import Record
 
 
 def named(path: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.fold.records import completed, failed, message, progress, reported
 from tests.fold.trackers import PERCENT, State, Tracker
-from tests.model.reading import Record
+from tests.support.records import Record
 
 DONE = State("Completed", 100 * PERCENT, failures={}, missing=[])
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.messages.decoding import decode
-from tests.model.messages import record_of, report, task_message, tracking_report
-from tests.model.reading import Record
+from tests.support.decoding import decode
+from tests.support.messages import record_of, report, task_message, tracking_report
+from tests.support.records import Record
 from tracker.fold.decide import decide, decide_again
 from tracker.fold.state import JobState
 from tracker.identifiers import JobName

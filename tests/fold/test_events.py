@@ -2,7 +2,7 @@
 
 from tests.fold.records import completed, event, failed, reported
 from tests.fold.trackers import NOT_SENT, Tracker
-from tests.model.messages import progress_event, record_of, report, tracking_report
+from tests.support.messages import progress_event, record_of, report, tracking_report
 from tracker.identifiers import JobName
 
 # --- names

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fold.compare import Both
-from tests.model.histories import History, histories, permutations
-from tests.model.messages import record_of
-from tests.model.poison import POISON
-from tests.model.reading import Record
-from tests.model.scripts import PLANS, Step, cut, group, make_script, record_for, task_name
-from tests.model.task_trees import make_tree
-from tests.profile import THOROUGH
+from tests.support.messages import record_of
+from tests.support.model.histories import History, histories, permutations
+from tests.support.model.poison import POISON
+from tests.support.model.scripts import PLANS, Step, cut, group, make_script, record_for, task_name
+from tests.support.model.task_trees import make_tree
+from tests.support.profile import THOROUGH
+from tests.support.records import Record
 from tracker.job_status import JobStatus
 
 randoms = st.randoms(use_true_random=False)

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from tests.fold.compare import Both
 from tests.fold.test_decide import JOB, jobs
-from tests.messages.decoding import decode
-from tests.model.histories import History, histories
-from tests.model.messages import STATUS_CHECK_URL, record_of, report, task_message, tracking_report
-from tests.model.reading import Record
-from tests.model.scripts import Step, cut, group, record_for
-from tests.profile import THOROUGH
+from tests.support.decoding import decode
+from tests.support.messages import STATUS_CHECK_URL, record_of, report, task_message, tracking_report
+from tests.support.model.histories import History, histories
+from tests.support.model.scripts import Step, cut, group, record_for
+from tests.support.profile import THOROUGH
+from tests.support.records import Record
 from tracker.fold.decide import decide, decide_again
 from tracker.fold.state import JobState
 from tracker.job_status import JobStatus

@@ -6,7 +6,7 @@ import pytest
 
 from tests.fold.records import completed, failed, message, progress, reported
 from tests.fold.trackers import HELD, NOT_SENT, PERCENT, Tracker
-from tests.model.messages import STATUS_CHECK_URL, record_of, task_message
+from tests.support.messages import STATUS_CHECK_URL, record_of, task_message
 
 # --- forwarded or dropped, by the status of the job
 

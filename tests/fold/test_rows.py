@@ -7,7 +7,7 @@ import pytest
 from tests.fold.memory import BatchDone, JobRows, MemoryTracker
 from tests.fold.records import completed, failed, message, progress
 from tests.fold.trackers import JOB, PERCENT
-from tests.model.reading import Record
+from tests.support.records import Record
 from tracker.job_status import JobStatus
 
 

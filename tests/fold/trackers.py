@@ -6,12 +6,12 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from tests.fold.memory import BatchDone, MemoryTracker
-from tests.messages.decoding import rules_with
-from tests.model.naive import NaiveTracker
-from tests.model.outcomes import NotFound, Outcome, Refused
-from tests.model.poison import TRACKING_TOPICS
-from tests.model.reading import Record
-from tests.model.reading import Rules as ModelRules
+from tests.support.decoding import rules_with
+from tests.support.model.naive import NaiveTracker
+from tests.support.model.outcomes import NotFound, Outcome, Refused
+from tests.support.model.poison import TRACKING_TOPICS
+from tests.support.model.reading import Rules as ModelRules
+from tests.support.records import Record
 from tracker.identifiers import JobName
 from tracker.job_status import JobStatus
 from tracker.messages.event import NO_SOURCE

@@ -4,12 +4,14 @@ from functools import partial
 
 import pytest
 
-from tests.acceptance.conftest import Deploy, running, tracker  # noqa: F401 - fixtures
-from tests.acceptance.conftest import deploy as any_deploy  # noqa: F401 - a fixture
-from tests.profile import PROTOCOL_VARIABLE
+from tests.support.deployment_fixtures import Deploy, running, tracker
+from tests.support.deployment_fixtures import deploy as any_deploy
+from tests.support.profile import PROTOCOL_VARIABLE
+
+__all__ = ["any_deploy", "deploy", "running", "tracker"]
 
 
 @pytest.fixture
-def deploy(any_deploy: Deploy) -> Deploy:  # noqa: F811 - it is that fixture
+def deploy(any_deploy: Deploy) -> Deploy:
     """Make a deployment whose workers use that protocol."""
     return partial(any_deploy, **{PROTOCOL_VARIABLE: "consumer"})

@@ -3,10 +3,6 @@
 All of them: `make test-all`, or `GROUP_PROTOCOL=consumer make test ARGS="tests/acceptance tests/faults"`.
 """
 
-from tests.acceptance.apart import forwarded, numbered
-from tests.acceptance.conftest import Deploy
-from tests.acceptance.kafka import wait_until
-from tests.acceptance.program import Program
 from tests.acceptance.test_delivery import (  # noqa: F401
     test_a_batch_that_is_slow_is_finished_before_its_kafka_partitions_are_given_up,
     test_each_message_is_forwarded_once_though_workers_are_killed,
@@ -22,7 +18,11 @@ from tests.acceptance.test_redelivery import (  # noqa: F401
     test_another_worker_publishes_what_one_has_applied_before_it_died,
     test_they_are_forwarded_then_and_once,
 )
-from tests.profile import PROTOCOL_VARIABLE
+from tests.support.deployment_fixtures import Deploy
+from tests.support.disagreement import forwarded, numbered
+from tests.support.kafka import wait_until
+from tests.support.profile import PROTOCOL_VARIABLE
+from tests.support.program import Program
 
 
 def test_a_worker_that_was_killed_is_replaced_by_one_process(deploy: Deploy) -> None:

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.acceptance.conftest import deploy, running, tracker  # noqa: F401 - fixtures
-from tests.conftest import new_database, spread_over_hash_partitions
-from tests.jobs.conftest import client, connection  # noqa: F401 - fixtures
+from tests.support.client_fixtures import client, connection
+from tests.support.databases import new_database, spread_over_hash_partitions
+from tests.support.deployment_fixtures import deploy, running, tracker
 from tracker.stack import LocalStack
 from tracker.store.migrate import migrate
+
+__all__ = ["client", "connection", "deploy", "running", "tracker"]
 
 NUMBER = 4
 

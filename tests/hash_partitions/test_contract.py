@@ -41,13 +41,13 @@ from tests.acceptance.test_retention import (  # noqa: F401
     retaining,
     test_jobs_are_removed_after_their_time_and_not_before,
 )
-from tests.conftest import spread_over_hash_partitions
 from tests.hash_partitions.conftest import NUMBER
 from tests.jobs.test_prerequisites import test_a_cycle_through_stored_jobs_is_named  # noqa: F401
 from tests.jobs.test_submit import (  # noqa: F401
     test_jobs_of_many_partition_ids_go_in_one_call,
     test_the_same_job_again_is_a_no_op,
 )
+from tests.support.databases import spread_over_hash_partitions
 from tracker.store.connect import connect
 from tracker.store.migrate import migrate
 

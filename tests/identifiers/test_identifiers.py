@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.profile import THOROUGH
+from tests.support.profile import THOROUGH
 from tracker.identifiers import (
     BadIdentifier,
     JobName,

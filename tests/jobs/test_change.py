@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.jobs.conftest import Connection
-from tests.jobs.jobs import job, rows, set_status, total, unmet
+from tests.support.client_fixtures import Connection
+from tests.support.jobs import job, rows, set_status, total, unmet
 from tracker import ChangedJob, Client, JobNotFound, JobRefused, JobStatus, TrackerError
 from tracker.job_status import STATUSES
 

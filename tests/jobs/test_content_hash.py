@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.jobs.conftest import Connection
-from tests.jobs.jobs import TASK, job
+from tests.support.client_fixtures import Connection
+from tests.support.jobs import TASK, job
 from tracker import Client, JobConflict, NewJob, NewTask
 from tracker.jobs.job_text import read_job
 from tracker.jobs.validation import accept

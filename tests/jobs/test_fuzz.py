@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.jobs.jobs import as_json
-from tests.profile import FACTOR
+from tests.support.jobs import as_json
+from tests.support.profile import FACTOR
 from tracker import Client
 from tracker.cli.jobs_file import read_jobs
 from tracker.errors import TrackerError

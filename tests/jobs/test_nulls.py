@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tests.jobs.conftest import Connection
-from tests.jobs.jobs import as_json, rows
+from tests.support.client_fixtures import Connection
+from tests.support.jobs import as_json, rows
 from tracker import Client
 
 STORED = """

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.jobs.conftest import Connection
-from tests.jobs.jobs import job, rows, set_status, total, unmet
+from tests.support.client_fixtures import Connection
+from tests.support.jobs import job, rows, set_status, total, unmet
 from tracker import Client, InvalidJob, JobRefused, JobStatus
 
 

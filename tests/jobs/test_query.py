@@ -7,8 +7,8 @@ from contextlib import closing
 import msgspec
 import pytest
 
-from tests.jobs.conftest import Connection
-from tests.jobs.jobs import job, set_status
+from tests.support.client_fixtures import Connection
+from tests.support.jobs import job, set_status
 from tracker import Client, InvalidQuery, JobNotFound, JobStatus, RootFailure, TaskFailure, TrackerError
 from tracker.jobs.filter import Page
 from tracker.jobs.query import iterate_jobs, round_percentage

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.jobs.conftest import Connection
-from tests.jobs.jobs import job, rows, unmet
-from tests.store.sessions import Observer
+from tests.support.client_fixtures import Connection
+from tests.support.jobs import job, rows, unmet
+from tests.support.sessions import Observer
 from tracker import Client, JobConflict, JobRefused
 from tracker.store.connect import connect
 

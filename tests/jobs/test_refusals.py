@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from tests.jobs.jobs import TASK, as_json, job
+from tests.support.jobs import TASK, as_json, job
 from tracker import InvalidJob, NewJob
 from tracker.jobs.fields import MAX_DELAY_S, MAX_LABEL_VALUE_CHARS, MAX_NAME_CHARS, MAX_TEXT_CHARS
 from tracker.jobs.task_data import MAX_TASK_DATA_BYTES

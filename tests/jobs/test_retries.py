@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from psycopg import errors
 
-from tests.jobs.conftest import Connection
-from tests.jobs.jobs import job, rows, set_status
+from tests.support.client_fixtures import Connection
+from tests.support.jobs import job, rows, set_status
 from tracker import Client, JobStatus, TransactionConflict, WaitTimedOut
 from tracker import client as client_module
 from tracker.jobs import query

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.jobs.conftest import Connection
+from tests.support.client_fixtures import Connection
 from tracker import AsyncClient, TrackerError
 
 # A program that opens its client, and a listing, before it forks, as preloading web servers do.

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from tests.jobs.conftest import Connection
-from tests.jobs.jobs import TASK, as_json, job, rows, total
+from tests.support.client_fixtures import Connection
+from tests.support.jobs import TASK, as_json, job, rows, total
 from tracker import Client, JobConflict, JobStatus, NewTask
 
 

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.jobs.jobs import JSON_TEXTS, TASK, job
-from tests.profile import THOROUGH
+from tests.support.jobs import JSON_TEXTS, TASK, job
+from tests.support.profile import THOROUGH
 from tracker import InvalidJob
 from tracker.jobs.task_data import TaskData, canonical_json, read_task_data
 from tracker.jobs.validation import accept

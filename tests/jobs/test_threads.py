@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.jobs.jobs import job
+from tests.support.jobs import job
 from tracker import Client, JobStatus
 
 THREADS = 40

@@ -8,8 +8,8 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from tests.jobs.conftest import Connection
-from tests.jobs.jobs import as_json, job, rows
+from tests.support.client_fixtures import Connection
+from tests.support.jobs import as_json, job, rows
 from tracker import AsyncClient, Client, InvalidJob, InvalidQuery, NewJob, NewTask, TrackerError
 from tracker.jobs.fields import InvalidField
 from tracker.jobs.job_text import read_job

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.jobs.conftest import Connection
-from tests.jobs.jobs import job, set_status
+from tests.support.client_fixtures import Connection
+from tests.support.jobs import job, set_status
 from tracker import Client, JobNotFound, JobStatus, WaitTimedOut
 
 

@@ -4,9 +4,9 @@ from contextlib import closing
 
 import psycopg
 
-from tests.jobs.conftest import Connection
-from tests.jobs.jobs import job, set_status
-from tests.store.sessions import COMMIT, Steps
+from tests.support.client_fixtures import Connection
+from tests.support.jobs import job, set_status
+from tests.support.sessions import COMMIT, Steps
 from tracker import Client, JobStatus
 from tracker.jobs.job import SubmittedJob, as_json
 from tracker.jobs.submit import submit

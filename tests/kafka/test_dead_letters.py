@@ -5,7 +5,7 @@ from confluent_kafka import KafkaError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.profile import THOROUGH
+from tests.support.profile import THOROUGH
 from tracker.kafka import dead_letters
 from tracker.kafka.dead_letters import LEAST_BYTES, DeadLetters
 from tracker.kafka.producer import OutgoingMessage

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.settings.environments import loaded
+from tests.support.environments import loaded
 from tracker.kafka import producer as producer_module
 from tracker.kafka.producer import BatchProducer
 from tracker.metrics import Recorder

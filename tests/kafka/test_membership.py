@@ -6,8 +6,7 @@ from contextlib import closing
 import pytest
 from confluent_kafka import Consumer
 
-from tests.acceptance.kafka import wait_until
-from tests.conftest import MakeTopic
+from tests.support.kafka import MakeTopic, wait_until
 from tracker.kafka.membership import is_member
 
 

@@ -2,7 +2,7 @@
 
 from confluent_kafka import KafkaError, KafkaException
 
-from tests.settings.environments import loaded
+from tests.support.environments import loaded
 from tracker.kafka.producer import BatchProducer
 from tracker.metrics import KAFKA_RETRIES, Recorder
 

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.messages.decoding import MODEL_RULES, NOW_MS, decode, reasons
-from tests.model.messages import record_of, report, task_message, tracking_report
-from tests.model.poison import POISON, SOUND, Poison
-from tests.model.reading import Bad, Event, Proxied, Record, read
-from tests.model.scripts import Step, record_for
-from tests.profile import THOROUGH
+from tests.support.decoding import MODEL_RULES, NOW_MS, decode, reasons
+from tests.support.messages import record_of, report, task_message, tracking_report
+from tests.support.model.poison import POISON, SOUND, Poison
+from tests.support.model.reading import Bad, Event, Proxied, read
+from tests.support.model.scripts import Step, record_for
+from tests.support.profile import THOROUGH
+from tests.support.records import Record
 from tracker.identifiers import JobName
 from tracker.messages.decode import DecodedBatch, Rules
 from tracker.messages.event import Failed, Failure

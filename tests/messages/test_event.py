@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.messages.decoding import NOW_MS, decode, reasons
-from tests.model.messages import OMIT, event, failure, progress_event, record_of, report, tracking_report
-from tests.profile import THOROUGH
+from tests.support.decoding import NOW_MS, decode, reasons
+from tests.support.messages import OMIT, event, failure, progress_event, record_of, report, tracking_report
+from tests.support.profile import THOROUGH
 from tracker.identifiers import JobName, TaskName, parse_task_name
 from tracker.messages.event import (
     Complete,

@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.messages.decoding import MODEL_RULES, decode, reasons
-from tests.model.messages import (
+from tests.support.decoding import MODEL_RULES, decode, reasons
+from tests.support.messages import (
     failure,
     progress_event,
     record_of,
@@ -16,9 +16,10 @@ from tests.model.messages import (
     task_message,
     tracking_report,
 )
-from tests.model.poison import POISON, SOUND, Poison
-from tests.model.reading import Bad, Record, read
-from tests.profile import THOROUGH
+from tests.support.model.poison import POISON, SOUND, Poison
+from tests.support.model.reading import Bad, read
+from tests.support.profile import THOROUGH
+from tests.support.records import Record
 
 TASK = "acme:job.1"
 SMALL = [each for each in [*POISON, *SOUND] if len(each.value or b"") < 3_000]

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import tracker
-from tests.messages.decoding import NOW_MS, RULES, KafkaRecord
-from tests.model.messages import record_of, task_message
-from tests.model.poison import POISON, TRACKING_TOPICS, Poison
+from tests.support.decoding import NOW_MS, RULES, KafkaRecord
+from tests.support.messages import record_of, task_message
+from tests.support.model.poison import POISON, TRACKING_TOPICS, Poison
 from tracker.messages.decode import decode_batch
 
 ROOT = Path(tracker.__file__).parent

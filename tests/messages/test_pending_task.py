@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.messages.decoding import decode
-from tests.model.messages import record_of
+from tests.support.decoding import decode
+from tests.support.messages import record_of
 from tracker.identifiers import JobName
 from tracker.messages.pending_task import PendingTask, StatusCheck, task_message_of
 from tracker.messages.run_marker import NO_MARKER, job_key_in

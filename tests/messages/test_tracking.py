@@ -7,9 +7,9 @@ import msgspec
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.model.messages import task_message
-from tests.model.reading import with_null_tracking
-from tests.profile import THOROUGH
+from tests.support.messages import task_message
+from tests.support.model.reading import with_null_tracking
+from tests.support.profile import THOROUGH
 from tracker.messages import tracking
 
 TRACKING = '{"jobTaskId":"acme:job.1","trackTo":"worker-out"}'

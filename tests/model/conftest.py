@@ -3,7 +3,7 @@
 import pytest
 
 from tests.model.examples import JOB
-from tests.model.naive import NaiveTracker
+from tests.support.model.naive import NaiveTracker
 
 
 @pytest.fixture

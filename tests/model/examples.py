@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from tests.model.messages import failure, record_of, report, task_message, tracking_report
-from tests.model.naive import NaiveTracker
-from tests.model.outcomes import Outcome
+from tests.support.messages import failure, record_of, report, task_message, tracking_report
+from tests.support.model.naive import NaiveTracker
+from tests.support.model.outcomes import Outcome
 
 JOB = ("acme", "job")
 

@@ -5,10 +5,10 @@ from collections import Counter
 import pytest
 
 from tests.model.examples import JOB, send_message, state
-from tests.model.messages import record_of
-from tests.model.naive import NaiveTracker
-from tests.model.outcomes import Outcome
-from tests.model.poison import KNOWN_TOPICS, POISON, SOUND, TRACKING_TOPICS, Poison
+from tests.support.messages import record_of
+from tests.support.model.naive import NaiveTracker
+from tests.support.model.outcomes import Outcome
+from tests.support.model.poison import KNOWN_TOPICS, POISON, SOUND, TRACKING_TOPICS, Poison
 
 
 @pytest.mark.parametrize("poison", POISON, ids=lambda poison: poison.name[:60])

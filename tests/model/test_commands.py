@@ -5,9 +5,9 @@ import json
 import pytest
 
 from tests.model.examples import JOB, four_jobs, send_event, send_message, statuses
-from tests.model.messages import report
-from tests.model.naive import NaiveTracker
-from tests.model.outcomes import NotFound, Outcome, Refused
+from tests.support.messages import report
+from tests.support.model.naive import NaiveTracker
+from tests.support.model.outcomes import NotFound, Outcome, Refused
 
 
 def test_what_would_make_more_work_is_held_while_a_job_is_paused_and_sent_in_order(

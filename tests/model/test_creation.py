@@ -5,8 +5,8 @@ import base64
 import pytest
 
 from tests.model.examples import JOB, released
-from tests.model.naive import NaiveTracker
-from tests.model.outcomes import Conflict, Outcome, Refused
+from tests.support.model.naive import NaiveTracker
+from tests.support.model.outcomes import Conflict, Outcome, Refused
 
 
 def test_the_same_job_twice_is_a_no_op(tracker: NaiveTracker) -> None:

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.model.examples import JOB, progress, state
-from tests.model.histories import History, histories, permutations
-from tests.model.messages import key_of
-from tests.model.naive import NaiveTracker
-from tests.model.reading import Record
-from tests.model.scripts import record_for
-from tests.model.traffic import Advance, Arrive, Drain, Traffic, apply
+from tests.support.messages import key_of
+from tests.support.model.histories import History, histories, permutations
+from tests.support.model.naive import NaiveTracker
+from tests.support.model.scripts import record_for
+from tests.support.model.traffic import Advance, Arrive, Drain, Traffic, apply
+from tests.support.records import Record
 
 
 def after(batches: list[list[Record]]) -> tuple[Any, ...]:

@@ -1,9 +1,9 @@
 """What the model says of a record beyond the rules that it shares with the fold (`tests/fold`)."""
 
 from tests.model.examples import JOB, progress, send_event, send_message
-from tests.model.messages import record_of
-from tests.model.naive import NaiveTracker
-from tests.model.outcomes import Outcome
+from tests.support.messages import record_of
+from tests.support.model.naive import NaiveTracker
+from tests.support.model.outcomes import Outcome
 
 
 def test_an_untracked_message_has_no_report(tracker: NaiveTracker) -> None:

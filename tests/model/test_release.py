@@ -3,9 +3,9 @@
 import pytest
 
 from tests.model.examples import JOB, complete, fail, progress, released, send_message
-from tests.model.messages import STATUS_CHECK_URL, record_of, task_message
-from tests.model.naive import NaiveTracker
-from tests.model.outcomes import Refused
+from tests.support.messages import STATUS_CHECK_URL, record_of, task_message
+from tests.support.model.naive import NaiveTracker
+from tests.support.model.outcomes import Refused
 
 
 def test_a_dependent_is_released_by_the_last_of_its_prerequisites(tracker: NaiveTracker) -> None:

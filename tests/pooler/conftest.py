@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import deploy
-from tests.conftest import new_database
-from tests.pooler.pgbouncer import PgBouncer
+from tests.support.databases import new_database
+from tests.support.deployment_fixtures import deploy
+from tests.support.pgbouncer import PgBouncer
 from tracker.stack import LocalStack
 from tracker.stack.lifetime import Watchdog
 

@@ -6,8 +6,8 @@ from contextlib import ExitStack, closing
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from tests.acceptance.conftest import Deploy
-from tests.acceptance.program import Program
+from tests.support.deployment_fixtures import Deploy
+from tests.support.program import Program
 from tracker import AsyncClient, Client
 from tracker.store import migrate
 from tracker.store.connect import connect, connect_by_index

@@ -9,9 +9,9 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from tests.acceptance.program import ROOT
-from tests.conftest import new_database
-from tests.pooler.pgbouncer import PgBouncer
+from tests.support.databases import new_database
+from tests.support.pgbouncer import PgBouncer
+from tests.support.program import ROOT
 from tracker import Client
 from tracker.errors import DatabaseUnavailable, TrackerError
 from tracker.stack import LocalStack

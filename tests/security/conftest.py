@@ -14,13 +14,13 @@ import pytest
 from confluent_kafka.admin import AclBinding
 from psycopg import sql
 
-from tests.acceptance import invariants
-from tests.acceptance.deployment import Deployment, Topics
-from tests.acceptance.program import ROOT
 from tests.security import acls
 from tests.security.certificates import Certificates
 from tests.security.servers import SecureKafka, SecurePostgres
 from tests.security.tokens import IdentityProvider
+from tests.support import invariants
+from tests.support.deployment import Deployment, Topics
+from tests.support.program import ROOT
 from tracker.stack.lifetime import Watchdog
 from tracker.stack.server import clean_environment
 from tracker.store import grants

@@ -9,11 +9,11 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.acceptance.program import Program
-from tests.model.messages import record_of, report
-from tests.model.reading import Record
 from tests.security.conftest import PASSWORD, Secure, Secured, command
 from tests.security.test_logins import allow_all
+from tests.support.messages import record_of, report
+from tests.support.program import Program
+from tests.support.records import Record
 
 # Whatever a client or a log may make of it.
 FORMS = {

@@ -9,12 +9,12 @@ import msgspec
 import pytest
 from confluent_kafka.admin import AclBinding, AclOperation, ResourceType
 
-from tests.acceptance.endpoint import Endpoint
-from tests.acceptance.kafka import wait_until
-from tests.acceptance.program import Program
 from tests.security import acls
 from tests.security.conftest import PASSWORD, Secure, Secured, command
 from tests.security.servers import binding
+from tests.support.endpoint import Endpoint
+from tests.support.kafka import wait_until
+from tests.support.program import Program
 from tracker import NewTask
 
 RUN = [row for row in acls.rows() if row.command == "run"]

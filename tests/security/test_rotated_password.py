@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from tests.acceptance.kafka import wait_until
-from tests.acceptance.program import Program
 from tests.security.conftest import Secure, Secured
+from tests.support.kafka import wait_until
+from tests.support.program import Program
 
 NEW = "another-äß/@:'%"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.settings.environments import loaded
+from tests.support.environments import loaded
 
 SASL = {
     "TRACKER_KAFKA_SECURITY_PROTOCOL": "sasl_ssl",

@@ -1,7 +1,7 @@
 import psycopg
 import pytest
 
-from tests.settings.environments import loaded, problem, problems, problems_of
+from tests.support.environments import loaded, problem, problems, problems_of
 from tracker.settings import load
 
 KAFKA = {"TRACKER_KAFKA_BOOTSTRAP_SERVERS": "broker:9092"}

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.settings.environments import loaded
+from tests.support.environments import loaded
 from tracker.settings import Row, describe
 from tracker.settings.model import VARIABLES, Variable
 from tracker.settings.reference import render_reference

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.profile import THOROUGH
-from tests.settings.environments import ENOUGH
+from tests.support.environments import ENOUGH
+from tests.support.profile import THOROUGH
 from tracker.errors import SettingsError
 from tracker.settings import describe, load
 from tracker.settings.model import VARIABLES

@@ -1,8 +1,8 @@
 import pytest
 from confluent_kafka import KafkaException, Producer
 
-from tests.settings.environments import loaded, problem, problems
 from tests.settings.librdkafka import installed_table
+from tests.support.environments import loaded, problem, problems
 from tracker.settings.kafka import SECRETS, properties
 from tracker.settings.refused import REFUSED, RESTRICTED
 

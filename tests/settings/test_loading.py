@@ -4,7 +4,7 @@ import pickle
 import pytest
 from pydantic import ValidationError
 
-from tests.settings.environments import ENOUGH, loaded, problem, problems, problems_of
+from tests.support.environments import ENOUGH, loaded, problem, problems, problems_of
 from tracker.errors import SettingsError, TrackerError
 from tracker.settings import load
 from tracker.settings.model import VARIABLES, Variable, as_text

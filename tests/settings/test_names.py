@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.settings.environments import loaded, problem, problems
+from tests.support.environments import loaded, problem, problems
 
 ALIASES = [
     ("CAF_WORKER_INPUT_QUEUE", "TRACKER_TOPICS", "jobtracking-in", ("jobtracking-in",)),

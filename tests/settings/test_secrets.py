@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.settings.environments import loaded, problem
+from tests.support.environments import loaded, problem
 from tracker.errors import SettingsError
 from tracker.settings import describe, load
 from tracker.settings.kafka import SECRETS, properties

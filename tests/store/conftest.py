@@ -10,8 +10,8 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from tests.conftest import spread_over_hash_partitions
-from tests.store.sessions import Observer
+from tests.support.databases import spread_over_hash_partitions
+from tests.support.sessions import Observer
 from tracker.stack import LocalStack
 from tracker.store.batch_store import BatchStore
 from tracker.store.connect import connect

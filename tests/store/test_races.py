@@ -13,7 +13,7 @@ from contextlib import closing, suppress
 import psycopg
 import pytest
 
-from tests.store.sessions import TASK, Observer, Worker, job, open_session, perform
+from tests.support.sessions import TASK, Observer, Worker, job, open_session, perform
 from tracker import Client, NewJob
 from tracker.errors import TrackerError
 from tracker.jobs import change

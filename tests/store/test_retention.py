@@ -7,7 +7,7 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from tests.store.sessions import TASK, Observer, Steps, Worker, job, open_session, perform
+from tests.support.sessions import TASK, Observer, Steps, Worker, job, open_session, perform
 from tracker import Client, NewJob
 from tracker.errors import JobNotFound
 from tracker.job_status import JobStatus

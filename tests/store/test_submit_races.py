@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from tests.store.sessions import COMMIT, Observer, Steps, Worker, job
+from tests.support.sessions import COMMIT, Observer, Steps, Worker, job
 from tracker import Client, JobRefused, NewJob
 from tracker.jobs import prerequisites
 from tracker.jobs.submit import submit

@@ -11,21 +11,12 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
-from prometheus_client.parser import text_string_to_metric_families
+from tests.support.metrics import metric_in
 
 ROOT = Path(__file__).resolve().parents[2]
 
 START_S = 30.0
 """How long anything may take on a busy machine."""
-
-
-def metric_in(text: str, name: str, labels: dict[str, str]) -> float | None:
-    """Return a number of what ``/metrics`` answered; None where it is not there."""
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            if sample.name == name and sample.labels == labels:
-                return sample.value
-    return None
 
 
 class Program:

@@ -12,10 +12,10 @@ import psycopg
 
 import tracker.pipeline
 import tracker.scheduler
-from tests.acceptance.kafka import DEADLINE_S, Kafka, Received, wait_until
-from tests.model.messages import key_of, progress_event, record_of, task_message, tracking_report
-from tests.model.reading import Headers, Record
-from tests.profile import GROUP_PROTOCOL, PROTOCOL_VARIABLE, member_settings
+from tests.support.kafka import DEADLINE_S, Kafka, Received, wait_until
+from tests.support.messages import key_of, progress_event, record_of, task_message, tracking_report
+from tests.support.profile import GROUP_PROTOCOL, PROTOCOL_VARIABLE, member_settings
+from tests.support.records import Headers, Record
 from tracker import Client, Job, NewJob, NewTask
 from tracker.lifeline import ChildStatus, Lifeline
 from tracker.settings import Settings, load
@@ -305,7 +305,7 @@ class Deployment:
 
     def rows(self, name: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Return the rows of one of `QUERIES`, or of a statement."""
-        from tests.acceptance.invariants import QUERIES
+        from tests.support.invariants import QUERIES
 
         statement: Any = QUERIES.get(name, name)
         return self.database.execute(statement, parameters).fetchall()

@@ -10,8 +10,9 @@ Where two reasons are possible, the list at the head of `reading.py` says which 
 
 from typing import NamedTuple
 
-from tests.model.bad_fields import missing_field, wrong_type, wrong_type_in_events
-from tests.model.bad_json import (
+from tests.support.messages import task_message
+from tests.support.model.bad_fields import missing_field, wrong_type, wrong_type_in_events
+from tests.support.model.bad_json import (
     bad_json_in_events,
     no_object_in_events,
     not_an_object,
@@ -20,7 +21,7 @@ from tests.model.bad_json import (
     too_deep,
     too_large,
 )
-from tests.model.bad_values import (
+from tests.support.model.bad_values import (
     bad_job_task_id,
     destination_not_allowed,
     destination_unknown,
@@ -29,10 +30,9 @@ from tests.model.bad_values import (
     unknown_classifier,
     unknown_version,
 )
-from tests.model.changed_messages import TASK
-from tests.model.messages import task_message
-from tests.model.reading import Headers
-from tests.model.sound import sound_messages
+from tests.support.model.changed_messages import TASK
+from tests.support.model.sound import sound_messages
+from tests.support.records import Headers
 
 TRACKING_TOPICS = ("tracking", "tracking-2")
 KNOWN_TOPICS = frozenset({"worker-in", "worker-out", "t" * 249})

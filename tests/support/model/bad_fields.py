@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from tests.model.changed_messages import TASK, changed, huge_digits, with_digits
-from tests.model.messages import OMIT, event, failure, progress_event, report, task_message, tracking_report
+from tests.support.messages import OMIT, event, failure, progress_event, report, task_message, tracking_report
+from tests.support.model.changed_messages import TASK, changed, huge_digits, with_digits
 
 
 def missing_field() -> Iterator[tuple[str, bytes]]:

@@ -4,9 +4,9 @@ import http.client
 import json
 from typing import Any, NamedTuple
 
-from tests.acceptance.kafka import DEADLINE_S, wait_until
-from tests.acceptance.program import Program
-from tests.supervisor.harness import metric_in
+from tests.support.kafka import DEADLINE_S, wait_until
+from tests.support.metrics import metric_in
+from tests.support.program import Program
 
 
 class Readiness(NamedTuple):

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, NamedTuple
 
-from tests.model.messages import record_of, report, task_message, tracking_report
-from tests.model.naive import NaiveTracker
-from tests.model.outcomes import JobKey, Outcome, Refused
-from tests.model.poison import POISON
-from tests.model.reading import Record
-from tests.model.scripts import Script, Step, cut, group, make_script, record_for
-from tests.model.task_trees import Tree, make_tree
+from tests.support.messages import record_of, report, task_message, tracking_report
+from tests.support.model.naive import NaiveTracker
+from tests.support.model.outcomes import JobKey, Outcome, Refused
+from tests.support.model.poison import POISON
+from tests.support.model.scripts import Script, Step, cut, group, make_script, record_for
+from tests.support.model.task_trees import Tree, make_tree
+from tests.support.records import Record
 
 NOISE = [
     poison

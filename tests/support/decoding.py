@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from tests.model.poison import KNOWN_TOPICS, TRACKING_TOPICS
-from tests.model.reading import Bad, Record, check_destination
-from tests.model.reading import Rules as ModelRules
+from tests.support.model.poison import KNOWN_TOPICS, TRACKING_TOPICS
+from tests.support.model.reading import Bad, check_destination
+from tests.support.model.reading import Rules as ModelRules
+from tests.support.records import Record
 from tracker.messages.decode import DecodedBatch, Rules, decode_batch
 from tracker.messages.refusal import Reason, Refusal
 

@@ -23,10 +23,13 @@ from confluent_kafka.admin import (
     OffsetSpec,
 )
 
-from tests.model.reading import Headers, Record
+from tests.support.records import Headers, Record
 
 DEADLINE_S = 60.0
 """How long anything may take on a busy machine."""
+
+MakeTopic = Callable[..., str]
+"""The fixture `topic`: `topic("worker-in", partitions=3)` makes a topic and returns its full name."""
 
 T = TypeVar("T")
 

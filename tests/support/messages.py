@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.model.reading import Record
+from tests.support.records import Record
 
 __all__ = [
     "OMIT",

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from tests.model.changed_messages import TASK, changed, deep, nested, padded, with_digits
-from tests.model.messages import dump, event, report, task_message
+from tests.support.messages import dump, event, report, task_message
+from tests.support.model.changed_messages import TASK, changed, deep, nested, padded, with_digits
 
 
 def not_json() -> Iterator[tuple[str, bytes | None]]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.acceptance.kafka import wait_until
+from tests.support.kafka import wait_until
 
 if TYPE_CHECKING:
-    from tests.acceptance.deployment import Deployment
+    from tests.support.deployment import Deployment
 
 _OF_A_JOB = (
     "label",

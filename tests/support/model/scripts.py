@@ -11,7 +11,7 @@ from itertools import pairwise
 from random import Random
 from typing import Any, NamedTuple, TypeVar
 
-from tests.model.messages import (
+from tests.support.messages import (
     failure,
     key_of,
     progress_event,
@@ -20,8 +20,8 @@ from tests.model.messages import (
     task_message,
     tracking_report,
 )
-from tests.model.reading import Record
-from tests.model.task_trees import Path, Tree
+from tests.support.model.task_trees import Path, Tree
+from tests.support.records import Record
 
 T = TypeVar("T")
 

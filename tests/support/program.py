@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from tests.acceptance.kafka import DEADLINE_S
+from tests.support.kafka import DEADLINE_S
 from tracker.stack.server import clean_environment
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.model.outcomes import Forward, JobKey
-from tests.model.reading import HUNDRED, Report
+from tests.support.model.outcomes import Forward, JobKey
+from tests.support.model.reading import HUNDRED, Report
 
 HIGHEST_PARENT = 99_700_000
 """A parent's percentage while a child is missing, at most."""

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tests.model.messages import dump, task_message
+from tests.support.messages import dump, task_message
 
 TASK = "acme:job.1"
 

@@ -11,10 +11,10 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from typer.testing import CliRunner
 
-from tests.acceptance.deployment import Deployment
-from tests.acceptance.kafka import DEADLINE_S
-from tests.acceptance.program import Program
-from tests.model.reading import Record
+from tests.support.deployment import Deployment
+from tests.support.kafka import DEADLINE_S
+from tests.support.program import Program
+from tests.support.records import Record
 from tracker.cli import app
 
 COMMANDS = "'tracker adopt database --dry-run' and 'tracker adopt kafka --dry-run'"

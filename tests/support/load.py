@@ -3,8 +3,8 @@
 import json
 from collections.abc import Iterator
 
-from tests.acceptance.deployment import ACME, Deployment
-from tests.model.reading import Record
+from tests.support.deployment import ACME, Deployment
+from tests.support.records import Record
 
 _NUMBER = "000000000000"  # its place in a message
 

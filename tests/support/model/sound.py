@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from tests.model.changed_messages import TASK, changed, nested, padded
-from tests.model.messages import OMIT, dump, failure, progress_event, report, task_message, tracking_report
+from tests.support.messages import OMIT, dump, failure, progress_event, report, task_message, tracking_report
+from tests.support.model.changed_messages import TASK, changed, nested, padded
 
 
 def sound_messages() -> Iterator[tuple[str, bytes]]:

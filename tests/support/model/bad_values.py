@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from tests.model.changed_messages import TASK, huge_digits
-from tests.model.messages import OMIT, event, failure, progress_event, report, task_message, tracking_report
+from tests.support.messages import OMIT, event, failure, progress_event, report, task_message, tracking_report
+from tests.support.model.changed_messages import TASK, huge_digits
 
 BAD_JOB_TASK_IDS = {
     "empty": "",

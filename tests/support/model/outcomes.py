@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tests.model.reading import Headers
+from tests.support.records import Headers
 
 JobKey = tuple[str, str]
 """A partition ID and a job ID."""

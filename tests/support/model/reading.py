@@ -39,23 +39,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from tests.support.records import Headers, Record
+
 HUNDRED = 100_000_000
 """100 %, in millionths of a percent."""
 
 HIGHEST_PROGRESS = 99_900_000
 HIGHEST_INDEX = 2_147_483_647
-
-
-Headers = tuple[tuple[str, bytes | None], ...]
-
-
-class Record(NamedTuple):
-    """A record, as read from Kafka."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: Headers = ()
 
 
 class Bad(Exception):

@@ -48,20 +48,29 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from tests.model.jobs import ENDED, Job, gaps
-from tests.model.outcomes import Conflict, DeadLetter, Forward, JobKey, NotFound, Outcome, Refused, Release
-from tests.model.reading import (
+from tests.support.model.jobs import ENDED, Job, gaps
+from tests.support.model.outcomes import (
+    Conflict,
+    DeadLetter,
+    Forward,
+    JobKey,
+    NotFound,
+    Outcome,
+    Refused,
+    Release,
+)
+from tests.support.model.reading import (
     HUNDRED,
     Bad,
     Event,
     Proxied,
-    Record,
     Report,
     Rules,
     is_name,
     last_header,
     read,
 )
+from tests.support.records import Record
 
 
 class NaiveTracker:

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from tests.model.reading import Record
-from tests.model.scripts import PLANS, Script, cut, group, make_script, record_for
-from tests.model.task_trees import Tree, make_tree
+from tests.support.model.scripts import PLANS, Script, cut, group, make_script, record_for
+from tests.support.model.task_trees import Tree, make_tree
+from tests.support.records import Record
 
 
 class History(NamedTuple):

@@ -1,8 +1,9 @@
 """The ceiling: what this machine can do at all.
 
-As many processes as the tracker has workers, which consume, produce and commit exactly once, in batches of
-the same size, and do nothing else. One batch after the other: their stages do not overlap as the tracker's
-do, so that with a core for each process to spare the tracker can come close to the ceiling, or pass it.
+The ceiling has as many processes as the tracker has workers. They consume, produce and commit exactly once,
+in batches of the same size, and do nothing else. They handle one batch after the other, while the tracker's
+stages overlap. So the tracker can come close to the ceiling, or pass it, where its processes have cores to
+spare.
 """
 
 import json
@@ -23,7 +24,7 @@ _END_TIMEOUT_S = 5.0
 
 
 @contextmanager
-def ceiling(
+def run_ceiling(
     clients: Mapping[str, Any],
     topics: Topics,
     *,
@@ -32,16 +33,17 @@ def ceiling(
     eager: bool,
     watchdog: Watchdog,
 ) -> Iterator[Contender]:
-    """Run the ceiling's processes; when this yields, they wait for messages.
+    """Run the ceiling's processes, which wait for messages when this yields.
 
-    `eager`: they take what is there at once, for the least latency, rather than wait for whole batches.
+    With `eager` they take messages as soon as they come, for the least latency; otherwise they wait for whole
+    batches.
     """
     group_id = f"{topics.tracking}-ceiling"
     settings = {
         "clients": clients,
         "group_id": group_id,
         "topic": topics.tracking,
-        "kafka_partitions": topics.partitions,
+        "kafka_partitions": topics.kafka_partitions,
         "destination": topics.destination,
         "processes": processes,
         "batch_size": batch_size,
@@ -54,11 +56,11 @@ def ceiling(
         for child in children:
             assert child.stdout is not None
             if child.stdout.readline() != b"ready\n":
-                raise BenchError("a process of the ceiling did not start; what it said is above")
+                raise BenchError("a process of the ceiling did not start; its output is above")
 
         def check() -> None:
             if any(child.poll() is not None for child in children):
-                raise BenchError("a process of the ceiling has ended; what it said is above")
+                raise BenchError("a process of the ceiling has ended; its output is above")
 
         yield Contender("ceiling", group_id, [child.pid for child in children], check)
 
@@ -77,7 +79,7 @@ def _process(settings: dict[str, Any], watchdog: Watchdog) -> Iterator[subproces
     with child:
         try:
             assert child.stdin is not None
-            # Not as arguments, which everyone can see: there may be passwords among them.
+            # Not as arguments, which every user of the machine can see: there can be passwords among them.
             child.stdin.write(json.dumps(settings).encode() + b"\n")
             child.stdin.flush()
             yield child

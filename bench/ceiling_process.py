@@ -1,7 +1,7 @@
-"""A process of the ceiling: consumes, produces and commits, exactly once, and nothing else.
+"""A process of the ceiling: it consumes, produces and commits, exactly once, and does nothing else.
 
-Run as ``python -m bench.ceiling_process``; its settings are a line of JSON on stdin. It says "ready" on
-stdout, and ends when its stdin does.
+It runs as ``python -m bench.ceiling_process`` and reads its settings from stdin, as a line of JSON. It prints
+"ready" to stdout, and ends when stdin does.
 """
 
 import gc
@@ -17,7 +17,7 @@ _CALL_TIMEOUT_S = 30.0
 
 
 def main(settings: dict[str, Any]) -> None:
-    """Move batches until told to end."""
+    """Move batches until the process is killed."""
     gc.disable()  # as fast as it can be: nothing here makes cycles
     consumer = Consumer(
         {
@@ -45,7 +45,7 @@ def main(settings: dict[str, Any]) -> None:
         }
     )
     producer.init_transactions(_CALL_TIMEOUT_S)
-    # Its share of the Kafka partitions is fixed: a ceiling needs no rebalances.
+    # Each process has a fixed share of the Kafka partitions: a ceiling needs no rebalances.
     share = [
         TopicPartition(settings["topic"], number, 0)
         for number in range(settings["slot"], settings["kafka_partitions"], settings["processes"])
@@ -53,7 +53,7 @@ def main(settings: dict[str, Any]) -> None:
     consumer.assign(share)
     print("ready", flush=True)
     while True:
-        records = _poll(consumer, settings["batch_size"], eager=settings["eager"])
+        records = _next_batch(consumer, settings["batch_size"], eager=settings["eager"])
         if not records:
             continue
         producer.begin_transaction()
@@ -66,7 +66,7 @@ def main(settings: dict[str, Any]) -> None:
         producer.commit_transaction(_CALL_TIMEOUT_S)
 
 
-def _poll(consumer: Consumer, batch_size: int, *, eager: bool) -> list[Message]:
+def _next_batch(consumer: Consumer, batch_size: int, *, eager: bool) -> list[Message]:
     if not eager:
         return consumer.consume(batch_size, 0.1)
     first = consumer.poll(0.1)

@@ -14,31 +14,31 @@ from tracker.errors import SettingsError, TrackerError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the benchmark; return 0, 1 where something failed or came out wrong, or 2 for wrong usage."""
+    """Run the benchmark; return 0, 1 after a failure or a wrong result, or 2 after wrong usage."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        return _do(list(arguments))
+        return _dispatch(list(arguments))
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 2
     except WrongResult as error:
-        print(f"FAILED: what came out is wrong: {error}.", file=sys.stderr)
+        print(f"FAILED: the result is wrong: {error}.", file=sys.stderr)
         return 1
     except (TrackerError, OSError, KafkaException, psycopg.Error) as error:
         print(f"FAILED: {_sentence(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("Interrupted; what was made for it has been removed.", file=sys.stderr)
+        print("Interrupted; all that was created for the run has been removed.", file=sys.stderr)
         return 130
 
 
 def _sentence(error: Exception) -> str:
     if isinstance(error, KafkaException):
-        return f"Kafka says: {error.args[0].str()}."
+        return f"Kafka reports: {error.args[0].str()}."
     return f"{' '.join(str(error).split()).rstrip('.')}."
 
 
-def _do(arguments: list[str]) -> int:
+def _dispatch(arguments: list[str]) -> int:
     match arguments:
         case ["compare", *files]:
             return _compare(files)
@@ -49,7 +49,7 @@ def _do(arguments: list[str]) -> int:
         case ["summarize", *files]:
             return _summarize(files)
     parsed = _parse(arguments)
-    from bench.run import measure  # takes a moment to load, which wrong usage need not wait for
+    from bench.run import measure  # slow to import, so wrong usage is refused before
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
@@ -57,16 +57,17 @@ def _do(arguments: list[str]) -> int:
 
 
 def _interrupt(number: int, _frame: object) -> None:
-    """Begin to clean up, once; a second Ctrl-C would leave things behind."""
+    """Begin to clean up, once: a second Ctrl-C would interrupt that too, and leave topics and databases."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
-    print("Ending and cleaning up ...", file=sys.stderr, flush=True)
+    print("Stopping and cleaning up ...", file=sys.stderr, flush=True)
     raise KeyboardInterrupt
 
 
 def _compare(files: list[str]) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m bench compare", description="Say what got better or worse beyond the noise."
+        prog="python -m bench compare",
+        description="Show which figures improved or worsened beyond the noise.",
     )
     parser.add_argument("before", type=Path, help="file or summary of a run")
     parser.add_argument("after", type=Path, help="file or summary of a later run")
@@ -93,9 +94,9 @@ def _draw(files: list[str]) -> int:
 
 def _page(files: list[str]) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m bench page", description="Print a page in Markdown of what runs have found."
+        prog="python -m bench page", description="Print a page in Markdown with the results of runs."
     )
-    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="JSON file of a run")
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="file or summary of a run")
     parsed = parser.parse_args(files)
     from bench.page import page
 
@@ -122,30 +123,32 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
     parser = argparse.ArgumentParser(
         prog="python -m bench",
-        description="Measure the tracker on a Kafka and a PostgreSQL that are started for it, beside what "
-        "this machine can do at all. TRACKER_ variables are passed on to the tracker.",
+        description="Measure the tracker on a Kafka and a PostgreSQL that are started for the run, beside the"
+        " ceiling: what this machine can do at all. TRACKER_ variables are passed on to the tracker.",
         epilog="Also: python -m bench compare BEFORE.json AFTER.json; python -m bench draw FILE.json;"
         " python -m bench page FILE.json; python -m bench summarize FILE.json."
-        " Scenarios: " + "; ".join(f"{each.name} ({each.what})" for each in SCENARIOS.values()) + ".",
+        " Scenarios: " + "; ".join(f"{each.name} ({each.description})" for each in SCENARIOS.values()) + ".",
     )
     parser.add_argument(
-        "scenarios", nargs="*", metavar="SCENARIO", help="which ones; the usual ones where none is named"
+        "scenarios", nargs="*", metavar="SCENARIO", help="what to measure; without it, the usual scenarios"
     )
     parser.add_argument(
         "--against",
         action="store_true",
-        help="measure on the Kafka and PostgreSQL that TRACKER_KAFKA_... and TRACKER_DATABASE_URL name, with"
-        " topics and databases of its own, which it removes",
+        help="measure on the Kafka and PostgreSQL that TRACKER_KAFKA_... and TRACKER_DATABASE_URL name; the"
+        " run creates topics and databases of its own there, and removes them",
     )
-    parser.add_argument("--quick", action="store_true", help="once, with less of everything: 2 minutes or so")
-    parser.add_argument("--full", action="store_true", help="the largest sizes too, which take long")
-    parser.add_argument("--rounds", type=_positive, help="how often each is repeated (3; quick: 1)")
+    parser.add_argument("--quick", action="store_true", help="one round with fewer messages: about 2 minutes")
+    parser.add_argument(
+        "--full", action="store_true", help="also measure the largest sizes, which takes long"
+    )
+    parser.add_argument("--rounds", type=_positive, help="rounds of each measurement (3; quick: 1)")
     parser.add_argument(
         "--messages", type=_positive, help="messages in each measurement (1000000; quick: 100000)"
     )
     parser.add_argument("--workers", type=_positive, default=2, help="worker processes (2)")
-    parser.add_argument("--minutes", type=_positive_minutes, default=10.0, help="how long soak takes (10)")
-    parser.add_argument("--seed", type=int, default=1, help="of what is random in the messages (1)")
+    parser.add_argument("--minutes", type=_positive_minutes, default=10.0, help="length of soak (10)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the random parts of messages (1)")
     parser.add_argument("--output", type=Path, help="folder for the files of the run (build/bench)")
     parsed = parser.parse_args(arguments)
     unknown = [name for name in parsed.scenarios if name not in SCENARIOS]

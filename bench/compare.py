@@ -1,4 +1,4 @@
-"""Compares two runs: what got better or worse, beyond the noise."""
+"""Compare two runs: which figures improved or worsened beyond the noise."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from bench.outcome import Metric
 from bench.report import outcomes_of
 from bench.tables import aligned, shown
 
-ONCE = 0.1
-"""How far a figure that was measured once may be off: with several rounds they say it themselves."""
-LEAST = 0.02
-"""Smaller differences are not worth a line, however sure they are."""
+SINGLE_ROUND_NOISE = 0.1
+"""The assumed noise of a figure that was measured once; several rounds show their noise themselves."""
+LEAST_CHANGE = 0.02
+"""Smaller changes are not shown, however certain they are."""
 
 
 @dataclass(frozen=True)
@@ -25,21 +25,21 @@ class Difference:
 
     @property
     def change(self) -> float:
-        """The change of the median, as a share of what it was."""
+        """The change of the median, as a share of its value before."""
         return self.after.median.value / self.before.median.value - 1
 
     @property
     def better(self) -> bool:
-        """Whether it has changed for the better."""
+        """Whether the figure improved."""
         return (self.change > 0) == (self.before.better == "more")
 
 
 def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    """Return what there is to say about two files' contents."""
-    lines = [f"Not the same in both: {each}." for each in _conditions(before, after)]
+    """Return the comparison of two files' contents, as text."""
+    lines = [f"Not the same in both: {each}." for each in _changed_conditions(before, after)]
     pairs = list(_pairs(before, after))
     if not pairs:
-        return "\n".join([*lines, "The two have no scenario in common."])
+        return "\n".join([*lines, "The two runs have no scenario in common."])
     differences = [each for each in pairs if beyond_noise(each.before, each.after)]
     for word, found in (
         ("Worse", [each for each in differences if not each.better]),
@@ -50,22 +50,24 @@ def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     same = len(pairs) - len(differences)
     lines += ["", f"{same} of {len(pairs)} figures have not changed beyond the noise."]
     if any(min(len(each.before.values), len(each.after.values)) < 2 for each in pairs):
-        lines.append(f"Some were measured once; of those less than {ONCE:.0%} counts as noise.")
+        lines.append(
+            f"Some were measured once; for those, a change of less than {SINGLE_ROUND_NOISE:.0%} is noise."
+        )
     return "\n".join(lines).lstrip("\n")
 
 
 def beyond_noise(before: Metric, after: Metric) -> bool:
-    """Tell whether all rounds of one are better than all of the other, by more than a trifle."""
+    """Return whether the rounds of the two do not overlap, and their medians differ enough."""
     one, other = before.median, after.median
-    if not one.value or abs(other.value / one.value - 1) < LEAST:
+    if not one.value or abs(other.value / one.value - 1) < LEAST_CHANGE:
         return False
     if min(len(before.values), len(after.values)) < 2:
-        return abs(other.value / one.value - 1) >= ONCE
+        return abs(other.value / one.value - 1) >= SINGLE_ROUND_NOISE
     return other.least > one.most or other.most < one.least
 
 
 def _pairs(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Difference]:
-    """Yield each figure that both have, and of which it is known which way is better."""
+    """Yield each figure that both runs have and that has a better direction."""
     earlier, later = outcomes_of(before), outcomes_of(after)
     for scenario, outcome in earlier.items():
         cases = {case.name: case for case in later[scenario].cases} if scenario in later else {}
@@ -84,8 +86,8 @@ def _table(differences: Sequence[Difference]) -> list[str]:
     return aligned(rows)
 
 
-def _conditions(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Return what was different about the two runs, so that figures may not be comparable."""
+def _changed_conditions(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Return the conditions in which the runs differ: their figures may not be comparable."""
     found = []
     for part in ("hardware", "versions", "settings", "options"):
         names = before[part].keys() | after[part].keys()

@@ -1,4 +1,4 @@
-"""Those who are measured: each reads the tracking topic, and forwards what lies there to the destination."""
+"""The programs that are measured: each forwards the messages of the tracking topic to the destination."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Contender:
-    """One that runs, has joined its group and waits for messages.
+    """A running contender that has joined its group and waits for messages.
 
-    `check` raises BenchError when it has ended. `stages` returns how many seconds each stage of it has taken
-    so far, where it says so. `database` is the name of the one it uses.
+    `check` raises BenchError if the contender has ended. `stages` returns the seconds that each of its stages
+    has taken so far, and nothing for a contender that does not report them. `database` is the name of the
+    database that it uses.
     """
 
     name: str

@@ -1,13 +1,13 @@
-"""Measures how fast a contender works off messages that lie ready, and what that costs."""
+"""Measure how fast a contender drains a backlog of messages, and what that costs."""
 
 import time
 from dataclasses import dataclass
 from typing import Any
 
+from bench.backlog import BacklogLoader, OffsetWatcher
 from bench.contenders import Contender
-from bench.load import Loader, Watcher
 from bench.processes import cpu_seconds, machine_cpu_seconds, peak_bytes
-from bench.servers import Servers, ends, wait_until_visible
+from bench.servers import Servers, end_offsets, wait_until_visible
 from bench.workload import Workload
 
 STALL_TIMEOUT_S = 60.0
@@ -16,13 +16,12 @@ _POINTS = 100  # of the timeline that are kept
 
 
 @dataclass(frozen=True)
-class Figures:
-    """What was measured. `units` is what is counted: the messages, or the reports in them.
+class Measurement:
+    """The result of one measurement. `units` counts the messages, or the reports in them.
 
-    CPU time is in seconds, of: the contender's processes, broker, PostgreSQL, the benchmark itself, and
-    everything else on the machine (the kernel's own threads, and whatever disturbs); broker and PostgreSQL
-    only where they were started for this. `timeline` has pairs of seconds and messages done. What cannot be
-    counted is None.
+    `cpu_seconds` has the contender's processes, the benchmark itself, and all others on the machine, among
+    them the kernel's threads; also broker and PostgreSQL, if they were started for the run. `timeline` has
+    pairs of seconds and messages done. A value that cannot be measured is None.
     """
 
     units: int
@@ -37,29 +36,29 @@ class Figures:
 
     @property
     def rate(self) -> float:
-        """Messages, or reports, a second."""
+        """Units per second."""
         return self.units / self.seconds
 
 
-class Costs:
-    """What a contender and the servers cost, from when this is made."""
+class CostMeter:
+    """Measures what a contender and the servers cost, from its creation on."""
 
     def __init__(self, servers: Servers, contender: Contender) -> None:
         self._servers = servers
         self._contender = contender
         self._stages = contender.stages()
-        servers.forget_statements()
+        servers.reset_statements()
         self._wal = servers.wal_bytes()
         self._cpu = self._cpu_seconds()
 
-    def figures(self, units: int, seconds: float, timeline: list[tuple[float, int]]) -> Figures:
-        """Return what it was until now. The CPU time is read first: to be called as soon as it is over."""
+    def measure(self, units: int, seconds: float, timeline: list[tuple[float, int]]) -> Measurement:
+        """Return the cost until now. Call it as soon as the work is done: it reads the CPU time first."""
         cpu = self._cpu_seconds()
         contender, servers = self._contender, self._servers
         statements = servers.statements(contender.database) if contender.database else (0, [])
         wal = servers.wal_bytes()
         stages = contender.stages()
-        return Figures(
+        return Measurement(
             units=units,
             seconds=seconds,
             cpu_seconds={part: round(cpu[part] - self._cpu[part], 2) for part in cpu},
@@ -70,12 +69,12 @@ class Costs:
             stage_seconds={
                 stage: round(spent - self._stages.get(stage, 0), 3) for stage, spent in stages.items()
             },
-            timeline=_thinned(timeline),
+            timeline=_downsampled(timeline),
         )
 
     def _cpu_seconds(self) -> dict[str, float]:
         parts = {"contender": self._contender.pids}
-        if self._servers.ours:
+        if self._servers.started_here:
             parts |= {"broker": self._servers.broker_pids, "postgresql": self._servers.postgres_pids}
         known = {part: cpu_seconds(pids) for part, pids in parts.items()} | {"bench": time.process_time()}
         return known | {"others": machine_cpu_seconds() - sum(known.values())}
@@ -83,24 +82,24 @@ class Costs:
 
 def drain(
     servers: Servers, contender: Contender, warm_up: Workload, workload: Workload
-) -> tuple[Figures, dict[int, int]]:
-    """Warm the contender up, lay the messages of `workload` ready, and let it work them off.
+) -> tuple[Measurement, dict[int, int]]:
+    """Warm the contender up, stage the messages of `workload` as a backlog, and let the contender drain it.
 
-    The time is from when the messages become visible until the last one is visible at its destination to
-    readers of committed records. Returned with the figures: where in the destination the messages begin.
+    The time runs from when the messages become visible until the last one is visible at its destination to
+    readers of committed records. Also return the offsets at which the messages begin in the destination.
     """
     topics = workload.topics
-    loader = Loader(servers.clients, topics)
-    watcher = Watcher(servers.clients, topics, contender.group_id)
+    loader = BacklogLoader(servers.clients, topics)
+    watcher = OffsetWatcher(servers.clients, topics, contender.group_id)
     try:
-        run_warm(loader, watcher, contender, warm_up)
-        first = ends(servers.admin, topics.destination, topics.partitions, committed=True)
+        send_warm_up(loader, watcher, contender, warm_up)
+        first = end_offsets(servers.admin, topics.destination, topics.kafka_partitions, committed=True)
         span = loader.stage(workload.messages())
-        costs = Costs(servers, contender)
-        began = loader.release()
+        meter = CostMeter(servers, contender)
+        began = loader.publish()
         timeline = watcher.wait(span, STALL_TIMEOUT_S, contender.check)
-        ended = wait_until_visible(servers.admin, topics.destination, topics.partitions)
-        figures = costs.figures(
+        ended = wait_until_visible(servers.admin, topics.destination, topics.kafka_partitions)
+        figures = meter.measure(
             workload.units, ended - began, [(round(at - began, 3), done) for at, done in timeline]
         )
     finally:
@@ -108,25 +107,27 @@ def drain(
     return figures, first
 
 
-def run_warm(loader: Loader, watcher: Watcher, contender: Contender, warm_up: Workload) -> None:
-    """Send a few small batches, so that connections are open, statements prepared, and code compiled."""
+def send_warm_up(
+    loader: BacklogLoader, watcher: OffsetWatcher, contender: Contender, warm_up: Workload
+) -> None:
+    """Send a few small batches, which open connections, prepare statements, and let Java compile its code."""
     messages = list(warm_up.messages())
     size = -(-len(messages) // _WARM_UPS)
     for start in range(0, len(messages), size):
         span = loader.stage(messages[start : start + size])
-        loader.release()
+        loader.publish()
         watcher.wait(span, STALL_TIMEOUT_S, contender.check)
 
 
-def warm_up_alone(servers: Servers, contender: Contender, warm_up: Workload) -> None:
-    """Do so before something that needs neither loader nor watcher."""
-    watcher = Watcher(servers.clients, warm_up.topics, contender.group_id)
+def warm_up_with(servers: Servers, contender: Contender, warm_up: Workload) -> None:
+    """Send them with a loader and a watcher that are needed for nothing else."""
+    watcher = OffsetWatcher(servers.clients, warm_up.topics, contender.group_id)
     try:
-        run_warm(Loader(servers.clients, warm_up.topics), watcher, contender, warm_up)
+        send_warm_up(BacklogLoader(servers.clients, warm_up.topics), watcher, contender, warm_up)
     finally:
         watcher.close()
 
 
-def _thinned(points: list[tuple[float, int]]) -> list[tuple[float, int]]:
+def _downsampled(points: list[tuple[float, int]]) -> list[tuple[float, int]]:
     step = max(1, -(-len(points) // _POINTS))
     return points[:-1:step] + points[-1:]

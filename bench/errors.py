@@ -1,11 +1,11 @@
-"""What can go wrong with a benchmark, apart from what can go wrong with the tracker and the stack."""
+"""The errors of the benchmark itself; those of the tracker and the stack come on top."""
 
 from tracker.errors import TrackerError
 
 
 class BenchError(TrackerError):
-    """The benchmark cannot go on; the text is one plain sentence."""
+    """The benchmark cannot continue; the text is one plain sentence."""
 
 
 class WrongResult(BenchError):
-    """What came out is not what had to come out: speed is of no interest then."""
+    """A result is not what it must be, so its speed is of no interest."""

@@ -1,7 +1,7 @@
-"""Messages that are sent at a steady rate, whatever becomes of them, and seen when they arrive.
+"""Send messages at a steady rate, without waiting for their results, and see when they arrive.
 
-A sender that waited for what it has sent would measure a system that is slow as one that is asked little. So
-message n is due at n / rate, and its latency counts from then, however late it was sent.
+A sender that waited for its messages would send less to a slow system, and hide its latency. So message n is
+due at n / rate, and its latency counts from then, however late it was sent.
 """
 
 import threading
@@ -15,16 +15,16 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from confluent_kafka.admin import AdminClient
 
 from bench.errors import BenchError, WrongResult
-from bench.servers import ends
-from bench.workload import Load, number_of
+from bench.servers import end_offsets
+from bench.workload import ProducerRecord, number_of
 
 _PAUSE_S = 0.0005
-_AT_ONCE = 10_000
+_MAX_RECORDS = 10_000
 _CALL_TIMEOUT_S = 60.0
 
 
 class Sender:
-    """Sends messages one by one to a topic, without a transaction and without waiting to fill batches."""
+    """Sends messages to a topic one by one, without a transaction and without waiting to fill batches."""
 
     def __init__(self, clients: Mapping[str, Any], topic: str) -> None:
         self._topic = topic
@@ -38,8 +38,8 @@ class Sender:
             }
         )
 
-    def send(self, message: Load) -> None:
-        """Send one; wait only where too many are on the way."""
+    def send(self, message: ProducerRecord) -> None:
+        """Send a message; wait only if the producer's queue is full."""
         while True:
             try:
                 self._producer.produce(self._topic, message.value, message.key, message.kafka_partition)
@@ -47,7 +47,7 @@ class Sender:
             except BufferError:
                 self._producer.poll(0.01)
 
-    def send_at_rate(self, messages: Sequence[Load], rate: float, began: float) -> None:
+    def send_at_rate(self, messages: Sequence[ProducerRecord], rate: float, began: float) -> None:
         """Send each when it is due, message n at `began + n / rate` (`time.monotonic`)."""
         sent = 0
         while sent < len(messages):
@@ -60,9 +60,9 @@ class Sender:
         self.flush()
 
     def flush(self) -> None:
-        """Wait until the brokers have everything.
+        """Wait until the brokers have all messages.
 
-        :raises KafkaException: they refuse it.
+        :raises KafkaException: they refuse one.
         """
         while self._producer.flush(1.0):
             self._check()
@@ -77,26 +77,26 @@ class Sender:
 
 
 class Reader:
-    """Reads committed records as soon as they are visible, in a thread, from where the topic ends now.
+    """Reads committed records as soon as they are visible, in a thread, from the present end of the topic.
 
-    `on_records` is called in there, with the time (`time.monotonic`) at which it saw them.
+    The thread calls `on_records` with the time (`time.monotonic`) at which it saw them.
     """
 
     def __init__(
         self,
         clients: Mapping[str, Any],
         topic: str,
-        partitions: int,
+        kafka_partitions: int,
         on_records: Callable[[float, list[Message]], None],
     ) -> None:
         self._on_records = on_records
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
-        self.first = ends(AdminClient(dict(clients)), topic, partitions, committed=True)
+        self.first = end_offsets(AdminClient(dict(clients)), topic, kafka_partitions, committed=True)
         self._consumer = Consumer(
             {
                 **clients,
-                "group.id": f"{topic}-reader",  # needed, and never used: it neither subscribes nor commits
+                "group.id": f"{topic}-reader",  # required, but unused: it neither subscribes nor commits
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "error",
@@ -116,7 +116,7 @@ class Reader:
         self._consumer.close()
 
     def check(self) -> None:
-        """Raise what has ended the reading, if something has."""
+        """Raise the error that has ended the thread, if there is one."""
         if self._failure is not None:
             raise self._failure
 
@@ -126,55 +126,58 @@ class Reader:
                 first = self._consumer.poll(0.05)
                 if first is None:
                     continue
-                records = [first, *self._consumer.consume(_AT_ONCE, 0)]
+                records = [first, *self._consumer.consume(_MAX_RECORDS, 0)]
                 now = time.monotonic()
                 for record in records:
                     error = record.error()
                     if error is not None:
                         raise KafkaException(error)
                 self._on_records(now, records)
-        except BaseException as error:  # noqa: BLE001 - handed over, see `check`
+        except BaseException as error:  # noqa: BLE001 - raised by `check`
             self._failure = error
 
 
 class Arrivals:
-    """When each of so many numbered messages has arrived, and that none came twice."""
+    """When each of `size` numbered messages has arrived; none of them may arrive twice."""
 
     def __init__(self, size: int) -> None:
         self.times = array("d", [nan]) * size
-        self._left = size
+        self._missing = size
 
-    def note(self, now: float, records: Iterable[Message]) -> None:
-        """Take note of records that were seen now. To be given to a Reader."""
+    def record(self, now: float, records: Iterable[Message]) -> None:
+        """Record that messages have arrived. A Reader calls it.
+
+        :raises WrongResult: a message has arrived before.
+        """
         times = self.times
         for record in records:
             number = number_of(record.value() or b"")
             if not isnan(times[number]):
-                raise WrongResult(f"message {number} has come twice")
+                raise WrongResult(f"message {number} has arrived twice")
             times[number] = now
-            self._left -= 1
+            self._missing -= 1
 
     def wait(self, checks: Sequence[Callable[[], None]], timeout_s: float) -> None:
-        """Wait until all have arrived.
+        """Wait until all messages have arrived.
 
-        :raises BenchError: none has for `timeout_s`.
+        :raises BenchError: none has arrived for `timeout_s`.
         """
-        wait_while(lambda: self._left, checks, timeout_s, "messages have not arrived")
+        wait_for_zero(lambda: self._missing, checks, timeout_s, "messages have not arrived")
 
 
-def wait_while(
-    left: Callable[[], int], checks: Sequence[Callable[[], None]], timeout_s: float, what: str
+def wait_for_zero(
+    remaining: Callable[[], int], checks: Sequence[Callable[[], None]], timeout_s: float, what: str
 ) -> None:
-    """Wait until nothing is left, calling `checks` now and then.
+    """Wait until `remaining` returns 0, and call `checks` meanwhile. `what` says what remains.
 
-    :raises BenchError: it has not become less for `timeout_s`.
+    :raises BenchError: the number has not fallen for `timeout_s`.
     """
-    before, moved = left(), time.monotonic()
-    while (now_left := left()) > 0:
+    least, fell_at = remaining(), time.monotonic()
+    while (now_remaining := remaining()) > 0:
         for check in checks:
             check()
-        if now_left < before:
-            before, moved = now_left, time.monotonic()
-        elif time.monotonic() - moved > timeout_s:
-            raise BenchError(f"{now_left:,} {what}, and nothing has moved for {timeout_s:.0f} s")
+        if now_remaining < least:
+            least, fell_at = now_remaining, time.monotonic()
+        elif time.monotonic() - fell_at > timeout_s:
+            raise BenchError(f"{now_remaining:,} {what}, without progress for {timeout_s:.0f} s")
         time.sleep(0.005)

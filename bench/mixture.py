@@ -1,8 +1,8 @@
-"""A mixed load that goes on for as long as one likes: jobs of all kinds come, are worked on, and end.
+"""A mixed load of any length: jobs of all kinds are submitted, worked on, and end.
 
 Jobs come in waves. A wave has plain jobs, each of whose tasks is first in progress and then completes; jobs
-whose tasks are reported by events; jobs whose last task fails; and jobs that wait for one of the plain ones,
-and are completed once their release is seen. What is kept in memory is what is on its way.
+whose tasks are reported by events; jobs whose last task fails; and dependents, each of which waits for a
+plain job and is completed after its release has been seen. Only the messages in flight are kept in memory.
 """
 
 import base64
@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from confluent_kafka import Message
 
@@ -19,56 +19,58 @@ from bench.drain import STALL_TIMEOUT_S
 from bench.errors import BenchError, WrongResult
 from bench.flow import Sender
 from bench.workload import (
-    NUMBER_PLACE,
+    NUMBER_PLACEHOLDER,
     PARTITION_ID,
-    Envelope,
-    Load,
+    ProducerRecord,
+    TaskMessageFactory,
     Topics,
-    ended,
-    envelope_fields,
     indexed,
     number_of,
     start_task,
+    task_message_fields,
+    untracked,
 )
 from tracker import Client, NewJob
 
 PLAIN, REPORTED, FAILING, DEPENDENT = 8, 4, 2, 8  # jobs of each kind in a wave
 TASKS, EVENT_REPORTS = 500, 100
-AHEAD = 6  # waves that are submitted before they are needed
-NO_NUMBER = 10**12 - 1  # of messages that are not forwarded
+WAVES_AHEAD = 6  # submitted before their messages are sent
+UNNUMBERED = 10**12 - 1  # the number of messages that are not forwarded
 
 
-class OnItsWay(NamedTuple):
+class InFlight(NamedTuple):
     """A message that was sent and has not arrived yet."""
 
     due: float
     key: bytes
-    value: bytes  # as it has to arrive
+    value: bytes  # as it must arrive
     wave: "Wave"
 
 
-class Planned(NamedTuple):
-    """A message that is to be sent: how to make it from its number, and whether it is forwarded."""
+class PlannedMessage(NamedTuple):
+    """A message to send: `make` returns its value for a number."""
 
     job: int
     make: Callable[[int], bytes]
-    forwarded: bytes | None  # "ended": without tracking, "kept": as it is; None: nowhere
+    forwarded: Literal["untracked", "unchanged", "not"]
 
 
-class Kinds:
+class WaveMessageFactory:
     """Makes the messages of all waves."""
 
     def __init__(self, topics: Topics, seed: int) -> None:
         self.topics = topics
-        self.done = Envelope(topics, seed)
-        self.going_on = Envelope(topics, seed, completes=False)
-        self.failed = Envelope(topics, seed, failed=True)
-        text = json.dumps(envelope_fields("#DATA#", topics.tracking, None), separators=(",", ":"))
+        self.completed = TaskMessageFactory(topics, seed)
+        self.in_progress = TaskMessageFactory(topics, seed, completes=False)
+        self.failed = TaskMessageFactory(topics, seed, failed=True)
+        text = json.dumps(task_message_fields("#DATA#", topics.tracking, None), separators=(",", ":"))
         text = text.replace('"DocumentWorker"', '"TrackingReportTask"')
-        self._event = text.replace(NUMBER_PLACE, f"{NO_NUMBER:012d}", 1).replace("#DATA#", "%b", 1).encode()
+        self._event = (
+            text.replace(NUMBER_PLACEHOLDER, f"{UNNUMBERED:012d}", 1).replace("#DATA#", "%b", 1).encode()
+        )
 
     def event(self, job_id: str, first: int) -> bytes:
-        """Return an event that reports tasks of a job complete, from the first on."""
+        """Return an event that reports a group of a job's tasks complete, from task `first` on."""
         reports = [
             {
                 "jobTaskId": f"{PARTITION_ID}:{job_id}.{indexed(task, TASKS).decode()}",
@@ -80,24 +82,24 @@ class Kinds:
 
 
 class Wave:
-    """Jobs that are submitted together. `left`: messages that have not arrived, those to come among them."""
+    """Jobs that are submitted together. `remaining` counts messages that have not arrived, sent or not."""
 
-    def __init__(self, number: int, kinds: Kinds) -> None:
+    def __init__(self, number: int, factory: WaveMessageFactory) -> None:
         self.prefix = f"w{number:07d}-"
-        self._kinds = kinds
+        self._factory = factory
         count = PLAIN + REPORTED + FAILING + DEPENDENT
         self.job_ids = [f"{self.prefix}{job:02d}" for job in range(count)]
         self.keys = [f"{PARTITION_ID}:{job_id}".encode() for job_id in self.job_ids]
         self.first_dependent = count - DEPENDENT
         self.unstarted = set(self.keys[: self.first_dependent])
         self.unreleased = set(self.keys[self.first_dependent :])
-        self.left = PLAIN * TASKS * 2 + FAILING * TASKS + DEPENDENT
-        self.since = 0.0  # when all was sent
+        self.remaining = PLAIN * TASKS * 2 + FAILING * TASKS + DEPENDENT
+        self.sent_at = 0.0  # when the last message was sent
 
     def jobs(self) -> list[NewJob]:
         """Return the jobs to submit."""
-        # Tracking of tasks in progress ends later; a message decides by its own `trackTo`.
-        task = start_task(self._kinds.topics, self._kinds.topics.destination)
+        # The messages on tasks in progress name another topic in `trackTo`, which is what counts.
+        task = start_task(self._factory.topics, self._factory.topics.destination)
         return [
             NewJob(
                 partition_id=PARTITION_ID,
@@ -110,65 +112,71 @@ class Wave:
             for job, job_id in enumerate(self.job_ids)
         ]
 
-    def messages(self) -> Iterator[Planned]:
-        """Return the messages on all jobs but those that wait, task by task."""
+    def messages(self) -> Iterator[PlannedMessage]:
+        """Return the messages of all jobs except the dependents, task by task."""
         for task in range(1, TASKS + 1):
             path = indexed(task, TASKS)
             for job in range(PLAIN):
-                yield self._planned(self._kinds.going_on, job, path, b"kept")
-                yield self._planned(self._kinds.done, job, path, b"ended")
+                yield self._plan(self._factory.in_progress, job, path, "unchanged")
+                yield self._plan(self._factory.completed, job, path, "untracked")
             if task % EVENT_REPORTS == 1:
                 for job in range(PLAIN, PLAIN + REPORTED):
-                    event = self._kinds.event(self.job_ids[job], task)
-                    yield Planned(job, lambda _, event=event: event, None)  # type: ignore[misc]
-            envelope = self._kinds.failed if task == TASKS else self._kinds.done
+                    event = self._factory.event(self.job_ids[job], task)
+                    yield PlannedMessage(job, lambda _, event=event: event, "not")  # type: ignore[misc]
+            factory = self._factory.failed if task == TASKS else self._factory.completed
             for job in range(PLAIN + REPORTED, self.first_dependent):
-                yield self._planned(envelope, job, path, b"ended")
+                yield self._plan(factory, job, path, "untracked")
 
-    def completing(self, key: bytes) -> Planned:
-        """Return the message that completes a job which was waiting, and is released."""
-        return self._planned(self._kinds.done, self.keys.index(key), b"1*", b"ended")
+    def completing(self, key: bytes) -> PlannedMessage:
+        """Return the message that completes a dependent after its release."""
+        return self._plan(self._factory.completed, self.keys.index(key), b"1*", "untracked")
 
-    def _planned(self, envelope: Envelope, job: int, path: bytes, forwarded: bytes) -> Planned:
+    def _plan(
+        self,
+        factory: TaskMessageFactory,
+        job: int,
+        path: bytes,
+        forwarded: Literal["untracked", "unchanged"],
+    ) -> PlannedMessage:
         job_id = self.job_ids[job]
-        return Planned(job, lambda number: envelope.message(number, job, job_id, path), forwarded)
+        return PlannedMessage(job, lambda number: factory.message(number, job, job_id, path), forwarded)
 
 
 class Mixture:
-    """The waves that are under way, and all that is known of them.
+    """The state of all waves that have not ended.
 
-    One thread sends (`send_next`), one reads what arrives (`on_arrived`), one what is started
-    (`on_started`), one submits and verifies (`manage`).
+    Four threads share it: one sends messages (`send_next`), one reads those that arrive (`on_arrivals`), one
+    reads the first messages of jobs (`on_starts`), and one submits and verifies jobs (`submit_and_verify`).
     """
 
     def __init__(self, topics: Topics, database_url: str, seed: int) -> None:
-        self.on_its_way: dict[int, OnItsWay] = {}
-        self.latencies: list[float] = []  # since they were taken last
+        self.in_flight: dict[int, InFlight] = {}
+        self.latencies: list[float] = []  # since the last sample
         self.sent = 0
         self.verified_waves = 0
         self.stopping = threading.Event()
         self._topics = topics
         self._database_url = database_url
-        self._kinds = Kinds(topics, seed)
+        self._factory = WaveMessageFactory(topics, seed)
         self._numbers = 0
         self._waves = 0
-        self._by_key: dict[bytes, Wave] = {}  # of all that have not been started
+        self._by_key: dict[bytes, Wave] = {}  # of jobs that have not been started
         self._submitted: list[Wave] = []
         self._ready: deque[Wave] = deque()
-        self._released: deque[tuple[Wave, Planned]] = deque()
+        self._released: deque[tuple[Wave, PlannedMessage]] = deque()
         self._finishing: list[Wave] = []
-        self._current: tuple[Wave, Iterator[Planned]] | None = None
+        self._current: tuple[Wave, Iterator[PlannedMessage]] | None = None
         self._failure: BaseException | None = None
 
     def check(self) -> None:
-        """Raise what has gone wrong in the thread that submits and verifies."""
+        """Raise the error of the thread that submits and verifies, if there is one."""
         if self._failure is not None:
             raise self._failure
 
-    # The sender's
+    # For the thread that sends.
 
     def send_next(self, sender: Sender, due: float) -> bool:
-        """Send the next message; False: there is none to be had now."""
+        """Send the next message; return False if there is none now."""
         if self._released:
             wave, planned = self._released.popleft()
         else:
@@ -179,14 +187,14 @@ class Mixture:
         self._numbers += 1
         value = planned.make(self._numbers)
         key = wave.keys[planned.job]
-        if planned.forwarded is not None:
-            arriving = value if planned.forwarded == b"kept" else ended(value)
-            self.on_its_way[self._numbers] = OnItsWay(due, key, arriving, wave)
-        sender.send(Load(planned.job % self._topics.partitions, key, value))
+        if planned.forwarded != "not":
+            arriving = value if planned.forwarded == "unchanged" else untracked(value)
+            self.in_flight[self._numbers] = InFlight(due, key, arriving, wave)
+        sender.send(ProducerRecord(planned.job % self._topics.kafka_partitions, key, value))
         self.sent += 1
         return True
 
-    def _next(self) -> tuple[Wave, Planned] | None:
+    def _next(self) -> tuple[Wave, PlannedMessage] | None:
         while True:
             if self._current is None:
                 if self.stopping.is_set() or not self._ready:
@@ -198,57 +206,57 @@ class Mixture:
             if planned is not None:
                 return wave, planned
             self._current = None
-            wave.since = time.monotonic()
+            wave.sent_at = time.monotonic()
             self._finishing.append(wave)
 
     @property
-    def done(self) -> bool:
-        """Whether nothing more is to be sent, and all that was sent has arrived and is verified."""
+    def finished(self) -> bool:
+        """Whether all messages have been sent, have arrived, and are verified."""
         idle = self._current is None and not self._released and not self._finishing
-        return self.stopping.is_set() and idle and not self.on_its_way
+        return self.stopping.is_set() and idle and not self.in_flight
 
-    # The readers'
+    # For the threads that read.
 
-    def on_arrived(self, now: float, records: list[Message]) -> None:
-        """Take note of messages at their destination; each must be one that is on its way."""
+    def on_arrivals(self, now: float, records: list[Message]) -> None:
+        """Record messages that have arrived at their destination; each must be in flight."""
         for record in records:
             value = record.value() or b""
-            arrived = self.on_its_way.pop(number_of(value), None)
+            arrived = self.in_flight.pop(number_of(value), None)
             if arrived is None or (arrived.key, arrived.value) != (record.key(), value):
-                raise WrongResult(f"a message has come twice, or is not as it must be: {value[:1_000]!r}")
-            arrived.wave.left -= 1
+                raise WrongResult(f"a message has arrived twice, or is not as it must be: {value[:1_000]!r}")
+            arrived.wave.remaining -= 1
             self.latencies.append(now - arrived.due)
 
-    def on_started(self, _now: float, records: list[Message]) -> None:
-        """Take note of jobs that the tracker has started; each must be one that was not."""
+    def on_starts(self, _now: float, records: list[Message]) -> None:
+        """Record jobs that the tracker has started; none of them may have been started before."""
         for record in records:
             key = record.key() or b""
             wave = self._by_key.pop(key, None)
             if wave is None:
-                raise WrongResult(f"job {key!r} was started twice, or is none")
+                raise WrongResult(f"job {key!r} was started twice, or is unknown")
             if key in wave.unreleased:
                 wave.unreleased.discard(key)
                 self._released.append((wave, wave.completing(key)))
             else:
                 wave.unstarted.discard(key)
 
-    # The manager's
+    # For the thread that submits and verifies.
 
-    def manage(self) -> None:
-        """Submit waves ahead of their time, and verify those that are through. For a thread of its own."""
+    def submit_and_verify(self) -> None:
+        """Submit waves before they are needed, and verify those whose messages have arrived."""
         try:
             with Client(self._database_url) as client:
-                while not self.done:
+                while not self.finished:
                     self._submit(client)
                     self._verify(client)
                     time.sleep(0.005)
-        except BaseException as error:  # noqa: BLE001 - handed over, see `check`
+        except BaseException as error:  # noqa: BLE001 - raised by `check`
             self._failure = error
 
     def _submit(self, client: Client) -> None:
-        if not self.stopping.is_set() and len(self._submitted) + len(self._ready) < AHEAD:
+        if not self.stopping.is_set() and len(self._submitted) + len(self._ready) < WAVES_AHEAD:
             self._waves += 1
-            wave = Wave(self._waves, self._kinds)
+            wave = Wave(self._waves, self._factory)
             self._by_key.update(dict.fromkeys(wave.keys, wave))
             client.submit(wave.jobs())
             self._submitted.append(wave)
@@ -257,14 +265,14 @@ class Mixture:
             self._ready.append(wave)
 
     def _verify(self, client: Client) -> None:
-        right = {"Completed": PLAIN + REPORTED + DEPENDENT, "Failed": FAILING}
-        for wave in [wave for wave in self._finishing if not wave.left and not wave.unreleased]:
-            found = {status: client.count(prefix=wave.prefix, status=status) for status in right}
-            if found == right:
+        expected = {"Completed": PLAIN + REPORTED + DEPENDENT, "Failed": FAILING}
+        for wave in [wave for wave in self._finishing if not wave.remaining and not wave.unreleased]:
+            found = {status: client.count(prefix=wave.prefix, status=status) for status in expected}
+            if found == expected:
                 self._finishing.remove(wave)
                 self.verified_waves += 1
-            elif time.monotonic() - wave.since > STALL_TIMEOUT_S:
-                raise WrongResult(f"of the jobs {wave.prefix}... there are {found}, where {right} are right")
-        late = [wave for wave in self._finishing if time.monotonic() - wave.since > 2 * STALL_TIMEOUT_S]
+            elif time.monotonic() - wave.sent_at > STALL_TIMEOUT_S:
+                raise WrongResult(f"the jobs {wave.prefix}... are {found}, not {expected}")
+        late = [wave for wave in self._finishing if time.monotonic() - wave.sent_at > 2 * STALL_TIMEOUT_S]
         if late:
-            raise BenchError(f"of the jobs {late[0].prefix}... {late[0].left} messages have not arrived")
+            raise BenchError(f"{late[0].remaining} messages of the jobs {late[0].prefix}... have not arrived")

@@ -1,4 +1,4 @@
-"""What a scenario has found: cases, each with metrics, each with a value for every round."""
+"""The outcome of a scenario: cases, each with metrics, each with a value for every round."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -50,7 +50,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Case:
-    """One way of doing a scenario: a contender, a size, a setting. `at` is the number that it stands for."""
+    """One variant of a scenario: a contender, a size, a setting. `at` is its position on a picture's axis."""
 
     name: str
     metrics: Sequence[Metric]
@@ -66,7 +66,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A scenario's cases. `size` says how much was measured; `raw` has all figures, to be looked at later."""
+    """A scenario's cases. `size` says how much was measured; `raw` has all that was measured, for later."""
 
     size: str
     cases: Sequence[Case]
@@ -74,12 +74,12 @@ class Outcome:
     raw: Any = field(default=None)
 
     def case(self, name: str) -> Case:
-        """Return the case of this name."""
+        """Return the case with this name."""
         return next(case for case in self.cases if case.name == name)
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
-    """Return the value that `share` of these, in order, do not exceed (the nearest rank)."""
+    """Return a percentile of ordered values, by nearest rank: `share` of them do not exceed it."""
     rank = max(1, -(-len(ordered) * round(share * 10_000) // 10_000))
     return ordered[rank - 1]
 
@@ -87,20 +87,24 @@ def percentile(ordered: Sequence[float], share: float) -> float:
 def latency_metrics(
     rounds: Iterable[Sequence[float]], *, goal_ms: tuple[float, float] | None = None
 ) -> list[Metric]:
-    """Return the metrics of latencies in seconds, each round's apart. `goal_ms`: p50 and p99."""
+    """Return the metrics of each round's latencies in seconds. `goal_ms` has the goals of p50 and p99."""
     ordered = [sorted(latency * 1000 for latency in each) for each in rounds]
     p50, p99 = goal_ms or (None, None)
     return [
         Metric("p50_ms", "p50 ms", [percentile(each, 0.5) for each in ordered], "less", p50, 1),
         Metric("p99_ms", "p99 ms", [percentile(each, 0.99) for each in ordered], "less", p99, 1),
-        Metric("max_ms", "longest ms", [each[-1] for each in ordered], "less", None, 1),
+        Metric("max_ms", "max ms", [each[-1] for each in ordered], "less", None, 1),
     ]
 
 
 def size_text(messages: int, unit: str, workers: int, rounds: int) -> str:
     """Return how much was measured, in words."""
-    times = "once" if rounds == 1 else f"{rounds} times"
-    return f"{messages:,} {unit}, {_workers(workers)}, {times}; what came out is right"
+    return f"{messages:,} {unit}, {_workers(workers)}, {rounds_text(rounds)}; results verified"
+
+
+def rounds_text(rounds: int) -> str:
+    """Return how many rounds there were, in words."""
+    return "1 round" if rounds == 1 else f"{rounds} rounds"
 
 
 def _workers(count: int) -> str:

@@ -1,4 +1,4 @@
-"""A page in Markdown of what runs found: the goals, the pictures, and all figures."""
+"""A page in Markdown with the results of runs: goals, pictures, and all figures."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Draws what was measured, as SVG and PNG. Matplotlib is loaded here and nowhere else."""
+"""Draw the results as SVG and PNG. Only this module imports Matplotlib."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -35,7 +35,7 @@ mpl.rcParams.update(
 
 
 def draw(outcomes: Mapping[str, Outcome], path: Path) -> list[Path]:
-    """Draw what there is to draw beside the JSON file at `path`; return the pictures' paths."""
+    """Draw the pictures of these outcomes beside the file at `path`; return their paths."""
     written = []
     for name, picture in _PICTURES.items():
         figure = picture(outcomes)
@@ -50,7 +50,7 @@ def draw(outcomes: Mapping[str, Outcome], path: Path) -> list[Path]:
 
 
 def _beside_ceiling(outcomes: Mapping[str, Outcome]) -> list[tuple[str, Case, Case]]:
-    """Return (name, ceiling, tracker) of every case that has both."""
+    """Return (name, ceiling, tracker) for each case of the tracker that has a ceiling beside it."""
     return [
         (name if case.name == "tracker" else f"{name}, {case.name}", outcome.case(CEILING), case)
         for name, outcome in outcomes.items()
@@ -61,7 +61,7 @@ def _beside_ceiling(outcomes: Mapping[str, Outcome]) -> list[tuple[str, Case, Ca
 
 
 def throughput(outcomes: Mapping[str, Outcome]) -> Figure | None:
-    """Messages a second by scenario, with the ceiling beside it; reports of events apart."""
+    """Draw messages a second by scenario beside the ceiling; reports of events have their own axes."""
     found = _beside_ceiling(outcomes)
     if not found:
         return None
@@ -79,13 +79,13 @@ def throughput(outcomes: Mapping[str, Outcome]) -> Figure | None:
 
 
 def _pairs_of_bars(axes: Axes, rows: Sequence[tuple[str, Case, Case]]) -> None:
-    for place, (_, ceiling, tracker) in enumerate(rows):
+    for row, (_, ceiling, tracker) in enumerate(rows):
         for shift, case, colour in ((0.2, ceiling, _CEILING), (-0.2, tracker, _TRACKER)):
             median = case["rate"].median
-            axes.barh(place + shift, median.value, 0.38, color=colour, xerr=_error(median), ecolor="#444")
+            axes.barh(row + shift, median.value, 0.38, color=colour, xerr=_error(median), ecolor="#444")
         axes.annotate(
             f"{tracker['ratio'].median.value:.2f} of the ceiling",
-            (tracker["rate"].median.most, place - 0.2),
+            (tracker["rate"].median.most, row - 0.2),
             xytext=(6, 0),
             textcoords="offset points",
             va="center",
@@ -96,10 +96,10 @@ def _pairs_of_bars(axes: Axes, rows: Sequence[tuple[str, Case, Case]]) -> None:
 
 
 def cpu(outcomes: Mapping[str, Outcome]) -> Figure | None:
-    """CPU time for each message, by part."""
+    """Draw the CPU time for each message, by part."""
     rows = []
     for name, ceiling, tracker in _beside_ceiling(outcomes):
-        if "events" not in name:  # of reports, a hundred a message
+        if "events" not in name:  # it counts reports, a hundred in a message
             rows += [(f"{name}: tracker", tracker), (f"{name}: ceiling", ceiling)]
     rows = [(name, case) for name, case in rows if case.get("cpu_us_broker") is not None]
     if not rows:
@@ -119,7 +119,7 @@ def cpu(outcomes: Mapping[str, Outcome]) -> Figure | None:
 
 
 def stages(outcomes: Mapping[str, Outcome]) -> Figure | None:
-    """The time that the tracker's workers spent in each stage."""
+    """Draw the time that the tracker's workers spent in each stage."""
     rows = []
     for name, outcome in outcomes.items():
         for case in outcome.cases:
@@ -144,7 +144,7 @@ def stages(outcomes: Mapping[str, Outcome]) -> Figure | None:
 
 
 def siblings(outcomes: Mapping[str, Outcome]) -> Figure | None:
-    """What a completion costs by the number of siblings."""
+    """Draw the cost of a completion by the number of siblings."""
     if "fan-in" not in outcomes:
         return None
     cases = outcomes["fan-in"].cases
@@ -165,7 +165,7 @@ def siblings(outcomes: Mapping[str, Outcome]) -> Figure | None:
 
 
 def latency(outcomes: Mapping[str, Outcome]) -> Figure | None:
-    """Latency by load."""
+    """Draw latency by load."""
     if "latency" not in outcomes:
         return None
     figure = Figure(figsize=(6, 3.4), layout="constrained")
@@ -186,7 +186,7 @@ def latency(outcomes: Mapping[str, Outcome]) -> Figure | None:
 
 
 def tuning(outcomes: Mapping[str, Outcome]) -> Figure | None:
-    """Speed and latency over batch size, wait and workers."""
+    """Draw speed and latency over batch size, wait and workers."""
     if "tuning" not in outcomes:
         return None
     outcome = outcomes["tuning"]
@@ -202,9 +202,9 @@ def tuning(outcomes: Mapping[str, Outcome]) -> Figure | None:
             values = [[float("nan")] * len(waits) for _ in sizes]
             for point, case in points:
                 if point["workers"] == count:
-                    place = sizes.index(point["batch_size"]), waits.index(point["wait_ms"])
-                    values[place[0]][place[1]] = case[key].median.value
-            _surface(grid[row][column], values, better_is_more=key == "rate")
+                    size, wait = sizes.index(point["batch_size"]), waits.index(point["wait_ms"])
+                    values[size][wait] = case[key].median.value
+            _heat_map(grid[row][column], values, better_is_more=key == "rate")
             axes = grid[row][column]
             axes.set_xticks(range(len(waits)), [f"{wait} ms" for wait in waits])
             axes.set_yticks(range(len(sizes)), [f"{size:,}" for size in sizes])
@@ -212,7 +212,7 @@ def tuning(outcomes: Mapping[str, Outcome]) -> Figure | None:
     return figure
 
 
-def _surface(axes: Axes, values: Sequence[Sequence[float]], *, better_is_more: bool) -> None:
+def _heat_map(axes: Axes, values: Sequence[Sequence[float]], *, better_is_more: bool) -> None:
     axes.imshow(values, cmap="Blues" if better_is_more else "Blues_r", aspect="auto")
     flat = sorted(value for row in values for value in row)
     midpoint = (flat[0] + flat[-1]) / 2
@@ -224,7 +224,7 @@ def _surface(axes: Axes, values: Sequence[Sequence[float]], *, better_is_more: b
 
 
 def scale(outcomes: Mapping[str, Outcome]) -> Figure | None:
-    """Speed by workers, Kafka partitions, and finished jobs."""
+    """Draw speed by workers, Kafka partitions, and finished jobs."""
     if "scale" not in outcomes:
         return None
     cases: dict[str, list[Case]] = {}
@@ -249,14 +249,14 @@ def scale(outcomes: Mapping[str, Outcome]) -> Figure | None:
 
 
 def soak(outcomes: Mapping[str, Outcome]) -> Figure | None:
-    """A long run over time."""
+    """Draw a long run over time."""
     if "soak" not in outcomes:
         return None
     samples: list[dict[str, Any]] = outcomes["soak"].raw["samples"]
     minutes = [sample["at_s"] / 60 for sample in samples]
 
-    def tables(place: int) -> list[float]:
-        return [sum(table[place] for table in sample["tables"].values()) for sample in samples]
+    def tables(column: int) -> list[float]:
+        return [sum(table[column] for table in sample["tables"].values()) for sample in samples]
 
     panels: list[tuple[str, dict[str, list[float]]]] = [
         ("latency, ms", {key[:3]: [s[key] or float("nan") for s in samples] for key in ("p50_ms", "p99_ms")}),
@@ -297,7 +297,7 @@ def _label_bars(axes: Axes, names: Sequence[str]) -> None:
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
-    axes.set_xlim(right=axes.get_xlim()[1] * 1.12)  # room for what is written beside the longest
+    axes.set_xlim(right=axes.get_xlim()[1] * 1.12)  # room for the text beside the longest bar
 
 
 def _line(axes: Axes, cases: Sequence[Case], key: str, label: str, colour: str, style: str = "-") -> None:

@@ -1,22 +1,22 @@
-"""What processes cost, read from /proc: CPU time and peak memory of whole process trees."""
+"""Read the cost of processes from /proc: CPU time and memory of whole process trees."""
 
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
-_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _PROC = Path("/proc")
 
 
 def process_tree(root: int) -> list[int]:
-    """Return `root` and all its descendants that are there just now; nothing if it has ended."""
+    """Return `root` and its present descendants; nothing if `root` has ended."""
     children: dict[int, list[int]] = {}
-    there = set()
+    alive = set()
     for entry in _PROC.iterdir():
         if entry.name.isdigit() and (fields := _stat(int(entry.name))):
-            there.add(int(entry.name))
+            alive.add(int(entry.name))
             children.setdefault(int(fields[1]), []).append(int(entry.name))
-    found = [root] if root in there else []
+    found = [root] if root in alive else []
     for pid in found:
         found += children.get(pid, [])
     return found
@@ -25,32 +25,32 @@ def process_tree(root: int) -> list[int]:
 def cpu_seconds(roots: Iterable[int]) -> float:
     """Return the CPU time, in user and kernel mode, of these processes, their descendants and ended children.
 
-    Exact to a clock tick (10 ms) a process. A child's time moves to its parent when it ends, so that the
-    difference of two readings misses nothing.
+    It is exact to a clock tick (10 ms) for each process. The time of a child moves to its parent when the
+    child ends, so the difference of two readings is complete.
     """
     ticks = 0
     for root in roots:
         for pid in process_tree(root):
             ticks += sum(int(field) for field in _stat(pid)[11:15])
-    return ticks / _TICKS_A_SECOND
+    return ticks / _TICKS_PER_SECOND
 
 
 def peak_bytes(roots: Iterable[int]) -> int:
-    """Return the most memory (resident set) that any one of these processes and descendants has had."""
+    """Return the largest peak memory (resident set) of one of these processes and their descendants."""
     return max([0, *(_status_bytes(pid, "VmHWM") for root in roots for pid in process_tree(root))])
 
 
 def resident_bytes(roots: Iterable[int]) -> list[int]:
-    """Return the memory (resident set) of each of these processes and descendants, as it is now."""
+    """Return the present memory (resident set) of each of these processes and their descendants."""
     return [_status_bytes(pid, "VmRSS") for root in roots for pid in process_tree(root)]
 
 
 def machine_cpu_seconds() -> float:
-    """Return the CPU time that everything on this machine has used."""
+    """Return the CPU time that all processes of this machine have used."""
     user, nice, system, _idle, _iowait, irq, softirq, *_ = (
         int(field) for field in (_PROC / "stat").read_text().split("\n", 1)[0].split()[1:]
     )
-    return (user + nice + system + irq + softirq) / _TICKS_A_SECOND
+    return (user + nice + system + irq + softirq) / _TICKS_PER_SECOND
 
 
 def _status_bytes(pid: int, field: str) -> int:
@@ -63,7 +63,7 @@ def _status_bytes(pid: int, field: str) -> int:
 
 
 def _stat(pid: int) -> list[str]:
-    """Return the fields of ``/proc/PID/stat`` behind the program's name; nothing if the process has ended."""
+    """Return the fields of ``/proc/PID/stat`` after the program's name; nothing if the process has ended."""
     try:
         text = (_PROC / str(pid) / "stat").read_text()
     except OSError:

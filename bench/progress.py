@@ -1,4 +1,4 @@
-"""How far a run has come: a bar on a terminal, a line for each step elsewhere."""
+"""Show the progress of a run: a bar on a terminal, elsewhere a line for each step."""
 
 import sys
 from collections.abc import Iterator
@@ -7,22 +7,21 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bar
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 
-class Progress:
-    """Says what is being measured. `steps` are the measurements of the whole run."""
+class ProgressDisplay:
+    """Shows what is being measured. `steps` is the number of measurements in the run."""
 
     def __init__(self, steps: int = 0) -> None:
         self._console = Console(stderr=True)
         self._steps = max(1, steps)
-        self._bar: Bar | None = None
+        self._bar: Progress | None = None
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
             columns = (BarColumn(20), TimeElapsedColumn(), TextColumn("{task.description}"))
-            self._bar = Bar(*columns, console=self._console, transient=True)
+            self._bar = Progress(*columns, console=self._console, transient=True)
             self._task = self._bar.add_task("starting Kafka and PostgreSQL", total=self._steps)
             self._bar.start()
         return self
@@ -35,7 +34,7 @@ class Progress:
             self._bar = None
 
     def say(self, text: str) -> None:
-        """Say what is going on now."""
+        """Show what happens now."""
         if self._bar is None:
             print(text, file=sys.stderr, flush=True)
         else:
@@ -43,7 +42,7 @@ class Progress:
 
     @contextmanager
     def step(self, text: str) -> Iterator[None]:
-        """Measure once."""
+        """Show a measurement, and count it when it ends."""
         self.say(text)
         yield
         if self._bar is not None:

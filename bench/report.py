@@ -1,4 +1,4 @@
-"""The JSON file that holds everything that a run has measured, and its conditions."""
+"""The file of a run: everything that it has measured, and its conditions, as JSON."""
 
 import json
 import platform

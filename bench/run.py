@@ -1,4 +1,4 @@
-"""A whole run: servers, the scenarios that were asked for, tables, and the file."""
+"""A run of the benchmark: start servers, measure scenarios, print tables, write files."""
 
 import argparse
 import os
@@ -11,15 +11,15 @@ from pathlib import Path
 from bench.drain import drain
 from bench.errors import BenchError
 from bench.outcome import Outcome
-from bench.progress import Progress
+from bench.progress import ProgressDisplay
 from bench.report import RESULTS, document, draw_beside, write
 from bench.scenarios import SCENARIOS, usual_names
 from bench.scenarios.complete import COMPLETE
 from bench.servers import Servers
-from bench.session import Options, Session
+from bench.session import BenchSession, Options
 from bench.summary import write_summary
 from bench.tables import table
-from bench.tracked import own_settings
+from bench.tracker_process import tracker_settings
 from bench.workload import Size
 from tracker.settings import Settings, load
 from tracker.stack import LocalStack
@@ -31,11 +31,11 @@ _BROKER_WARM_UPS, _BROKER_WARM_UP_MESSAGES = 3, 1_000_000
 
 
 def measure(parsed: argparse.Namespace) -> int:
-    """Measure, print and write what the command line asks for; return the exit status."""
+    """Measure what the command line asks for, and print and write the results; return the exit status."""
     if not Path("/proc/self/stat").exists():
-        raise BenchError("the benchmark reads what processes cost from /proc, which only Linux has")
+        raise BenchError("the benchmark reads the cost of processes from /proc, which only Linux has")
     given = load(os.environ) if parsed.against else None
-    settings = own_settings(os.environ, parsed.workers)
+    settings = tracker_settings(os.environ, parsed.workers)
     options = options_of(parsed, settings.batch_size)
     names = parsed.scenarios or usual_names(quick=options.quick)
     scenarios = [SCENARIOS[name] for name in names]
@@ -43,13 +43,13 @@ def measure(parsed: argparse.Namespace) -> int:
     watchdog = Watchdog()
     try:
         steps = 1 + sum(scenario.steps(options) for scenario in scenarios)
-        with Progress(steps) as progress, _servers(progress, given) as servers:
-            session = Session(servers, watchdog, options, progress)
+        with ProgressDisplay(steps) as progress, _servers(progress, given) as servers:
+            session = BenchSession(servers, watchdog, options, progress)
             _warm_up(session)
             for scenario in scenarios:
                 outcome = outcomes[scenario.name] = scenario.run(session)
-                # A single round of few messages gives an impression, no verdict.
-                progress.show(table(scenario.name, scenario.what, outcome, judged=not options.quick))
+                # One round with few messages gives an impression, no verdict.
+                progress.show(table(scenario.name, scenario.description, outcome, judged=not options.quick))
             versions = servers.versions()
     finally:
         watchdog.close()
@@ -76,29 +76,30 @@ def options_of(parsed: argparse.Namespace, batch_size: int) -> Options:
 
 
 @contextmanager
-def _servers(progress: Progress, given: Settings | None) -> Iterator[Servers]:
-    """Start a Kafka and a PostgreSQL, unless settings are given that name some."""
+def _servers(progress: ProgressDisplay, given: Settings | None) -> Iterator[Servers]:
+    """Start a Kafka and a PostgreSQL, or use those that the given settings name."""
     if given is not None:
-        # Nobody else's names begin so, not even those of another run at the same time.
+        # No other names begin with this prefix, not even those of another run at the same time.
         prefix = f"tracker-bench-{secrets.token_hex(3)}"
         yield Servers(given.kafka_client_properties(), given.database_conninfo(), prefix=prefix)
         return
-    # Long runs let Kafka remove old records; it would look for them every 5 minutes only.
+    # Kafka removes old records during long runs; by default, it looks for them only every 5 minutes.
     kafka_settings = {"log.retention.check.interval.ms": "10000"}
-    # As in production: the stack's brokers are made to start quickly, and have Java's quick compiler only.
+    # Java's full compiler, as in production: by default, the stack's brokers have only the quick one, to
+    # start quickly.
     java_options = ["-XX:TieredStopAtLevel=4"]
     with LocalStack(
         say=progress.say, kafka_settings=kafka_settings, kafka_java_options=java_options
     ) as stack:
         servers = Servers.of_stack(stack)
-        servers.count_statements()
+        servers.enable_statement_counts()
         yield servers
 
 
-def _warm_up(session: Session) -> None:
-    """Let the broker compile its code, which takes it minutes, whoever is measured in them.
+def _warm_up(session: BenchSession) -> None:
+    """Let the broker compile its code, which takes minutes, before a contender is measured.
 
-    After 100,000 messages it still takes twice the CPU time for each that it takes after some millions.
+    After 100,000 messages, the broker still takes twice as much CPU time for each as after some millions.
     """
     with session.progress.step("warming up"):
         for _ in range(_BROKER_WARM_UPS):

@@ -1,4 +1,4 @@
-"""What a long run looks like over time: a sample every few seconds."""
+"""Sample a long run over time, every few seconds."""
 
 import threading
 import time
@@ -20,29 +20,32 @@ FROM pg_stat_user_tables WHERE schemaname = 'tracker'
 
 @dataclass(frozen=True)
 class Sample:
-    """How it is at one moment, and since the one before. `tables`: name to (bytes, live rows, dead rows)."""
+    """The state of a run at one moment, and its rate and latency after the sample before.
+
+    `tables` maps names to (bytes, live rows, dead rows).
+    """
 
     at_s: float
     rate: float
-    p50_ms: float | None  # None: nothing has arrived
+    p50_ms: float | None  # None: no message has arrived
     p99_ms: float | None
-    on_its_way: int
-    most_memory_mb: float  # of the process that has most
+    in_flight: int
+    most_memory_mb: float  # of the largest process
     tables: dict[str, tuple[int, int, int]]
 
     @property
     def tables_mb(self) -> float:
-        """The size of all tables, with their indexes."""
+        """The size of all tables with their indexes."""
         return sum(size for size, _, _ in self.tables.values()) / 1e6
 
     @property
     def dead_rows(self) -> int:
-        """Rows that wait to be vacuumed, as PostgreSQL estimates them."""
+        """The dead rows of all tables, as PostgreSQL estimates them."""
         return sum(dead for _, _, dead in self.tables.values())
 
     @property
     def live_rows(self) -> int:
-        """Rows that are not, as PostgreSQL estimates them."""
+        """The live rows of all tables, as PostgreSQL estimates them."""
         return sum(live for _, live, _ in self.tables.values())
 
 
@@ -71,7 +74,7 @@ class Sampler:
         self._thread.join()
 
     def check(self) -> None:
-        """Raise what has ended the sampling, if something has."""
+        """Raise the error that has ended the thread, if there is one."""
         if self._failure is not None:
             raise self._failure
 
@@ -80,7 +83,7 @@ class Sampler:
             with psycopg.connect(self._database_url, autocommit=True) as connection:
                 while not self._stopping.wait(self._every_s):
                     self.samples.append(self._sample(connection))
-        except BaseException as error:  # noqa: BLE001 - handed over, see `check`
+        except BaseException as error:  # noqa: BLE001 - raised by `check`
             self._failure = error
 
     def _sample(self, connection: psycopg.Connection[Any]) -> Sample:
@@ -93,7 +96,7 @@ class Sampler:
             rate=(sent - self._last_sent) / (now - self._last_at),
             p50_ms=percentile(ordered, 0.5) * 1000 if ordered else None,
             p99_ms=percentile(ordered, 0.99) * 1000 if ordered else None,
-            on_its_way=len(mixture.on_its_way),
+            in_flight=len(mixture.in_flight),
             most_memory_mb=max([0, *resident_bytes(self._pids)]) / 1e6,
             tables={name: (size, live, dead) for name, size, live, dead in connection.execute(_TABLES)},
         )

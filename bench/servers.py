@@ -1,4 +1,4 @@
-"""The Kafka and the PostgreSQL that are measured with: what is made in them, and what they count."""
+"""The Kafka and the PostgreSQL of a run: what is created in them, and what they count."""
 
 import re
 import time
@@ -19,14 +19,14 @@ from tracker.stack import LocalStack
 from tracker.store.migrate import migrate
 
 _CALL_TIMEOUT_S = 30.0
-_MOST_STATEMENTS = 15  # of those that took the longest
+_MAX_STATEMENTS = 15  # those with the longest total time
 
 
 class Servers:
-    """A Kafka and a PostgreSQL that run. `clients` are the properties of every Kafka client.
+    """A running Kafka and PostgreSQL. `clients` are the properties of every Kafka client.
 
-    `stack` is given where they were started for the benchmark: only then is it known what they cost.
-    `prefix` begins the name of everything that is made in them.
+    `stack` is given if they were started for the run: only then can their cost be measured. `prefix` begins
+    the name of everything that is created in them.
     """
 
     def __init__(
@@ -36,9 +36,9 @@ class Servers:
         stack: LocalStack | None = None,
         prefix: str = "bench",
     ) -> None:
-        self.clients = {**clients, "log_level": 2}  # what is critical; the rest comes as errors
+        self.clients = {**clients, "log_level": 2}  # critical lines only; other errors come through the API
         self.prefix = prefix
-        self.ours = stack is not None
+        self.started_here = stack is not None
         self.admin = AdminClient(self.clients)
         self._stack = stack
         self._database_url = database_url
@@ -46,7 +46,7 @@ class Servers:
 
     @classmethod
     def of_stack(cls, stack: LocalStack) -> "Servers":
-        """Return those of a stack that has been started."""
+        """Return the servers of a running stack."""
         return cls({"bootstrap.servers": stack.bootstrap_servers}, stack.database_url, stack)
 
     @property
@@ -61,18 +61,18 @@ class Servers:
 
     @property
     def postgres_pids(self) -> list[int]:
-        """The first process of PostgreSQL, whose children the others are, where the stack has started it."""
+        """The parent of all processes of the PostgreSQL that the stack has started."""
         if self._stack is None or self._stack.postgres is None:
             return []
         return [self._stack.postgres.pid]
 
     @contextmanager
     def topics(self, topics: Topics, config: Mapping[str, str] | None = None) -> Iterator[None]:
-        """Create topics, and delete them with all their data, and the groups that have read them."""
-        counts = {topics.tracking: topics.partitions, topics.destination: topics.partitions}
+        """Create topics; afterwards delete them, and the groups that have read them."""
+        counts = {topics.tracking: topics.kafka_partitions, topics.destination: topics.kafka_partitions}
         counts |= {topics.start: 1, topics.dead_letters: 1}
-        # A minute's wait for space is too long here; other people's brokers may not let us say so.
-        config = {**(config or {}), **({"file.delete.delay.ms": "100"} if self.ours else {})}
+        # A minute is too long to wait for disk space; given brokers may refuse this property.
+        config = {**(config or {}), **({"file.delete.delay.ms": "100"} if self.started_here else {})}
         new = [NewTopic(name, num_partitions=count, config=config) for name, count in counts.items()]
         try:
             for created in self.admin.create_topics(new).values():
@@ -96,8 +96,8 @@ class Servers:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(identifier))
             except psycopg.errors.InsufficientPrivilege:
                 raise BenchError(
-                    "PostgreSQL does not let this user create the database that the benchmark needs; it takes"
-                    " the right CREATEDB"
+                    "PostgreSQL does not let this user create the database that the benchmark needs; the role"
+                    " needs the privilege CREATEDB"
                 ) from None
             url = make_conninfo(self._database_url, dbname=name)
             try:
@@ -107,30 +107,30 @@ class Servers:
                 connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
 
     def wal_bytes(self) -> int | None:
-        """Return how much WAL has been written since the server was made; None: others write too."""
-        if not self.ours:
+        """Return how much WAL the server has written; None for given servers, where others write too."""
+        if not self.started_here:
             return None
         with self._connection() as connection:
             (position,) = _row(connection, "SELECT pg_current_wal_insert_lsn() - '0/0'")
         return int(position)
 
-    def forget_statements(self) -> None:
-        """Count statements from zero."""
+    def reset_statements(self) -> None:
+        """Start counting statements from zero."""
         if self._statements_counted:
             with self._connection() as connection:
                 connection.execute("SELECT pg_stat_statements_reset()")
 
     def statements(self, database: str) -> tuple[int, list[dict[str, Any]]] | None:
-        """Return how many statements this database has had, and those that took the longest.
+        """Return the number of statements that this database has run, and those with the longest total time.
 
-        None: this PostgreSQL has no means of counting them.
+        None: this PostgreSQL does not count statements.
         """
         if not self._statements_counted:
             return None
         with self._connection() as connection:
-            of = {"database": database, "most": _MOST_STATEMENTS}
+            of = {"database": database, "most": _MAX_STATEMENTS}
             (calls,) = _row(connection, f"SELECT coalesce(sum(calls), 0)::bigint {_STATEMENTS}", of)
-            most = connection.execute(
+            longest = connection.execute(
                 f"SELECT query, calls, total_exec_time, rows, wal_bytes {_STATEMENTS}"
                 " ORDER BY total_exec_time DESC LIMIT %(most)s",
                 of,
@@ -138,17 +138,17 @@ class Servers:
         names = ("query", "calls", "milliseconds", "rows", "wal_bytes")
         return int(calls), [
             dict(zip(names, (_one_line(query), calls, round(ms, 1), rows, int(wal)), strict=True))
-            for query, calls, ms, rows, wal in most
+            for query, calls, ms, rows, wal in longest
         ]
 
     def versions(self) -> dict[str, str]:
-        """Return the versions of both."""
+        """Return the versions of both servers."""
         with self._connection() as connection:
             (postgres,) = _row(connection, "SHOW server_version")
         return {"postgresql": str(postgres), "kafka": _kafka_version(self.broker_pids)}
 
-    def count_statements(self) -> None:
-        """Have PostgreSQL count statements, for which it is restarted; only where it is ours, and able to."""
+    def enable_statement_counts(self) -> None:
+        """Restart a PostgreSQL that was started for the run, so that it counts statements if it can."""
         server = None if self._stack is None else self._stack.postgres
         if server is None:
             return
@@ -169,12 +169,12 @@ class Servers:
         return psycopg.connect(self._database_url, autocommit=True)
 
     def _delete_groups(self, topics: Topics) -> None:
-        """Delete the groups of a measurement, which would otherwise stay for a week."""
-        ours = self.admin.list_consumer_groups(request_timeout=_CALL_TIMEOUT_S).result(_CALL_TIMEOUT_S).valid
-        groups = [group.group_id for group in ours if group.group_id.startswith(topics.tracking)]
+        """Delete the groups of a measurement, which Kafka would otherwise keep for a week."""
+        listed = self.admin.list_consumer_groups(request_timeout=_CALL_TIMEOUT_S).result(_CALL_TIMEOUT_S)
+        groups = [group.group_id for group in listed.valid if group.group_id.startswith(topics.tracking)]
         if groups:
             for deleted in self.admin.delete_consumer_groups(groups).values():
-                with suppress(KafkaException):  # there are members of it still: it goes by itself
+                with suppress(KafkaException):  # it still has members; Kafka removes it later
                     deleted.result(_CALL_TIMEOUT_S)
 
 
@@ -183,18 +183,21 @@ FROM pg_stat_statements JOIN pg_database ON pg_database.oid = dbid WHERE datname
 """
 
 
-def ends(admin: AdminClient, topic: str, partitions: int, *, committed: bool) -> dict[int, int]:
-    """Return the offset behind the last record of each Kafka partition, or behind the last committed one."""
+def end_offsets(admin: AdminClient, topic: str, kafka_partitions: int, *, committed: bool) -> dict[int, int]:
+    """Return the offset after the last record, or the last committed one, of each Kafka partition."""
     latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-    places = {TopicPartition(topic, number): latest for number in range(partitions)}
+    latest_offsets = {TopicPartition(topic, number): latest for number in range(kafka_partitions)}
     level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
     deadline = time.monotonic() + _CALL_TIMEOUT_S
     while True:
-        asked = admin.list_offsets(places, isolation_level=level, request_timeout=_CALL_TIMEOUT_S)
+        answers = admin.list_offsets(latest_offsets, isolation_level=level, request_timeout=_CALL_TIMEOUT_S)
         try:
-            return {place.partition: answer.result(_CALL_TIMEOUT_S).offset for place, answer in asked.items()}
+            return {
+                topic_partition.partition: answer.result(_CALL_TIMEOUT_S).offset
+                for topic_partition, answer in answers.items()
+            }
         except KafkaException as error:
-            # A topic may be known a moment before its leader has taken it over.
+            # A topic can be known a moment before its leader accepts requests.
             if not error.args[0].retriable() and error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION:
                 raise
             if time.monotonic() > deadline:
@@ -202,9 +205,10 @@ def ends(admin: AdminClient, topic: str, partitions: int, *, committed: bool) ->
             time.sleep(0.05)
 
 
-def wait_until_visible(admin: AdminClient, topic: str, partitions: int) -> float:
+def wait_until_visible(admin: AdminClient, topic: str, kafka_partitions: int) -> float:
     """Wait until all records of a topic are committed; return when that was (`time.monotonic`)."""
-    while ends(admin, topic, partitions, committed=True) != ends(admin, topic, partitions, committed=False):
+    where = admin, topic, kafka_partitions
+    while end_offsets(*where, committed=True) != end_offsets(*where, committed=False):
         time.sleep(0.005)
     return time.monotonic()
 

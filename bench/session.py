@@ -1,16 +1,16 @@
-"""One run of the benchmark: its servers, how it is to measure, and the contenders that scenarios ask for."""
+"""What scenarios measure with: the servers and options of a run, and the contenders."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from bench.ceiling import ceiling
+from bench.ceiling import run_ceiling
 from bench.contenders import Contender
 from bench.errors import BenchError
-from bench.progress import Progress
-from bench.servers import Servers, ends
-from bench.tracked import tracked, tracker_environment
+from bench.progress import ProgressDisplay
+from bench.servers import Servers, end_offsets
+from bench.tracker_process import run_tracker, tracker_environment
 from bench.workload import KAFKA_PARTITIONS, Topics
 from tracker import Client, NewJob
 from tracker.stack.lifetime import Watchdog, wait_until
@@ -21,7 +21,7 @@ _STARTS_TIMEOUT_S = 120.0
 
 @dataclass(frozen=True)
 class Options:
-    """How to measure. `batch_size` is the ceiling's, the same as the tracker's."""
+    """How to measure. `batch_size` is that of the tracker, and so of the ceiling."""
 
     rounds: int
     messages: int
@@ -29,20 +29,20 @@ class Options:
     seed: int
     batch_size: int
     quick: bool = False
-    full: bool = False  # sizes that take long
+    full: bool = False  # also the sizes that take long
     minutes: float = 2.0  # the length of `soak`
     against: bool = False  # on servers that were given, not started for the run
 
 
-class Session:
-    """What scenarios measure with. Each contender gets topics, and the tracker a database, of its own."""
+class BenchSession:
+    """What scenarios measure with. Each contender has its own topics, and the tracker its own database."""
 
     def __init__(
         self,
         servers: Servers,
         watchdog: Watchdog,
         options: Options,
-        progress: Progress,
+        progress: ProgressDisplay,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self.servers = servers
@@ -53,7 +53,7 @@ class Session:
         self._measurements = 0
 
     def topics(self, kafka_partitions: int = KAFKA_PARTITIONS) -> Topics:
-        """Return names of topics that nobody has had yet."""
+        """Return new names of topics."""
         self._measurements += 1
         return Topics.of(f"{self.servers.prefix}-{self._measurements:04d}", kafka_partitions)
 
@@ -64,7 +64,7 @@ class Session:
         """Create the topics and run the ceiling on them."""
         with (
             self.servers.topics(topics),
-            ceiling(
+            run_ceiling(
                 self.servers.clients,
                 topics,
                 processes=processes or self.options.workers,
@@ -86,11 +86,11 @@ class Session:
         variables: Mapping[str, str] | None = None,
         before: Callable[[str], None] = lambda _: None,
         topic_config: Mapping[str, str] | None = None,
-    ) -> Iterator["Tracked"]:
+    ) -> Iterator["RunningTracker"]:
         """Create topics and a database, submit the jobs, and run the tracker on them.
 
-        When this yields, the tracker has started the jobs, but for the number `waiting` for others.
-        `variables` come over the user's; `before` is called with the database's URL before the tracker runs.
+        When this yields, the tracker has started the jobs, except as many as are `waiting` for others.
+        `variables` override the user's. `before` is called with the database's URL before the tracker starts.
         """
         with ExitStack() as stack:
             stack.enter_context(self.servers.topics(topics, topic_config or {}))
@@ -107,18 +107,18 @@ class Session:
                 database_url,
                 workers or self.options.workers,
             )
-            if not self.servers.ours:  # they may say what the database's URL leaves out
+            if not self.servers.started_here:  # they can complete the database's URL
                 environment |= {name: text for name, text in self._environ.items() if name.startswith("PG")}
             environment |= variables or {}
-            contender = stack.enter_context(tracked(environment, database, self._watchdog))
-            found = Tracked(self.servers, topics, contender, database_url)
+            contender = stack.enter_context(run_tracker(environment, database, self._watchdog))
+            found = RunningTracker(self.servers, topics, contender, database_url)
             found.wait_for_starts(len(jobs) - waiting)
             yield found
 
 
 @dataclass(frozen=True)
-class Tracked:
-    """The tracker under way, and what is its own."""
+class RunningTracker:
+    """The running tracker, with its topics and its database."""
 
     servers: Servers
     topics: Topics
@@ -126,15 +126,16 @@ class Tracked:
     database_url: str
 
     def started(self) -> int:
-        """Return how many jobs the tracker has sent the first message of (while none is aborted)."""
-        return sum(ends(self.servers.admin, self.topics.start, 1, committed=True).values())
+        """Return how many jobs the tracker has started, if no transaction was aborted."""
+        return sum(end_offsets(self.servers.admin, self.topics.start, 1, committed=True).values())
 
     def wait_for_starts(self, jobs: int) -> None:
-        """Wait until the tracker has sent the messages that start so many jobs."""
+        """Wait until the tracker has started this many jobs."""
 
         def sent() -> bool:
             self.contender.check()
-            # Each transaction has a mark in the topic too, so this may come early; all are counted later.
+            # Transaction markers have offsets too, so this can return early; `verify` counts the records
+            # later.
             return self.started() >= jobs
 
         if not wait_until(sent, _STARTS_TIMEOUT_S):

@@ -15,7 +15,7 @@ from bench.outcome import Case, Metric, Outcome
 from bench.report import SUMMARY_FORMAT, outcomes_of, settings_by_name, summary_path
 from bench.scenarios import usual_names
 from bench.session import Options
-from bench.tracked import own_settings
+from bench.tracker_process import tracker_settings
 
 _CONDITIONS = ("time", "commit", "seed", "options", "settings", "versions", "hardware")
 _LINE_LENGTH = 200
@@ -48,7 +48,7 @@ def command(content: Mapping[str, Any]) -> str:
     if "command" in content:  # a summary's: the defaults may have changed meanwhile
         return str(content["command"])
     options = Options(**content["options"])
-    defaults = settings_by_name(own_settings({}, options.workers))
+    defaults = settings_by_name(tracker_settings({}, options.workers))
     variables = [
         f"{name}={shlex.quote(value)}"
         for name, value in content["settings"].items()

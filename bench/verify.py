@@ -1,4 +1,4 @@
-"""Looks at what came out: each message once at its destination, byte for byte, and each job as it must be."""
+"""Verify results: each message once at its destination, byte for byte, and the status of each job."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -12,15 +12,15 @@ from bench.workload import PARTITION_ID, number_of
 from tracker import Client, JobStatus
 
 Expected = Callable[[int], tuple[bytes, bytes]]
-"""The key and the value that a message must have at its destination, by its number."""
+"""Returns the key and the value that a message must have at its destination, by its number."""
 
-_AT_ONCE = 10_000
+_MAX_RECORDS = 10_000
 
 
 def verify_messages(
     clients: Mapping[str, Any], topic: str, first: Mapping[int, int], size: int, expected: Expected
 ) -> None:
-    """Make sure that the topic has messages 0 to `size` once each, and nothing else, from offsets `first` on.
+    """Check that, from offsets `first` on, the topic has messages 0 to `size` once each and nothing else.
 
     :raises WrongResult: it has not.
     """
@@ -33,69 +33,69 @@ def verify_messages(
         except (ValueError, IndexError):
             sound = False
         if not sound:
-            raise WrongResult(f"topic {topic} has a message that it should not have: {value[:1_000]!r}")
+            raise WrongResult(f"topic {topic} has a message that it must not have: {value[:1_000]!r}")
     missing, repeated = times_seen.count(0), times_seen.count(2)
     if missing or repeated:
         raise WrongResult(
-            f"of {size:,} messages {missing:,} are missing in topic {topic}, {repeated:,} are repeated"
+            f"of {size:,} messages, {missing:,} are missing in topic {topic}, and {repeated:,} are repeated"
         )
 
 
 def verify_count(clients: Mapping[str, Any], topic: str, count: int) -> None:
-    """Make sure that a topic of one Kafka partition has this many records.
+    """Check that a topic of one Kafka partition has this many records.
 
     :raises WrongResult: it has not.
     """
     found = sum(1 for _ in committed_records(clients, topic, {0: 0}))
     if found != count:
-        raise WrongResult(f"topic {topic} has {found:,} records, where {count:,} are right")
+        raise WrongResult(f"topic {topic} has {found:,} records, not {count:,}")
 
 
 def verify_keys(clients: Mapping[str, Any], topic: str, keys: Iterable[bytes]) -> None:
-    """Make sure that a topic of one Kafka partition has one record for each of these keys.
+    """Check that a topic of one Kafka partition has one record for each of these keys.
 
     :raises WrongResult: it has not.
     """
-    found, right = Counter(key for key, _ in committed_records(clients, topic, {0: 0})), Counter(keys)
-    if found != right:
+    found, expected = Counter(key for key, _ in committed_records(clients, topic, {0: 0})), Counter(keys)
+    if found != expected:
         raise WrongResult(
-            f"topic {topic} has {(found - right).total():,} records too many, and"
-            f" {(right - found).total():,} are missing"
+            f"topic {topic} has {(found - expected).total():,} records too many, and"
+            f" {(expected - found).total():,} are missing"
         )
 
 
 def verify_jobs(
     database_url: str, job_ids: Collection[str], status: JobStatus, percentage: float | None
 ) -> None:
-    """Make sure that each of these jobs has this status and, unless it is None, this percentage.
+    """Check that each of these jobs has this status and, unless it is None, this percentage.
 
-    :raises WrongResult: one has not.
+    :raises WrongResult: a job has not.
     """
-    left = set(job_ids)
-    prefix = commonprefix(list(job_ids))  # noqa: RUF071 - strings; there may be millions of other jobs
+    missing = set(job_ids)
+    prefix = commonprefix(list(job_ids))  # noqa: RUF071 - strings; there can be millions of other jobs
     with Client(database_url) as client:
         for job in client.iterate(partition_id=PARTITION_ID, prefix=prefix):
-            if job.id not in left:
+            if job.id not in missing:
                 continue
-            left.discard(job.id)
-            right = job.percentage_complete if percentage is None else percentage
-            if (job.status, job.percentage_complete) != (status, right):
+            missing.discard(job.id)
+            expected = job.percentage_complete if percentage is None else percentage
+            if (job.status, job.percentage_complete) != (status, expected):
                 raise WrongResult(
-                    f"job {job.id} is {job.status} at {job.percentage_complete} %, where "
-                    f"{status} at {right} % is right"
+                    f"job {job.id} is {job.status} at {job.percentage_complete} %, not "
+                    f"{status} at {expected} %"
                 )
-    if left:
-        raise WrongResult(f"job {min(left)} is not stored any more")
+    if missing:
+        raise WrongResult(f"job {min(missing)} is no longer stored")
 
 
 def committed_records(
     clients: Mapping[str, Any], topic: str, first: Mapping[int, int]
 ) -> Iterator[tuple[bytes, bytes]]:
-    """Return key and value of each committed record there is just now, from the offsets `first` on."""
+    """Yield key and value of each record that is committed now, from the offsets `first` on."""
     consumer = Consumer(
         {
             **clients,
-            "group.id": f"{topic}-reader",  # needed, and never used: it neither subscribes nor commits
+            "group.id": f"{topic}-reader",  # required, but unused: it neither subscribes nor commits
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
             "enable.partition.eof": True,
@@ -103,15 +103,15 @@ def committed_records(
         }
     )
     consumer.assign([TopicPartition(topic, number, offset) for number, offset in first.items()])
-    left = set(first)
+    unread = set(first)
     try:
-        while left:
-            for record in consumer.consume(_AT_ONCE, 0.1):
+        while unread:
+            for record in consumer.consume(_MAX_RECORDS, 0.1):
                 error, kafka_partition = record.error(), record.partition()
                 if error is None:
                     yield record.key() or b"", record.value() or b""
                 elif error.code() == KafkaError._PARTITION_EOF and kafka_partition is not None:
-                    left.discard(kafka_partition)
+                    unread.discard(kafka_partition)
                 else:
                     raise KafkaException(error)
     finally:

@@ -1,4 +1,4 @@
-"""What is measured: a module for each scenario, which has it as `SCENARIO`. This is the table of them."""
+"""The scenarios. Each has a module of its own, with the constant `SCENARIO`; this is their table."""
 
 from bench.scenarios import (
     cancel,

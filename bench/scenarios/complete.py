@@ -1,4 +1,4 @@
-"""`complete`: each message completes one of the tasks of 200 jobs, and loses its `tracking`."""
+"""`complete`: each message completes a task of one of 200 jobs, and loses its `tracking`."""
 
 from functools import partial
 

@@ -1,5 +1,7 @@
-"""`events`: `TrackingReportTask`s of 100 reports each, on the tasks of 200 jobs. The ceiling forwards them;
-the tracker has nothing to forward."""
+"""`events`: events of 100 reports each, on the tasks of 200 jobs.
+
+The ceiling forwards them; the tracker has nothing to forward.
+"""
 
 from functools import partial
 

@@ -1,8 +1,8 @@
-"""`fan-in`: what it costs to record that a task has completed, by how many siblings it has.
+"""`fan-in`: the cost of recording that a task has completed, by the number of its siblings.
 
-The worker's own code (`Applier`: load, fold, write, in one database transaction) is driven in this process,
-batch by batch, with the completions that decoding would have found; there is no Kafka. Each batch has
-completions of ten jobs, the same for all sizes, so that only the number of siblings differs.
+This process runs the worker's own code (`Applier`: load, fold and write, in one database transaction) batch
+by batch, on completions as decoding would return them, without Kafka. Each batch has completions of ten jobs
+at all sizes, so only the number of siblings differs.
 """
 
 import time
@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from bench.outcome import Case, Metric, Outcome
+from bench.outcome import Case, Metric, Outcome, rounds_text
 from bench.processes import cpu_seconds
-from bench.session import Options, Session
-from bench.tracked import own_settings
+from bench.session import BenchSession, Options
+from bench.tracker_process import tracker_settings
 from bench.verify import verify_jobs
 from bench.workload import PARTITION_ID, Topics, indexed, start_task
 from tracker import Client, JobStatus, NewJob
@@ -31,12 +31,12 @@ _SIBLINGS = (1_000, 10_000, 100_000, 1_000_000)
 _JOBS_AT_ONCE = 10
 _WARM_UP_SIBLINGS = 3_000
 _TOPIC = "bench"
-_PART = 5  # the first and the last of so many parts of the batches are compared
+_PARTS = 5  # of the batches; the first and the last part are compared
 
 
 @dataclass(frozen=True)
 class _Cost:
-    """Of one size, in one round."""
+    """The cost of one size in one round."""
 
     completions: int
     batch_seconds: Sequence[float]
@@ -49,19 +49,19 @@ class _Cost:
         return self.completions / sum(self.batch_seconds)
 
     def us(self, part: slice) -> float:
-        """Return what a completion costs in these batches, in microseconds."""
+        """Return the cost of a completion in these batches, in microseconds."""
         return sum(self.batch_seconds[part]) / sum(self.batch_completions[part]) * 1e6
 
 
 class FanIn:
     name = "fan-in"
-    what = "database and fold alone: what a completion costs, by the number of siblings"
+    description = "database and fold alone: the cost of a completion by the number of siblings"
     quick = usual = True
 
     def steps(self, options: Options) -> int:
         return options.rounds * len(self._sizes(options))
 
-    def run(self, session: Session) -> Outcome:
+    def run(self, session: BenchSession) -> Outcome:
         options = session.options
         found: dict[int, list[_Cost]] = {siblings: [] for siblings in self._sizes(options)}
         for number in range(options.rounds):
@@ -73,13 +73,13 @@ class FanIn:
         cases = [_case(siblings, costs, found[least]) for siblings, costs in found.items()]
         return Outcome(
             size=f"batches of {options.batch_size:,} completions of {_JOBS_AT_ONCE} jobs, one process,"
-            f" {options.rounds} round(s); what is stored is right",
+            f" {rounds_text(options.rounds)}; results verified",
             cases=cases,
             raw={str(siblings): [vars(cost) for cost in costs] for siblings, costs in found.items()},
         )
 
     def _sizes(self, options: Options) -> Sequence[int]:
-        """Return the numbers of siblings: no more than messages are asked for elsewhere."""
+        """Return the numbers of siblings, none of them larger than the number of messages."""
         return [siblings for siblings in _SIBLINGS if siblings <= max(_SIBLINGS[0], options.messages)]
 
 
@@ -90,30 +90,33 @@ def _case(siblings: int, costs: list[_Cost], costs_of_least: list[_Cost]) -> Cas
     whole = slice(None)
     pairs = zip(costs, costs_of_least, strict=True)
     flatness = [cost.us(whole) / least.us(whole) for cost, least in pairs]
-    starts = [cost.us(slice(0, max(1, len(cost.batch_seconds) // _PART))) for cost in costs]
-    ends = [cost.us(slice(-max(1, len(cost.batch_seconds) // _PART), None)) for cost in costs]
+    starts = [cost.us(slice(0, max(1, len(cost.batch_seconds) // _PARTS))) for cost in costs]
+    ends = [cost.us(slice(-max(1, len(cost.batch_seconds) // _PARTS), None)) for cost in costs]
     growth = [end / start for end, start in zip(ends, starts, strict=True)]
     metrics = [
         Metric("rate", "completions/s", [cost.rate for cost in costs], "more", 300_000),
-        Metric("us", "µs each", [cost.us(whole) for cost in costs], "less", None, 2),
-        Metric("flatness", "of that of the fewest", flatness, "less", 1.2, 2),
-        Metric("start_us", "at the start", starts, "less", None, 2),
-        Metric("end_us", "at the end", ends, "less", None, 2),
-        Metric("growth", "end, of the start", growth, "less", 1.2, 2),
+        Metric("us", "µs/completion", [cost.us(whole) for cost in costs], "less", None, 2),
+        Metric("flatness", "ratio to fewest siblings", flatness, "less", 1.2, 2),
+        Metric("start_us", "µs/completion, first fifth", starts, "less", None, 2),
+        Metric("end_us", "µs/completion, last fifth", ends, "less", None, 2),
+        Metric("growth", "last fifth / first fifth", growth, "less", 1.2, 2),
     ]
-    for part, label in (("contender", "CPU µs: process"), ("postgresql", "CPU µs: PostgreSQL")):
+    for part, label in (
+        ("contender", "CPU µs/completion: process"),
+        ("postgresql", "CPU µs/completion: PostgreSQL"),
+    ):
         if part in costs[0].cpu_seconds:
             spent = [cost.cpu_seconds[part] / cost.completions * 1e6 for cost in costs]
             metrics.append(Metric(f"cpu_us_{part}", label, spent, "less", None, 2))
     wal = [cost.wal_bytes / cost.completions for cost in costs if cost.wal_bytes is not None]
     if wal:
-        metrics.append(Metric("wal_bytes", "WAL bytes", wal, "less", None, 2))
+        metrics.append(Metric("wal_bytes", "WAL bytes/completion", wal, "less", None, 2))
     return Case(f"{siblings:,}", metrics, at=siblings)
 
 
-def _measure(session: Session, siblings: int) -> _Cost:
+def _measure(session: BenchSession, siblings: int) -> _Cost:
     servers, options = session.servers, session.options
-    # Groups of ten jobs follow each other until there have been so many completions.
+    # Groups of ten jobs follow each other until there are this many completions.
     groups = max(1, options.messages // (siblings * _JOBS_AT_ONCE))
     job_ids = [f"job-{number:06d}" for number in range(groups * _JOBS_AT_ONCE)]
     warm_ids = [f"warm-{number:06d}" for number in range(_JOBS_AT_ONCE)]
@@ -126,8 +129,8 @@ def _measure(session: Session, siblings: int) -> _Cost:
         driver = _Driver(database_url, topics)
         try:
             for completions in _batches(warm_ids, _WARM_UP_SIBLINGS, options.batch_size):
-                driver.apply(completions)  # statements are prepared, code is loaded
-            driver.forget()
+                driver.apply(completions)  # prepares statements, loads code
+            driver.reset()
             wal_before, cpu_before = servers.wal_bytes(), _cpu(session)
             for completions in _batches(job_ids, siblings, options.batch_size):
                 driver.apply(completions)
@@ -144,9 +147,9 @@ def _measure(session: Session, siblings: int) -> _Cost:
     )
 
 
-def _cpu(session: Session) -> dict[str, float]:
+def _cpu(session: BenchSession) -> dict[str, float]:
     parts = {"contender": time.process_time()}
-    if session.servers.ours:
+    if session.servers.started_here:
         parts["postgresql"] = cpu_seconds(session.servers.postgres_pids)
     return parts
 
@@ -154,14 +157,14 @@ def _cpu(session: Session) -> dict[str, float]:
 def _batches(
     job_ids: Sequence[str], siblings: int, batch_size: int
 ) -> Iterator[list[tuple[str, range, int]]]:
-    """Yield batches of (job, completed tasks, number of tasks): ten jobs at a time, each in order.
+    """Yield batches of (job, completed tasks, number of tasks), of ten jobs at a time, each job in order.
 
-    Where jobs are small, a batch has as many tens of them as it takes.
+    If the jobs are small, a batch has several groups of ten.
     """
     share = max(1, batch_size // _JOBS_AT_ONCE)
-    jobs_a_batch = _JOBS_AT_ONCE * max(1, share // siblings)
-    for place in range(0, len(job_ids), jobs_a_batch):
-        jobs = job_ids[place : place + jobs_a_batch]
+    jobs_per_batch = _JOBS_AT_ONCE * max(1, share // siblings)
+    for start in range(0, len(job_ids), jobs_per_batch):
+        jobs = job_ids[start : start + jobs_per_batch]
         for first in range(1, siblings + 1, share):
             tasks = range(first, min(first + share, siblings + 1))
             yield [(job_id, tasks, siblings) for job_id in jobs]
@@ -169,9 +172,9 @@ def _batches(
 
 @dataclass
 class _Record:
-    """A record as the worker knows it, of the last task of a job."""
+    """Stands for a record that the worker has received."""
 
-    place: int
+    record_offset: int
     message: bytes = field(
         default=b'{"taskId":"00000000-0000-4000-8000-000000000001","correlationId":null}', repr=False
     )
@@ -183,17 +186,17 @@ class _Record:
         return 0
 
     def offset(self) -> int:
-        return self.place
+        return self.record_offset
 
     def value(self) -> bytes:
         return self.message
 
 
 class _Driver:
-    """Applies batches as a worker does, and takes the time."""
+    """Applies batches as a worker does, and measures the time."""
 
     def __init__(self, database_url: str, topics: Topics) -> None:
-        settings = own_settings({}, workers=1)
+        settings = tracker_settings({}, workers=1)
         self._pipeline = Pipeline()
         self._store = BatchStore(database_url)
         self._store.connect()
@@ -222,8 +225,8 @@ class _Driver:
         self.completions.append(count)
         self._pipeline.published.move_on({(_TOPIC, 0): self._next_offset})
 
-    def forget(self) -> None:
-        """Forget what was measured so far."""
+    def reset(self) -> None:
+        """Discard the measurements so far."""
         self.seconds.clear()
         self.completions.clear()
 
@@ -240,7 +243,7 @@ class _Driver:
 
 
 def _decoded(completions: Sequence[tuple[str, range, int]], count: int) -> DecodedBatch:
-    """Return what decoding the messages would have come to."""
+    """Return the batch that decoding the messages would return."""
     found, position = DecodedBatch(count), 0
     for job_id, tasks, last in completions:
         job = JobName(PARTITION_ID, job_id)

@@ -1,5 +1,7 @@
-"""`job-each`: every message is of another job, so that there is nothing to fold. With the first message of
-each job it becomes Active; with its only one it completes."""
+"""`job-each`: every message belongs to another job, so there is nothing to fold.
+
+A job becomes Active with its first message, and completes with its only one.
+"""
 
 from bench.scenarios.throughput import Throughput, Variant
 from bench.workload import FirstTasks, Size, TasksInTurn, Topics, Workload

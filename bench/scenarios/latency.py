@@ -1,7 +1,7 @@
-"""`latency`: how long it takes from when a message is due until a reader of committed records has it.
+"""`latency`: the time from when a message is due until a reader of committed records has it.
 
-Messages come at steady rates, and do not wait for the tracker. The ceiling takes what is there at once: its
-latency is about what Kafka's transactions need.
+Messages come at steady rates and do not wait for the tracker. The ceiling takes messages as soon as they
+come, so its latency is about that of Kafka's transactions.
 """
 
 import time
@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from bench.contenders import Contender
-from bench.drain import STALL_TIMEOUT_S, Costs, Figures, warm_up_alone
+from bench.drain import STALL_TIMEOUT_S, CostMeter, Measurement, warm_up_with
 from bench.flow import Arrivals, Reader, Sender
 from bench.outcome import Case, Outcome, latency_metrics, size_text
 from bench.scenarios.throughput import CEILING, cost_metrics
-from bench.session import WARM_UP_MESSAGES, Options, Session
+from bench.session import WARM_UP_MESSAGES, BenchSession, Options
 from bench.verify import verify_jobs, verify_messages
 from bench.workload import Size, TasksInTurn, Topics, Workload
 
@@ -27,29 +27,29 @@ TRACKER = "tracker"
 
 
 @dataclass(frozen=True)
-class Flowed:
-    """One contender at one rate: latencies in seconds, and what it cost."""
+class FlowResult:
+    """The latencies of one contender at one rate, in seconds, and their cost."""
 
     latencies: Sequence[float]
-    figures: Figures
+    figures: Measurement
 
 
 class Latency:
     name = "latency"
-    what = "from when a message is due until it is visible at its destination, at steady rates"
+    description = "from when a message is due until it is visible at its destination, at steady rates"
     quick = usual = True
 
     def steps(self, options: Options) -> int:
         return 2 * options.rounds + 1
 
-    def run(self, session: Session) -> Outcome:
+    def run(self, session: BenchSession) -> Outcome:
         options = session.options
         rates = _FULL_RATES if options.full else _RATES
         seconds = _QUICK_SECONDS if options.quick else _SECONDS
-        found: dict[tuple[str, int], list[Flowed]] = {}
+        found: dict[tuple[str, int], list[FlowResult]] = {}
         with session.progress.step("latency: warming up for small transactions"):
-            # Java compiles what they take only after some ten thousand of them; until then, and while it
-            # does, the broker needs twice the CPU time.
+            # Java compiles the code for small transactions only after about ten thousand of them. Until then,
+            # and while it compiles, the broker takes twice as much CPU time.
             _ceiling(session, [_WARM_UP_RATE], seconds=2 * seconds)
         for number in range(options.rounds):
             turn = [CEILING, TRACKER]
@@ -75,20 +75,20 @@ SCENARIO = Latency()
 
 
 def measure_tracker(
-    session: Session,
+    session: BenchSession,
     rates: Sequence[int],
     seconds: float,
     *,
     workers: int | None = None,
     variables: dict[str, str] | None = None,
-) -> dict[int, Flowed]:
-    """Measure the tracker at these rates, one after the other, and verify what came out."""
+) -> dict[int, FlowResult]:
+    """Measure the tracker at these rates, one after the other, and verify the results."""
     topics = session.topics()
     warm_up, workloads = workloads_at(topics, rates, seconds, session.options.seed)
     jobs = [job for workload in (warm_up, *workloads.values()) for job in workload.jobs()]
     with session.tracker(topics, jobs, workers=workers, variables=variables) as tracked:
         found = {}
-        warm_up_alone(session.servers, tracked.contender, warm_up)
+        warm_up_with(session.servers, tracked.contender, warm_up)
         for rate, workload in workloads.items():
             found[rate], first = flow(session, tracked.contender, workload, rate)
             clients = session.servers.clients
@@ -98,12 +98,12 @@ def measure_tracker(
     return found
 
 
-def _ceiling(session: Session, rates: Sequence[int], seconds: float) -> dict[int, Flowed]:
+def _ceiling(session: BenchSession, rates: Sequence[int], seconds: float) -> dict[int, FlowResult]:
     topics = session.topics()
     warm_up, workloads = workloads_at(topics, rates, seconds, session.options.seed)
     with session.ceiling(topics, eager=True) as contender:
         found = {}
-        warm_up_alone(session.servers, contender, warm_up)
+        warm_up_with(session.servers, contender, warm_up)
         for rate, workload in workloads.items():
             found[rate], first = flow(session, contender, workload, rate)
             clients = session.servers.clients
@@ -114,33 +114,35 @@ def _ceiling(session: Session, rates: Sequence[int], seconds: float) -> dict[int
 def workloads_at(
     topics: Topics, rates: Sequence[int], seconds: float, seed: int
 ) -> tuple[Workload, dict[int, Workload]]:
-    """Return messages to warm up with, and those of each rate."""
+    """Return messages to warm up with, and the messages of each rate."""
     warm_up = TasksInTurn(topics, Size(WARM_UP_MESSAGES, seed, "warm"), jobs=_JOBS)
     sizes = {rate: Size(round(rate * seconds), seed, f"at-{rate}") for rate in rates}
     return warm_up, {rate: TasksInTurn(topics, size, jobs=_JOBS) for rate, size in sizes.items()}
 
 
 def flow(
-    session: Session, contender: Contender, workload: Workload, rate: int
-) -> tuple[Flowed, dict[int, int]]:
-    """Let the messages flow; return their latencies, and where in the destination they begin."""
+    session: BenchSession, contender: Contender, workload: Workload, rate: int
+) -> tuple[FlowResult, dict[int, int]]:
+    """Send the messages at the rate; return the result, and where in the destination they begin."""
     topics, clients = workload.topics, session.servers.clients
     messages = list(workload.messages())
     arrivals = Arrivals(workload.size)
     sender = Sender(clients, topics.tracking)
-    with Reader(clients, topics.destination, topics.partitions, arrivals.note) as reader:
-        costs = Costs(session.servers, contender)
+    with Reader(clients, topics.destination, topics.kafka_partitions, arrivals.record) as reader:
+        costs = CostMeter(session.servers, contender)
         began = time.monotonic()
         sender.send_at_rate(messages, rate, began)
         arrivals.wait([contender.check, reader.check], STALL_TIMEOUT_S)
-        figures = costs.figures(workload.size, time.monotonic() - began, [])
+        figures = costs.measure(workload.size, time.monotonic() - began, [])
         first = reader.first
     latencies = [at - (began + number / rate) for number, at in enumerate(arrivals.times)]
-    return Flowed(latencies, figures), first
+    return FlowResult(latencies, figures), first
 
 
-def _case(contender: str, rate: int, rounds: Sequence[Flowed]) -> Case:
+def _case(contender: str, rate: int, rounds: Sequence[FlowResult]) -> Case:
     goal_ms = _GOAL_MS if contender == TRACKER and rate in _RATES else None
     metrics = latency_metrics([each.latencies for each in rounds], goal_ms=goal_ms)
-    metrics += cost_metrics([each.figures for each in rounds], "messages")[1:]  # the rate is given
+    metrics += cost_metrics([each.figures for each in rounds], "messages")[
+        1:
+    ]  # without the rate, which is given
     return Case(f"{contender}, {rate:,}/s", metrics, at=rate)

@@ -1,6 +1,7 @@
-"""`nested`: one job of three levels (100 x 100 x 100 of a million messages), all whose leaves complete.
+"""`nested`: one job of three levels (100 x 100 x 100 for a million messages), of which all leaves complete.
 
-Depth first, as workers that split tasks do it; and shuffled, where a batch touches most of the tasks above.
+They complete depth first, as with workers that split tasks, and shuffled, so that a batch touches most of the
+tasks above.
 """
 
 from functools import partial
@@ -10,6 +11,6 @@ from bench.workload import Tree
 
 SCENARIO = Throughput(
     "nested",
-    "one job of three levels, all whose leaves complete",
+    "one job of three levels, of which all leaves complete",
     [Variant("depth first", Tree, goal=0.5), Variant("shuffled", partial(Tree, shuffled=True))],
 )

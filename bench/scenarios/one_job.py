@@ -1,4 +1,4 @@
-"""`one-job`: all messages complete tasks of one job. Its Kafka partition is worked off by one worker."""
+"""`one-job`: all messages complete tasks of one job, so that one worker handles its one Kafka partition."""
 
 from functools import partial
 
@@ -7,7 +7,7 @@ from bench.workload import TasksInTurn
 
 SCENARIO = Throughput(
     "one-job",
-    "one job, all whose tasks complete",
+    "one job, of which all tasks complete",
     [
         Variant("in order", partial(TasksInTurn, jobs=1), goal=0.7),
         Variant("shuffled", partial(TasksInTurn, jobs=1, shuffled=True), goal=0.7),

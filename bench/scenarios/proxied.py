@@ -1,4 +1,4 @@
-"""`proxied`: messages on tasks in progress, each of which is looked up and forwarded as it is."""
+"""`proxied`: messages on tasks in progress. The tracker looks each up and forwards it unchanged."""
 
 from functools import partial
 
@@ -7,6 +7,6 @@ from bench.workload import TasksInTurn
 
 SCENARIO = Throughput(
     "proxied",
-    "tasks in progress: look-up and forward",
+    "tasks in progress: look up and forward",
     [Variant("tracker", partial(TasksInTurn, jobs=200, in_progress=True), goal=0.85)],
 )

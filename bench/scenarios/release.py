@@ -1,10 +1,12 @@
-"""`release`: jobs that wait for others are sent when those complete.
+"""`release`: jobs are released when their prerequisites complete.
 
-Four graphs: many dependents of one job, all released by one message; a chain, and a lattice of diamonds, in
-which this program completes each job as soon as it sees it released; and many prerequisites of one job.
+There are four graphs: many dependents of one job, all released by one message; a chain, and a lattice of
+diamonds, in which the benchmark completes each job as soon as it sees its release; and many prerequisites of
+one job.
 
-Latency is from when the message that completes the (last) prerequisite is sent until the release is visible
-to a reader of committed records. Nothing else goes on in the chain: there the tracker is not overloaded.
+The latency runs from when the message that completes the last prerequisite is sent until the release is
+visible to a reader of committed records. In the chain, nothing else happens meanwhile, so the tracker is not
+overloaded.
 """
 
 import time
@@ -14,13 +16,21 @@ from typing import Any
 
 from confluent_kafka import Message
 
-from bench.drain import STALL_TIMEOUT_S, Costs, Figures, warm_up_alone
-from bench.flow import Reader, Sender, wait_while
+from bench.drain import STALL_TIMEOUT_S, CostMeter, Measurement, warm_up_with
+from bench.flow import Reader, Sender, wait_for_zero
 from bench.outcome import Case, Metric, Outcome, latency_metrics
 from bench.scenarios.throughput import cost_metrics
-from bench.session import WARM_UP_MESSAGES, Options, Session, Tracked
+from bench.session import WARM_UP_MESSAGES, BenchSession, Options, RunningTracker
 from bench.verify import verify_jobs, verify_keys
-from bench.workload import PARTITION_ID, Envelope, Load, Size, TasksInTurn, Topics, start_task
+from bench.workload import (
+    PARTITION_ID,
+    ProducerRecord,
+    Size,
+    TaskMessageFactory,
+    TasksInTurn,
+    Topics,
+    start_task,
+)
 from tracker import Client, JobStatus, NewJob
 
 _FAN, _CHAIN, _SIDE = 10_000, 1_000, 100
@@ -32,26 +42,27 @@ _ONLY_TASK = b"1*"
 
 @dataclass(frozen=True)
 class Graph:
-    """Jobs, with the numbers of those that each waits for.
+    """Jobs, with the numbers of their prerequisites.
 
-    `reacts`: each job is completed when it is released; otherwise those that wait for nothing are completed
-    all at once. `goal_rate`, `goal_ms`: releases a second; milliseconds, half of them and 99 % of them.
+    With `completes_on_release`, each job is completed when its release is seen; otherwise only the jobs
+    without prerequisites are completed, all at once. `goal_rate` is in releases a second; `goal_ms` has p50
+    and p99.
     """
 
     name: str
     prerequisites: Sequence[Sequence[int]]
-    reacts: bool
+    completes_on_release: bool
     goal_rate: float | None = None
     goal_ms: tuple[float, float] | None = None
 
     @property
     def waiting(self) -> list[int]:
-        """The jobs that wait for others."""
+        """The numbers of the jobs that wait for others."""
         return [number for number, needed in enumerate(self.prerequisites) if needed]
 
     @property
     def prefix(self) -> str:
-        """What the IDs of all its jobs begin with."""
+        """The prefix of all its job IDs."""
         return self.name.replace(" ", "-") + "-"
 
     def job_id(self, number: int) -> str:
@@ -73,13 +84,13 @@ class Graph:
 
 
 def dependents(count: int) -> Graph:
-    """Return a graph in which `count` jobs wait for one."""
-    return Graph("dependents of one", [(), *[(0,)] * count], reacts=False, goal_rate=_GOAL_RATE)
+    """Return a graph in which `count` jobs wait for one job."""
+    return Graph("dependents of one", [(), *[(0,)] * count], completes_on_release=False, goal_rate=_GOAL_RATE)
 
 
 def chain(length: int) -> Graph:
     """Return a graph in which each of `length` jobs waits for the one before."""
-    return Graph("chain", [(), *((n,) for n in range(length))], reacts=True, goal_ms=_GOAL_MS)
+    return Graph("chain", [(), *((n,) for n in range(length))], completes_on_release=True, goal_ms=_GOAL_MS)
 
 
 def lattice(side: int) -> Graph:
@@ -89,26 +100,26 @@ def lattice(side: int) -> Graph:
         "lattice",
         first
         + [
-            tuple({(layer - 1) * side + place, (layer - 1) * side + (place + 1) % side})
+            tuple({(layer - 1) * side + column, (layer - 1) * side + (column + 1) % side})
             for layer in range(1, side)
-            for place in range(side)
+            for column in range(side)
         ],
-        reacts=True,
+        completes_on_release=True,
     )
 
 
 def prerequisites(count: int) -> Graph:
     """Return a graph in which one job waits for `count`."""
-    return Graph("prerequisites of one", [*[()] * count, tuple(range(count))], reacts=False)
+    return Graph("prerequisites of one", [*[()] * count, tuple(range(count))], completes_on_release=False)
 
 
 class Release:
     name = "release"
-    what = "jobs are sent when what they wait for completes"
+    description = "jobs are released when their prerequisites complete"
     quick = usual = True
 
     def graphs(self, options: Options) -> list[Graph]:
-        """Return the graphs that are measured; smaller ones where few messages are asked for."""
+        """Return the graphs to measure, which are smaller for few messages."""
         fan = min(_FAN, max(10, options.messages // 10))
         if options.quick:
             return [dependents(fan), chain(min(fan, _QUICK_CHAIN))]
@@ -118,10 +129,10 @@ class Release:
     def steps(self, options: Options) -> int:
         return options.rounds * len(self.graphs(options))
 
-    def run(self, session: Session) -> Outcome:
+    def run(self, session: BenchSession) -> Outcome:
         options = session.options
         graphs = self.graphs(options)
-        found: dict[str, list[Released]] = {graph.name: [] for graph in graphs}
+        found: dict[str, list[ReleaseResult]] = {graph.name: [] for graph in graphs}
         for number in range(options.rounds):
             for graph in graphs:
                 text = f"release, round {number + 1} of {options.rounds}: {graph.name}"
@@ -129,7 +140,7 @@ class Release:
                     found[graph.name].append(_measure(session, graph))
         sizes = ", ".join(f"{graph.name} {len(graph.prerequisites):,} jobs" for graph in graphs)
         return Outcome(
-            size=f"{sizes}; {options.workers} workers; each was sent once",
+            size=f"{sizes}; {options.workers} workers; each job was sent once",
             cases=[_case(graph, found[graph.name]) for graph in graphs],
             raw={name: [asdict(each.figures) for each in rounds] for name, rounds in found.items()},
         )
@@ -139,16 +150,16 @@ SCENARIO = Release()
 
 
 @dataclass(frozen=True)
-class Released:
-    """What came of a graph: how long all of it took, and the latency of each release, in seconds."""
+class ReleaseResult:
+    """The result of a graph: the duration of the whole, and the latency of each release, in seconds."""
 
     completions: int
     seconds: float
     latencies: Sequence[float]
-    figures: Figures
+    figures: Measurement
 
 
-def _case(graph: Graph, rounds: Sequence[Released]) -> Case:
+def _case(graph: Graph, rounds: Sequence[ReleaseResult]) -> Case:
     metrics = []
     if len(graph.waiting) > 1:
         rates = [len(each.latencies) / each.seconds for each in rounds]
@@ -157,16 +168,16 @@ def _case(graph: Graph, rounds: Sequence[Released]) -> Case:
         rates = [each.completions / each.seconds for each in rounds]
         metrics.append(Metric("completed_rate", "jobs completed/s", rates, "more"))
     metrics += latency_metrics([each.latencies for each in rounds], goal_ms=graph.goal_ms)
-    metrics += cost_metrics([each.figures for each in rounds], "jobs")[1:]  # speed is told above
+    metrics += cost_metrics([each.figures for each in rounds], "jobs")[1:]  # without the rate of jobs
     return Case(graph.name, metrics)
 
 
-def _measure(session: Session, graph: Graph) -> Released:
+def _measure(session: BenchSession, graph: Graph) -> ReleaseResult:
     topics = session.topics()
     warm_up = TasksInTurn(topics, Size(WARM_UP_MESSAGES, session.options.seed, "warm"), jobs=200)
     jobs = [*warm_up.jobs(), *graph.jobs(topics)]
     with session.tracker(topics, jobs, waiting=len(graph.waiting)) as tracked:
-        warm_up_alone(session.servers, tracked.contender, warm_up)
+        warm_up_with(session.servers, tracked.contender, warm_up)
         driver = _Driver(session, tracked, graph)
         released = driver.run()
         job_ids = [graph.job_id(number) for number in range(len(graph.prerequisites))]
@@ -178,65 +189,65 @@ def _measure(session: Session, graph: Graph) -> Released:
 
 
 class _Driver:
-    """Completes jobs, and sees the others released."""
+    """Completes jobs, and sees the releases of the others."""
 
-    def __init__(self, session: Session, tracked: Tracked, graph: Graph) -> None:
+    def __init__(self, session: BenchSession, tracked: RunningTracker, graph: Graph) -> None:
         self._clients = session.servers.clients
         self._tracked = tracked
         self._graph = graph
-        self._envelope = Envelope(tracked.topics, session.options.seed)
+        self._factory = TaskMessageFactory(tracked.topics, session.options.seed)
         self._sender = Sender(self._clients, tracked.topics.tracking)
         self._numbers = {graph.job_id(n).encode(): n for n in range(len(graph.prerequisites))}
-        self._completed: dict[int, float] = {}  # when the message was sent that completes it
+        self._completed: dict[int, float] = {}  # when the message that completes the job was sent
         self._released: dict[int, float] = {}
 
-    def run(self) -> Released:
+    def run(self) -> ReleaseResult:
         topics, graph = self._tracked.topics, self._graph
         roots = [n for n, needed in enumerate(graph.prerequisites) if not needed]
         with Reader(self._clients, topics.start, 1, self._on_released) as reader:
-            costs = Costs(self._tracked.servers, self._tracked.contender)
+            costs = CostMeter(self._tracked.servers, self._tracked.contender)
             began = time.monotonic()
             for number in roots:
                 self._complete(number)
             self._sender.flush()
             checks: list[Callable[[], Any]] = [self._tracked.contender.check, reader.check]
             waiting, what = self._graph.waiting, "jobs were not released"
-            wait_while(lambda: len(waiting) - len(self._released), checks, STALL_TIMEOUT_S, what)
+            wait_for_zero(lambda: len(waiting) - len(self._released), checks, STALL_TIMEOUT_S, what)
             seconds = max(self._released.values()) - began
-            figures = costs.figures(len(graph.prerequisites), seconds, [])
+            figures = costs.measure(len(graph.prerequisites), seconds, [])
         self._sender.flush()
         self._wait_for_the_last()
         latencies = [
             seen - max(self._completed[needed] for needed in graph.prerequisites[number])
             for number, seen in self._released.items()
         ]
-        return Released(len(self._completed), seconds, latencies, figures)
+        return ReleaseResult(len(self._completed), seconds, latencies, figures)
 
     def expected(self) -> list[tuple[JobStatus, float, list[int]]]:
-        """Return which status and percentage which jobs must have now."""
+        """Return the status and percentage that jobs must have now."""
         completed = list(self._completed)
         others = [n for n in range(len(self._graph.prerequisites)) if n not in self._completed]
         return [(JobStatus.COMPLETED, 100.0, completed), (JobStatus.WAITING, 0.0, others)]
 
     def _complete(self, number: int) -> None:
         job_id = self._graph.job_id(number)
-        value = self._envelope.message(number, number, job_id, _ONLY_TASK)
+        value = self._factory.message(number, number, job_id, _ONLY_TASK)
         key = f"{PARTITION_ID}:{job_id}".encode()
         self._completed[number] = time.monotonic()
-        self._sender.send(Load(number % self._tracked.topics.partitions, key, value))
+        self._sender.send(ProducerRecord(number % self._tracked.topics.kafka_partitions, key, value))
 
     def _on_released(self, now: float, records: list[Message]) -> None:
         for record in records:
             _, _, job_id = (record.key() or b"").partition(b":")
             number = self._numbers[job_id]
             self._released[number] = now
-            if self._graph.reacts:
+            if self._graph.completes_on_release:
                 self._complete(number)
 
     def _wait_for_the_last(self) -> None:
-        """Wait until the tracker has recorded all that was sent, also what releases nothing."""
+        """Wait until the tracker has applied all messages, also those that release nothing."""
         with Client(self._tracked.database_url) as client:
-            wait_while(
+            wait_for_zero(
                 lambda: len(self._completed) - client.count(prefix=self._graph.prefix, status="Completed"),
                 [self._tracked.contender.check],
                 STALL_TIMEOUT_S,

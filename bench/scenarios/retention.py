@@ -1,15 +1,15 @@
-"""`retention`: latency at a steady rate, while old jobs stay in the database, and while they are removed."""
+"""`retention`: latency at a steady rate while old jobs stay in the database, and while they are removed."""
 
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
-from bench.drain import warm_up_alone
-from bench.outcome import Case, Metric, Outcome, latency_metrics
-from bench.scenarios.latency import Flowed, flow, workloads_at
+from bench.drain import warm_up_with
+from bench.outcome import Case, Metric, Outcome, latency_metrics, rounds_text
+from bench.scenarios.latency import FlowResult, flow, workloads_at
 from bench.scenarios.scale import fill_with_finished_jobs
 from bench.scenarios.throughput import cost_metrics
-from bench.session import Options, Session
+from bench.session import BenchSession, Options
 from bench.verify import verify_messages
 from tracker.store.connect import connect
 
@@ -22,21 +22,21 @@ _CASES = {"old jobs stay": {}, "old jobs are removed": {"TRACKER_RETENTION_S": s
 
 @dataclass(frozen=True)
 class _Measured:
-    """What flowed meanwhile, and how many old jobs were removed while it did."""
+    """The flow, and the number of old jobs that were removed meanwhile."""
 
-    flowed: Flowed
+    flowed: FlowResult
     removed: int
 
 
 class Retention:
     name = "retention"
-    what = "latency at a steady rate while old jobs stay, and while they are removed"
+    description = "latency at a steady rate while old jobs stay, and while they are removed"
     usual = quick = False
 
     def steps(self, options: Options) -> int:
         return len(_CASES) * options.rounds
 
-    def run(self, session: Session) -> Outcome:
+    def run(self, session: BenchSession) -> Outcome:
         options = session.options
         seconds = _QUICK_SECONDS if options.quick else _SECONDS
         old_jobs = _QUICK_OLD_JOBS if options.quick else _OLD_JOBS
@@ -47,7 +47,7 @@ class Retention:
                     found[name].append(_measure(session, _CASES[name], seconds, old_jobs))
         return Outcome(
             size=f"{_RATE:,} messages/s for {seconds} s, {old_jobs:,} old jobs, {options.workers} workers,"
-            f" {options.rounds} round(s); what came out is right",
+            f" {rounds_text(options.rounds)}; results verified",
             cases=[_case(name, rounds, seconds) for name, rounds in found.items()],
             raw={name: [asdict(each.flowed.figures) for each in rounds] for name, rounds in found.items()},
         )
@@ -56,14 +56,14 @@ class Retention:
 SCENARIO = Retention()
 
 
-def _measure(session: Session, variables: dict[str, str], seconds: float, old_jobs: int) -> _Measured:
+def _measure(session: BenchSession, variables: dict[str, str], seconds: float, old_jobs: int) -> _Measured:
     topics = session.topics()
     warm_up, workloads = workloads_at(topics, [_RATE], seconds, session.options.seed)
     workload = workloads[_RATE]
     fill = partial(fill_with_finished_jobs, count=old_jobs, ended_s_ago=_OLD_S)
     jobs = [*warm_up.jobs(), *workload.jobs()]
     with session.tracker(topics, jobs, variables=variables, before=fill) as tracked:
-        warm_up_alone(session.servers, tracked.contender, warm_up)
+        warm_up_with(session.servers, tracked.contender, warm_up)
         before = _count_jobs(tracked.database_url)
         flowed, first = flow(session, tracked.contender, workload, _RATE)
         removed = before - _count_jobs(tracked.database_url)
@@ -80,6 +80,8 @@ def _count_jobs(database_url: str) -> int:
 
 def _case(name: str, rounds: list[_Measured], seconds: float) -> Case:
     metrics = latency_metrics([each.flowed.latencies for each in rounds])
-    metrics += cost_metrics([each.flowed.figures for each in rounds], "messages")[1:]  # the rate is given
+    metrics += cost_metrics([each.flowed.figures for each in rounds], "messages")[
+        1:
+    ]  # without the rate, which is given
     removed = [each.removed / seconds for each in rounds]
     return Case(name, [*metrics, Metric("removed_rate", "jobs removed/s", removed, "more")])

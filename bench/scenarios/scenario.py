@@ -1,38 +1,35 @@
-"""What a scenario is."""
+"""The interface of a scenario."""
 
 from typing import Protocol
 
 from bench.outcome import Outcome
-from bench.session import Options, Session
+from bench.session import BenchSession, Options
 
 
 class Scenario(Protocol):
-    """Something that is measured, and verified.
-
-    `quick`: it is part of a run that names no scenario and is to be quick. `usual`: and of one that is not.
-    """
+    """Something that is measured and verified."""
 
     @property
     def name(self) -> str:
-        """What a user calls it."""
+        """Its name on the command line."""
 
     @property
-    def what(self) -> str:
-        """What it is, in a few words."""
+    def description(self) -> str:
+        """A description in a few words."""
 
     @property
     def quick(self) -> bool:
-        """Whether a quick run has it."""
+        """Whether a quick run that names no scenario has it."""
 
     @property
     def usual(self) -> bool:
-        """Whether a run that names no scenario has it."""
+        """Whether any other run that names no scenario has it."""
 
     def steps(self, options: Options) -> int:
-        """Return how many measurements there will be."""
+        """Return the number of measurements."""
 
-    def run(self, session: Session) -> Outcome:
-        """Measure.
+    def run(self, session: BenchSession) -> Outcome:
+        """Measure, and verify the results.
 
-        :raises WrongResult: what came out is wrong.
+        :raises WrongResult: a result is wrong.
         """

@@ -1,32 +1,32 @@
-"""Messages that lie ready are worked off as fast as it goes, by the ceiling and by the tracker in turn."""
+"""The ceiling and the tracker drain a backlog of messages at full speed, in turn."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from statistics import median
 
-from bench.drain import Figures, drain
+from bench.drain import Measurement, drain
 from bench.outcome import Case, Metric, Outcome, size_text
-from bench.session import WARM_UP_MESSAGES, Options, Session, Tracked
+from bench.session import WARM_UP_MESSAGES, BenchSession, Options, RunningTracker
 from bench.verify import verify_count, verify_jobs, verify_messages
 from bench.workload import Size, Topics, Workload
 from tracker.settings.model import available_cpus
 
 CEILING = "ceiling"
-MOST_MB = 300.0
-"""What a worker is to take at most, with default settings and whatever lies ready."""
-DISTURBED = 0.05
-"""A round in which everything else on the machine used more than this share of its CPUs is no good."""
+MAX_MEMORY_MB = 300.0
+"""The goal for the memory of a worker, with default settings and any backlog."""
+MAX_DISTURBANCE = 0.05
+"""The share of the machine's CPUs that others may use in a round before the outcome counts as disturbed."""
 
 _PARTS = {"contender": "processes", "broker": "broker", "postgresql": "PostgreSQL"}
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One way in which the tracker does it. `goal` is a ratio to the ceiling, `goal_rate` units a second,
-    `goal_cpu` a CPU time where the ceiling's is 1.
+    """A variant of the tracker's work, with its goals.
 
-    `before` is called with the tracker and the workload before the messages are laid ready; then none of
-    them is forwarded if `dropped`, and the jobs are not verified.
+    `goal` is a ratio to the ceiling's rate, `goal_rate` is in units a second, and `goal_cpu` is a ratio to
+    the ceiling's CPU time. `before` is called with the tracker and the workload before the messages are
+    staged. With `dropped`, no message may be forwarded, and the jobs are not verified.
     """
 
     name: str
@@ -34,19 +34,19 @@ class Variant:
     goal: float | None = None
     goal_rate: float | None = None
     goal_cpu: float | None = None
-    before: Callable[[Tracked, Workload], None] | None = None
+    before: Callable[[RunningTracker, Workload], None] | None = None
     dropped: bool = False
 
 
 @dataclass(frozen=True)
 class Throughput:
-    """A scenario. The ceiling moves the messages of the first variant.
+    """A scenario of throughput. The ceiling forwards the messages of the first variant.
 
-    `share` is how many of the asked number of messages there are, where each costs more than others.
+    `share` scales the number of messages, for messages that cost more or less than others.
     """
 
     name: str
-    what: str
+    description: str
     variants: Sequence[Variant]
     quick: bool = True
     usual: bool = True
@@ -56,14 +56,14 @@ class Throughput:
     def steps(self, options: Options) -> int:
         return options.rounds * (1 + len(self._variants(options)))
 
-    def run(self, session: Session) -> Outcome:
+    def run(self, session: BenchSession) -> Outcome:
         options = session.options
         size = Size(max(1, round(options.messages * self.share)), options.seed)
         variants = self._variants(options)
-        found: dict[str, list[Figures]] = {CEILING: [], **{variant.name: [] for variant in variants}}
+        found: dict[str, list[Measurement]] = {CEILING: [], **{variant.name: [] for variant in variants}}
         for number in range(options.rounds):
             turn: list[Variant | None] = [None, *variants]
-            for variant in turn if number % 2 == 0 else turn[::-1]:  # so that noise hits all of them
+            for variant in turn if number % 2 == 0 else turn[::-1]:  # so that noise affects all of them
                 name = CEILING if variant is None else variant.name
                 with session.progress.step(f"{self.name}, round {number + 1} of {options.rounds}: {name}"):
                     figures = (
@@ -83,7 +83,9 @@ class Throughput:
                         variant.name,
                         [
                             *ratio_metrics(found[CEILING], found[variant.name], variant),
-                            *cost_metrics(found[variant.name], unit, goal=variant.goal_rate, goal_mb=MOST_MB),
+                            *cost_metrics(
+                                found[variant.name], unit, goal=variant.goal_rate, goal_mb=MAX_MEMORY_MB
+                            ),
                         ],
                     )
                     for variant in variants
@@ -98,10 +100,15 @@ class Throughput:
 
 
 def drain_ceiling(
-    session: Session, variant: Variant, size: Size, *, processes: int | None = None, partitions: int = 8
-) -> Figures:
+    session: BenchSession,
+    variant: Variant,
+    size: Size,
+    *,
+    processes: int | None = None,
+    kafka_partitions: int = 8,
+) -> Measurement:
     """Measure the ceiling."""
-    topics = session.topics(partitions)
+    topics = session.topics(kafka_partitions)
     workload = variant.workload(topics, size)
     warm_up = variant.workload(topics, _warm_up(size))
     with session.ceiling(topics, processes=processes) as contender:
@@ -111,17 +118,17 @@ def drain_ceiling(
 
 
 def drain_tracker(
-    session: Session,
+    session: BenchSession,
     variant: Variant,
     size: Size,
     *,
     workers: int | None = None,
-    partitions: int = 8,
+    kafka_partitions: int = 8,
     variables: dict[str, str] | None = None,
     prepare: Callable[[str], None] = lambda _: None,
-) -> Figures:
-    """Measure the tracker, and verify what came out. `prepare` gets the database's URL, before all else."""
-    topics = session.topics(partitions)
+) -> Measurement:
+    """Measure the tracker, and verify the results. `prepare` is called first, with the database's URL."""
+    topics = session.topics(kafka_partitions)
     workload = variant.workload(topics, size)
     warm_up = variant.workload(topics, _warm_up(size))
     jobs = [*warm_up.jobs(), *workload.jobs()]
@@ -145,14 +152,14 @@ def drain_tracker(
 
 
 def cost_metrics(
-    figures: Sequence[Figures], unit: str, *, goal: float | None = None, goal_mb: float | None = None
+    figures: Sequence[Measurement], unit: str, *, goal: float | None = None, goal_mb: float | None = None
 ) -> list[Metric]:
-    """Return the metrics of one contender's rounds. `goal`: of the speed, `goal_mb`: of the memory."""
+    """Return the metrics of a contender's rounds, with goals for the rate and for the memory."""
     one = unit.removesuffix("s")
     metrics = [Metric("rate", f"{unit}/s", [each.rate for each in figures], "more", goal)]
     metrics += cpu_metrics(figures, one)
     peaks = [each.peak_bytes / 1e6 for each in figures]
-    metrics.append(Metric("peak_mb", "most memory of a process, MB", peaks, "less", goal_mb))
+    metrics.append(Metric("peak_mb", "peak memory of a process, MB", peaks, "less", goal_mb))
     wal = [each.wal_bytes / each.units for each in figures if each.wal_bytes is not None]
     if wal:
         metrics.append(Metric("wal_bytes", f"WAL bytes/{one}", wal, "less", None, 1))
@@ -162,8 +169,8 @@ def cost_metrics(
     return metrics
 
 
-def cpu_metrics(figures: Sequence[Figures], one: str) -> list[Metric]:
-    """Return the CPU time for `one` message or report, by part as far as it is known, and together."""
+def cpu_metrics(figures: Sequence[Measurement], one: str) -> list[Metric]:
+    """Return the CPU time for each message or report (`one`), by part as far as it is known, and in total."""
     metrics = []
     for part, label in _PARTS.items():
         if part in figures[0].cpu_seconds:
@@ -171,45 +178,43 @@ def cpu_metrics(figures: Sequence[Figures], one: str) -> list[Metric]:
             metrics.append(Metric(f"cpu_us_{part}", f"CPU µs/{one}: {label}", spent, "less", None, 2))
     if "broker" in figures[0].cpu_seconds:
         spent = [cpu_us(each) for each in figures]
-        metrics.append(Metric("cpu_us", f"CPU µs/{one}: together", spent, "less", None, 2))
+        metrics.append(Metric("cpu_us", f"CPU µs/{one}: total", spent, "less", None, 2))
     return metrics
 
 
-def cpu_us(figures: Figures) -> float:
-    """Return the CPU time of all parts together, for each message or report."""
+def cpu_us(figures: Measurement) -> float:
+    """Return the total CPU time for each message or report."""
     return (
         sum(figures.cpu_seconds[part] for part in _PARTS if part in figures.cpu_seconds) / figures.units * 1e6
     )
 
 
-def disturbances(found: dict[str, list[Figures]]) -> list[str]:
-    """Return a sentence if something else has used the machine meanwhile, as far as that can be told."""
+def disturbances(found: dict[str, list[Measurement]]) -> list[str]:
+    """Return a sentence if other programs used the machine meanwhile, as far as that can be known."""
     if not all("broker" in each.cpu_seconds for figures in found.values() for each in figures):
-        return []  # broker and PostgreSQL may be on this machine, and are no disturbance
+        return []  # broker and PostgreSQL can be on this machine, and are no disturbance
     cpus = available_cpus()
     shares = [
         each.cpu_seconds["others"] / each.seconds / cpus for figures in found.values() for each in figures
     ]
-    if max(shares) <= DISTURBED:
+    if max(shares) <= MAX_DISTURBANCE:
         return []
-    return [f"Disturbed: something else used up to {max(shares):.0%} of this machine's CPUs meanwhile."]
+    return [f"Disturbed: other programs used up to {max(shares):.0%} of this machine's CPUs meanwhile."]
 
 
-def ratio_metrics(ceiling: list[Figures], tracker: list[Figures], variant: Variant) -> list[Metric]:
-    """Return what compares the two, round by round: a slow round slows both, and is as good as any."""
+def ratio_metrics(ceiling: list[Measurement], tracker: list[Measurement], variant: Variant) -> list[Metric]:
+    """Return the ratios of the two, round by round, because a slow round slows both."""
     pairs = list(zip(ceiling, tracker, strict=True))
-    ratios = [theirs.rate / most.rate for most, theirs in pairs]
+    ratios = [ours.rate / best.rate for best, ours in pairs]
     metrics = [Metric("ratio", "ratio to the ceiling", ratios, "more", variant.goal, 2)]
     if "broker" in ceiling[0].cpu_seconds:
-        factors = [cpu_us(theirs) / cpu_us(most) for most, theirs in pairs]
-        metrics.append(
-            Metric("cpu_factor", "CPU time, the ceiling's is 1", factors, "less", variant.goal_cpu, 2)
-        )
+        factors = [cpu_us(ours) / cpu_us(best) for best, ours in pairs]
+        metrics.append(Metric("cpu_factor", "CPU time, ceiling = 1", factors, "less", variant.goal_cpu, 2))
     return metrics
 
 
-def _stages(found: dict[str, list[Figures]], variants: Sequence[Variant]) -> list[str]:
-    """Return a line for each variant, with the share of time that each stage of the tracker was busy."""
+def _stages(found: dict[str, list[Measurement]], variants: Sequence[Variant]) -> list[str]:
+    """Return a line for each variant, with the share of time that the workers spent in each stage."""
     notes = []
     for variant in variants:
         figures = found[variant.name]

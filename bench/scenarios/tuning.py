@@ -1,15 +1,15 @@
-"""`tuning`: `complete` and `latency` over the batch size, the longest wait for a batch, and the workers."""
+"""`tuning`: `complete` and `latency` over batch size, maximum wait for a batch, and workers."""
 
 from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any
 
-from bench.drain import Figures
-from bench.outcome import Case, Metric, Outcome, latency_metrics
+from bench.drain import Measurement
+from bench.outcome import Case, Metric, Outcome, latency_metrics, rounds_text
 from bench.scenarios.complete import COMPLETE
-from bench.scenarios.latency import Flowed, measure_tracker
+from bench.scenarios.latency import FlowResult, measure_tracker
 from bench.scenarios.throughput import cost_metrics, drain_tracker
-from bench.session import Options, Session
+from bench.session import BenchSession, Options
 from bench.workload import Size
 from tracker.settings.model import available_cpus
 
@@ -20,7 +20,7 @@ _SECONDS, _QUICK_SECONDS = 8, 2
 
 
 @dataclass(frozen=True)
-class Point:
+class TuningPoint:
     """The settings of one measurement."""
 
     batch_size: int
@@ -40,27 +40,27 @@ class Point:
 
 class Tuning:
     name = "tuning"
-    what = "complete and latency over batch size, wait and workers"
+    description = "complete and latency over batch size, wait and workers"
     quick = usual = False
 
-    def points(self, options: Options) -> list[Point]:
-        """Return what is measured."""
+    def points(self, options: Options) -> list[TuningPoint]:
+        """Return the settings to measure."""
         sizes, waits = list(_BATCH_SIZES), list(_WAITS_MS)
         workers = {1, options.workers, available_cpus()}
         if options.quick:
             sizes, waits, workers = sizes[:3:2], waits[2:3], {options.workers}
-        return [Point(*each) for each in product(sizes, waits, sorted(workers))]
+        return [TuningPoint(*each) for each in product(sizes, waits, sorted(workers))]
 
     def steps(self, options: Options) -> int:
         return options.rounds * len(self.points(options))
 
-    def run(self, session: Session) -> Outcome:
+    def run(self, session: BenchSession) -> Outcome:
         options = session.options
         points = self.points(options)
         size = Size(options.messages, options.seed)
         seconds = _QUICK_SECONDS if options.quick else _SECONDS
-        drained: dict[Point, list[Figures]] = {point: [] for point in points}
-        flowed: dict[Point, list[Flowed]] = {point: [] for point in points}
+        drained: dict[TuningPoint, list[Measurement]] = {point: [] for point in points}
+        flowed: dict[TuningPoint, list[FlowResult]] = {point: [] for point in points}
         for number in range(options.rounds):
             for point in points if number % 2 == 0 else reversed(points):
                 text = f"tuning, round {number + 1} of {options.rounds}: {point.name}"
@@ -69,8 +69,8 @@ class Tuning:
                     drained[point].append(drain_tracker(session, COMPLETE, size, **given))
                     flowed[point].append(measure_tracker(session, [_RATE], seconds, **given)[_RATE])
         return Outcome(
-            size=f"{options.messages:,} messages as fast as it goes, then {_RATE:,}/s for {seconds} s,"
-            f" {options.rounds} round(s); what came out is right",
+            size=f"{options.messages:,} messages at full speed, then {_RATE:,}/s for {seconds} s,"
+            f" {rounds_text(options.rounds)}; results verified",
             cases=[_case(point, drained[point], flowed[point]) for point in points],
             raw=[asdict(point) for point in points],
         )
@@ -79,7 +79,7 @@ class Tuning:
 SCENARIO = Tuning()
 
 
-def _case(point: Point, drained: list[Figures], flowed: list[Flowed]) -> Case:
+def _case(point: TuningPoint, drained: list[Measurement], flowed: list[FlowResult]) -> Case:
     costs = {metric.key: metric for metric in cost_metrics(drained, "messages")}
     kept = [costs[key] for key in ("rate", "cpu_us", "peak_mb") if key in costs]
     latencies: list[Metric] = latency_metrics([each.latencies for each in flowed])

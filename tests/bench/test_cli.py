@@ -1,4 +1,4 @@
-"""What a user sees who asks for something that cannot be."""
+"""What a user sees after wrong usage."""
 
 from pathlib import Path
 
@@ -53,9 +53,7 @@ def test_help_lists_the_scenarios(capsys: pytest.CaptureFixture[str]) -> None:
     assert "tasks in progress" in " ".join(capsys.readouterr().out.split())
 
 
-def test_compare_and_draw_refuse_what_is_no_file_of_a_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_compare_and_draw_refuse_other_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "run.json"
     path.write_text("[]")
 

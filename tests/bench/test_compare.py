@@ -1,4 +1,4 @@
-"""What two runs are said to differ in."""
+"""Which differences between two runs a comparison shows."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from bench.compare import beyond_noise, compare
 from bench.outcome import Better, Case, Metric, Outcome
 from bench.report import document
 from bench.session import Options
-from bench.tracked import own_settings
+from bench.tracker_process import tracker_settings
 
 OPTIONS = Options(rounds=3, messages=1_000, workers=2, seed=7, batch_size=10_000)
 
@@ -17,7 +17,7 @@ def metric(*values: float, better: Better = "more") -> Metric:
 
 def run(*metrics: Metric, scenario: str = "complete", options: Options = OPTIONS) -> dict[str, object]:
     outcome = Outcome("", [Case("tracker", metrics)])
-    settings = own_settings({}, workers=2)
+    settings = tracker_settings({}, workers=2)
     return document(options, settings, {"kafka": "4.2.0"}, {scenario: outcome})
 
 
@@ -58,7 +58,7 @@ def test_what_is_the_same_is_counted() -> None:
     assert text == "1 of 1 figures have not changed beyond the noise."
 
 
-def test_figures_of_which_no_way_is_better_are_left_out() -> None:
+def test_figures_without_a_better_direction_are_left_out() -> None:
     text = compare(run(metric(100, better="")), run(metric(200, better="")))
 
     assert "no scenario in common" in text

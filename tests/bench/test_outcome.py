@@ -1,18 +1,18 @@
-"""The arithmetic of what is reported, and how it is told."""
+"""The arithmetic of figures, and how they are shown."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from bench.drain import Figures
+from bench.drain import Measurement
 from bench.errors import BenchError
 from bench.outcome import Case, Median, Metric, Outcome, latency_metrics, percentile
 from bench.report import document, outcomes_of, read, write
 from bench.scenarios.throughput import Variant, cost_metrics, disturbances, ratio_metrics
 from bench.session import Options
 from bench.tables import shown, table
-from bench.tracked import own_settings
+from bench.tracker_process import tracker_settings
 from bench.workload import Tree
 from tracker.settings.model import available_cpus
 
@@ -22,9 +22,9 @@ VARIANT = Variant("tracker", Tree, goal=0.8)
 
 def figures(
     seconds: float, *, contender: float = 0.004, others: float = 0.0, statements: int | None = 10
-) -> Figures:
+) -> Measurement:
     cpu = {"contender": contender, "broker": 0.003, "postgresql": 0.001, "bench": 0.0, "others": others}
-    return Figures(
+    return Measurement(
         units=1_000,
         seconds=seconds,
         cpu_seconds=cpu,
@@ -62,7 +62,7 @@ def test_a_percentile_is_the_least_that_so_many_do_not_exceed(
     assert percentile([float(number) for number in range(1, count + 1)], share) == expected
 
 
-def test_latencies_are_told_in_milliseconds_round_by_round() -> None:
+def test_latencies_are_shown_in_milliseconds_round_by_round() -> None:
     case = by_key(latency_metrics([[0.003, 0.001, 0.002], [0.010]], goal_ms=(20, 100)))
 
     assert list(case["p50_ms"].values) == [2.0, 10.0]
@@ -91,17 +91,17 @@ def test_costs_are_for_each_message() -> None:
     assert case["units_a_statement"].median.value == pytest.approx(100.0)
 
 
-def test_what_cannot_be_measured_is_left_out_rather_than_zero() -> None:
+def test_a_metric_that_cannot_be_measured_is_left_out_instead_of_zero() -> None:
     elsewhere = figures(2.0, statements=None)
-    elsewhere = Figures(**{**vars(elsewhere), "cpu_seconds": {"contender": 0.1, "others": 0.0}})
-    elsewhere = Figures(**{**vars(elsewhere), "wal_bytes": None})
+    elsewhere = Measurement(**{**vars(elsewhere), "cpu_seconds": {"contender": 0.1, "others": 0.0}})
+    elsewhere = Measurement(**{**vars(elsewhere), "wal_bytes": None})
 
     keys = {metric.key for metric in cost_metrics([elsewhere], "messages")}
 
     assert keys == {"rate", "cpu_us_contender", "peak_mb"}
 
 
-def test_what_disturbs_is_a_share_of_all_cpus_in_the_worst_round() -> None:
+def test_a_disturbance_is_a_share_of_all_cpus_in_the_worst_round() -> None:
     calm, disturbed = figures(2.0, others=0.01), figures(2.0, others=available_cpus() / 2)
 
     assert disturbances({"tracker": [calm]}) == []
@@ -131,7 +131,7 @@ def test_less_is_reached_by_less() -> None:
     assert "reached: tracker, p50 ms at most 20" in table("", "", Outcome("", [Case("tracker", [metric])]))
 
 
-def test_many_cases_stand_one_below_the_other() -> None:
+def test_many_cases_are_rows() -> None:
     few = table("x", "", outcome([0.5], "a", "b")).splitlines()
     many = table("x", "", outcome([0.5], *"abcdef", goal=None)).splitlines()
 
@@ -140,7 +140,7 @@ def test_many_cases_stand_one_below_the_other() -> None:
 
 
 def test_the_file_says_under_which_conditions_it_was_measured(tmp_path: Path) -> None:
-    settings = own_settings({"TRACKER_BATCH_SIZE": "5000"}, workers=2)
+    settings = tracker_settings({"TRACKER_BATCH_SIZE": "5000"}, workers=2)
 
     path = write(document(OPTIONS, settings, {"kafka": "4.2.0"}, {"complete": outcome([0.5])}), tmp_path)
 

@@ -1,4 +1,4 @@
-"""Each scenario's picture is drawn from its outcome; without Matplotlib it is said that there is none."""
+"""Each scenario has pictures; without Matplotlib, a sentence says that there are none."""
 
 import sys
 from pathlib import Path
@@ -89,7 +89,7 @@ def test_what_was_not_measured_is_not_drawn(tmp_path: Path) -> None:
     assert draw({"release": Outcome("", [case("chain", rate=1.0)], raw={})}, tmp_path / "run.json") == []
 
 
-def test_without_matplotlib_it_is_said_and_nothing_fails(
+def test_without_matplotlib_a_sentence_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delitem(sys.modules, "bench.pictures")

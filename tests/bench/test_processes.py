@@ -1,4 +1,4 @@
-"""What is read from /proc, for processes whose cost is known."""
+"""The cost of processes that /proc shows, for processes whose cost is known."""
 
 import os
 import subprocess

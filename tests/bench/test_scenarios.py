@@ -1,14 +1,14 @@
-"""Scenarios, tiny, on real servers: they come to an end, verify what came out, and have their figures."""
+"""Tiny runs of the scenarios on real servers: they end, verify their results, and have their figures."""
 
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from bench.outcome import Outcome
-from bench.progress import Progress
+from bench.progress import ProgressDisplay
 from bench.scenarios import SCENARIOS
 from bench.servers import Servers
-from bench.session import Options, Session
+from bench.session import BenchSession, Options
 from tracker.stack import LocalStack
 from tracker.stack.lifetime import Watchdog
 
@@ -24,7 +24,7 @@ def run(stack: LocalStack) -> Iterator[Run]:
         options = Options(
             rounds=1, messages=messages, workers=workers, seed=1, batch_size=500, quick=quick, minutes=0.1
         )
-        session = Session(Servers.of_stack(stack), watchdog, options, Progress(), environ={})
+        session = BenchSession(Servers.of_stack(stack), watchdog, options, ProgressDisplay(), environ={})
         return SCENARIOS[name].run(session)
 
     yield run

@@ -1,4 +1,4 @@
-"""What is made in servers that are somebody else's is removed, whatever happens."""
+"""Everything that a run creates on given servers is removed, also after an interrupt."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ def made_by_us(stack: LocalStack, admin: AdminClient) -> list[str]:
     return [name for name in names if name.startswith("tracker-bench-")]
 
 
-def test_against_given_servers_it_leaves_nothing_behind(
+def test_against_given_servers_it_removes_all_that_it_created(
     stack: LocalStack, admin: AdminClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in stack.environment().items():

@@ -17,7 +17,7 @@ from bench.run import options_of
 from bench.scenarios import usual_names
 from bench.session import Options
 from bench.summary import command, summary, write_summary
-from bench.tracked import own_settings
+from bench.tracker_process import tracker_settings
 
 OPTIONS = Options(rounds=3, messages=1_000_000, workers=2, seed=7, batch_size=10_000, minutes=10.0)
 RATE = Metric("rate", "messages/s", (100.0, 110.0, 123.456_789_012), "more", 95.0)
@@ -30,7 +30,7 @@ def content_of(
     """Return the content of the file of a run of these scenarios."""
     raw = {"tracker": [{"timeline": [[second, second] for second in range(points)]}]}
     outcome = Outcome("1,000 messages", [Case("tracker", [RATE, WAL], at=2.0)], ["A note."], raw)
-    settings = own_settings(environ or {}, options.workers)
+    settings = tracker_settings(environ or {}, options.workers)
     versions = {"kafka": "4.2.0", "postgresql": "15.18"}
     return document(options, settings, versions, dict.fromkeys(names or ("complete",), outcome))
 

@@ -1,11 +1,11 @@
-"""Wrong results are seen: what is missing, repeated or foreign at the destination."""
+"""Wrong results are noticed: messages that are missing, repeated or foreign at the destination."""
 
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from bench.errors import WrongResult
-from bench.servers import ends
+from bench.servers import end_offsets
 from bench.verify import verify_count, verify_jobs, verify_messages
 from bench.workload import KAFKA_PARTITIONS, PARTITION_ID, Size, TasksInTurn, Topics, Workload, start_task
 from tests.support.kafka import MakeTopic
@@ -28,7 +28,7 @@ class Destination:
         self._workload = workload
         self._producer = Producer({**self._clients, "transactional.id": topic})
         self._producer.init_transactions(30)
-        self.first = ends(admin, topic, KAFKA_PARTITIONS, committed=True)
+        self.first = end_offsets(admin, topic, KAFKA_PARTITIONS, committed=True)
 
     def forward(self, numbers: list[int], *, commit: bool = True) -> None:
         self.send([self._workload.forwarded(number) for number in numbers], commit=commit)
@@ -61,7 +61,7 @@ def test_each_message_once_is_right_whatever_was_aborted(destination: Destinatio
 def test_missing_and_repeated_messages_are_counted(destination: Destination) -> None:
     destination.forward([0, *range(SIZE - 2)])
 
-    with pytest.raises(WrongResult, match=r"of 40 messages 2 are missing .* 1 are repeated"):
+    with pytest.raises(WrongResult, match=r"of 40 messages, 2 are missing .* 1 are repeated"):
         destination.verify()
 
 
@@ -69,7 +69,7 @@ def test_a_message_that_is_not_as_it_should_be_is_shown(destination: Destination
     destination.forward(list(range(1, SIZE)))
     destination.send([workload.sent(0)])  # its tracking was not taken out
 
-    with pytest.raises(WrongResult, match=r"should not have: .*job-000000\.1"):
+    with pytest.raises(WrongResult, match=r"must not have: .*job-000000\.1"):
         destination.verify()
 
 
@@ -77,7 +77,7 @@ def test_a_foreign_message_is_shown(destination: Destination) -> None:
     destination.forward(list(range(SIZE)))
     destination.send([(b"key", b"something else")])
 
-    with pytest.raises(WrongResult, match="should not have: b'something else'"):
+    with pytest.raises(WrongResult, match="must not have: b'something else'"):
         destination.verify()
 
 
@@ -85,7 +85,7 @@ def test_records_are_counted(bootstrap_servers: str, topic: MakeTopic) -> None:
     name, clients = topic("dead", 1), {"bootstrap.servers": bootstrap_servers, "log_level": 2}
 
     verify_count(clients, name, 0)
-    with pytest.raises(WrongResult, match="has 0 records, where 4 are right"):
+    with pytest.raises(WrongResult, match="has 0 records, not 4"):
         verify_count(clients, name, 4)
 
 
@@ -103,12 +103,12 @@ def test_jobs_that_are_as_they_must_be_are_right(database_url: str, jobs: list[s
 
 
 def test_a_job_with_another_status_or_percentage_is_named(database_url: str, jobs: list[str]) -> None:
-    with pytest.raises(WrongResult, match=r"job . is Waiting at 0.0 %, where Completed at 100.0 % is right"):
+    with pytest.raises(WrongResult, match=r"job . is Waiting at 0.0 %, not Completed at 100.0 %"):
         verify_jobs(database_url, jobs, JobStatus.COMPLETED, 100.0)
-    with pytest.raises(WrongResult, match=r"where Waiting at 50.0 % is right"):
+    with pytest.raises(WrongResult, match=r"not Waiting at 50.0 %"):
         verify_jobs(database_url, jobs, JobStatus.WAITING, 50.0)
 
 
 def test_a_job_that_is_gone_is_named(database_url: str, jobs: list[str]) -> None:
-    with pytest.raises(WrongResult, match="job c is not stored any more"):
+    with pytest.raises(WrongResult, match="job c is no longer stored"):
         verify_jobs(database_url, [*jobs, "c"], JobStatus.WAITING, 0.0)

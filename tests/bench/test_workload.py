@@ -1,4 +1,4 @@
-"""What a measurement sends, compared with what the tracker reads of it."""
+"""The messages of a measurement, as the tracker reads them."""
 
 import base64
 import json
@@ -127,14 +127,14 @@ def test_what_is_in_progress_is_forwarded_as_it_is() -> None:
 
 @pytest.mark.parametrize("name", ["proxied: tracker", "complete: tracker", "job-each: only task"])
 def test_kafka_partitions_have_the_same_number_of_messages_and_whole_jobs(name: str) -> None:
-    places: dict[int, set[bytes]] = {}
+    keys: dict[int, set[bytes]] = {}
     sizes = Counter[int]()
     for kafka_partition, key, _ in make(name).messages():
-        places.setdefault(kafka_partition, set()).add(key)
+        keys.setdefault(kafka_partition, set()).add(key)
         sizes[kafka_partition] += 1
 
     assert sizes == dict.fromkeys(range(KAFKA_PARTITIONS), 250)
-    assert sum(len(keys) for keys in places.values()) == len(set().union(*places.values()))
+    assert sum(map(len, keys.values())) == len(set().union(*keys.values()))
 
 
 def test_the_number_of_messages_is_that_of_whole_jobs() -> None:

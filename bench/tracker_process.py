@@ -1,4 +1,4 @@
-"""The tracker, run as users run it: `tracker run` with environment variables, ended by SIGTERM."""
+"""Run the tracker as users run it: `tracker run` with environment variables, stopped by SIGTERM."""
 
 import json
 import os
@@ -22,18 +22,18 @@ from tracker.stack.lifetime import ProcessIdentity, Watchdog
 from tracker.stack.ports import free_ports
 from tracker.stack.server import clean_environment
 
-USERS_VARIABLES = ("TRACKER_", "CAF_")  # that are passed on
+PASSED_ON = ("TRACKER_", "CAF_")  # the prefixes of variables that the tracker gets from the user
 _READY_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 40.0
-_END_TIMEOUT_S = 10.0  # when the benchmark was interrupted, or has failed
-_REPORT_INTERVAL_S = 1.0  # how often workers tell their supervisor what they have counted
+_END_TIMEOUT_S = 10.0  # after an interrupt or a failure
+_REPORT_INTERVAL_S = 1.0  # how often workers report their metrics to the supervisor
 
 
 def tracker_environment(
     environ: Mapping[str, str], topics: Topics, bootstrap_servers: str, database_url: str, workers: int
 ) -> dict[str, str]:
-    """Return the variables that the tracker is run with: the user's, and over them this measurement's."""
-    return {name: text for name, text in environ.items() if name.startswith(USERS_VARIABLES)} | {
+    """Return the tracker's variables: the user's, overridden by those of the measurement."""
+    return {name: text for name, text in environ.items() if name.startswith(PASSED_ON)} | {
         "TRACKER_KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
         "TRACKER_DATABASE_URL": database_url,
         "TRACKER_TOPICS": topics.tracking,
@@ -48,17 +48,17 @@ def tracker_environment(
     }
 
 
-def own_settings(environ: Mapping[str, str], workers: int) -> Settings:
-    """Return the settings that the tracker will have, but for names and addresses.
+def tracker_settings(environ: Mapping[str, str], workers: int) -> Settings:
+    """Return the settings that the tracker will have, except for names and addresses.
 
-    :raises SettingsError: the user's variables are wrong.
+    :raises SettingsError: a variable of the user is wrong.
     """
     return load(tracker_environment(environ, Topics.of("bench"), "localhost:9092", "dbname=bench", workers))
 
 
 @contextmanager
-def tracked(variables: Mapping[str, str], database: str, watchdog: Watchdog) -> Iterator[Contender]:
-    """Run the tracker; when this yields, it is ready. Afterwards it must end by itself, with status 0."""
+def run_tracker(variables: Mapping[str, str], database: str, watchdog: Watchdog) -> Iterator[Contender]:
+    """Run the tracker, which is ready when this yields. At the end, it must stop with status 0."""
     with tempfile.TemporaryDirectory(prefix="tracker-bench-") as folder:
         log = Path(folder) / "log"
         with log.open("wb") as stderr:
@@ -72,7 +72,7 @@ def tracked(variables: Mapping[str, str], database: str, watchdog: Watchdog) -> 
             )
         identity = ProcessIdentity.of(child.pid)
         watchdog.watch(identity, signal.SIGTERM)
-        run = _Run(child, log, int(variables["TRACKER_HTTP_PORT"]))
+        run = _TrackerRun(child, log, int(variables["TRACKER_HTTP_PORT"]))
         with child:
             try:
                 run.wait_until_ready()
@@ -85,7 +85,7 @@ def tracked(variables: Mapping[str, str], database: str, watchdog: Watchdog) -> 
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """End the tracker if it still runs; in order, if that can be, so that its group can be deleted."""
+    """End the tracker if it still runs, if possible by SIGTERM, so that its group can be deleted."""
     if child.poll() is None:
         child.send_signal(signal.SIGTERM)
         try:
@@ -95,8 +95,8 @@ def _end(child: subprocess.Popen[bytes]) -> None:
             child.wait()
 
 
-class _Run:
-    """A `tracker run` under way."""
+class _TrackerRun:
+    """A process of `tracker run`."""
 
     def __init__(self, child: subprocess.Popen[bytes], log: Path, port: int) -> None:
         self._child = child
@@ -108,15 +108,15 @@ class _Run:
         while not self._get("/readyz"):
             self.check()
             if time.monotonic() > deadline:
-                raise BenchError(f"tracker run was not ready in time; {self._last_words()}")
+                raise BenchError(f"tracker run was not ready in time; {self._last_log_line()}")
             time.sleep(0.05)
 
     def check(self) -> None:
         if self._child.poll() is not None:
-            raise BenchError(f"tracker run has ended; {self._last_words()}")
+            raise BenchError(f"tracker run has ended; {self._last_log_line()}")
 
     def stages(self) -> dict[str, float]:
-        """Return the seconds in each stage, of all workers together, after their next reports."""
+        """Return the seconds that all workers together have spent in each stage, after their next reports."""
         time.sleep(_REPORT_INTERVAL_S * 1.2)
         found = {}
         for line in self._get("/metrics").splitlines():
@@ -130,32 +130,32 @@ class _Run:
         try:
             status = self._child.wait(_STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            raise BenchError(f"tracker run did not end after SIGTERM; {self._last_words()}") from None
+            raise BenchError(f"tracker run did not end after SIGTERM; {self._last_log_line()}") from None
         if status != 0:
-            raise BenchError(f"tracker run ended with status {status}; {self._last_words()}")
+            raise BenchError(f"tracker run ended with status {status}; {self._last_log_line()}")
 
     def _get(self, path: str) -> str:
-        """Return the answer, or nothing where it is not 200."""
+        """Return the body of the response, or nothing if its status is not 200."""
         try:
             with urllib.request.urlopen(self._url + path, timeout=5) as answer:
                 return str(answer.read().decode())
         except (urllib.error.URLError, OSError):
             return ""
 
-    def _last_words(self) -> str:
-        """Return the last thing that it has logged and that was not just for information."""
+    def _last_log_line(self) -> str:
+        """Return the last line of its log, if possible a warning or an error, as part of a sentence."""
         lines = self._log.read_text(errors="replace").splitlines()
         logged = [_read(line) for line in lines if line.strip()]
-        serious = [line for line in logged if line.get("level") not in ("debug", "info")]
-        if not (serious or logged):
-            return "it has logged nothing"
-        last = (serious or logged)[-1]
+        warnings = [line for line in logged if line.get("level") not in ("debug", "info")]
+        if not (warnings or logged):
+            return "its log is empty"
+        last = (warnings or logged)[-1]
         details = {name: text for name, text in last.items() if name not in ("level", "time")}
-        return "the last that it logged: " + ", ".join(f"{name} {text}" for name, text in details.items())
+        return "its last log line: " + ", ".join(f"{name} {text}" for name, text in details.items())
 
 
 def _read(line: str) -> dict[str, Any]:
-    """Return a line of the log; a plain sentence, such as one about a wrong setting, is its event."""
+    """Return a log line as a dictionary; the event of a plain sentence is the sentence."""
     try:
         read = json.loads(line)
     except ValueError:

@@ -94,10 +94,10 @@ def drain(
     try:
         send_warm_up(loader, watcher, contender, warm_up)
         first = end_offsets(servers.admin, topics.destination, topics.kafka_partitions, committed=True)
-        span = loader.stage(workload.messages())
+        backlog = loader.stage(workload.messages())
         meter = CostMeter(servers, contender)
         began = loader.publish()
-        timeline = watcher.wait(span, STALL_TIMEOUT_S, contender.check)
+        timeline = watcher.wait(backlog, STALL_TIMEOUT_S, contender.check)
         ended = wait_until_visible(servers.admin, topics.destination, topics.kafka_partitions)
         figures = meter.measure(
             workload.units, ended - began, [(round(at - began, 3), done) for at, done in timeline]
@@ -114,9 +114,9 @@ def send_warm_up(
     messages = list(warm_up.messages())
     size = -(-len(messages) // _WARM_UPS)
     for start in range(0, len(messages), size):
-        span = loader.stage(messages[start : start + size])
+        backlog = loader.stage(messages[start : start + size])
         loader.publish()
-        watcher.wait(span, STALL_TIMEOUT_S, contender.check)
+        watcher.wait(backlog, STALL_TIMEOUT_S, contender.check)
 
 
 def warm_up_with(servers: Servers, contender: Contender, warm_up: Workload) -> None:

@@ -129,11 +129,11 @@ def flow(
     arrivals = Arrivals(workload.size)
     sender = Sender(clients, topics.tracking)
     with Reader(clients, topics.destination, topics.kafka_partitions, arrivals.record) as reader:
-        costs = CostMeter(session.servers, contender)
+        meter = CostMeter(session.servers, contender)
         began = time.monotonic()
         sender.send_at_rate(messages, rate, began)
         arrivals.wait([contender.check, reader.check], STALL_TIMEOUT_S)
-        figures = costs.measure(workload.size, time.monotonic() - began, [])
+        figures = meter.measure(workload.size, time.monotonic() - began, [])
         first = reader.first
     latencies = [at - (began + number / rate) for number, at in enumerate(arrivals.times)]
     return FlowResult(latencies, figures), first

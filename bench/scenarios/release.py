@@ -205,7 +205,7 @@ class _Driver:
         topics, graph = self._tracked.topics, self._graph
         roots = [n for n, needed in enumerate(graph.prerequisites) if not needed]
         with Reader(self._clients, topics.start, 1, self._on_released) as reader:
-            costs = CostMeter(self._tracked.servers, self._tracked.contender)
+            meter = CostMeter(self._tracked.servers, self._tracked.contender)
             began = time.monotonic()
             for number in roots:
                 self._complete(number)
@@ -214,7 +214,7 @@ class _Driver:
             waiting, what = self._graph.waiting, "jobs were not released"
             wait_for_zero(lambda: len(waiting) - len(self._released), checks, STALL_TIMEOUT_S, what)
             seconds = max(self._released.values()) - began
-            figures = costs.measure(len(graph.prerequisites), seconds, [])
+            figures = meter.measure(len(graph.prerequisites), seconds, [])
         self._sender.flush()
         self._wait_for_the_last()
         latencies = [

@@ -148,11 +148,11 @@ def _soak(
 ) -> SoakResult:
     every_s = min(_MOST_SAMPLE_S, max(_LEAST_SAMPLE_S, seconds / _SAMPLES))
     with Sampler(mixture, tracked.contender.pids, tracked.database_url, every_s) as sampler:
-        costs = CostMeter(session.servers, tracked.contender)
+        meter = CostMeter(session.servers, tracked.contender)
         sent_before, began = mixture.sent, time.monotonic()
         starved_s = sender.send_at_rate(capacity * _SHARE, seconds)
         sent = mixture.sent - sent_before
-        figures = costs.measure(sent, time.monotonic() - began, [])
+        figures = meter.measure(sent, time.monotonic() - began, [])
         sampler.check()
     mixture.stopping.set()
     sender.drain()

@@ -99,12 +99,12 @@ def drain(
         began = loader.publish()
         timeline = watcher.wait(backlog, STALL_TIMEOUT_S, contender.check)
         ended = wait_until_visible(servers.admin, topics.destination, topics.kafka_partitions)
-        figures = meter.measure(
+        measurement = meter.measure(
             workload.units, ended - began, [(round(at - began, 3), done) for at, done in timeline]
         )
     finally:
         watcher.close()
-    return figures, first
+    return measurement, first
 
 
 def send_warm_up(

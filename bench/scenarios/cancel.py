@@ -74,7 +74,7 @@ class Cancel:
             size=f"{_RATE:,} messages/s for {seconds} s under load{drained}; {options.workers} workers;"
             " results verified",
             cases=[_under_load(under_load), *_costs(found)],
-            raw={name: [asdict(each) for each in figures] for name, figures in found.items()},
+            raw={name: [asdict(each) for each in rounds] for name, rounds in found.items()},
         )
 
 

@@ -31,7 +31,7 @@ class FlowResult:
     """The latencies of one contender at one rate, in seconds, and their cost."""
 
     latencies: Sequence[float]
-    figures: Measurement
+    measurement: Measurement
 
 
 class Latency:
@@ -64,7 +64,7 @@ class Latency:
             for contender in (CEILING, TRACKER)
         ]
         raw = {
-            f"{contender}, {rate}/s": [asdict(each.figures) for each in rounds]
+            f"{contender}, {rate}/s": [asdict(each.measurement) for each in rounds]
             for (contender, rate), rounds in found.items()
         }
         size = size_text(sum(rates) * seconds, "messages", options.workers, options.rounds)
@@ -133,16 +133,16 @@ def flow(
         began = time.monotonic()
         sender.send_at_rate(messages, rate, began)
         arrivals.wait([contender.check, reader.check], STALL_TIMEOUT_S)
-        figures = meter.measure(workload.size, time.monotonic() - began, [])
+        measurement = meter.measure(workload.size, time.monotonic() - began, [])
         first = reader.first
     latencies = [at - (began + number / rate) for number, at in enumerate(arrivals.times)]
-    return FlowResult(latencies, figures), first
+    return FlowResult(latencies, measurement), first
 
 
 def _case(contender: str, rate: int, rounds: Sequence[FlowResult]) -> Case:
     goal_ms = _GOAL_MS if contender == TRACKER and rate in _RATES else None
     metrics = latency_metrics([each.latencies for each in rounds], goal_ms=goal_ms)
-    metrics += cost_metrics([each.figures for each in rounds], "messages")[
+    metrics += cost_metrics([each.measurement for each in rounds], "messages")[
         1:
     ]  # without the rate, which is given
     return Case(f"{contender}, {rate:,}/s", metrics, at=rate)

@@ -142,7 +142,7 @@ class Release:
         return Outcome(
             size=f"{sizes}; {options.workers} workers; each job was sent once",
             cases=[_case(graph, found[graph.name]) for graph in graphs],
-            raw={name: [asdict(each.figures) for each in rounds] for name, rounds in found.items()},
+            raw={name: [asdict(each.measurement) for each in rounds] for name, rounds in found.items()},
         )
 
 
@@ -156,7 +156,7 @@ class ReleaseResult:
     completions: int
     seconds: float
     latencies: Sequence[float]
-    figures: Measurement
+    measurement: Measurement
 
 
 def _case(graph: Graph, rounds: Sequence[ReleaseResult]) -> Case:
@@ -168,7 +168,7 @@ def _case(graph: Graph, rounds: Sequence[ReleaseResult]) -> Case:
         rates = [each.completions / each.seconds for each in rounds]
         metrics.append(Metric("completed_rate", "jobs completed/s", rates, "more"))
     metrics += latency_metrics([each.latencies for each in rounds], goal_ms=graph.goal_ms)
-    metrics += cost_metrics([each.figures for each in rounds], "jobs")[1:]  # without the rate of jobs
+    metrics += cost_metrics([each.measurement for each in rounds], "jobs")[1:]  # without the rate of jobs
     return Case(graph.name, metrics)
 
 
@@ -214,14 +214,14 @@ class _Driver:
             waiting, what = self._graph.waiting, "jobs were not released"
             wait_for_zero(lambda: len(waiting) - len(self._released), checks, STALL_TIMEOUT_S, what)
             seconds = max(self._released.values()) - began
-            figures = meter.measure(len(graph.prerequisites), seconds, [])
+            measurement = meter.measure(len(graph.prerequisites), seconds, [])
         self._sender.flush()
         self._wait_for_the_last()
         latencies = [
             seen - max(self._completed[needed] for needed in graph.prerequisites[number])
             for number, seen in self._released.items()
         ]
-        return ReleaseResult(len(self._completed), seconds, latencies, figures)
+        return ReleaseResult(len(self._completed), seconds, latencies, measurement)
 
     def expected(self) -> list[tuple[JobStatus, float, list[int]]]:
         """Return the status and percentage that jobs must have now."""

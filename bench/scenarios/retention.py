@@ -49,7 +49,9 @@ class Retention:
             size=f"{_RATE:,} messages/s for {seconds} s, {old_jobs:,} old jobs, {options.workers} workers,"
             f" {rounds_text(options.rounds)}; results verified",
             cases=[_case(name, rounds, seconds) for name, rounds in found.items()],
-            raw={name: [asdict(each.flowed.figures) for each in rounds] for name, rounds in found.items()},
+            raw={
+                name: [asdict(each.flowed.measurement) for each in rounds] for name, rounds in found.items()
+            },
         )
 
 
@@ -80,7 +82,7 @@ def _count_jobs(database_url: str) -> int:
 
 def _case(name: str, rounds: list[_Measured], seconds: float) -> Case:
     metrics = latency_metrics([each.flowed.latencies for each in rounds])
-    metrics += cost_metrics([each.flowed.figures for each in rounds], "messages")[
+    metrics += cost_metrics([each.flowed.measurement for each in rounds], "messages")[
         1:
     ]  # without the rate, which is given
     removed = [each.removed / seconds for each in rounds]

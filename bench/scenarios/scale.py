@@ -85,14 +85,14 @@ def _measure(
     size = Size(session.options.messages, session.options.seed)
 
     def measure_ceiling() -> None:
-        figures = drain_ceiling(
+        measurement = drain_ceiling(
             session, COMPLETE, size, processes=point.workers, kafka_partitions=point.kafka_partitions
         )
-        ceiling.append(figures)
+        ceiling.append(measurement)
 
     def measure_tracker() -> None:
         fill = partial(fill_with_finished_jobs, count=point.finished or 0)
-        figures = drain_tracker(
+        measurement = drain_tracker(
             session,
             COMPLETE,
             size,
@@ -100,7 +100,7 @@ def _measure(
             kafka_partitions=point.kafka_partitions,
             prepare=fill,
         )
-        tracker.append(figures)
+        tracker.append(measurement)
 
     turn = [("tracker", measure_tracker)]
     if point.finished is None:

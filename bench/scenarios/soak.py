@@ -42,7 +42,7 @@ class SoakResult:
     """The result of a soak."""
 
     capacity: float
-    figures: Measurement
+    measurement: Measurement
     samples: Sequence[Sample]
     starved_s: float  # time without a message to send, because jobs were not submitted in time
 
@@ -65,13 +65,13 @@ class Soak:
         if found.starved_s > 0.01 * minutes * 60:
             notes.append(f"For {found.starved_s:.0f} s the benchmark had nothing to send.")
         return Outcome(
-            size=f"{found.figures.units:,} messages in {minutes:g} minutes, {session.options.workers}"
+            size=f"{found.measurement.units:,} messages in {minutes:g} minutes, {session.options.workers}"
             " workers; no message was lost, and none arrived twice",
             cases=[Case("soak", _metrics(found, judged=minutes >= _JUDGED_MINUTES), at=minutes)],
             notes=notes,
             raw={
                 "capacity": found.capacity,
-                "figures": asdict(found.figures),
+                "figures": asdict(found.measurement),
                 "samples": [asdict(sample) for sample in found.samples],
             },
         )
@@ -92,7 +92,7 @@ def _metrics(found: SoakResult, *, judged: bool) -> list[Metric]:
     def growth(what: Callable[[Sample], float | None]) -> list[float]:
         return [median_of(last, what) / (median_of(first, what) or 1.0)]
 
-    costs = cost_metrics([found.figures], "messages", goal_mb=MAX_MEMORY_MB)
+    costs = cost_metrics([found.measurement], "messages", goal_mb=MAX_MEMORY_MB)
     peak = next(metric for metric in costs if metric.key == "peak_mb")
     end = samples[-1]
     dead_share = end.dead_rows / max(1, end.dead_rows + end.live_rows)
@@ -152,11 +152,11 @@ def _soak(
         sent_before, began = mixture.sent, time.monotonic()
         starved_s = sender.send_at_rate(capacity * _SHARE, seconds)
         sent = mixture.sent - sent_before
-        figures = meter.measure(sent, time.monotonic() - began, [])
+        measurement = meter.measure(sent, time.monotonic() - began, [])
         sampler.check()
     mixture.stopping.set()
     sender.drain()
-    return SoakResult(capacity, figures, sampler.samples, starved_s)
+    return SoakResult(capacity, measurement, sampler.samples, starved_s)
 
 
 class _MixtureSender:

@@ -66,12 +66,12 @@ class Throughput:
             for variant in turn if number % 2 == 0 else turn[::-1]:  # so that noise affects all of them
                 name = CEILING if variant is None else variant.name
                 with session.progress.step(f"{self.name}, round {number + 1} of {options.rounds}: {name}"):
-                    figures = (
+                    measurement = (
                         drain_ceiling(session, variants[0], size)
                         if variant is None
                         else drain_tracker(session, variant, size)
                     )
-                found[name].append(figures)
+                found[name].append(measurement)
         unit = variants[0].workload(session.topics(), replace(size, messages=1)).unit
         units = found[variants[0].name][0].units
         return Outcome(
@@ -92,7 +92,7 @@ class Throughput:
                 ),
             ],
             notes=[*_stages(found, variants), *disturbances(found)],
-            raw={name: [asdict(each) for each in figures] for name, figures in found.items()},
+            raw={name: [asdict(each) for each in rounds] for name, rounds in found.items()},
         )
 
     def _variants(self, options: Options) -> Sequence[Variant]:
@@ -112,9 +112,9 @@ def drain_ceiling(
     workload = variant.workload(topics, size)
     warm_up = variant.workload(topics, _warm_up(size))
     with session.ceiling(topics, processes=processes) as contender:
-        figures, first = drain(session.servers, contender, warm_up, workload)
+        measurement, first = drain(session.servers, contender, warm_up, workload)
         verify_messages(session.servers.clients, topics.destination, first, workload.size, workload.sent)
-    return figures
+    return measurement
 
 
 def drain_tracker(
@@ -135,7 +135,7 @@ def drain_tracker(
     with session.tracker(topics, jobs, workers=workers, variables=variables, before=prepare) as tracked:
         if variant.before is not None:
             variant.before(tracked, workload)
-        figures, first = drain(session.servers, tracked.contender, warm_up, workload)
+        measurement, first = drain(session.servers, tracked.contender, warm_up, workload)
         clients = session.servers.clients
         forwarded = 0 if variant.dropped else workload.forwarded_count
         verify_messages(clients, topics.destination, first, forwarded, workload.forwarded)
@@ -148,54 +148,56 @@ def drain_tracker(
                 workload.expected_status,
                 workload.expected_percentage,
             )
-    return figures
+    return measurement
 
 
 def cost_metrics(
-    figures: Sequence[Measurement], unit: str, *, goal: float | None = None, goal_mb: float | None = None
+    rounds: Sequence[Measurement], unit: str, *, goal: float | None = None, goal_mb: float | None = None
 ) -> list[Metric]:
     """Return the metrics of a contender's rounds, with goals for the rate and for the memory."""
     one = unit.removesuffix("s")
-    metrics = [Metric("rate", f"{unit}/s", [each.rate for each in figures], "more", goal)]
-    metrics += cpu_metrics(figures, one)
-    peaks = [each.peak_bytes / 1e6 for each in figures]
+    metrics = [Metric("rate", f"{unit}/s", [each.rate for each in rounds], "more", goal)]
+    metrics += cpu_metrics(rounds, one)
+    peaks = [each.peak_bytes / 1e6 for each in rounds]
     metrics.append(Metric("peak_mb", "peak memory of a process, MB", peaks, "less", goal_mb))
-    wal = [each.wal_bytes / each.units for each in figures if each.wal_bytes is not None]
+    wal = [each.wal_bytes / each.units for each in rounds if each.wal_bytes is not None]
     if wal:
         metrics.append(Metric("wal_bytes", f"WAL bytes/{one}", wal, "less", None, 1))
-    statements = [each.units / each.statements for each in figures if each.statements]
+    statements = [each.units / each.statements for each in rounds if each.statements]
     if statements:
         metrics.append(Metric("units_a_statement", f"{unit}/statement", statements, "more", None, 1))
     return metrics
 
 
-def cpu_metrics(figures: Sequence[Measurement], one: str) -> list[Metric]:
+def cpu_metrics(rounds: Sequence[Measurement], one: str) -> list[Metric]:
     """Return the CPU time for each message or report (`one`), by part as far as it is known, and in total."""
     metrics = []
     for part, label in _PARTS.items():
-        if part in figures[0].cpu_seconds:
-            spent = [each.cpu_seconds[part] / each.units * 1e6 for each in figures]
+        if part in rounds[0].cpu_seconds:
+            spent = [each.cpu_seconds[part] / each.units * 1e6 for each in rounds]
             metrics.append(Metric(f"cpu_us_{part}", f"CPU µs/{one}: {label}", spent, "less", None, 2))
-    if "broker" in figures[0].cpu_seconds:
-        spent = [cpu_us(each) for each in figures]
+    if "broker" in rounds[0].cpu_seconds:
+        spent = [cpu_us(each) for each in rounds]
         metrics.append(Metric("cpu_us", f"CPU µs/{one}: total", spent, "less", None, 2))
     return metrics
 
 
-def cpu_us(figures: Measurement) -> float:
+def cpu_us(measurement: Measurement) -> float:
     """Return the total CPU time for each message or report."""
     return (
-        sum(figures.cpu_seconds[part] for part in _PARTS if part in figures.cpu_seconds) / figures.units * 1e6
+        sum(measurement.cpu_seconds[part] for part in _PARTS if part in measurement.cpu_seconds)
+        / measurement.units
+        * 1e6
     )
 
 
 def disturbances(found: dict[str, list[Measurement]]) -> list[str]:
     """Return a sentence if other programs used the machine meanwhile, as far as that can be known."""
-    if not all("broker" in each.cpu_seconds for figures in found.values() for each in figures):
+    if not all("broker" in each.cpu_seconds for rounds in found.values() for each in rounds):
         return []  # broker and PostgreSQL can be on this machine, and are no disturbance
     cpus = available_cpus()
     shares = [
-        each.cpu_seconds["others"] / each.seconds / cpus for figures in found.values() for each in figures
+        each.cpu_seconds["others"] / each.seconds / cpus for rounds in found.values() for each in rounds
     ]
     if max(shares) <= MAX_DISTURBANCE:
         return []
@@ -217,10 +219,10 @@ def _stages(found: dict[str, list[Measurement]], variants: Sequence[Variant]) ->
     """Return a line for each variant, with the share of time that the workers spent in each stage."""
     notes = []
     for variant in variants:
-        figures = found[variant.name]
+        rounds = found[variant.name]
         shares = {
-            stage: median([each.stage_seconds.get(stage, 0) / each.seconds for each in figures])
-            for stage in figures[0].stage_seconds
+            stage: median([each.stage_seconds.get(stage, 0) / each.seconds for each in rounds])
+            for stage in rounds[0].stage_seconds
         }
         busy = [f"{stage} {share:.0%}" for stage, share in shares.items() if share >= 0.005]
         if busy:

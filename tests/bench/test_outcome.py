@@ -20,7 +20,7 @@ OPTIONS = Options(rounds=2, messages=1_000, workers=2, seed=7, batch_size=10_000
 VARIANT = Variant("tracker", Tree, goal=0.8)
 
 
-def figures(
+def measurement(
     seconds: float, *, contender: float = 0.004, others: float = 0.0, statements: int | None = 10
 ) -> Measurement:
     cpu = {"contender": contender, "broker": 0.003, "postgresql": 0.001, "bench": 0.0, "others": others}
@@ -72,8 +72,8 @@ def test_latencies_are_shown_in_milliseconds_round_by_round() -> None:
 
 def test_the_ratio_is_taken_round_by_round_before_the_median() -> None:
     # A slow round slows both: its ratio is as good as any. The ratio of the medians would be 0.75.
-    ceiling = [figures(1.0), figures(4.0), figures(1.5)]
-    tracker = [figures(2.0), figures(8.0), figures(1.6)]
+    ceiling = [measurement(1.0), measurement(4.0), measurement(1.5)]
+    tracker = [measurement(2.0), measurement(8.0), measurement(1.6)]
 
     ratio = by_key(ratio_metrics(ceiling, tracker, VARIANT))["ratio"].median
 
@@ -81,7 +81,7 @@ def test_the_ratio_is_taken_round_by_round_before_the_median() -> None:
 
 
 def test_costs_are_for_each_message() -> None:
-    case = by_key(cost_metrics([figures(2.0, contender=0.009)], "messages"))
+    case = by_key(cost_metrics([measurement(2.0, contender=0.009)], "messages"))
 
     assert case["rate"].median.value == pytest.approx(500)
     assert case["cpu_us_contender"].median.value == pytest.approx(9.0)
@@ -92,7 +92,7 @@ def test_costs_are_for_each_message() -> None:
 
 
 def test_a_metric_that_cannot_be_measured_is_left_out_instead_of_zero() -> None:
-    elsewhere = figures(2.0, statements=None)
+    elsewhere = measurement(2.0, statements=None)
     elsewhere = Measurement(**{**vars(elsewhere), "cpu_seconds": {"contender": 0.1, "others": 0.0}})
     elsewhere = Measurement(**{**vars(elsewhere), "wal_bytes": None})
 
@@ -102,7 +102,7 @@ def test_a_metric_that_cannot_be_measured_is_left_out_instead_of_zero() -> None:
 
 
 def test_a_disturbance_is_a_share_of_all_cpus_in_the_worst_round() -> None:
-    calm, disturbed = figures(2.0, others=0.01), figures(2.0, others=available_cpus() / 2)
+    calm, disturbed = measurement(2.0, others=0.01), measurement(2.0, others=available_cpus() / 2)
 
     assert disturbances({"tracker": [calm]}) == []
     assert "used up to 25% of this machine's CPUs" in disturbances({"tracker": [calm, disturbed]})[0]

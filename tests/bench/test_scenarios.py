@@ -38,9 +38,9 @@ def test_a_round_moves_every_message_and_knows_what_it_cost(run: Run) -> None:
         case = outcome.case(name)
         assert case["rate"].median.value > 0
         assert case["peak_mb"].median.value > 20
-        figures = outcome.raw[name][0]
-        assert figures["units"] == 20_000
-        assert figures["timeline"][-1][1] == 20_000
+        measurement = outcome.raw[name][0]
+        assert measurement["units"] == 20_000
+        assert measurement["timeline"][-1][1] == 20_000
     assert outcome.case("tracker")["cpu_us_contender"].median.value > 0
     assert outcome.case("tracker")["wal_bytes"].median.value > 0
     assert outcome.raw["tracker"][0]["stage_seconds"]["decode"] > 0

@@ -218,7 +218,7 @@ def test_a_topic_made_anew_while_it_is_read_is_noticed(tracker: Deployment) -> N
     numbers = range(11, 111)
     tracker.send(*numbered(tracker, numbers))
     assert member.wait() == ExitStatus.REFUSED
-    assert "made anew" in adopt(tracker, "database")
+    assert "recreated" in adopt(tracker, "database")
     process(tracker, [])
     assert {*forwarded(tracker)} == {*FIRST, *numbers}
     assert tracker.percentage("job") == pytest.approx(100 * 110 / 111, abs=0.01)

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from confluent_kafka.admin import AdminClient, ResourceType
+from confluent_kafka.admin import AdminClient
 
 from tests.support.kafka import MakeTopic
 from tracker.diagnosis import limits
@@ -81,8 +81,8 @@ def test_a_topic_that_takes_no_message_is_named(
 def test_brokers_that_allow_less_are_named_with_what_to_set(
     monkeypatch: pytest.MonkeyPatch, limits_of_brokers: dict[str, int], advice: str, variables: dict[str, str]
 ) -> None:
-    of_brokers = {ResourceType.BROKER: limits_of_brokers}
-    monkeypatch.setattr(limits, "numbers_of", lambda _admin, kind, _name: of_brokers.get(kind, {}))
+    monkeypatch.setattr(limits, "broker_numbers", lambda _admin, _broker_id: limits_of_brokers)
+    monkeypatch.setattr(limits, "topic_numbers", lambda _admin, _topic: {})
     metadata = cast(Any, SimpleNamespace(brokers={1: None}, topics={}))
     [sentence] = misfits(settings_of("broker:9092", **variables), cast(AdminClient, None), metadata)
     assert next(iter(limits_of_brokers)) in sentence

@@ -80,7 +80,7 @@ def test_brokers_that_do_not_answer_are_a_sentence(
     command: Command, names: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert names
-    monkeypatch.setattr("tracker.cli.topics._TIMEOUT_S", 1.0)
+    monkeypatch.setattr("tracker.kafka.inspection.TIMEOUT_S", 1.0)
     monkeypatch.setenv("TRACKER_KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
     done = command("topics")
     assert (done.status, done.out) == (1, "")

@@ -2,18 +2,15 @@
 
 from contextlib import closing
 
-from confluent_kafka.admin import AdminClient
-
 from tracker.errors import TrackerError
 from tracker.kafka.committed import CommittedOffsets
 from tracker.kafka.explain import kafka_errors
+from tracker.kafka.inspection import connect_admin, count_kafka_partitions
 from tracker.kafka.unreceivable import find_unreceivable
 from tracker.logs import kafka_logger
 from tracker.messages.skipped_records import SkippedRecords
 from tracker.settings import Settings
 from tracker.store.skip_store import request_skip
-
-_TIMEOUT_S = 15.0
 
 
 def plan_skip(settings: Settings, topic: str, kafka_partition: int, offset: int) -> SkippedRecords:
@@ -25,9 +22,8 @@ def plan_skip(settings: Settings, topic: str, kafka_partition: int, offset: int)
     if topic not in settings.topics:
         raise TrackerError(f"{topic!r} is not one of TRACKER_TOPICS ({', '.join(settings.topics)})")
     with kafka_errors():
-        admin = AdminClient(dict(settings.kafka_client_properties()), logger=kafka_logger())
-        about = admin.list_topics(timeout=_TIMEOUT_S).topics.get(topic)
-        if about is None or kafka_partition not in about.partitions:
+        count = count_kafka_partitions(connect_admin(settings, kafka_logger())).get(topic, 0)
+        if kafka_partition >= count:
             raise TrackerError(f"there is no {place}")
         with closing(CommittedOffsets(settings, settings.group_id)) as group:
             committed = group.read([(topic, kafka_partition)]).get((topic, kafka_partition), 0)

@@ -2,32 +2,24 @@
 
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
-
-from confluent_kafka import Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from tracker.agreement import Known
 from tracker.errors import TrackerError
 from tracker.kafka.explain import kafka_errors
-from tracker.kafka.properties import outsider_properties
+from tracker.kafka.inspection import GroupOffsets, connect_admin
 from tracker.kafka.sent_number import SentNumber
 from tracker.kafka.topics import topic_ids
+from tracker.kafka_partition import KafkaPartition
 from tracker.logs import kafka_logger
 from tracker.settings import Settings
-from tracker.store.connect import connected
-from tracker.store.explain import database_errors
-from tracker.store.queries import query
-
-TIMEOUT_S = 15.0
+from tracker.store.adoption_store import adoption_store
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class KafkaPartitionState:
     """A Kafka partition of a tracking topic."""
 
-    topic: str
-    kafka_partition: int
+    kafka_partition: KafkaPartition
     committed: int | None  # offset; None: none is committed
     metadata: str  # of the commit
     topic_id: str
@@ -36,8 +28,9 @@ class Place:
 
     @property
     def name(self) -> str:
-        """How people call it."""
-        return f"Kafka partition {self.kafka_partition} of topic {self.topic!r}"
+        """What people call it."""
+        topic, number = self.kafka_partition
+        return f"Kafka partition {number} of topic {topic!r}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,36 +44,34 @@ class SentNumberState:
 
     @property
     def name(self) -> str:
-        """How people call it."""
+        """What people call it."""
         return f"the scheduler's last sent number (group {self.group_id!r})"
 
 
-def survey(settings: Settings) -> list[Place]:
+def survey(settings: Settings) -> list[KafkaPartitionState]:
     """Look at every Kafka partition of the tracking topics, and at what else the database knows of.
 
     :raises TrackerError: Kafka or the database does not answer, or a tracking topic does not exist.
     """
-    with database_errors(), connected(settings.database_conninfo()) as connection:
-        rows: list[Any] = connection.execute(query("read_progress")).fetchall()
-    known = {(topic, number): Known(*rest) for topic, number, *rest in rows}
+    with adoption_store(settings.database_conninfo()) as store:
+        known = store.read_progress()
     topics = list(dict.fromkeys([*settings.topics, *(topic for topic, _ in known)]))
-    with kafka_errors(), closing(_consumer(settings)) as consumer:
-        ids = topic_ids(AdminClient(dict(settings.kafka_client_properties()), logger=kafka_logger()), topics)
-        partitions = _partitions(consumer, topics)
-        missing = sorted(set(settings.topics) - {topic for topic, _ in partitions})
+    with kafka_errors(), closing(GroupOffsets(settings)) as group:
+        ids = topic_ids(connect_admin(settings, kafka_logger()), topics)
+        kafka_partitions = group.kafka_partitions(topics)
+        missing = sorted(set(settings.topics) - {topic for topic, _ in kafka_partitions})
         if missing:
             raise TrackerError(
                 f"topics are missing, and 'tracker topics --create' creates them: {', '.join(missing)}"
             )
-        committed = _committed(consumer, partitions)
-        logs = {
-            key: consumer.get_watermark_offsets(TopicPartition(*key), timeout=TIMEOUT_S) for key in partitions
-        }
-    return [
-        Place(topic, number, offset, metadata, ids.get(topic, ""), known.get(key), logs.get(key))
-        for key in sorted({*partitions, *known})
-        for (topic, number), (offset, metadata) in [(key, committed.get(key, (None, "")))]
-    ]
+        committed = group.committed(kafka_partitions)
+        logs = group.watermarks(kafka_partitions)
+    states = []
+    for key in sorted({*kafka_partitions, *known}):
+        offset, metadata = committed.get(key, (None, ""))
+        topic_id = ids.get(key[0], "")
+        states.append(KafkaPartitionState(key, offset, metadata, topic_id, known.get(key), logs.get(key)))
+    return states
 
 
 def survey_sent_number(settings: Settings, database_id: str) -> SentNumberState:
@@ -90,37 +81,6 @@ def survey_sent_number(settings: Settings, database_id: str) -> SentNumberState:
     """
     with kafka_errors(), closing(SentNumber(settings)) as sent_number:
         number, metadata = sent_number.read(database_id)
-    with database_errors(), connected(settings.database_conninfo()) as connection:
-        numbers: list[Any] = connection.execute(query("lock_deployment")).fetchall()
-    [(_, last, sent)] = numbers
-    return SentNumberState(sent_number.group_id, number, metadata, Known(last, sent))
-
-
-def _partitions(consumer: Consumer, topics: list[str]) -> list[tuple[str, int]]:
-    found = []
-    for topic in topics:
-        metadata = consumer.list_topics(topic, timeout=TIMEOUT_S).topics.get(topic)
-        if metadata is not None and metadata.error is None:
-            found += [(topic, number) for number in metadata.partitions]
-    return found
-
-
-def _committed(consumer: Consumer, keys: list[tuple[str, int]]) -> dict[tuple[str, int], tuple[int, str]]:
-    found = {}
-    for each in consumer.committed([TopicPartition(*key) for key in keys], timeout=TIMEOUT_S):
-        if each.error is not None:
-            raise KafkaException(each.error)
-        if each.offset >= 0:
-            found[each.topic, each.partition] = each.offset, each.metadata or ""
-    return found
-
-
-def _consumer(settings: Settings) -> Consumer:
-    """Make a consumer that reads offsets only; it waits until an open transaction has ended."""
-    properties = {
-        **outsider_properties(settings),
-        "group.id": settings.group_id,
-        "enable.auto.commit": "false",
-        "isolation.level": "read_committed",
-    }
-    return Consumer(properties, logger=kafka_logger())
+    with adoption_store(settings.database_conninfo()) as store:
+        known = store.read_send_numbers()
+    return SentNumberState(sent_number.group_id, number, metadata, known)

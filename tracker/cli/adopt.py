@@ -12,7 +12,7 @@ from tracker.errors import sentence
 if TYPE_CHECKING:
     from tracker.settings import Settings
 
-_PLACE = re.compile(r"([A-Za-z0-9._-]{1,249}):([0-9]{1,9}):([0-9]{1,18})")
+_RECORD = re.compile(r"([A-Za-z0-9._-]{1,249}):([0-9]{1,9}):([0-9]{1,18})")
 
 
 class Leader(StrEnum):
@@ -67,10 +67,10 @@ def _adopt(settings: "Settings", leader: Leader, *, dry_run: bool, json: bool) -
         adoption.require_stopped(settings)
     changes = adoption.plan(settings, leader.value)
     if json:
-        print_json({"place": c.place.name, "wrong": c.wrong, "remedy": c.remedy} for c in changes)
+        print_json({"place": c.state.name, "wrong": c.wrong, "remedy": c.remedy} for c in changes)
     else:
         for change in changes:
-            typer.echo(sentence(f"{change.place.name}: {change.wrong}; {change.remedy}"))
+            typer.echo(sentence(f"{change.state.name}: {change.wrong}; {change.remedy}"))
     if changes and not dry_run:
         adoption.carry_out(settings, changes)
     if not json:
@@ -80,12 +80,12 @@ def _adopt(settings: "Settings", leader: Leader, *, dry_run: bool, json: bool) -
         )
 
 
-def _skip(settings: "Settings", place: str, *, dry_run: bool, json: bool) -> None:
+def _skip(settings: "Settings", record: str, *, dry_run: bool, json: bool) -> None:
     from tracker import adoption
 
-    match = _PLACE.fullmatch(place)
+    match = _RECORD.fullmatch(record)
     if match is None:
-        raise typer.BadParameter(f"{place!r} is not TOPIC:PARTITION:OFFSET", param_hint="--skip")
+        raise typer.BadParameter(f"{record!r} is not TOPIC:PARTITION:OFFSET", param_hint="--skip")
     skip = adoption.plan_skip(settings, match[1], int(match[2]), int(match[3]))
     if not dry_run:
         adoption.store_skip(settings, skip)

@@ -1,35 +1,22 @@
 """Whether Kafka and PostgreSQL are there and ready for the tracker, in sentences."""
 
-import logging
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, NamedTuple
-
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._metadata import ClusterMetadata
-from psycopg import Connection
+from typing import NamedTuple
 
 from tracker.diagnosis.limits import misfits, warnings_of_limits
 from tracker.diagnosis.replicas import warnings_of_replicas
 from tracker.errors import TrackerError, sentence
 from tracker.kafka.dead_letters import unfit
 from tracker.kafka.errors import reason_of
-from tracker.kafka.explain import explain
+from tracker.kafka.inspection import ClusterMetadata, inspect_cluster
 from tracker.kafka.topics import idle_workers, topic_limits
 from tracker.settings import Settings
 from tracker.store import grants, migrate
 from tracker.store.clock import difference, seconds_ahead
-from tracker.store.connect import connected
+from tracker.store.connect import Connection, connected
 
-# A login or a name look-up that fails does so within a second; what takes longer is not there.
-_TIMEOUT_S = 10.0
 _CLOCK_TOLERANCE_S = 60.0
-
-# Without a logger of its own, librdkafka writes its log to stderr, where the sentences go.
-_silent = logging.getLogger("tracker.config.kafka")
-_silent.addHandler(logging.NullHandler())
-_silent.propagate = False
 
 
 class Finding(NamedTuple):
@@ -50,19 +37,10 @@ def _bad(subject: str, text: str) -> Finding:
 
 def check_kafka(settings: Settings) -> Iterator[Finding]:
     """Connect to Kafka; yield whether it answers, and then whether each topic of the tracker is there."""
-    errors: list[KafkaError] = []
-    properties: dict[str, Any] = {**settings.kafka_client_properties(), "error_cb": errors.append}
     try:
-        admin = AdminClient(properties, logger=_silent)
-    except KafkaException as error:
-        yield _bad("kafka", f"The Kafka client refuses its properties: {reason_of(error.args[0])}.")
-        return
-    try:
-        metadata = admin.list_topics(timeout=_TIMEOUT_S)
-    except KafkaException as error:
-        # The exception says only that time was up; polling hands over what went wrong meanwhile.
-        admin.poll(0)
-        yield _bad("kafka", sentence(explain(errors[0] if errors else error.args[0])))
+        admin, metadata = inspect_cluster(settings)
+    except TrackerError as error:
+        yield _bad("kafka", sentence(str(error)))
         return
     brokers = ", ".join(f"{broker.host}:{broker.port}" for broker in metadata.brokers.values())
     yield _good("kafka", f"Kafka answers: cluster {metadata.cluster_id}, brokers {brokers}.")
@@ -111,7 +89,7 @@ def check_database(settings: Settings) -> Iterator[Finding]:
         yield _bad("postgresql", sentence(str(error)))
 
 
-def _check_clock(connection: Connection[Any]) -> Iterator[Finding]:
+def _check_clock(connection: Connection) -> Iterator[Finding]:
     ahead_s = seconds_ahead(connection)
     if abs(ahead_s) > _CLOCK_TOLERANCE_S:
         yield _bad(
@@ -121,7 +99,7 @@ def _check_clock(connection: Connection[Any]) -> Iterator[Finding]:
         )
 
 
-def _check_schema(connection: Connection[Any]) -> Iterator[Finding]:
+def _check_schema(connection: Connection) -> Iterator[Finding]:
     for subject, check, good in (
         ("schema", migrate.check_schema, "The schema is this program's."),
         (

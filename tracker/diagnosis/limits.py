@@ -2,21 +2,20 @@
 
 from collections.abc import Iterator
 
-from confluent_kafka.admin import AdminClient, ResourceType
-from confluent_kafka.admin._metadata import ClusterMetadata
-
 from tracker.errors import sentence
 from tracker.kafka.broker_limits import (
+    broker_numbers,
     gives_way_in_sessions,
     gives_way_in_transactions,
     group_size_limit,
     limits_in,
-    numbers_of,
     session_refused,
     session_timeout_given,
+    topic_numbers,
     transaction_refused,
     transaction_timeout_given,
 )
+from tracker.kafka.inspection import AdminClient, ClusterMetadata
 from tracker.kafka.membership import is_classic
 from tracker.settings import Settings
 
@@ -69,7 +68,7 @@ def _sizes(settings: Settings, admin: AdminClient, metadata: ClusterMetadata) ->
         [*settings.topics, *(name for name in settings.destinations if "*" not in name)]
     ):
         if name in metadata.topics:
-            size = numbers_of(admin, ResourceType.TOPIC, name).get("max.message.bytes")
+            size = topic_numbers(admin, name).get("max.message.bytes")
             if size is not None:
                 sizes[name] = size
     for name, size in sizes.items():
@@ -97,7 +96,7 @@ def _topics_that_take_nothing(
         if topic is None or not topic.partitions:
             continue
         replicas = min(len(each.replicas) for each in topic.partitions.values())
-        needed = numbers_of(admin, ResourceType.TOPIC, name).get("min.insync.replicas", 1)
+        needed = topic_numbers(admin, name).get("min.insync.replicas", 1)
         if needed > replicas:
             yield (
                 f"The topic {name} takes no message: min.insync.replicas is {needed}, and it has {replicas}"
@@ -106,4 +105,4 @@ def _topics_that_take_nothing(
 
 
 def _broker(admin: AdminClient, metadata: ClusterMetadata) -> dict[str, int]:
-    return numbers_of(admin, ResourceType.BROKER, str(next(iter(metadata.brokers), 0)))
+    return broker_numbers(admin, next(iter(metadata.brokers), 0))

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
-from confluent_kafka.admin._metadata import ClusterMetadata, TopicMetadata
-
 from tracker.kafka.destinations import compile_patterns
+from tracker.kafka.inspection import ClusterMetadata, TopicMetadata
 from tracker.settings import Settings
 
 _NAMED = 10

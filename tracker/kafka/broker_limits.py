@@ -47,7 +47,7 @@ def broker_limits(admin: AdminClient) -> BrokerLimits:
         nodes = answer_of(admin.describe_cluster(request_timeout=_TIMEOUT_S), _TIMEOUT_S).nodes
     except KafkaException:
         return NO_LIMITS
-    return limits_in(numbers_of(admin, ResourceType.BROKER, str(nodes[0].id))) if nodes else NO_LIMITS
+    return limits_in(broker_numbers(admin, nodes[0].id)) if nodes else NO_LIMITS
 
 
 def limits_in(numbers: dict[str, int]) -> BrokerLimits:
@@ -59,8 +59,17 @@ def limits_in(numbers: dict[str, int]) -> BrokerLimits:
     )
 
 
-def numbers_of(admin: AdminClient, kind: ResourceType, name: str) -> dict[str, int]:
-    """Return the numbers among the settings of a broker or topic; nothing where one may not ask."""
+def broker_numbers(admin: AdminClient, broker_id: int) -> dict[str, int]:
+    """Return the numbers among the settings of a broker; nothing where one may not ask."""
+    return _numbers(admin, ResourceType.BROKER, str(broker_id))
+
+
+def topic_numbers(admin: AdminClient, topic: str) -> dict[str, int]:
+    """Return the numbers among the settings of a topic; nothing where one may not ask."""
+    return _numbers(admin, ResourceType.TOPIC, topic)
+
+
+def _numbers(admin: AdminClient, kind: ResourceType, name: str) -> dict[str, int]:
     found = config_of(admin, kind, name)
     return {key: int(text) for key, text in found.items() if text.isdecimal()}
 

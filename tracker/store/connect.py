@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from typing import Any, TypeAlias
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -39,6 +40,8 @@ _BY_INDEX = {
     "jit": "off",  # a plan that has to read a whole table, of one row, counts as endlessly expensive
 }
 
+Connection: TypeAlias = psycopg.Connection[Any]
+"""A connection to the job store."""
 
 Conninfo = str | Callable[[], str]
 """A connection string, or what returns it for each new connection: secrets in files are rotated."""

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
-
-import psycopg
 
 from tracker import logs
 from tracker.settings import Settings
 from tracker.store import grants
+from tracker.store.connect import Connection
 from tracker.store.migrate import check_schema
 from tracker.supervisor.children import ChildSpec
 from tracker.supervisor.slots import SlotKeeper
@@ -63,6 +61,6 @@ def slot_keeper(settings: Settings) -> Callable[[Callable[[], None]], SlotKeeper
     )
 
 
-def _check(connection: psycopg.Connection[Any]) -> None:
+def _check(connection: Connection) -> None:
     check_schema(connection)
     grants.require(connection, grants.RUN)

@@ -6,13 +6,10 @@ import itertools
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
-
-import psycopg
 
 from tracker import logs
 from tracker.errors import DatabaseUnavailable, TrackerError
-from tracker.store.connect import Conninfo, connected
+from tracker.store.connect import Connection, Conninfo, connected
 from tracker.store.explain import database_errors
 from tracker.store.slots import BackendIdentity, end_session, identity_of, try_slot
 
@@ -42,7 +39,7 @@ class SlotKeeper:
         group_id: str,
         instance: str,
         count: int,
-        check: Callable[[psycopg.Connection[Any]], None],
+        check: Callable[[Connection], None],
     ) -> None:
         """`check` is called with the first connection, and refuses the database with a `TrackerError`."""
         self.slots: tuple[int, ...] | None = None
@@ -102,18 +99,18 @@ class SlotKeeper:
             while not self._closing.wait(PING_INTERVAL_S):
                 connection.execute("SELECT 1")
 
-    def _end_earlier_sessions(self, connection: psycopg.Connection[Any]) -> None:
+    def _end_earlier_sessions(self, connection: Connection) -> None:
         """End our own lost session: after a cut network the server may keep it, and our locks, for hours."""
         session = identity_of(connection)
         for earlier in self._sessions:
             end_session(connection, earlier)
         self._sessions = [session]
 
-    def _claim_any(self, connection: psycopg.Connection[Any]) -> tuple[int, ...]:
+    def _claim_any(self, connection: Connection) -> tuple[int, ...]:
         free = (slot for slot in itertools.count() if try_slot(connection, **self._names, slot=slot))
         return tuple(itertools.islice(free, self._count))
 
-    def _claim_again(self, connection: psycopg.Connection[Any], slots: tuple[int, ...]) -> None:
+    def _claim_again(self, connection: Connection, slots: tuple[int, ...]) -> None:
         for slot in slots:
             if not try_slot(connection, **self._names, slot=slot):
                 raise TrackerError(

@@ -1,2 +1,2 @@
--- How much has a number above the last sent number's.
+-- How many outbox entries have a number above the last sent number.
 SELECT count(*) FROM outbox WHERE send_number > %(sent_number)s::bigint

@@ -1,0 +1,180 @@
+"""What commands ask brokers once: topics, what a group has committed, and whether it has members."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from typing import Any, NamedTuple
+
+from confluent_kafka import Consumer, ConsumerGroupState, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._metadata import ClusterMetadata, TopicMetadata
+
+from tracker.errors import TrackerError
+from tracker.kafka.answers import answer_of
+from tracker.kafka.committed import ask_committed
+from tracker.kafka.errors import reason_of
+from tracker.kafka.explain import explain, kafka_errors
+from tracker.kafka.properties import outsider_properties
+from tracker.kafka_partition import KafkaPartition
+from tracker.logs import kafka_logger
+from tracker.settings import Settings
+
+__all__ = [
+    "SILENT",
+    "AdminClient",
+    "Cluster",
+    "ClusterMetadata",
+    "CommittedOffset",
+    "GroupOffsets",
+    "TopicMetadata",
+    "commit_offset",
+    "connect_admin",
+    "count_kafka_partitions",
+    "has_members",
+    "inspect_cluster",
+]
+
+TIMEOUT_S = 15.0
+
+# A login or a name look-up that fails does so within a second; what takes longer is not there.
+_CLUSTER_TIMEOUT_S = 10.0
+
+# Without a logger of its own, librdkafka writes its log to stderr, where the sentences go.
+SILENT = logging.getLogger("tracker.inspection")
+SILENT.addHandler(logging.NullHandler())
+SILENT.propagate = False
+
+
+class Cluster(NamedTuple):
+    """A cluster that has answered."""
+
+    admin: AdminClient
+    metadata: ClusterMetadata
+
+
+def inspect_cluster(settings: Settings) -> Cluster:
+    """Connect to Kafka, and ask for its brokers and topics.
+
+    :raises TrackerError: the client refuses its properties, or no broker answers; the text says why.
+    """
+    errors: list[KafkaError] = []
+    properties: dict[str, Any] = {**settings.kafka_client_properties(), "error_cb": errors.append}
+    try:
+        admin = AdminClient(properties, logger=SILENT)
+    except KafkaException as error:
+        raise TrackerError(f"the Kafka client refuses its properties: {reason_of(error.args[0])}") from None
+    try:
+        return Cluster(admin, admin.list_topics(timeout=_CLUSTER_TIMEOUT_S))
+    except KafkaException as error:
+        # The exception says only that time was up; polling hands over what went wrong meanwhile.
+        admin.poll(0)
+        raise TrackerError(explain(errors[0] if errors else error.args[0])) from None
+
+
+def connect_admin(settings: Settings, logger: logging.Logger = SILENT) -> AdminClient:
+    """Return an admin client; by default its log goes nowhere.
+
+    :raises TrackerError: it refuses its properties.
+    """
+    with kafka_errors():
+        return AdminClient({**settings.kafka_client_properties()}, logger=logger)
+
+
+def count_kafka_partitions(admin: AdminClient) -> dict[str, int]:
+    """Return the number of Kafka partitions of each topic.
+
+    All are asked for, because to ask for one by name could create it, where the broker does so.
+
+    :raises TrackerError: Kafka does not answer.
+    """
+    with kafka_errors():
+        topics = admin.list_topics(timeout=TIMEOUT_S).topics
+    return {name: len(topic.partitions) for name, topic in topics.items() if topic.error is None}
+
+
+def has_members(admin: AdminClient, group_id: str) -> bool:
+    """Tell whether a group has members, by the list of all groups.
+
+    Its coordinator could tell how many, but where that goes away meanwhile, librdkafka (2.16) may end the
+    process (its issue 4605).
+
+    :raises TrackerError: it is not known.
+    """
+    try:
+        groups = answer_of(admin.list_consumer_groups(request_timeout=TIMEOUT_S), TIMEOUT_S)
+    except KafkaException as error:
+        raise _unknown_members(error) from None
+    for group in groups.valid:
+        if group.group_id == group_id:
+            return group.state not in (ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD)
+    for problem in groups.errors:  # of brokers, one of which may be the group's
+        raise _unknown_members(problem)
+    return False
+
+
+def _unknown_members(error: KafkaException) -> TrackerError:
+    return TrackerError(f"it is not known whether the group has members: {explain(error.args[0])}")
+
+
+class CommittedOffset(NamedTuple):
+    """What a group has committed for a Kafka partition."""
+
+    offset: int
+    metadata: str
+
+
+class GroupOffsets:
+    """Reads a group's committed offsets, and where Kafka partitions begin and end. It never joins the group.
+
+    It waits until a transaction has ended that may move an offset. Each method may raise `KafkaException`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._consumer = Consumer(
+            {
+                **outsider_properties(settings),
+                "group.id": settings.group_id,
+                "enable.auto.commit": "false",
+                "isolation.level": "read_committed",
+            },
+            logger=kafka_logger(),
+        )
+
+    def kafka_partitions(self, topics: Iterable[str]) -> list[KafkaPartition]:
+        """Return the Kafka partitions of those topics that exist."""
+        found = []
+        for topic in topics:
+            metadata = self._consumer.list_topics(topic, timeout=TIMEOUT_S).topics.get(topic)
+            if metadata is not None and metadata.error is None:
+                found += [(topic, number) for number in metadata.partitions]
+        return found
+
+    def committed(self, kafka_partitions: Iterable[KafkaPartition]) -> dict[KafkaPartition, CommittedOffset]:
+        """Return what is committed; Kafka partitions without an offset are left out."""
+        found = {}
+        for each in ask_committed(self._consumer, kafka_partitions):
+            if each.error is not None:
+                raise KafkaException(each.error)
+            if each.offset >= 0:
+                found[each.topic, each.partition] = CommittedOffset(each.offset, each.metadata or "")
+        return found
+
+    def watermarks(self, kafka_partitions: Sequence[KafkaPartition]) -> dict[KafkaPartition, tuple[int, int]]:
+        """Return the first offset of Kafka partitions, and the offset after the last record."""
+        ask = self._consumer.get_watermark_offsets
+        return {key: ask(TopicPartition(*key), timeout=TIMEOUT_S) for key in kafka_partitions}
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._consumer.close()
+
+
+def commit_offset(settings: Settings, kafka_partition: KafkaPartition, committed: CommittedOffset) -> None:
+    """Commit an offset of the workers' group, which must have no members.
+
+    :raises KafkaException: it is not committed.
+    """
+    own = {"group.id": settings.group_id, "enable.auto.commit": "false"}
+    with closing(Consumer({**outsider_properties(settings), **own}, logger=kafka_logger())) as consumer:
+        offset = TopicPartition(*kafka_partition, committed.offset, committed.metadata)
+        consumer.commit(offsets=[offset], asynchronous=False)

@@ -59,7 +59,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Load what is asked for: PostgreSQL's driver takes 100 ms, which `tracker --help` need not wait for."""
+    """Import a name when it is used: PostgreSQL's driver takes 100 ms, and `tracker --help` needs none."""
     if name not in __all__:
         raise AttributeError(f"module 'tracker' has no attribute {name!r}")
     for module in ("tracker.errors", "tracker.job_status", "tracker.jobs.job", "tracker.client"):

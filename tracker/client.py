@@ -1,4 +1,4 @@
-"""`Client` and `AsyncClient`: the verbs, and what runs them."""
+"""`Client` and `AsyncClient`, which run the verbs of `tracker.jobs`."""
 
 import asyncio
 import os
@@ -73,15 +73,15 @@ class _Many(Generic[P, T]):
 
 
 class _Verbs:
-    """What both clients can do."""
+    """The verbs of both clients."""
 
     submit = _One(submit)
-    get = _One(query.get)
+    get = _One(query.get_job)
     list = _One(client_filters.list_jobs)
     iterate = _Many(client_filters.iterate_jobs)
     count = _One(client_filters.count_jobs)
-    wait = _One(query.wait)
-    failures = _Many(query.failures)
+    wait = _One(query.wait_for_jobs)
+    failures = _Many(query.list_failures)
     cancel = _One(change.cancel)
     pause = _One(change.pause)
     resume = _One(change.resume)
@@ -92,15 +92,15 @@ class _Verbs:
 
 
 class Client(_Verbs):
-    """Stores, looks at and changes jobs.
+    """Stores, reads and changes jobs.
 
-    `database_url` is a libpq URI or keyword string; ``PG*`` variables fill what it leaves out. Use it in a
-    ``with`` statement, or call `open` and `close`. Each verb is one transaction, and raises `TrackerError`:
-    `DatabaseUnavailable` where PostgreSQL cannot be reached, `TransactionConflict` where others were in the
-    way five times.
+    `database_url` is a libpq URI or keyword string; ``PG*`` variables fill what it leaves out. Use the client
+    in a ``with`` statement, or call `open` and `close`. Each verb is one transaction, and raises
+    `TrackerError`: `DatabaseUnavailable` if PostgreSQL cannot be reached, `TransactionConflict` if other
+    transactions were in the way five times.
 
-    Threads may share it. A forked process may use what its parent has opened, and gets connections of its own
-    with the first verb; but a listing is for the process that began it.
+    Threads can share a client. A forked process can use the client that its parent has opened, and gets
+    connections of its own with the first verb; but only the process that began a listing can use it.
     """
 
     def __init__(self, database_url: str = "", *, max_connections: int = 4) -> None:
@@ -140,7 +140,7 @@ class Client(_Verbs):
         self.close()
 
     def run(self, verb: Prepared[T]) -> T:
-        """Run a verb of `tracker.jobs` that was given typed values; the methods take what people write."""
+        """Run a verb of `tracker.jobs`, whose arguments are typed values; the methods read them from text."""
         return self._run(lambda: verb)
 
     def stream(self, verb: Prepared[Listing[T]]) -> Generator[T, None, None]:
@@ -166,7 +166,7 @@ class Client(_Verbs):
             time.sleep(sleep_s)
 
     def _transact(self, connection: Connection, progress: "_Progress[T]") -> float | None:
-        """Run steps up to the next sleep, and return how long it is; None at the end of the verb."""
+        """Run the steps up to the next sleep, and return its seconds; None at the end of the verb."""
         with _closed_if_read_only(connection), connection.cursor(binary=True) as cursor:
             while (step := progress.step()) is not None:
                 if isinstance(step, Sleep):
@@ -202,10 +202,11 @@ class Client(_Verbs):
 class AsyncClient(_Verbs):
     """`Client` for asyncio: the same verbs, awaited; `iterate` and `failures` are asynchronous iterators.
 
-    It belongs to the event loop in which it was opened, and to its process. In another one it raises a
+    It belongs to the process and the event loop in which it was opened. In another one it raises a
     `TrackerError` that says so: open one in each.
 
-    Checking and encoding a submit of many jobs takes about 10 microseconds a job of the event loop's time.
+    To check and encode the jobs of a submit takes about 10 microseconds of the event loop's time for each
+    job.
     """
 
     def __init__(self, database_url: str = "", *, max_connections: int = 4) -> None:
@@ -230,13 +231,13 @@ class AsyncClient(_Verbs):
         await self._pool.open()
 
     async def close(self) -> None:
-        """Disconnect; otherwise as `Client.close`. A process that has not opened it has nothing to do."""
+        """Disconnect; otherwise as `Client.close`. It does nothing in a process that has not opened it."""
         if self._home is None or self._home[0] == os.getpid():
             self._require_home()
             await self._pool.close()
 
     def _require_home(self) -> None:
-        """Refuse to speak over connections that another event loop or process waits for."""
+        """Refuse to use connections that another event loop or process waits for."""
         if self._home is None:
             return
         pid, loop = self._home
@@ -314,7 +315,7 @@ class AsyncClient(_Verbs):
 
 
 class _Progress(Generic[T]):
-    """A verb under way: its next step is taken with the rows of the one before."""
+    """A verb that runs: it is sent the rows of each step, and yields the next."""
 
     answer: T
 
@@ -324,7 +325,7 @@ class _Progress(Generic[T]):
         self.rows: list[Row] = []
 
     def step(self) -> Step | None:
-        """Return the next step, or None at the end, when there is an `answer`."""
+        """Return the next step, or None at the end, when `answer` is set."""
         rows, self.rows = self.rows, []
         try:
             if self._begun:
@@ -351,7 +352,7 @@ def _client_errors() -> Iterator[None]:
 
 @contextmanager
 def _closed_if_read_only(connection: Connection | AsyncConnection) -> Iterator[None]:
-    """Keep the pool from lending a session again that may only read."""
+    """Close a connection that is read-only, so that the pool does not lend it again."""
     try:
         yield
     except errors.ReadOnlySqlTransaction:

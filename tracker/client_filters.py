@@ -54,7 +54,7 @@ def count_jobs(**filters: Unpack[Filters]) -> Prepared[int]:
 
     :raises InvalidQuery: a status that does not exist.
     """
-    return query.count(_read_filter(**filters))
+    return query.count_jobs(_read_filter(**filters))
 
 
 def _read_filter(

@@ -1,8 +1,8 @@
-"""What can go wrong in a way that a user can understand and act on."""
+"""The errors that a user can understand and act on."""
 
 
 class TrackerError(Exception):
-    """Base of all errors meant for users: its text is one plain sentence, shown as it stands."""
+    """Base of all errors for users: the text is one plain sentence, and is shown as it is."""
 
 
 class JobNotFound(TrackerError):
@@ -51,23 +51,23 @@ class SettingsError(TrackerError):
 
 
 class DatabaseUnavailable(TrackerError):
-    """PostgreSQL cannot be reached, went away, or did not answer in time; the same call may work later."""
+    """PostgreSQL cannot be reached, ended the session, or did not answer in time; the call may work later."""
 
 
 class DatabaseReadOnly(DatabaseUnavailable):
-    """PostgreSQL is there, and only allows reading; the same call may work later."""
+    """PostgreSQL is available, but only for reading; the same call may work later."""
 
 
 class TransactionConflict(TrackerError):
-    """Other transactions were in the way of this one, each time; it was undone, and may work later."""
+    """Other transactions were in the way of each attempt, and nothing was changed; it may work later."""
 
 
 class SchemaMismatch(TrackerError):
-    """The database's schema is not the one that this program works with; the text says what to do."""
+    """The database's schema is not this program's; the text says what to do."""
 
 
 class StackError(TrackerError):
-    """The local Kafka or PostgreSQL cannot be had, started or found; the text says what to do about it."""
+    """The local Kafka or PostgreSQL cannot be installed, started or found; the text says what to do."""
 
 
 class WaitTimedOut(TrackerError):

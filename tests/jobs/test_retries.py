@@ -115,7 +115,7 @@ def test_a_wait_that_is_run_again_does_not_begin_to_count_its_time_again(
 ) -> None:
     clock = iter([0.0, 11.0, 11.0])
     monkeypatch.setattr("time.monotonic", lambda: next(clock))
-    verb = query.wait("a", timeout=10).begin()
+    verb = query.wait_for_jobs("a", timeout=10).begin()
     next(verb)
     with pytest.raises(WaitTimedOut):
         verb.send([(0, 1)])

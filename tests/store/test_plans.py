@@ -316,7 +316,7 @@ SUBMIT = [
     # Of the chains, only as much as is asked for.
     Case("reach_prerequisites", tenant_names(9, 40) | {"limit": N}, 3 * N, 12 * N, "prerequisite_of_job"),
     Case(
-        "meet_new_edges",
+        "delete_new_edges",
         {
             "tenant_keys": keys(9)["tenant_keys"],
             "prerequisite_job_ids": names(8)["job_ids"],
@@ -360,7 +360,7 @@ def test_the_newest_jobs_of_all_are_the_newest_of_each_tenant(
 
 def test_some_jobs_are_found_by_name(client_session: tuple[psycopg.Connection[Any], PlanLog]) -> None:
     jobs = [f"tenant-{tenant}:job-{job}" for tenant, job in numbers(5, 100)]
-    plan = client_plan(client_session, first_query(job_query.wait(jobs)))
+    plan = client_plan(client_session, first_query(job_query.wait_for_jobs(jobs)))
     assert "job_tenant_key_job_id_key" in plan.indexes()
     assert plan.rows_looked_at() <= 100
 
@@ -368,7 +368,7 @@ def test_some_jobs_are_found_by_name(client_session: tuple[psycopg.Connection[An
 def test_a_tenants_jobs_are_counted_by_index(
     client_session: tuple[psycopg.Connection[Any], PlanLog],
 ) -> None:
-    plan = client_plan(client_session, first_query(job_query.count(JobFilter(partition_id="tenant-7"))))
+    plan = client_plan(client_session, first_query(job_query.count_jobs(JobFilter(partition_id="tenant-7"))))
     assert plan.rows_looked_at() <= 5000
     assert "job" not in plan.whole_tables()
 

@@ -201,7 +201,7 @@ def test_many_edges_are_taken_away_without_the_locks(
     client.submit([job("a"), job("b")])
     steps = begin(*(job(f"d{number}", "a", "b") for number in range(10)), job("e", "b"))
     worker.run(complete="a")
-    steps.run(before="meet_new_edges")
+    steps.run(before="delete_new_edges")
     assert advisory_locks(observer) == 0
     assert len(observer.rows("SELECT FROM job FOR UPDATE SKIP LOCKED")) == 2
     worker.run(complete="b")

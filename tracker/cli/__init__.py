@@ -1,4 +1,4 @@
-"""The command line: thin; each module of this package is one group of commands."""
+"""The command line: each module of this package parses one group of commands, calls, and prints."""
 
 import os
 import sys
@@ -34,13 +34,13 @@ def main() -> int:
     """Run the command line and return its exit status.
 
     0: done; 1: refused or failed; 2: wrong usage or settings; 3: timed out; 130: Ctrl-C.
-    Whatever goes wrong is a plain sentence on stderr, or one for each wrong setting, and never a traceback.
+    An error is one plain sentence on stderr, or one for each wrong setting, and never a traceback.
     """
     take_any_text()
     try:
         status = app(standalone_mode=False)
     except BrokenPipeError:
-        # Whoever read our output has seen enough. Python would complain once more when it flushes at its end.
+        # The reader of our output has closed it. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (KeyboardInterrupt, typer.Abort):

@@ -17,7 +17,7 @@ def database_url() -> str:
     """
     from tracker.settings import load
 
-    # The driver's pool logs what the user is told in a sentence.
+    # The driver's pool would log what the command prints as a sentence.
     logging.getLogger("psycopg").addHandler(logging.NullHandler())
     return load(need={"database"}).database_conninfo()
 
@@ -30,7 +30,7 @@ def open_client() -> "Client":
 
 
 def checked(read: Callable[[str], object]) -> Callable[[list[str] | str | None], list[str] | str | None]:
-    """Return a callback for typer that refuses, as wrong usage, what `read` refuses."""
+    """Return a callback for typer that reports what `read` refuses as wrong usage."""
     from tracker.errors import TrackerError
 
     def check(value: list[str] | str | None) -> list[str] | str | None:

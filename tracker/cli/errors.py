@@ -8,14 +8,14 @@ from tracker.errors import SettingsError, TrackerError, WaitTimedOut, sentence
 
 
 def explain(error: Exception) -> tuple[str, int] | None:
-    """Return what a user sees for an error, and the exit status; None for a mistake in the program."""
+    """Return the text for an error, and the exit status; None for a mistake in the program."""
     if isinstance(error, SettingsError):
         return str(error), 2
     if isinstance(error, TrackerError):
         return sentence(str(error)), 3 if isinstance(error, WaitTimedOut) else 1
     if isinstance(error, typer.TyperException):
         text = error.format_message()
-        # When a command is missing, the message is the help; else it is a sentence.
+        # If a command is missing, the message is the help; otherwise it is a sentence.
         return (
             text
             if "\n" in text
@@ -28,8 +28,8 @@ def explain(error: Exception) -> tuple[str, int] | None:
 
 
 def _drivers_reason(error: Exception) -> str:
-    """Return what an error of PostgreSQL's or Kafka's driver means that no command has explained."""
-    # They take 100 ms to load, and there is no error of a driver that is not loaded.
+    """Return what an error of PostgreSQL's or Kafka's driver means, if no command has explained it."""
+    # A driver takes 100 ms to load, and one that is not loaded has raised nothing.
     if "psycopg" in sys.modules:
         import psycopg
 
@@ -48,7 +48,7 @@ def _drivers_reason(error: Exception) -> str:
 
 
 def _after_dashes(error: typer.TyperException) -> str:
-    """Say how to give an ID that begins with ``-``, where one may have been meant."""
+    """Say how to give an ID that begins with ``-``, if the user may have meant one."""
     option, context = getattr(error, "option_name", None), getattr(error, "ctx", None)
     if not option or context is None:
         return ""

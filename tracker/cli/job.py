@@ -1,4 +1,4 @@
-"""`tracker job`: submit jobs, look at them, wait for them, change them."""
+"""`tracker job`: submit, show, wait for and change jobs."""
 
 import sys
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _MOST_WARNINGS = 10
 
-app = typer.Typer(help="Submit jobs, look at them, wait for them, change them.", no_args_is_help=True)
+app = typer.Typer(help="Submit, show, wait for and change jobs.", no_args_is_help=True)
 
 
 PREREQUISITES_SHOWN = 20
@@ -42,7 +42,7 @@ def submit(
     timeout: Timeout = None,
     json: Json = False,
 ) -> int:
-    """Store jobs, all or none. Those that are stored already, with the same content, stay as they are."""
+    """Store jobs, all or none. Jobs that are stored already with the same content stay as they are."""
     from tracker.cli.jobs_file import read_jobs
 
     if timeout is not None and not wait:
@@ -100,7 +100,7 @@ def count(
     json: Json = False,
 ) -> None:
     """Count jobs."""
-    from tracker.jobs.query import count as count_jobs
+    from tracker.jobs.query import count_jobs
 
     wanted = read_filter(partition, prefix, status, label)
     with open_client() as client:
@@ -110,7 +110,7 @@ def count(
 
 @app.command()
 def wait(jobs: JobNames, timeout: Timeout = None, json: Json = False) -> int:
-    """Wait until jobs have ended. The exit status is 0 if all have completed, 3 if time was up."""
+    """Wait until jobs have ended. The exit status is 0 if all have completed, 3 if the time is up."""
     with open_client() as client:
         return _print_ended(client.wait(jobs, timeout), json=json)
 
@@ -128,28 +128,28 @@ def failures(job: JobName, json: Json = False) -> None:
 
 @app.command()
 def cancel(jobs: JobNames, json: Json = False) -> None:
-    """Cancel jobs, all or none. Jobs that wait for them go on waiting."""
+    """Cancel jobs, all or none. Jobs that wait for them keep waiting."""
     with open_client() as client:
         _print_changed(client.cancel(jobs), "cancelled", "was cancelled already", json=json)
 
 
 @app.command()
 def pause(jobs: JobNames, json: Json = False) -> None:
-    """Pause jobs, all or none: what would make more work is held."""
+    """Pause jobs, all or none: messages that would make more work are held."""
     with open_client() as client:
         _print_changed(client.pause(jobs), "paused", "was paused already", json=json)
 
 
 @app.command()
 def resume(jobs: JobNames, json: Json = False) -> None:
-    """Resume paused jobs, all or none: what was held is sent."""
+    """Resume paused jobs, all or none: held messages are sent."""
     with open_client() as client:
         _print_changed(client.resume(jobs), "resumed", "was not paused", json=json)
 
 
 @app.command()
 def delete(jobs: JobNames, json: Json = False) -> None:
-    """Delete jobs, all or none, whatever their status. Jobs that wait for them go on waiting."""
+    """Delete jobs of any status, all or none. Jobs that wait for them keep waiting."""
     with open_client() as client:
         _print_changed(client.delete(jobs), "deleted", "", json=json)
 
@@ -164,7 +164,7 @@ def _print_submitted(jobs: "list[SubmittedJob]", *, json: bool) -> None:
 
 
 def _print_warnings(jobs: "list[SubmittedJob]") -> None:
-    """Say on stderr which jobs may never run, and of many only the first."""
+    """Say on stderr which jobs may never run: the first few, if there are many."""
     texts = [f"{job} {text}" for job in jobs for text in job.warnings]
     for text in texts[:_MOST_WARNINGS]:
         print(f"Warning: {text}.", file=sys.stderr)

@@ -25,10 +25,10 @@ def migrate(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Create or upgrade the database's schema. Safe to run twice, and from two places at once.
+    """Create or upgrade the database's schema. It is safe to run twice, and from two places at once.
 
-    Roles are given exactly the rights that they need. New versions may need more, so name the roles at each
-    upgrade.
+    Each role is granted exactly the rights that it needs. New versions may need more, so name the roles at
+    each upgrade.
     """
     from tracker.store import grants
     from tracker.store import migrate as store

@@ -1,4 +1,4 @@
-"""How commands show what they found: JSON, a table on a terminal, aligned text elsewhere."""
+"""How commands print: JSON, a table on a terminal, aligned text elsewhere."""
 
 import json as encoder
 import sys
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
 
-_ROWS_ALIGNED = 1_000  # at a time, so that a million rows come out as they come in
+_ROWS_ALIGNED = 1_000  # at a time, so that a million rows are printed as they arrive
 
 Row = Sequence[object]
 
@@ -31,7 +31,7 @@ def print_json(items: "Iterable[msgspec.Struct | dict[str, Any]]") -> None:
 
 
 def print_rows(columns: Sequence[str], rows: Iterable[Row]) -> None:
-    """Print rows below the names of their columns; nothing, where there are none."""
+    """Print rows below the names of their columns, or nothing if there are none."""
     is_terminal = sys.stdout.isatty()
     rows = iter(rows)
     header: Sequence[str] | None = columns
@@ -44,18 +44,18 @@ def print_rows(columns: Sequence[str], rows: Iterable[Row]) -> None:
 
 
 def print_fields(fields: Iterable[tuple[str, object]]) -> None:
-    """Print what is known of one thing, a line for each name and value."""
+    """Print the fields of one thing, a line for each name and value."""
     _align(sys.stdout, [(name, in_one_line(value)) for name, value in fields])
 
 
 def in_one_line(value: object) -> str:
-    """Return a value as text in one line, without anything that a terminal would act on."""
+    """Return a value as text on one line, without anything that a terminal would act on."""
     text = "" if value is None else str(value)
     return text if text.isprintable() else encoder.dumps(text)
 
 
 def time_text(time_ms: int) -> str:
-    """Return a time in milliseconds since 1970 as people read it, in UTC."""
+    """Return a time in milliseconds since 1970 as readable text, in UTC."""
     return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 

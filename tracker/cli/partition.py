@@ -12,7 +12,7 @@ app = typer.Typer(help="Suspend, resume and list partition IDs.", no_args_is_hel
 
 @app.command()
 def suspend(partition_ids: PartitionIds, json: Json = False) -> None:
-    """Store the jobs of partition IDs, and do not send them until they are resumed."""
+    """Store the jobs of partition IDs without sending them, until the partition IDs are resumed."""
     with open_client() as client:
         known = {state.partition_id for state in client.list_partitions()}
         client.suspend_partition(partition_ids)
@@ -21,7 +21,7 @@ def suspend(partition_ids: PartitionIds, json: Json = False) -> None:
 
 @app.command()
 def resume(partition_ids: PartitionIds, json: Json = False) -> None:
-    """Send the jobs of partition IDs again, and what has been stored meanwhile."""
+    """Send the jobs of partition IDs again, with those that were stored in the meantime."""
     with open_client() as client:
         known = {state.partition_id for state in client.list_partitions()}
         client.resume_partition(partition_ids)
@@ -41,7 +41,7 @@ def list_partitions(json: Json = False) -> None:
 
 
 def _print_states(partition_ids: list[str], known: set[str], *, suspended: bool, json: bool) -> None:
-    """Print how partition IDs are now, and, where nobody reads data, which of them may be mistyped."""
+    """Print the state of partition IDs, and on stderr those that are new: they may be mistyped."""
     if json:
         print_json({"partitionId": name, "suspended": suspended} for name in partition_ids)
     for name in partition_ids:

@@ -1,4 +1,4 @@
-"""What a terminal cannot show is escaped, and what it gives is read as UTF-8, whatever the locale says."""
+"""Escapes text that a terminal cannot show, and reads arguments as UTF-8, in any locale."""
 
 import codecs
 import os
@@ -8,7 +8,7 @@ _ESCAPE = "tracker-escape"
 
 
 def take_any_text() -> None:
-    """Prepare stdout, stderr and the arguments for text that the locale's encoding has no letters for."""
+    """Prepare stdout, stderr and the arguments for text that the locale's encoding does not have."""
     codecs.register_error(_ESCAPE, _escape)
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
@@ -19,7 +19,7 @@ def take_any_text() -> None:
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:
-    """Escape as JSON does, so that what is printed as JSON stays JSON."""
+    """Escape as JSON does, so that printed JSON stays JSON."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")

@@ -6,9 +6,9 @@ import typer
 
 from tracker.cli.output import Json, print_json, print_rows
 
-# Workers share Kafka partitions out evenly, also if some are added or die: a few times as many as workers.
-_PARTITIONS_A_WORKER = 4
-_FEWEST_PARTITIONS = 16
+# Several for each worker, so that workers share them evenly even after some were added or have died.
+_KAFKA_PARTITIONS_PER_WORKER = 4
+_FEWEST_KAFKA_PARTITIONS = 16
 
 
 def topics(
@@ -39,7 +39,7 @@ def topics(
     wanted = dict.fromkeys(settings.topics, "tracking") | {settings.dead_letter_topic: "dead letters"}
     missing = [topic for topic in wanted if topic not in before]
     if create and missing:
-        default = max(_PARTITIONS_A_WORKER * settings.workers, _FEWEST_PARTITIONS)
+        default = max(_KAFKA_PARTITIONS_PER_WORKER * settings.workers, _FEWEST_KAFKA_PARTITIONS)
         counts = {
             topic: partitions or (1 if topic == settings.dead_letter_topic else default) for topic in missing
         }

@@ -1,5 +1,5 @@
-"""What a user's program and the command line call: submit, look at, wait for and change jobs.
+"""The use cases: submit, query, wait for and change jobs. They do no I/O.
 
-`job` has what goes in and comes out. The verbs (`submit`, `look`, `change`) are written once, as generators
-of `steps`, and `client` runs them, with threads or with asyncio.
+`job` has what goes in and comes out. Each verb of `submit`, `query` and `change` is written once, as a
+generator of steps (`tracker.store.steps`); `tracker.client` runs them, with threads or with asyncio.
 """

@@ -1,4 +1,4 @@
-"""Checks what a program gives a verb besides jobs, so that a wrong type is refused in a sentence."""
+"""Checks the arguments of verbs other than jobs, so that a wrong type is refused in a sentence."""
 
 from collections.abc import Iterable
 from math import isnan
@@ -11,9 +11,9 @@ from tracker.jobs.fields import kind_of
 
 
 def check_several(what: str, given: object) -> Iterable[Any]:
-    """Return one thing, or many, as many. A string, or what a verb has returned, is one.
+    """Return what was given as an iterable. A string, or a job that a verb has returned, counts as one item.
 
-    :raises InvalidQuery: it is neither.
+    :raises InvalidQuery: it is neither one item nor an iterable.
     """
     if isinstance(given, str | msgspec.Struct):
         return [given]
@@ -23,9 +23,9 @@ def check_several(what: str, given: object) -> Iterable[Any]:
 
 
 def check_text(what: str, given: object) -> str:
-    """Return a text.
+    """Return what was given, if it is a string.
 
-    :raises InvalidQuery: it is none.
+    :raises InvalidQuery: it is not.
     """
     if not isinstance(given, str):
         raise InvalidQuery(f"the {what} is {kind_of(given)}, not a string")
@@ -33,7 +33,7 @@ def check_text(what: str, given: object) -> str:
 
 
 def check_limit(limit: object) -> None:
-    """Make sure that a limit is a whole number from 0 up.
+    """Check that a limit is a whole number, 0 or greater.
 
     :raises InvalidQuery: it is not.
     """
@@ -44,7 +44,7 @@ def check_limit(limit: object) -> None:
 
 
 def check_timeout(timeout: object) -> None:
-    """Make sure that a timeout is a number of seconds, or None.
+    """Check that a timeout is a number of seconds, or None.
 
     :raises InvalidQuery: it is not.
     """
@@ -57,9 +57,9 @@ def check_timeout(timeout: object) -> None:
 
 
 def check_connections(database_url: object, max_connections: object) -> None:
-    """Make sure that a client can be made of these.
+    """Check the arguments of a client.
 
-    :raises TrackerError: it cannot.
+    :raises TrackerError: one is wrong.
     """
     check_text("database URL", database_url)
     if type(max_connections) is not int or max_connections < 1:

@@ -1,7 +1,7 @@
 """The verbs that change jobs: cancel, pause, resume, delete; and those that suspend partition IDs.
 
-Each locks its jobs in key order, then what belongs to them in the order that everyone keeps (edges, outbox,
-pending tasks), and then does its work in one statement for all of them.
+Each verb locks its jobs in key order, then what belongs to them in the order that every transaction keeps
+(edges, outbox, pending tasks), and then changes all of them in one statement.
 """
 
 from collections.abc import Collection, Iterable
@@ -21,9 +21,9 @@ Jobs = JobReference | Iterable[JobReference]
 
 
 def cancel(jobs: Jobs) -> Prepared[list[ChangedJob]]:
-    """Cancel jobs, all or none; those that are cancelled already are left as they are.
+    """Cancel jobs, all or none; jobs that are cancelled already stay as they are.
 
-    What is held for them is dropped. Jobs that wait for them go on waiting.
+    Their held messages are dropped. Jobs that wait for them keep waiting.
 
     :raises JobNotFound: one is not stored.
     :raises JobRefused: one has failed or completed.
@@ -39,7 +39,7 @@ def cancel(jobs: Jobs) -> Prepared[list[ChangedJob]]:
 
 
 def pause(jobs: Jobs) -> Prepared[list[ChangedJob]]:
-    """Pause jobs, all or none; those that are paused already are left as they are.
+    """Pause jobs, all or none; jobs that are paused already stay as they are.
 
     :raises JobNotFound: one is not stored.
     :raises JobRefused: one has ended.
@@ -55,7 +55,7 @@ def pause(jobs: Jobs) -> Prepared[list[ChangedJob]]:
 
 
 def resume(jobs: Jobs) -> Prepared[list[ChangedJob]]:
-    """Make paused jobs Active, all or none, and have what was held for them sent; others stay as they are.
+    """Make paused jobs Active, all or none, and have their held messages sent; other jobs stay as they are.
 
     :raises JobNotFound: one is not stored.
     :raises JobRefused: one has ended.
@@ -72,9 +72,9 @@ def resume(jobs: Jobs) -> Prepared[list[ChangedJob]]:
 
 
 def delete(jobs: Jobs) -> Prepared[list[ChangedJob]]:
-    """Delete jobs, whatever their status, all or none, with all that belongs to them.
+    """Delete jobs of any status, all or none, with everything that belongs to them.
 
-    Jobs that wait for them go on waiting, as for jobs that do not exist yet.
+    Jobs that wait for them keep waiting, as for jobs that do not exist yet.
 
     :raises JobNotFound: one is not stored.
     """
@@ -89,9 +89,9 @@ def delete(jobs: Jobs) -> Prepared[list[ChangedJob]]:
 
 
 def suspend_partition(partition_id: str | Iterable[str]) -> Prepared[list[str]]:
-    """Store the jobs of partition IDs, and do not send them; also of one that has none yet.
+    """Suspend partition IDs: their jobs are stored and not sent. A partition ID need not have any jobs yet.
 
-    Returns those that were not suspended before.
+    Returns the partition IDs that were not suspended before.
     """
     return Prepared(partial(_suspend, _read_partition_ids(partition_id)))
 
@@ -103,9 +103,9 @@ def _suspend(partition_ids: list[str]) -> Verb[list[str]]:
 
 
 def resume_partition(partition_id: str | Iterable[str]) -> Prepared[list[str]]:
-    """Send the jobs of partition IDs again, and what has been stored meanwhile.
+    """Resume partition IDs: their jobs are sent again, with those that were stored in the meantime.
 
-    Returns those that were suspended.
+    Returns the partition IDs that were suspended.
     """
     return Prepared(partial(_resume, _read_partition_ids(partition_id)))
 
@@ -127,15 +127,15 @@ def _list_partitions() -> Verb[list[PartitionState]]:
     return [PartitionState(partition_id=row[0], suspended=row[1]) for row in rows]
 
 
-def _prepare(jobs: Jobs, **how: Unpack["_How"]) -> Prepared[list[ChangedJob]]:
-    return Prepared(partial(_change, read_names(jobs), **how))
+def _prepare(jobs: Jobs, **rules: Unpack["_Rules"]) -> Prepared[list[ChangedJob]]:
+    return Prepared(partial(_change, read_names(jobs), **rules))
 
 
-class _How(TypedDict):
+class _Rules(TypedDict):
     statement: str
-    lock: Collection[str]
-    changes: Collection[JobStatus]
-    leaves: Collection[JobStatus]
+    lock: Collection[str]  # statements
+    changes: Collection[JobStatus]  # jobs of these statuses are changed
+    leaves: Collection[JobStatus]  # jobs of these stay as they are; jobs of any other status are refused
     refusal: str
     wakes_scheduler: NotRequired[bool]
 
@@ -150,7 +150,7 @@ def _change(
     refusal: str,
     wakes_scheduler: bool = False,
 ) -> Verb[list[ChangedJob]]:
-    """Run `statement` for those jobs whose status is in `changes`; refuse, if any is in neither."""
+    """Run `statement` for the jobs whose status is in `changes`; see `_Rules`."""
     found = yield from _lock(names)
     refused = [
         f"{name} is {status}" for name, (_, status) in found.items() if status not in (*changes, *leaves)

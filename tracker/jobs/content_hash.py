@@ -1,8 +1,8 @@
-"""The hash by which a job that is submitted again is recognised, or found to have other content.
+"""The hash that tells whether a job that is submitted again has the same content.
 
-It covers a fixed list of values, not the fields that `NewJob` happens to have: otherwise a new field makes
-a conflict of every job that was stored before it. A stored hash begins with the number of its version. A
-program that writes a later version must still recognise the earlier ones, and must not write it while
+It covers a fixed list of values, not the fields that `NewJob` happens to have: otherwise a new field would
+turn every job that was stored before it into a conflict. A stored hash begins with the number of its version.
+A program that writes a later version must still recognise the earlier ones, and must not write it while
 programs run that do not know it.
 
 Version 1, 16 bytes without a number, is what 0.1.0 wrote: a hash of the submitted fields with their

@@ -7,9 +7,9 @@ Node = TypeVar("Node", bound=Hashable)
 
 
 def find_cycle(prerequisites: Mapping[Node, Iterable[Node]]) -> list[Node] | None:
-    """Return a cycle, its first node again at its end, or None where there is none.
+    """Return a cycle, which ends with its first node, or None if there is none.
 
-    Depth first with a stack of its own: a chain of 100,000 jobs is deeper than Python's.
+    The search is depth first, with a stack of its own: a chain of 100,000 jobs is deeper than Python's stack.
     """
     done: set[Node] = set()
     for start in prerequisites:

@@ -5,7 +5,7 @@ whose fields can hold anything until `check` has looked at each. Messages name a
 never contain Python's own text about a wrong type.
 
 The limits are this project's own where the database or Kafka would set one anyway: an index entry of
-PostgreSQL has at most 2,704 bytes, and a topic takes records of 1 MB unless it is told otherwise.
+PostgreSQL has at most 2,704 bytes, and a topic takes records of 1 MB unless it is configured otherwise.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""What is submitted, and what is shown: jobs as users see them.
+"""Jobs as users see them: what they submit, and what they are shown.
 
 Field names in JSON are the camel case of the names here, without their units.
 """
@@ -13,8 +13,8 @@ from tracker.job_status import JobStatus
 from tracker.json_lines import on_one_line
 
 
-# The garbage collector need not look into these two (gc=False): they cannot be part of a cycle, and passing
-# over 100,000 of them takes as long as all the checks.
+# gc=False: the garbage collector need not visit these two, because they cannot be part of a cycle. To visit
+# 100,000 of them takes as long as all the checks.
 class NewTask(
     msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, gc=False
 ):
@@ -22,8 +22,8 @@ class NewTask(
 
     task_classifier: str
     task_api_version: int
-    # A mapping is sent as its JSON, a string as `task_data_encoding` says: as it is, or decoded. So JSON text
-    # that must be sent byte for byte is given as a string.
+    # A mapping is sent as its JSON. A string is sent as it is, or decoded, as `task_data_encoding` says: give
+    # JSON text that must be sent byte for byte as a string.
     task_data: Mapping[str, Any] | str
     task_data_encoding: str | None = None  # utf8, which is also the default, or base64
     task_pipe: str  # the topic that it is sent to
@@ -31,7 +31,7 @@ class NewTask(
 
 
 class NewJob(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, gc=False):
-    """A job to be submitted; None in a field that may be left out is the same as leaving it out."""
+    """A job to submit; None in an optional field is the same as leaving the field out."""
 
     id: str
     task: NewTask | Mapping[str, Any]  # a mapping has the fields of a task's JSON
@@ -40,13 +40,13 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_u
     description: str | None = None
     external_data: str | None = None
     labels: Mapping[str, str | None] | None = None
-    # Of the same partition ID; with ",pc" one may be gone already.
+    # Of the same partition ID; one with ",pc" counts as completed if it does not exist.
     prerequisite_job_ids: Sequence[str] | AbstractSet[str] | None = None
-    delay: int | None = None  # seconds, from when it could have been sent
+    delay: int | None = None  # seconds, from when it could otherwise be sent
 
 
 class _Named(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Something that names a job: ``str()`` gives ``partitionId:jobId``, and every verb takes it for that."""
+    """Something with a job's name: ``str()`` gives ``partitionId:jobId``, and every verb takes it as that."""
 
     partition_id: str
     id: str
@@ -56,17 +56,17 @@ class _Named(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class SubmittedJob(_Named, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """A job of a submit that was stored."""
+    """A job of a submit, which is now stored."""
 
-    created: bool  # False: it was there already, with the same content
+    created: bool  # False: it was stored already, with the same content
     warnings: tuple[str, ...] = ()  # why it may never run, as "waits for acme:tpyo, which does not exist"
 
 
 class ChangedJob(_Named, frozen=True, kw_only=True, rename="camel"):
     """A job that was cancelled, paused, resumed or deleted."""
 
-    changed: bool  # False: it was so already
-    dropped_messages: int = 0  # messages that were held for it, and now go nowhere
+    changed: bool  # False: it was in that state already
+    dropped_messages: int = 0  # held messages, which are now not sent
 
 
 class TaskFailure(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -80,14 +80,14 @@ class TaskFailure(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class RootFailure(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a job failed that never ran: a job that it waited for, perhaps through others, has failed."""
+    """Why a job failed that never ran: a job that it waited for, directly or not, has failed."""
 
     root_failure: str  # partitionId:jobId
     failure_details: list[dict[str, Any]]
 
 
 class Job(_Named, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """A stored job, as it was when it was looked up."""
+    """A stored job, as it was when it was read."""
 
     name: str  # empty where it is null; so are the next two, and a label's value
     description: str
@@ -96,7 +96,7 @@ class Job(_Named, frozen=True, kw_only=True, rename="camel", omit_defaults=True)
     last_update_time_ms: int = msgspec.field(name="lastUpdateTime")
     status: JobStatus
     percentage_complete: float  # two decimals
-    estimate: bool = False  # the percentage is a guess: the number of the job's tasks is not known yet
+    estimate: bool = False  # of the percentage: the number of the job's tasks is not known yet
     failures: list[TaskFailure | RootFailure]  # the first ones; `failures` lists them all
     labels: dict[str, str]
     prerequisite_job_ids: list[str]  # still unmet
@@ -110,9 +110,9 @@ class PartitionState(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 JobReference = str | Job | SubmittedJob | ChangedJob
-"""What names a job: ``partitionId:jobId``, ``jobId`` in the partition ``default``, or what has it."""
+"""What names a job: ``partitionId:jobId``, ``jobId`` in partition ID ``default``, or a returned job."""
 
 
 def as_json(shown: msgspec.Struct) -> bytes:
-    """Return the JSON of something shown, on one line."""
+    """Return the JSON of a value, on one line."""
     return on_one_line(msgspec.json.encode(shown))

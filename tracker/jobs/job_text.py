@@ -1,4 +1,4 @@
-"""Reads jobs from JSON text, so that task data is sent byte for byte as it stands there.
+"""Reads jobs from JSON text, so that task data is sent byte for byte as it was written.
 
 Decoding and encoding a document changes it: numbers of more than 17 digits are rounded, and the first of
 two equal keys is lost. So task data stays text, and the rest is checked as any other mapping is.
@@ -36,12 +36,12 @@ class _JobText(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=Fa
 
 
 _decode = msgspec.json.Decoder(_JobText).decode
-# msgspec keeps the last of equal keys. Here an object becomes a tuple of pairs, which nothing else does.
+# msgspec keeps the last of equal keys. Here an object becomes a tuple of pairs; nothing else becomes a tuple.
 _decode_pairs = json.JSONDecoder(object_pairs_hook=tuple, parse_int=str, parse_float=str, strict=False).decode
 
 
 def read_job(text: bytes | msgspec.Raw) -> NewJob:
-    """Read a job; its task data, if it is an object, is the text that stands there.
+    """Read a job; task data that is an object is returned as the text in the input.
 
     :raises ValueError: it is not JSON, or not UTF-8.
     :raises RecursionError: it is nested too deeply.
@@ -51,7 +51,7 @@ def read_job(text: bytes | msgspec.Raw) -> NewJob:
         given = _decode(text)
     except msgspec.ValidationError:
         _refuse_equal_keys(bytes(text).decode())
-        find_fields(msgspec.json.decode(text))  # which says what is wrong as it does of any mapping
+        find_fields(msgspec.json.decode(text))  # says what is wrong, as for any mapping
         raise
     _refuse_equal_keys(bytes(text).decode())
     task = given.task
@@ -77,7 +77,7 @@ def read_job(text: bytes | msgspec.Raw) -> NewJob:
 
 
 def _read_data(data: msgspec.Raw, encoding: Any) -> tuple[Any, Any]:
-    """Return the task data, an object as its text, and the encoding; an object's does not count."""
+    """Return the task data, an object as its text, and the encoding, which does not count for an object."""
     text = bytes(data)
     if not text.startswith(b"{"):
         return msgspec.json.decode(text), encoding
@@ -85,7 +85,7 @@ def _read_data(data: msgspec.Raw, encoding: Any) -> tuple[Any, Any]:
 
 
 def _refuse_equal_keys(text: str) -> None:
-    """Refuse a job that says something twice; what is equal in its task data is the worker's affair."""
+    """Refuse a job with equal keys; those within its task data are the worker's affair."""
     job = _decode_pairs(text)
     fields = dict(job) if isinstance(job, tuple) else {}
     for kind, pairs, inside in (

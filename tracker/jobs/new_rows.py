@@ -1,4 +1,4 @@
-"""Stores new jobs, and what belongs to them."""
+"""Stores the rows of new jobs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

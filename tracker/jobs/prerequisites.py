@@ -1,17 +1,19 @@
-"""What new jobs wait for: looked at without a lock, and again under the locks with which a submit ends.
+"""What new jobs wait for: read without a lock first, and again under the locks with which a submit ends.
 
-To store 300,000 jobs takes seconds, and nobody is to wait for that. So a submit stores its rows first, which
-nobody else sees yet, by what it has found of the prerequisites. Then it takes its locks, looks whether that
-still holds, and commits. What it does under the locks does not grow with the number of its jobs, only with
-that of the different stored jobs that they wait for: 10 µs for each, so 0.3 s for 30,000 of them.
+To store 300,000 jobs takes seconds, and no other transaction should wait that long. So a submit first stores
+its rows, which no other transaction sees yet, by the prerequisites that it has read. Then it takes its locks,
+checks whether that still holds, and commits. The work under the locks does not grow with the number of new
+jobs, only with the number of different stored jobs that they wait for: 10 µs for each, so 0.3 s for 30,000 of
+them.
 
 What the locks are for:
 
 - A batch that completes or fails a prerequisite. The prerequisites' rows are share-locked before their status
-  is read for the last time, and until the edges are committed: the batch has been seen, or sees the edges.
-- Another submit. Each ends with its tenants' advisory lock; those that wait for stored jobs take it alone. So
-  neither half of a cycle is missed, nor a prerequisite that is just being stored: it was committed before,
-  and is found, or it becomes visible only after the edge that waits for it.
+  is read for the last time, and until the edges are committed: either the submit sees what the batch has
+  done, or the batch sees the edges.
+- Another submit. Each ends with its tenants' advisory lock, exclusive if its jobs wait for stored jobs. So
+  neither half of a cycle is missed, nor a prerequisite that is being stored at the same time: either it was
+  committed before, and is found, or it becomes visible only after the edge that waits for it.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -27,36 +29,36 @@ from tracker.store import locks
 from tracker.store.steps import Row, Verb, ask
 
 HOPELESS = {JobStatus.FAILED: "has failed", JobStatus.CANCELLED: "was cancelled"}
-"""What is said of jobs that cannot be waited for."""
-MOST_MET_UNDER_LOCKS = 2_000  # edges; to take away 2,000 takes about 30 ms
-MOST_LOOKED_UP = 5_000  # new jobs, to see whether stored ones wait for them: 2 µs each
-MOST_REACHED = 20_000  # jobs that others wait for, directly or not: 10 µs each
+"""The statuses of jobs that no new job can wait for, in words."""
+MOST_MET_UNDER_LOCKS = 2_000  # edges; to delete 2,000 takes about 30 ms
+MOST_LOOKED_UP = 5_000  # new jobs, to find out whether stored jobs wait for them: 2 µs each
+MOST_REACHED = 20_000  # jobs that other jobs wait for, directly or not: 10 µs each
 
 _Ranges = list[tuple[int, int]]
 
 
 @dataclass
-class Waits:
+class UnmetPrerequisites:
     """What new jobs wait for."""
 
     edges: dict[JobName, list[JobName]] = field(default_factory=dict)
     """The unmet prerequisites of each new job that has any."""
     outside: dict[JobName, list[JobName]] = field(default_factory=dict)
-    """The dependents of each unmet prerequisite that is not itself a new job."""
+    """The dependents of each prerequisite that is not itself a new job."""
     may_be_gone: dict[JobName, list[JobName]] = field(default_factory=dict)
-    """Those of them for which the prerequisite counts only while it is stored."""
+    """Those of `outside` for which the prerequisite counts as completed if it does not exist."""
 
 
-def look_at_prerequisites(new: Sequence[AcceptedJob], tenant_keys: TenantKeys) -> Verb[Waits]:
-    """Return what the new jobs have to wait for, as far as can be told without a lock.
+def find_prerequisites(new: Sequence[AcceptedJob], tenant_keys: TenantKeys) -> Verb[UnmetPrerequisites]:
+    """Return what the new jobs must wait for, as far as it is known without a lock.
 
     :raises JobRefused: a prerequisite has failed or was cancelled.
     :raises InvalidJob: new jobs wait for each other in a cycle.
     """
-    waits = Waits()
+    unmet = UnmetPrerequisites()
     waiting = [job for job in new if job.prerequisites]
     if not waiting:
-        return waits
+        return unmet
     new_names = {job.name for job in new}
     named = {JobName(job.name.partition_id, job_id) for job in waiting for job_id in job.prerequisites}
     statuses = yield from _find_statuses("find_prerequisite_jobs", named - new_names, tenant_keys)
@@ -67,50 +69,51 @@ def look_at_prerequisites(new: Sequence[AcceptedJob], tenant_keys: TenantKeys) -
                 status = statuses.get(prerequisite)
                 if status is JobStatus.COMPLETED or (status is None and may_be_gone):
                     continue
-                waits.outside.setdefault(prerequisite, []).append(job.name)
+                unmet.outside.setdefault(prerequisite, []).append(job.name)
                 if may_be_gone:
-                    waits.may_be_gone.setdefault(prerequisite, []).append(job.name)
-            waits.edges.setdefault(job.name, []).append(prerequisite)
-    _refuse_hopeless(waits, statuses)
-    _refuse_cycle(waits.edges, InvalidJob)
-    return waits
+                    unmet.may_be_gone.setdefault(prerequisite, []).append(job.name)
+            unmet.edges.setdefault(job.name, []).append(prerequisite)
+    _refuse_hopeless(unmet, statuses)
+    _refuse_cycle(unmet.edges, InvalidJob)
+    return unmet
 
 
-def settle(
-    waits: Waits, job_keys: Mapping[JobName, int], tenant_keys: TenantKeys
+def lock_and_correct(
+    unmet: UnmetPrerequisites, job_keys: Mapping[JobName, int], tenant_keys: TenantKeys
 ) -> Verb[Collection[JobName]]:
-    """Take the locks, to be kept until the commit, and correct what no longer holds of the rows.
+    """Take the locks, which are kept until the commit, and correct the rows that are no longer right.
 
-    Returns the prerequisites that do not exist.
+    Return the prerequisites that do not exist.
 
     :raises JobRefused: a prerequisite has failed or was cancelled, or the new jobs are part of a cycle.
     """
-    new_keys = _ranges(job_keys.values()) if waits.outside else []
-    can_be_many = sum(map(len, waits.outside.values())) > MOST_MET_UNDER_LOCKS
-    if waits.outside:
+    new_keys = _ranges(job_keys.values()) if unmet.outside else []
+    can_be_many = sum(map(len, unmet.outside.values())) > MOST_MET_UNDER_LOCKS
+    if unmet.outside:
         yield from ask("reach_rows_by_index")
     while True:
         if can_be_many:
             yield from ask("set_savepoint")
-        yield from _lock_tenants(waits, job_keys, tenant_keys)
-        statuses = yield from _find_statuses("share_prerequisite_jobs", waits.outside, tenant_keys)
-        _refuse_hopeless(waits, statuses)
-        met = _met(waits, statuses)
+        yield from _lock_tenants(unmet, job_keys, tenant_keys)
+        statuses = yield from _find_statuses("share_prerequisite_jobs", unmet.outside, tenant_keys)
+        _refuse_hopeless(unmet, statuses)
+        met = _take_met(unmet, statuses)
         if len(met) > MOST_MET_UNDER_LOCKS:
-            # So many that others would wait. This needs no lock: a completed job stays completed, and one
-            # that may be gone and was need not be waited for, even if it comes again.
+            # They are so many that other transactions would wait. No lock is needed to delete them: a
+            # completed job stays completed, and a prerequisite that may be gone, and was, need not be waited
+            # for even if it is submitted again.
             yield from ask("roll_back_to_savepoint")
             yield from ask("release_savepoint")
-        yield from _meet(met, job_keys, tenant_keys)
+        yield from _delete_edges(met, job_keys, tenant_keys)
         if len(met) <= MOST_MET_UNDER_LOCKS:
             break
-    yield from _refuse_cycle_through_stored(waits, job_keys, new_keys, tenant_keys)
-    return waits.outside.keys() - statuses.keys()
+    yield from _refuse_cycle_through_stored(unmet, job_keys, new_keys, tenant_keys)
+    return unmet.outside.keys() - statuses.keys()
 
 
-def _lock_tenants(waits: Waits, names: Iterable[JobName], tenant_keys: TenantKeys) -> Verb[None]:
+def _lock_tenants(unmet: UnmetPrerequisites, names: Iterable[JobName], tenant_keys: TenantKeys) -> Verb[None]:
     partition_ids = {name.partition_id for name in names}
-    waiting_ids = {name.partition_id for name in waits.outside}
+    waiting_ids = {name.partition_id for name in unmet.outside}
     alone: dict[int, bool] = {}
     for partition_id in partition_ids:
         key = locks.prerequisites_key(tenant_keys[partition_id])
@@ -131,38 +134,40 @@ def _find_statuses(
     return {name: STATUSES[row[2]] for name, row in zip(_names(rows, tenant_keys), rows, strict=True)}
 
 
-def _refuse_hopeless(waits: Waits, statuses: Mapping[JobName, JobStatus]) -> None:
+def _refuse_hopeless(unmet: UnmetPrerequisites, statuses: Mapping[JobName, JobStatus]) -> None:
     for hopeless, what in HOPELESS.items():
         names = [name for name, status in statuses.items() if status is hopeless]
         if names:
-            pairs = [f"{name}, for {dependent}" for name in names for dependent in waits.outside[name]]
+            pairs = [f"{name}, for {dependent}" for name in names for dependent in unmet.outside[name]]
             raise JobRefused(f"a prerequisite {what}: {some_of(pairs, '; ')}")
 
 
-def _met(waits: Waits, statuses: Mapping[JobName, JobStatus]) -> list[tuple[JobName, JobName]]:
-    """Take out pairs of prerequisite and dependent that no longer count: it has completed, or has gone."""
+def _take_met(
+    unmet: UnmetPrerequisites, statuses: Mapping[JobName, JobStatus]
+) -> list[tuple[JobName, JobName]]:
+    """Remove and return pairs of prerequisite and dependent whose prerequisite has completed or is gone."""
     met = []
-    for name in list(waits.outside):
+    for name in list(unmet.outside):
         status = statuses.get(name)
         if status is JobStatus.COMPLETED:
-            met += [(name, dependent) for dependent in waits.outside.pop(name)]
-        elif status is None and name in waits.may_be_gone:
-            gone = waits.may_be_gone.pop(name)
+            met += [(name, dependent) for dependent in unmet.outside.pop(name)]
+        elif status is None and name in unmet.may_be_gone:
+            gone = unmet.may_be_gone.pop(name)
             met += [(name, dependent) for dependent in gone]
-            left = set(waits.outside.pop(name)).difference(gone)
+            left = set(unmet.outside.pop(name)).difference(gone)
             if left:
-                waits.outside[name] = sorted(left)
+                unmet.outside[name] = sorted(left)
     return met
 
 
-def _meet(
+def _delete_edges(
     edges: Sequence[tuple[JobName, JobName]], job_keys: Mapping[JobName, int], tenant_keys: TenantKeys
 ) -> Verb[None]:
-    """Take away edges, pairs of prerequisite and dependent, that no longer count."""
+    """Delete the edges of pairs of prerequisite and dependent."""
     if not edges:
         return
     yield from ask(
-        "meet_new_edges",
+        "delete_new_edges",
         tenant_keys=[tenant_keys[name.partition_id] for name, _ in edges],
         prerequisite_job_ids=[name.job_id for name, _ in edges],
         job_keys=[job_keys[dependent] for _, dependent in edges],
@@ -171,40 +176,40 @@ def _meet(
 
 
 def _refuse_cycle_through_stored(
-    waits: Waits, job_keys: Mapping[JobName, int], new_keys: _Ranges, tenant_keys: TenantKeys
+    unmet: UnmetPrerequisites, job_keys: Mapping[JobName, int], new_keys: _Ranges, tenant_keys: TenantKeys
 ) -> Verb[None]:
-    """Refuse a cycle of new jobs and of jobs that were stored before, the last moment's included.
+    """Refuse a cycle of new and stored jobs, including those that were stored a moment ago.
 
     It runs through a new job that a stored one waits for, and through a stored one that a new one waits for.
 
-    :raises JobRefused: there is one; the text names its jobs.
+    :raises JobRefused: there is a cycle; the text names its jobs.
     """
-    if not waits.outside:
+    if not unmet.outside:
         return
-    can_be_part = yield from _can_be_part_of_cycle(waits, job_keys, new_keys, tenant_keys)
+    can_be_part = yield from _can_be_part_of_cycle(unmet, job_keys, new_keys, tenant_keys)
     if not can_be_part:
         return
-    graph = dict(waits.edges)
-    rows = yield from ask("list_prerequisites_above", **named(waits.outside, tenant_keys))
+    graph = dict(unmet.edges)
+    rows = yield from ask("list_prerequisites_above", **named(unmet.outside, tenant_keys))
     partition_ids = {key: partition_id for partition_id, key in tenant_keys.items()}
     for tenant_key, dependent, prerequisite in rows:
         name = JobName(partition_ids[tenant_key], dependent)
-        if name not in waits.edges:
+        if name not in unmet.edges:
             graph.setdefault(name, []).append(JobName(name.partition_id, prerequisite))
     _refuse_cycle(graph, JobRefused)
 
 
 def _can_be_part_of_cycle(
-    waits: Waits, job_keys: Mapping[JobName, int], new_keys: _Ranges, tenant_keys: TenantKeys
+    unmet: UnmetPrerequisites, job_keys: Mapping[JobName, int], new_keys: _Ranges, tenant_keys: TenantKeys
 ) -> Verb[bool]:
-    """Return whether the new jobs may be part of a cycle, by the side from which fewer rows are to be read.
+    """Return whether the new jobs can be part of a cycle, from the side that needs fewer rows.
 
-    Few new jobs are looked up among those that stored jobs wait for; of many, it is seen what is above their
-    prerequisites, if that is not a large graph. There may be millions of stored edges.
+    There can be millions of stored edges. A few new jobs are looked up among the jobs that stored jobs wait
+    for. Where they are many, the graph above their prerequisites is read instead, if it is not large.
     """
     if len(job_keys) > MOST_LOOKED_UP:
         reached = yield from ask(
-            "reach_prerequisites", **named(waits.outside, tenant_keys), limit=MOST_REACHED + 1
+            "reach_prerequisites", **named(unmet.outside, tenant_keys), limit=MOST_REACHED + 1
         )
         if len(reached) <= MOST_REACHED:
             return any(name in job_keys for name in _names(reached, tenant_keys))
@@ -218,7 +223,7 @@ def _can_be_part_of_cycle(
 
 
 def _ranges(keys: Iterable[int]) -> _Ranges:
-    """Return the first and the last of each row of consecutive keys."""
+    """Return the first and the last key of each run of consecutive keys."""
     ranges: _Ranges = []
     for key in sorted(keys):
         if ranges and ranges[-1][1] == key - 1:
@@ -255,6 +260,6 @@ def named(names: Iterable[JobName], tenant_keys: TenantKeys) -> dict[str, object
 
 
 def _names(rows: Sequence[Row], tenant_keys: TenantKeys) -> list[JobName]:
-    """Return the names that begin rows: a tenant's key and a job ID."""
+    """Return the names of jobs from rows that begin with a tenant's key and a job ID."""
     partition_ids = {key: partition_id for partition_id, key in tenant_keys.items()}
     return [JobName(partition_ids[row[0]], row[1]) for row in rows]

@@ -1,4 +1,4 @@
-"""The verbs that look: get, list, count, wait, failures. They lock nothing."""
+"""The verbs that read. They lock nothing."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -21,13 +21,13 @@ from tracker.store.steps import Listing, Prepared, Query, Row, Sleep, Verb, ask
 Item = TypeVar("Item")
 FIRST_POLL_S = 0.02
 LAST_POLL_S = 0.5
-POLL_SHARE = 4  # a look that takes long is followed by a wait that many times as long
+POLL_SHARE = 4  # after a slow poll, the pause is so many times as long as the poll
 
 
-def get(job: JobReference) -> Prepared[Job]:
+def get_job(job: JobReference) -> Prepared[Job]:
     """Return a job.
 
-    :raises JobNotFound: there is none with this name.
+    :raises JobNotFound: no job has this name.
     """
     return Prepared(partial(_get, read_job_name(job)))
 
@@ -61,7 +61,7 @@ def _list(listing: Listing[Item]) -> Verb[list[Item]]:
     return [listing.shape(row) for row in rows]
 
 
-def count(wanted: JobFilter = EVERY_JOB) -> Prepared[int]:
+def count_jobs(wanted: JobFilter = EVERY_JOB) -> Prepared[int]:
     """Return how many jobs match."""
     return Prepared(partial(_count, wanted))
 
@@ -71,19 +71,19 @@ def _count(wanted: JobFilter) -> Verb[int]:
     return int(rows[0][0])
 
 
-def wait(
+def wait_for_jobs(
     jobs: JobReference | Iterable[JobReference],
     timeout: float | None = None,
     *,
     on_change: Callable[[int], None] | None = None,
 ) -> Prepared[list[Job]]:
-    """Wait until all the jobs have ended, and return them as they are then: Failed, Cancelled or Completed.
+    """Wait until all jobs have ended, and return them as they are then: Failed, Cancelled or Completed.
 
-    `timeout` is in seconds. `on_change` is called with the number of jobs that have not ended, whenever it
-    has changed.
+    `timeout` is in seconds. `on_change` is called with the number of jobs that have not ended, each time that
+    it changes.
 
     :raises WaitTimedOut: some have not ended in time.
-    :raises JobNotFound: one is not stored, or is deleted meanwhile.
+    :raises JobNotFound: one is not stored, or is deleted while it is waited for.
     """
     check_timeout(timeout)
     deadline = None if timeout is None else time.monotonic() + timeout
@@ -116,12 +116,12 @@ def _wait(
         pause_s = min(pause_s * 1.5, LAST_POLL_S)
 
 
-def failures(job: JobReference) -> Prepared[Listing[TaskFailure | RootFailure]]:
-    """List the failed tasks of a job, in the order of their numbers, however many.
+def list_failures(job: JobReference) -> Prepared[Listing[TaskFailure | RootFailure]]:
+    """List all failed tasks of a job, in the order of their numbers.
 
-    A job that failed because of another one begins with the `RootFailure` that says so.
+    For a job that failed because of another job, a `RootFailure` comes first.
 
-    :raises JobNotFound: there is none with this name.
+    :raises JobNotFound: no job has this name.
     """
     return Prepared(partial(_failures, read_job_name(job)))
 
@@ -139,7 +139,7 @@ def _failures(name: JobName) -> Verb[Listing[TaskFailure | RootFailure]]:
 
 
 def read_names(jobs: JobReference | Iterable[JobReference]) -> list[JobName]:
-    """Return the names of one job or of many, each once.
+    """Return the names of one or more jobs, each once.
 
     :raises BadIdentifier: one is malformed.
     """
@@ -147,7 +147,7 @@ def read_names(jobs: JobReference | Iterable[JobReference]) -> list[JobName]:
 
 
 def not_found(names: Sequence[JobName]) -> JobNotFound:
-    """Return the error that names the jobs that are not there."""
+    """Return the error that names jobs that are not stored."""
     return JobNotFound(f"no such job: {some_of([str(name) for name in names])}")
 
 
@@ -215,7 +215,7 @@ def round_percentage(millionths: int) -> float:
 
 
 def _read_summary(summary: str | None) -> list[TaskFailure | RootFailure]:
-    """Read the failures that the job's own row keeps, a JSON object a line."""
+    """Read the failures in the job's own row, one JSON object a line."""
     found: list[TaskFailure | RootFailure] = []
     for line in summary.split("\n") if summary else ():
         if "root_failure" in msgspec.json.decode(line):

@@ -1,8 +1,9 @@
 """The verb that stores jobs.
 
-All the jobs of a call go in by COPY, in one transaction: their rows first, the locks last, so that nobody
-waits for a large submit (see `tracker.jobs.prerequisites`). One wait remains: of two submits with the same
-new job, the second waits at the unique key for the first to commit, and is then run again, when it finds it.
+All jobs of a call are stored by COPY, in one transaction: their rows first, the locks last, so that no other
+transaction waits for a large submit (see `tracker.jobs.prerequisites`). One wait remains: of two submits with
+the same new job, the second waits at the unique key until the first commits. It is then run again, and finds
+the job.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +15,7 @@ from tracker.identifiers import JobName
 from tracker.job_status import STATUSES, JobStatus
 from tracker.jobs.job import NewJob, SubmittedJob
 from tracker.jobs.new_rows import TenantKeys, store_rows
-from tracker.jobs.prerequisites import look_at_prerequisites, named, settle
+from tracker.jobs.prerequisites import find_prerequisites, lock_and_correct, named
 from tracker.jobs.validation import AcceptedJob, Describe, accept, some_of
 from tracker.jobs.warnings import Warnings, of_new_jobs, of_stored_jobs
 from tracker.store.steps import Commit, Prepared, Verb, ask
@@ -25,11 +26,11 @@ def submit(
 ) -> Prepared[list[SubmittedJob]]:
     """Store jobs, all or none, and return them in their order, each once.
 
-    A mapping has the fields of a job's JSON. A job that is stored already with the same content is left as it
-    is. `describe` says what to call the job at an index of `jobs` in error messages.
+    A mapping has the fields of a job's JSON. A job that is stored already with the same content stays as it
+    is. `describe` returns what error messages call the job at an index of `jobs`.
 
-    Those that may never run are stored too, and have `warnings`: they wait for a job that does not exist, or
-    were stored before and have failed or were cancelled.
+    Jobs that may never run are stored too, with `warnings`: they wait for a job that does not exist, or were
+    stored before and have failed or were cancelled.
 
     :raises InvalidJob: a job breaks a rule, or jobs of the call would wait for each other in a cycle.
     :raises JobRefused: a job has a prerequisite that has failed or was cancelled, or would close a cycle with
@@ -50,15 +51,15 @@ def _submit(accepted: Mapping[JobName, AcceptedJob]) -> Verb[list[SubmittedJob]]
     if stored:
         warnings = yield from of_stored_jobs(stored, accepted, tenant_keys)
     if new:
-        waits = yield from look_at_prerequisites(new, tenant_keys)
-        job_keys = yield from store_rows(new, waits.edges, tenant_keys)
-        if len(waits.edges) < len(new):
+        unmet = yield from find_prerequisites(new, tenant_keys)
+        job_keys = yield from store_rows(new, unmet.edges, tenant_keys)
+        if len(unmet.edges) < len(new):
             yield from ask("notify_scheduler")
-        missing = yield from settle(waits, job_keys, tenant_keys)
-        # The last thing that can fail: an error after it would say of stored jobs that they are not stored.
-        # And nobody is to wait until a long answer is made.
+        missing = yield from lock_and_correct(unmet, job_keys, tenant_keys)
+        # Nothing after the commit can fail: an error would say that stored jobs are not stored. And no other
+        # transaction should wait while a long answer is made.
         yield Commit()
-        warnings |= of_new_jobs(waits, missing)
+        warnings |= of_new_jobs(unmet, missing)
     return [
         SubmittedJob(
             partition_id=name.partition_id,
@@ -71,7 +72,7 @@ def _submit(accepted: Mapping[JobName, AcceptedJob]) -> Verb[list[SubmittedJob]]
 
 
 def _find_tenants(partition_ids: list[str]) -> Verb[TenantKeys]:
-    """Return the keys of partition IDs. One that has none gets one, and keeps it if the submit is refused.
+    """Return the keys of partition IDs. A new one gets a key, which it keeps even if the submit is refused.
 
     Otherwise another submit with the same new partition ID would wait for this one.
     """
@@ -86,9 +87,9 @@ def _find_tenants(partition_ids: list[str]) -> Verb[TenantKeys]:
 def _find_stored(
     accepted: Mapping[JobName, AcceptedJob], tenant_keys: TenantKeys
 ) -> Verb[dict[JobName, JobStatus]]:
-    """Return those that are stored already.
+    """Return the jobs that are stored already, with their statuses.
 
-    :raises JobConflict: some are, with other content.
+    :raises JobConflict: some are stored with other content.
     """
     rows = yield from ask("find_submitted_jobs", **named(accepted, tenant_keys))
     partition_ids = {key: partition_id for partition_id, key in tenant_keys.items()}

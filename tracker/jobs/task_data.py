@@ -1,7 +1,7 @@
-"""Reads the task data of a submitted job: the bytes to send, and the form in which two are compared.
+"""Reads the task data of a submitted job: the bytes to send, and the form in which it is compared.
 
 Values that JSON does not have are refused with their path: NaN, Infinity, bytes, Decimal, sets, keys other
-than strings. msgspec and Python's json would change some of these without a word.
+than strings. msgspec and Python's json would change some of them silently.
 """
 
 import base64
@@ -38,7 +38,7 @@ class TaskData(NamedTuple):
 def read_task_data(task: NewTask) -> TaskData:
     """Return the task data as it is sent, and as it is compared.
 
-    :raises InvalidField: it is not what `NewTask` says, or too large.
+    :raises InvalidField: it has not the type that `NewTask` says, or is too large.
     """
     data: object = task.task_data
     encoding: object = task.task_data_encoding
@@ -60,7 +60,7 @@ def read_task_data(task: NewTask) -> TaskData:
 def canonical_json(data: bytes) -> bytes | None:
     """Return the canonical form of a JSON object: keys sorted, no blanks, numbers as they were written.
 
-    Equal keys of one object stay in their order. None: it is no JSON object, or has more than 200 levels.
+    Equal keys of an object stay in their order. None if it is not a JSON object, or has more than 200 levels.
     """
     if not data.lstrip(b" \t\r\n").startswith(b"{"):
         return None
@@ -96,7 +96,7 @@ def _read_mapping(data: Mapping[Any, Any]) -> TaskData:
         try:
             if _is_plain(data, CANONICAL_LEVELS):
                 return TaskData(_encode(data), _encode_sorted(data))
-        except ValueError:  # half a character, or a number of too many digits: the copy finds where
+        except ValueError:  # half a character, or a number with too many digits: the copy finds where
             pass
         sent = _encode(_plain_copy(data, "taskData"))
     except RecursionError:
@@ -105,7 +105,7 @@ def _read_mapping(data: Mapping[Any, Any]) -> TaskData:
 
 
 def _is_plain(value: Any, levels: int) -> bool:
-    """Return whether all in it is of JSON's own types, and not too deep. It costs 0.1 µs a value."""
+    """Return whether it has values of JSON's own types only, and is not too deep. It takes 0.1 µs a value."""
     kind = type(value)
     if kind is float:
         return isfinite(value)
@@ -122,9 +122,9 @@ def _is_plain(value: Any, levels: int) -> bool:
 
 
 def _plain_copy(value: Any, path: str) -> Any:
-    """Return a value with JSON's own types in place of those that say the same.
+    """Return a value with subtypes of JSON's types replaced by JSON's types.
 
-    :raises InvalidField: something in it is not JSON; the text has its path.
+    :raises InvalidField: a value in it is not JSON; the text has its path.
     """
     if value is None or isinstance(value, bool):
         return value
@@ -172,7 +172,7 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-# An object becomes a tuple of pairs, which nothing else does.
+# An object becomes a tuple of pairs; nothing else becomes a tuple.
 _DECODER = json.JSONDecoder(
     object_pairs_hook=tuple, parse_float=_Number, parse_int=_Number, parse_constant=_no_constant
 )

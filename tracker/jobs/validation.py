@@ -1,4 +1,4 @@
-"""Accepts or refuses the jobs of a submit, before the database is asked anything; reads names of jobs."""
+"""Accepts or refuses the jobs of a submit, before the database is asked; reads names of jobs."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -52,9 +52,10 @@ class AcceptedJob(msgspec.Struct, frozen=True, gc=False):
 
 
 def accept(jobs: Iterable[NewJob | Mapping[str, Any]], describe: Describe) -> dict[JobName, AcceptedJob]:
-    """Check the jobs of a call and return each once, in their order.
+    """Check the jobs of a call, and return each once, in their order.
 
-    :raises InvalidJob: a job breaks a rule; the text names the first few and what is wrong with them.
+    :raises InvalidJob: a job breaks a rule; the text names the first few such jobs and what is wrong with
+        them.
     :raises JobConflict: a job is given twice with different content.
     """
     if isinstance(jobs, str | bytes | Mapping | msgspec.Struct) or not isinstance(jobs, Iterable):
@@ -86,9 +87,9 @@ def some_of(texts: Sequence[str], separator: str = ", ") -> str:
 
 
 def read_job_name(reference: object) -> JobName:
-    """Read what a user calls a job: ``partitionId:jobId``, or ``jobId`` in the partition ``default``.
+    """Read the name of a job: ``partitionId:jobId``, or ``jobId`` in partition ID ``default``.
 
-    :raises BadIdentifier: it is malformed, or no text that could be stored.
+    :raises BadIdentifier: it is malformed, or PostgreSQL cannot store it.
     """
     if not isinstance(reference, str | Job | SubmittedJob | ChangedJob | JobName):
         raise BadIdentifier(
@@ -103,9 +104,9 @@ def read_job_name(reference: object) -> JobName:
 
 
 def read_partition_id(text: object) -> str:
-    """Return a partition ID as it is.
+    """Check a partition ID, and return it.
 
-    :raises BadIdentifier: it is malformed, or no text that could be stored.
+    :raises BadIdentifier: it is malformed, or PostgreSQL cannot store it.
     """
     if not isinstance(text, str):
         raise BadIdentifier(f"a partition ID is {kind_of(text)}, not a string")
@@ -119,25 +120,25 @@ def _accept_one(given: object) -> AcceptedJob:
         content_hash, texts = hash_content(checked, data)
     except UnicodeEncodeError:
         raise InvalidField(_find_flaw(checked) or "a text has half a character") from None
-    # An escaped NUL is in the JSON of every text that has one, and of few that have not.
+    # The JSON of every text with a NUL has an escaped NUL, and that of few other texts.
     if b"\\u0000" in texts and (flaw := _find_flaw(checked)):
         raise InvalidField(flaw)
     return AcceptedJob(checked, data.sent, content_hash)
 
 
 def plain(error: Exception) -> str:
-    """Return what msgspec says of bad content, without its markup."""
+    """Return msgspec's message about bad content, without its markup."""
     text = re.sub(r" - at `\$\.?(.*)`$", r" in \1", str(error), flags=re.DOTALL)
     return printable(text.removesuffix(" in ").replace("`", ""))
 
 
 def printable(text: str) -> str:
-    """Return a text as it is, but for what a terminal would act on, or could not show."""
+    """Return a text with those characters escaped that a terminal would act on, or could not show."""
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def find_unstorable(text: str) -> int | None:
-    """Return where a text has what PostgreSQL cannot store, a NUL or half a character; None: nowhere."""
+    """Return the position of the first NUL or half character, which PostgreSQL cannot store; or None."""
     if text.isprintable():
         return None
     return next((position for position, character in enumerate(text) if _flaw(character)), None)
@@ -150,7 +151,7 @@ def _flaw(character: str) -> str:
 
 
 def _find_flaw(checked: CheckedJob) -> str | None:
-    """Say which text PostgreSQL could not store. The task data may have a NUL: there it is bytes."""
+    """Name a text that PostgreSQL cannot store. Task data can have a NUL, because it is stored as bytes."""
     job = checked.job
     texts = [
         ("partitionId", checked.name.partition_id),
@@ -169,7 +170,7 @@ def _find_flaw(checked: CheckedJob) -> str | None:
 
 
 def known_name(job: object) -> str:
-    """Return the job's name for an error message, as far as there is one."""
+    """Return the job's name for an error message, or nothing if it has none."""
     if isinstance(job, Mapping):
         partition_id, job_id = job.get("partitionId"), job.get("id")
     else:

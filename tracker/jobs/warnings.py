@@ -1,23 +1,23 @@
-"""Says which jobs of a submit, though they are stored, may never run."""
+"""Says which stored jobs of a submit may never run."""
 
 from collections.abc import Collection, Container, Mapping
 
 from tracker.identifiers import JobName
 from tracker.job_status import STATUSES, JobStatus
 from tracker.jobs.new_rows import TenantKeys
-from tracker.jobs.prerequisites import HOPELESS, Waits, named
+from tracker.jobs.prerequisites import HOPELESS, UnmetPrerequisites, named
 from tracker.store.steps import Verb, ask
 
 Warnings = dict[JobName, list[str]]
-"""What is to be said of jobs, in words that follow their name."""
+"""Clauses that follow the name of a job."""
 
 
-def of_new_jobs(waits: Waits, missing: Collection[JobName]) -> Warnings:
-    """Name the jobs that wait for one that does not exist: it may come, or its name may be mistyped."""
+def of_new_jobs(unmet: UnmetPrerequisites, missing: Collection[JobName]) -> Warnings:
+    """Warn of new jobs that wait for a job that does not exist: it may be submitted later, or be mistyped."""
     warnings: Warnings = {}
     for prerequisite in sorted(missing):
         text = _waits_for(prerequisite, None)
-        for dependent in waits.outside[prerequisite]:
+        for dependent in unmet.outside[prerequisite]:
             warnings.setdefault(dependent, []).append(text)
     return warnings
 
@@ -25,9 +25,9 @@ def of_new_jobs(waits: Waits, missing: Collection[JobName]) -> Warnings:
 def of_stored_jobs(
     stored: Mapping[JobName, JobStatus], submitted: Container[JobName], tenant_keys: TenantKeys
 ) -> Verb[Warnings]:
-    """Name, of jobs that were stored before, those that have ended badly and those that wait in vain.
+    """Warn of jobs that were stored before, and have ended badly, or wait for one that has or is missing.
 
-    Not those that wait for one of `submitted`, which are all stored when the submit has ended.
+    Jobs that wait for one of `submitted` are left out, because all of those are stored when the submit ends.
     """
     warnings = {
         name: [f"{HOPELESS[status]}, and will not run"]

@@ -1,6 +1,6 @@
--- Cancels jobs that are locked, with their pending tasks. Whoever waits for them goes on waiting. An outbox
--- row may be on its way to Kafka and stays: its sender drops it when it finds no payload.
--- Gives the number of held messages that are dropped, for each job that had any.
+-- Cancels locked jobs, with their pending tasks. Jobs that wait for them keep waiting. An outbox row stays,
+-- because it may be on its way to Kafka: its sender drops it when it finds no payload.
+-- Returns the number of dropped held messages of each job that had any.
 WITH ended_job AS MATERIALIZED (
     SELECT tenant_key, job_key
     FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS ended_job (tenant_key, job_key)

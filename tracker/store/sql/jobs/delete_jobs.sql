@@ -1,6 +1,6 @@
--- Deletes jobs that are locked, with their pending tasks and all that belongs to them. Whoever waits for
--- them goes on waiting, as for a job that does not exist yet.
--- Gives the number of held messages that are dropped, for each job that had any.
+-- Deletes locked jobs, with their pending tasks and everything that belongs to them. Jobs that wait for them keep
+-- waiting, as for a job that does not exist yet.
+-- Returns the number of dropped held messages of each job that had any.
 WITH gone_job AS MATERIALIZED (
     SELECT tenant_key, job_key
     FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS gone_job (tenant_key, job_key)

@@ -1,4 +1,4 @@
--- Which of the new jobs are waited for by jobs that were stored before: a cycle through the database runs
+-- The new jobs that jobs stored before wait for: a cycle through the database runs
 -- through them. The new jobs' own edges are stored already, and do not count; their keys are in a few ranges.
 SELECT DISTINCT prerequisite.tenant_key, prerequisite.prerequisite_job_id
 FROM unnest(%(tenant_keys)b::integer[], %(job_ids)b::text[]) AS new_job (tenant_key, job_id)

@@ -1,4 +1,4 @@
--- A condition of list_jobs and count_jobs, once for each label without a value: any will do, also null.
+-- A condition of list_jobs and count_jobs, once for each label without a value: any value matches, also null.
 AND EXISTS (
     SELECT
     FROM label

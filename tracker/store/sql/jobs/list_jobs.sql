@@ -1,5 +1,5 @@
--- What is shown of the jobs that match. Each tenant's first ones are taken in the order of an index where
--- there is one, and then the first of all. Conditions and order come from tracker.store.conditions.
+-- What is shown of the jobs that match. The first jobs of each tenant are read in the order of an index, if there
+-- is one, and of these the first of all. Conditions and order come from tracker.store.conditions.
 WITH listed_job AS (
     SELECT tenant.partition_id, tenant_job.*
     FROM tenant
@@ -31,7 +31,7 @@ SELECT
         ORDER BY prerequisite.prerequisite_job_id
     ) AS prerequisite_job_ids,
     -- A task with children whose number is not known makes the percentage a guess. A job may have a million rows
-    -- of tasks: of each, the first 100 are looked at, the job itself before all others.
+    -- of tasks: only the first 100 are read, the job itself before all others.
     status < 5 /* Completed */ AND EXISTS (
         SELECT
         FROM (

@@ -1,5 +1,5 @@
 -- The advisory locks of a submit, in the order of the arrays (see tracker.store.locks.PREREQUISITES). The
--- statements that come after it see what was committed before it had them.
+-- statements after it see everything that was committed before it got them.
 SELECT CASE
     WHEN lock.is_alone THEN pg_advisory_xact_lock(%(class)s, lock.key)
     ELSE pg_advisory_xact_lock_shared(%(class)s, lock.key)

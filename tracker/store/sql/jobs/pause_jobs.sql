@@ -1,4 +1,4 @@
--- Pauses jobs that are locked, with their pending tasks. What was still to be sent of an earlier pause is
+-- Pauses locked jobs, with their pending tasks. Held messages of an earlier pause that have not been sent are
 -- held again. `resumed` is for programs before 0.2.0, which may run beside this one: they send an Active job only
 -- where it is set.
 WITH paused_job AS MATERIALIZED (

@@ -1,5 +1,5 @@
--- The unmet prerequisites of some jobs, theirs, and so on, with the jobs themselves: so many at most. The rows
--- come as they are found, so that the rest is not looked for.
+-- The unmet prerequisites of some jobs, theirs, and so on, with the jobs themselves, up to a limit. The rows are
+-- returned as they are found, so that the search ends at the limit.
 WITH RECURSIVE reached_job (tenant_key, job_id) AS (
     SELECT start_job.tenant_key, start_job.job_id COLLATE "C"
     FROM unnest(%(tenant_keys)b::integer[], %(job_ids)b::text[]) AS start_job (tenant_key, job_id)

@@ -1,2 +1,2 @@
--- Ends the savepoint: what follows is no longer undone with it.
+-- Ends the savepoint: what follows can no longer be undone by itself.
 RELEASE SAVEPOINT before_locks

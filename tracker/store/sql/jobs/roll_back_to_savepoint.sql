@@ -1,2 +1,2 @@
--- Lets go of the locks that were taken since the savepoint, those of rows and the advisory ones.
+-- Releases the locks that were taken after the savepoint: those of rows, and the advisory ones.
 ROLLBACK TO SAVEPOINT before_locks

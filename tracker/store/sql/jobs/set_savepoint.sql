@@ -1,2 +1,2 @@
--- What is done from here on can be undone by itself, and its locks be let go of.
+-- Begins what can be undone by itself, with the release of its locks.
 SAVEPOINT before_locks

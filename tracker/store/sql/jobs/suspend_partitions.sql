@@ -1,4 +1,4 @@
--- Suspends or resumes partition IDs that have a key, in order; gives those that were not so already.
+-- Suspends or resumes partition IDs that have a key, in order; returns those whose state changes.
 UPDATE tenant SET suspended = %(suspended)s
 FROM (
     SELECT tenant_key

@@ -1,5 +1,5 @@
--- Takes away edges that this transaction has stored itself, since their prerequisites have completed meanwhile.
--- A job that waits for nothing else becomes eligible. Nobody else sees these rows yet, so none is locked.
+-- Deletes edges that this transaction has stored itself, because their prerequisites have completed in the meantime.
+-- A job that waits for nothing else becomes eligible. No other transaction sees these rows yet, so none is locked.
 WITH completed_edge AS (
     SELECT tenant_key, prerequisite_job_id COLLATE "C" AS prerequisite_job_id, job_key
     FROM unnest(%(tenant_keys)b::integer[], %(prerequisite_job_ids)b::text[], %(job_keys)b::bigint[])

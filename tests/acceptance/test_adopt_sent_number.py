@@ -30,7 +30,7 @@ def in_doubt(tracker: Deployment, monkeypatch: pytest.MonkeyPatch, *, sent: bool
     tracker.client.submit([tracker.job(name) for name in JOBS])
     with monkeypatch.context() as patch:
         if sent:
-            patch.setattr(ScheduleStore, "clear", die)
+            patch.setattr(ScheduleStore, "delete_published", die)
         else:
             patch.setattr(BatchProducer, "publish", die)
         member = tracker.start_scheduler(wait=False)
@@ -85,7 +85,7 @@ def test_one_that_is_gone_before_anything_was_noted_is_refused(
     """The first messages of all are sent; nothing but the last sent number says so."""
     tracker.client.submit([tracker.job(name) for name in JOBS])
     with monkeypatch.context() as patch:
-        patch.setattr(ScheduleStore, "clear", die)
+        patch.setattr(ScheduleStore, "delete_published", die)
         member = tracker.start_scheduler(wait=False)
         with pytest.raises(Died):
             member.wait()

@@ -67,7 +67,7 @@ def test_an_offset_that_was_set_back_is_refused_and_nothing_is_done_twice(tracke
 
 def test_an_offset_may_be_set_back_to_do_work_again(tracker: Deployment) -> None:
     set_offset(tracker, 4)
-    assert "offsets 4 to 9 are reported again, and forwarded again for jobs that go on" in (
+    assert "offsets 4 to 9 are reported again, and forwarded again for jobs that have not ended" in (
         adopt(tracker, "kafka")
     )
     process(tracker, MORE)

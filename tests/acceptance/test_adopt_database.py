@@ -131,7 +131,7 @@ def test_another_database_is_refused_by_workers_and_scheduler(tracker: Deploymen
 def test_another_database_can_be_adopted(tracker: Deployment, other: Deployment, leader: str) -> None:
     other.submit("job")
     said = adopt(other, leader)
-    wanted = "read from its start" if leader == "database" else "from 0 on, is taken for done"
+    wanted = "read from its start" if leader == "database" else "from 0 on, counts as done"
     assert wanted in said
     assert "the scheduler's last sent number" in said
     other.start(workers=0)

@@ -1,15 +1,16 @@
-"""Brings Kafka's offsets and the database together again, when they have come apart.
+"""Brings Kafka's offsets and the database together again when they disagree.
 
-They do so when offsets were moved, a topic was made anew, or a database was restored from an earlier copy or
-exchanged. Workers and scheduler then refuse to continue (`tracker.agreement`), because only a person
+They disagree after offsets were moved, a topic was recreated, or the database was exchanged or restored from
+an earlier copy. Workers and scheduler then refuse to continue (`tracker.agreement`), because only a person
 can know what is right:
 
-- *follow the database*: the group's offsets become what the database knows. Nothing that it has seen is
+- *follow the database*: the group's offsets become what the database knows. Nothing that it has applied is
   reported again; what it does not know to be published is forwarded (again).
 - *follow Kafka*: the database takes the group's offsets as they are. What lies between is reported and
   forwarded again (the offset is behind), or never (it is ahead).
 
-A job that is to start is not lost in either case: where nobody knows whether it was sent, it is sent again.
+No job that must start is lost in either case: if it is not known whether its task message was sent, it is
+sent again.
 """
 
 from tracker.adoption.carry_out import carry_out, require_stopped

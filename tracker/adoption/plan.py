@@ -1,4 +1,4 @@
-"""What is wrong, and what would be done about it."""
+"""Compares Kafka and the database: what is wrong, and what would be done about it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -33,9 +33,9 @@ class Change:
 
 
 def plan(settings: Settings, leader: Leader) -> list[Change]:
-    """Compare Kafka and the database, and return what would have to be changed; empty where all is well.
+    """Compare Kafka and the database, and return the changes that are needed; none if they agree.
 
-    Writes nothing.
+    It writes nothing.
 
     :raises TrackerError: a broker or the database does not answer, the database serves another group, or
         something must be done first.
@@ -57,7 +57,7 @@ def plan(settings: Settings, leader: Leader) -> list[Change]:
 
 
 def _what_is_wrong(state: KafkaPartitionState, database_id: str) -> str:
-    """Return it in words, or nothing where both sides agree. The rules are those of the workers."""
+    """Return what is wrong in words, or nothing if both sides agree, by the rules of the workers."""
     if state.log is None:
         return "the topic does not exist any more"
     if is_recreated(state.topic_id, state.known):
@@ -77,16 +77,17 @@ def _change(
         releases = store.count_releases(state.kafka_partition, ALL)
         return Change(state, wrong, f"the database forgets it{_started_again(releases)}", None, True, ALL)
     target = _target(state, leader, database_id)
-    anew = is_recreated(state.topic_id, known)
-    in_database = anew or known is None or not known.published <= target <= min(known.applied, state.log[1])
-    if not anew and in_database and known is not None and target < known.published < known.applied:
+    recreated = is_recreated(state.topic_id, known)
+    moves = known is None or not known.published <= target <= min(known.applied, state.log[1])
+    in_database = recreated or moves
+    if not recreated and in_database and known is not None and target < known.published < known.applied:
         raise TrackerError(
             f"{state.name}: {_span(known.published, known.applied)} are applied and may not be forwarded, and"
             " would not be for jobs that have ended since: first 'tracker adopt database', and 'tracker run'"
             f" until they are forwarded; then set the offset to {target} again"
         )
-    # Of an offset that was committed with this database all below it is published; of another, who knows?
-    is_trusted = state.metadata == database_id and not anew
+    # All below an offset that was committed with this database is published; of others it is not known.
+    is_trusted = state.metadata == database_id and not recreated
     if not in_database:
         releases_below = 0 if is_trusted else target
     else:
@@ -101,7 +102,7 @@ def _change(
 
 
 def _target(state: KafkaPartitionState, leader: Leader, database_id: str) -> int:
-    """Return where the group goes on."""
+    """Return the offset from which the group continues."""
     assert state.log is not None
     begin, end = state.log
     known, committed = state.known, state.committed
@@ -123,13 +124,13 @@ def _says_target(state: KafkaPartitionState, target: int) -> str:
 def _consequences(
     state: KafkaPartitionState, target: int, leader: Leader, *, in_database: bool, is_trusted: bool
 ) -> list[str]:
-    """Say what is done again, and what never."""
+    """Say what is done again, and what is never done."""
     assert state.log is not None
     known, (begin, _) = state.known, state.log
     if known is None:
         if target == begin:
             return ["so that the topic is read from its start, and what was forwarded is forwarded again"]
-        return [f"and what is below it in the topic, from {begin} on, is taken for done"]
+        return [f"and what is below it in the topic, from {begin} on, counts as done"]
     if is_recreated(state.topic_id, known):
         text = ["and the topic is read from there"]
         if known.published < known.applied:
@@ -153,17 +154,17 @@ def _where_the_database_moves(state: KafkaPartitionState, known: Known, target: 
             text.append(f"nor are {_span(known.published, known.applied)} forwarded if they were not yet")
         return text
     if target == state.log[1]:
-        return [f"where the topic ends: what was behind that, up to {known.applied}, is gone from it"]
-    return [f"{_span(target, known.applied)} are reported again, and forwarded again for jobs that go on"]
+        return [f"where the topic ends: what came after that, up to {known.applied}, is gone from it"]
+    span = _span(target, known.applied)
+    return [f"{span} are reported again, and forwarded again for jobs that have not ended"]
 
 
 def _change_of_sent_number(
     store: AdoptionStore, sent_number: SentNumberState, wrong: str, database_id: str
 ) -> Change:
-    """Numbers mean something to this database only, so it does not matter who leads.
+    """Return the change, which does not depend on the leader: only this database knows what its numbers mean.
 
-    An earlier copy takes over the numbers that were given since; of those that it does not know to be sent,
-    it then knows it.
+    An earlier copy takes over the numbers that were given after it was made, and takes them as sent.
     """
     last, sent, _ = sent_number.known
     if (
@@ -172,9 +173,9 @@ def _change_of_sent_number(
         and sent_number.metadata == database_id
     ):
         remedy = (
-            f"the database takes all up to {sent_number.committed} for sent, and sends what it has yet to"
-            " send, so that jobs that were started since the copy was made, and held messages that were sent"
-            " since, are so again"
+            f"the database takes everything up to {sent_number.committed} as sent, and sends what it has not"
+            " sent yet: jobs that were started after the copy was made, and held messages that were sent"
+            " after that, are sent again"
         )
         return Change(sent_number, wrong, remedy, sent_number.committed, in_database=True)
     unsent = store.count_unsent(sent)

@@ -1,4 +1,4 @@
-"""Has the workers step over records that cannot be received."""
+"""Has workers step over records that cannot be received."""
 
 from contextlib import closing
 
@@ -14,29 +14,29 @@ from tracker.store.skip_store import request_skip
 
 
 def plan_skip(settings: Settings, topic: str, kafka_partition: int, offset: int) -> SkippedRecords:
-    """Find out how far what cannot be received reaches, from an offset on.
+    """Return the records from an offset on that cannot be received.
 
-    :raises TrackerError: it can be received, or has been passed; or Kafka does not answer.
+    :raises TrackerError: the record at the offset can be received, or was passed; or Kafka does not answer.
     """
-    place = f"Kafka partition {kafka_partition} of topic {topic!r}"
+    where = f"Kafka partition {kafka_partition} of topic {topic!r}"
     if topic not in settings.topics:
         raise TrackerError(f"{topic!r} is not one of TRACKER_TOPICS ({', '.join(settings.topics)})")
     with kafka_errors():
         count = count_kafka_partitions(connect_admin(settings, kafka_logger())).get(topic, 0)
         if kafka_partition >= count:
-            raise TrackerError(f"there is no {place}")
+            raise TrackerError(f"there is no {where}")
         with closing(CommittedOffsets(settings, settings.group_id)) as group:
             committed = group.read([(topic, kafka_partition)]).get((topic, kafka_partition), 0)
         if offset < committed:
-            raise TrackerError(f"{place}: offset {offset} has been passed, the group is at {committed}")
+            raise TrackerError(f"{where}: offset {offset} has been passed, the group is at {committed}")
         found = find_unreceivable(settings, (topic, kafka_partition), offset)
     if found is None:
-        raise TrackerError(f"{place}: what is at offset {offset} can be received, so it is not stepped over")
+        raise TrackerError(f"{where}: the record at offset {offset} can be received, and is not stepped over")
     return SkippedRecords(topic, kafka_partition, found.first_offset, found.next_offset, found.reason)
 
 
 def store_skip(settings: Settings, skip: SkippedRecords) -> None:
-    """Have the worker that has the Kafka partition step over what was found.
+    """Have the worker of the Kafka partition step over what was found.
 
     :raises TrackerError: the database cannot be reached, or its schema is another's.
     """

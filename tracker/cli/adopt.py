@@ -16,7 +16,7 @@ _RECORD = re.compile(r"([A-Za-z0-9._-]{1,249}):([0-9]{1,9}):([0-9]{1,18})")
 
 
 class Leader(StrEnum):
-    """Whose word counts."""
+    """The side that is right."""
 
     DATABASE = "database"
     KAFKA = "kafka"
@@ -45,9 +45,9 @@ def adopt(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Bring Kafka's offsets and the database together, when workers refuse since they have come apart.
+    """Bring Kafka's offsets and the database together, when workers refuse because the two disagree.
 
-    Stop every `tracker run` of the group first, and find out how it came about. With --skip, step over a
+    First stop every `tracker run` of the group, and find out why they disagree. With --skip, step over a
     record that cannot be received.
     """
     from tracker.settings import load

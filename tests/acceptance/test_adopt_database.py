@@ -57,7 +57,7 @@ def test_an_earlier_copy_can_catch_up(tracker: Deployment) -> None:
     restored(tracker)
     said = adopt(tracker, "database")
     assert "the group's offset becomes 10, offsets 10 to 14 are reported, and forwarded, again" in said
-    assert "the scheduler's last sent number" in said.casefold()
+    assert "scheduler's last sent number" in said.casefold()
     process(tracker, [20], scheduler=True)
     assert forwarded(tracker) == [*range(1, 16), *range(11, 15), 20]
     assert tracker.percentage("job") == pytest.approx(100 * 15 / 21, abs=0.01)
@@ -133,7 +133,7 @@ def test_another_database_can_be_adopted(tracker: Deployment, other: Deployment,
     said = adopt(other, leader)
     wanted = "read from its start" if leader == "database" else "from 0 on, counts as done"
     assert wanted in said
-    assert "the scheduler's last sent number" in said
+    assert "scheduler's last sent number" in said
     other.start(workers=0)
     other.wait_until_sent()
     other.start(scheduler=False)

@@ -4,39 +4,21 @@ from functools import partial
 
 import pytest
 
+from tests.acceptance.dying_scheduler import DELETES_WHAT_IS_PUBLISHED, PUBLISHES, schedule_until
 from tests.support.deployment import Deployment
 from tests.support.disagreement import adopt, delete_group, refusal, set_offset
 from tests.support.kafka import wait_until
-from tracker.errors import TrackerError
-from tracker.kafka.producer import BatchProducer
-from tracker.store.schedule_store import ScheduleStore
 
 JOBS = [f"job-{number}" for number in range(10)]
 
 
-class Died(TrackerError):
-    """The scheduler dies."""
-
-
-def die(*_: object) -> None:
-    raise Died
-
-
-def in_doubt(tracker: Deployment, monkeypatch: pytest.MonkeyPatch, *, sent: bool) -> None:
+def in_doubt(tracker: Deployment, *, sent: bool) -> None:
     """Have a scheduler give numbers to jobs and die, before or after it has sent them."""
     tracker.submit("before")
     with tracker.running(workers=0):
         tracker.wait_until_sent()
     tracker.client.submit([tracker.job(name) for name in JOBS])
-    with monkeypatch.context() as patch:
-        if sent:
-            patch.setattr(ScheduleStore, "delete_published", die)
-        else:
-            patch.setattr(BatchProducer, "publish", die)
-        member = tracker.start_scheduler(wait=False)
-        with pytest.raises(Died):
-            member.wait()
-    tracker.schedulers.clear()
+    schedule_until(tracker, DELETES_WHAT_IS_PUBLISHED if sent else PUBLISHES)
 
 
 def send_all(tracker: Deployment) -> None:
@@ -53,10 +35,10 @@ def names(times: int) -> list[str]:
     [("gone", "database", True), ("back", "kafka", True), ("ahead", "database", False)],
 )
 def test_one_that_does_not_say_what_was_sent_is_refused(
-    tracker: Deployment, monkeypatch: pytest.MonkeyPatch, how: str, leader: str, sent: bool
+    tracker: Deployment, how: str, leader: str, sent: bool
 ) -> None:
     """What may have been sent is sent again, then; how much that is, is said."""
-    in_doubt(tracker, monkeypatch, sent=sent)
+    in_doubt(tracker, sent=sent)
     if how == "gone":
         delete_group(tracker, sent_number=True)
     else:
@@ -79,17 +61,10 @@ def test_one_that_is_gone_when_nothing_is_in_doubt_is_made_again(tracker: Deploy
     assert tracker.started() == [*names(1), "acme:later"]
 
 
-def test_one_that_is_gone_before_anything_was_noted_is_refused(
-    tracker: Deployment, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_that_is_gone_before_anything_was_noted_is_refused(tracker: Deployment) -> None:
     """The first messages of all are sent; nothing but the last sent number says so."""
     tracker.client.submit([tracker.job(name) for name in JOBS])
-    with monkeypatch.context() as patch:
-        patch.setattr(ScheduleStore, "delete_published", die)
-        member = tracker.start_scheduler(wait=False)
-        with pytest.raises(Died):
-            member.wait()
-    tracker.schedulers.clear()
+    schedule_until(tracker, DELETES_WHAT_IS_PUBLISHED)
     delete_group(tracker, sent_number=True)
     assert "numbers 1 to 10 may or may not have been" in refusal(tracker)
 
@@ -115,9 +90,9 @@ def test_one_that_is_deleted_or_moved_while_the_scheduler_runs_does_no_harm(trac
     assert len(tracker.started()) == len({*tracker.started()}) == 7
 
 
-def test_it_follows_a_change_of_the_topics(tracker: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_follows_a_change_of_the_topics(tracker: Deployment) -> None:
     """It is on the first topic: the last number counts, whichever that was."""
-    in_doubt(tracker, monkeypatch, sent=True)
+    in_doubt(tracker, sent=True)
     second = f"{tracker.topics.tracking}-second"
     tracker.kafka.create({second: 1})
     first = tracker.variables["TRACKER_TOPICS"]

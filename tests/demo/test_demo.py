@@ -2,17 +2,14 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
-import pytest
 from confluent_kafka.admin import AdminClient
 
 from tracker.stack import LocalStack
@@ -68,17 +65,8 @@ class Demo:
         return found
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """Where the demo's temporary files go; every user can enter it, since PostgreSQL may run as another."""
-    path = Path(tempfile.mkdtemp(prefix="tracker-test-"))
-    path.chmod(0o711)
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
-
-
-def test_demo_needs_nothing_and_leaves_nothing(folder: Path) -> None:
-    demo = Demo({"TRACKER_KAFKA_BOOTSTRAP_SERVERS": "", "TRACKER_DATABASE_URL": ""}, folder)
+def test_demo_needs_nothing_and_leaves_nothing(open_folder: Path) -> None:
+    demo = Demo({"TRACKER_KAFKA_BOOTSTRAP_SERVERS": "", "TRACKER_DATABASE_URL": ""}, open_folder)
     with demo.start() as running:
         output, errors = running.communicate(timeout=100)
     assert (running.returncode, errors) == (0, ""), output
@@ -91,8 +79,8 @@ def test_demo_needs_nothing_and_leaves_nothing(folder: Path) -> None:
     assert demo.nothing_is_left()
 
 
-def test_interrupted_demo_leaves_nothing_on_servers_of_others(folder: Path, stack: LocalStack) -> None:
-    demo = Demo(stack.environment(), folder)
+def test_interrupted_demo_leaves_nothing_on_servers_of_others(open_folder: Path, stack: LocalStack) -> None:
+    demo = Demo(stack.environment(), open_folder)
     with demo.start() as running:
         assert running.stdout is not None
         for line in running.stdout:
@@ -109,8 +97,8 @@ def test_interrupted_demo_leaves_nothing_on_servers_of_others(folder: Path, stac
         assert connection.execute("SELECT FROM pg_database WHERE datname LIKE 'demo%'").fetchall() == []
 
 
-def test_servers_of_others_cannot_be_kept(folder: Path, stack: LocalStack) -> None:
-    with Demo(stack.environment(), folder).start("--keep") as running:
+def test_servers_of_others_cannot_be_kept(open_folder: Path, stack: LocalStack) -> None:
+    with Demo(stack.environment(), open_folder).start("--keep") as running:
         output, errors = running.communicate(timeout=30)
     assert (running.returncode, output) == (1, "Starting Kafka and PostgreSQL ...\n")
     assert errors == (

@@ -3,37 +3,24 @@
 import socket
 import struct
 import threading
-from typing import Self
+
+from tests.support.proxy import Proxy
 
 _QUERY, _SYNC = b"Q", b"S"
 
 
-class AnsweringProxy:
+class AnsweringProxy(Proxy):
     """Forwards connections to PostgreSQL, and counts what it is asked, over all connections.
 
     A request is a simple query, or everything up to a Sync. The login is none.
     """
 
     def __init__(self, port: int) -> None:
-        self._server_port = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
         self._lock = threading.Lock()
         self.requests = 0
         self.answered = False
         self._at, self._code = -1, ""
-        self._ends: list[socket.socket] = []
-        self._thread = threading.Thread(target=self._accept, daemon=True)
-        self._thread.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
-        for end in (self._listener, *self._ends):
-            end.close()
+        super().__init__("127.0.0.1", port)
 
     def answer(self, at: int, code: str) -> None:
         """Answer the request with this number, from 0, by this SQLSTATE instead of passing it on."""
@@ -54,15 +41,8 @@ class AnsweringProxy:
         body = b"".join(name.encode() + text.encode() + b"\0" for name, text in fields) + b"\0"
         return b"E" + struct.pack(">i", len(body) + 4) + body + b"Z" + struct.pack(">i", 5) + status
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(("127.0.0.1", self._server_port))
-            self._ends += [client, server]
-            _Link(self, client, server).start()
+    def pass_on(self, client: socket.socket, server: socket.socket) -> None:
+        _Link(self, client, server).start()
 
 
 class _Link:

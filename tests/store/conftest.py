@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -10,15 +11,17 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from tests.store.cases import STATES
 from tests.support.databases import spread_over_hash_partitions
-from tests.support.sessions import Observer
+from tests.support.sessions import Observer, Worker
+from tracker import Client
 from tracker.stack import LocalStack
 from tracker.store.batch_store import BatchStore
 from tracker.store.connect import connect
 from tracker.store.migrate import migrate
+from tracker.store.schedule_store import ScheduleStore
 
 HERE = Path(__file__).parent
-STATES = ("analysed", "never analysed", "analysed on its first day", "in hash partitions")
 HASH_PARTITIONS = 4
 
 
@@ -28,6 +31,39 @@ def store(database_url: str) -> Iterator[BatchStore]:
     store.connect()
     with closing(store):
         yield store
+
+
+@pytest.fixture
+def client(database_url: str) -> Iterator[Client]:
+    with Client(database_url, max_connections=4) as client:
+        yield client
+
+
+@pytest.fixture
+def worker(database_url: str) -> Iterator[Worker]:
+    with closing(Worker(database_url, 0)) as worker:
+        yield worker
+
+
+@pytest.fixture
+def workers(worker: Worker, database_url: str) -> Iterator[list[Worker]]:
+    """Two of them."""
+    with closing(Worker(database_url, 1)) as second:
+        yield [worker, second]
+
+
+@pytest.fixture
+def scheduler(database_url: str) -> Iterator[ScheduleStore]:
+    scheduler = ScheduleStore(database_url)
+    scheduler.connect()
+    with closing(scheduler):
+        yield scheduler
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(8) as threads:
+        yield threads
 
 
 @pytest.fixture

@@ -1,0 +1,120 @@
+"""The statements of clients."""
+
+from functools import partial
+from typing import Any
+
+from tests.store.cases import EDGE, KEY, OUTBOX, Case, N, keys, names, numbers
+from tracker.identifiers import JobName
+from tracker.job_status import JobStatus
+from tracker.jobs import query as job_query
+from tracker.jobs.filter import WHOLE_LIST, JobFilter, LabelFilter, Page
+from tracker.store.steps import Prepared, Query
+
+
+def tenant_names(digit: int, count: int = N) -> dict[str, list[Any]]:
+    """Return the parameters that name jobs by their tenants' keys."""
+    return {
+        "tenant_keys": keys(digit, count)["tenant_keys"],
+        "job_ids": names(digit, count)["job_ids"],
+    }
+
+
+NEW = [f"new-{number}" for number in range(N)]
+
+SUBMIT = [
+    Case("find_tenants", {"partition_ids": [*NEW, "tenant-1"]}, 41, 20),
+    Case("add_tenants", {"partition_ids": NEW}, N, 10 * N),
+    Case("find_submitted_jobs", tenant_names(5), N, 10 * N, "job_tenant_key_job_id_key"),
+    Case("find_prerequisite_jobs", tenant_names(8), N, 10 * N, "job_tenant_key_job_id_key"),
+    Case("find_hopeless_edges", tenant_names(9), 2 * N, 20 * N, "prerequisite_of_job"),
+]
+FEW = 20
+CHANGE = [
+    Case("lock_named_jobs", names(5, FEW), 41, 10 * FEW, "job_tenant_key_job_id_key", locks=(KEY,)),
+    Case("lock_edges_of_jobs", keys(9, FEW), 2 * FEW, 10 * FEW, "prerequisite_of_job", locks=(EDGE,)),
+    Case("lock_outbox_of_jobs", keys(6, FEW), FEW, 10 * FEW, "outbox_pkey", locks=(OUTBOX,)),
+    Case("lock_pending_tasks", keys(8, FEW), FEW, 10 * FEW, "pending_task_pkey", locks=(KEY,)),
+    Case("lock_resumed_jobs", keys(8, FEW), FEW, 10 * FEW, locks=(KEY,)),
+    Case("pause_jobs", keys(7, FEW), FEW, 30 * FEW, "pending_task_pkey"),
+    Case("resume_jobs", keys(8, FEW), FEW, 30 * FEW, "pending_task_pkey"),
+    # 5,000 messages each.
+    Case("cancel_jobs", keys(8, 2), 10_000, 2 * 10_000 + 1_000, "held_message_pkey"),
+    Case("delete_jobs", keys(8, 2), 10_000, 2 * 10_000 + 1_000, "held_message_pkey"),
+    Case(
+        "suspend_partitions",
+        {"partition_ids": ["tenant-1"], "suspended": True},
+        1,
+        40,
+        locks=(("tenant_key",),),
+    ),
+]
+QUERY = [
+    Case("find_statuses", names(5, 100), 100, 1000, "job_tenant_key_job_id_key"),
+    Case(
+        "find_failed_job", {"partition_id": "tenant-1", "job_id": "job-5"}, 1, 10, "job_tenant_key_job_id_key"
+    ),
+    Case("list_task_failures", {"tenant_key": 1, "job_key": 5}, 1, 20, "task_failure_pkey"),
+]
+UNDER_LOCKS = [
+    Case("share_prerequisite_jobs", tenant_names(8), N, 10 * N, "job_tenant_key_job_id_key", locks=(KEY,)),
+    Case(
+        "find_awaited_jobs",
+        tenant_names(8) | {"first_keys": [1], "last_keys": [3]},
+        3 * N,
+        10 * N,
+        "prerequisite_pkey",
+    ),
+    # Of the chains, only as much as is asked for.
+    Case("reach_prerequisites", tenant_names(9, 40) | {"limit": N}, 3 * N, 12 * N, "prerequisite_of_job"),
+    Case(
+        "delete_new_edges",
+        {
+            "tenant_keys": keys(9)["tenant_keys"],
+            "prerequisite_job_ids": names(8)["job_ids"],
+            "job_keys": keys(9)["job_keys"],
+        },
+        2 * N,
+        30 * N,
+        "pending_task_pkey",
+    ),
+    # Chains of up to 500.
+    Case("list_prerequisites_above", tenant_names(9, 40), 40 * N, 12 * 40 * N, "prerequisite_of_job"),
+]
+"""Of a submit that has its locks: the planner reaches every row by index."""
+
+
+def first_query(verb: Prepared[Any]) -> Query:
+    """Return the first statement of a verb."""
+    step = next(verb.begin())
+    assert isinstance(step, Query)
+    return step
+
+
+def listing(
+    wanted: JobFilter, rows: int, buffers: int, index: str, *parts: str, page: Page = WHOLE_LIST
+) -> Case:
+    query = first_query(job_query.list_jobs(wanted, page=page))
+    return Case("list_jobs", {}, rows, buffers, index, query=query, parts=parts)
+
+
+def counting(wanted: JobFilter, rows: int, buffers: int, index: str, *parts: str) -> Case:
+    query = first_query(job_query.count_jobs(wanted))
+    return Case("count_jobs", {}, rows, buffers, index, query=query, parts=parts)
+
+
+NAMED = JobFilter(names=tuple(JobName(f"tenant-{tenant}", f"job-{job}") for tenant, job in numbers(5, 100)))
+OF_A_TENANT = partial(JobFilter, partition_id="tenant-7")
+TENANT = "matches_partition"
+JOBS, PAGES = 5_100, 60_000
+LISTS = [
+    # The newest jobs of all are the newest of each tenant.
+    listing(JobFilter(), 41 * 10, 41 * 100, "job_create_time", page=Page(limit=10)),
+    listing(NAMED, 40 * 100, 2_000, "job_tenant_key_job_id_key", TENANT, "matches_name"),
+    listing(OF_A_TENANT(), JOBS, PAGES, "", TENANT),
+    listing(OF_A_TENANT(prefix="job-12"), JOBS, PAGES, "", TENANT, "matches_prefix"),
+    listing(OF_A_TENANT(statuses=(JobStatus.FAILED,)), JOBS, PAGES, "", TENANT, "matches_status"),
+    listing(OF_A_TENANT(labels=(LabelFilter("colour", "red"),)), JOBS, PAGES, "", TENANT, "matches_label"),
+    listing(OF_A_TENANT(labels=(LabelFilter("colour", None),)), JOBS, PAGES, "", TENANT, "has_label"),
+    counting(OF_A_TENANT(), JOBS, PAGES, "", TENANT),
+    counting(OF_A_TENANT(statuses=(JobStatus.FAILED,)), JOBS, PAGES, "", TENANT, "matches_status"),
+]

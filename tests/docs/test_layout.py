@@ -38,3 +38,8 @@ def test_helpers_that_several_folders_use_are_in_support() -> None:
 
     assert len(imports) > 400
     assert [pair for pair in imports if not may_import(*pair)] == []
+
+
+def test_no_file_of_tests_is_long() -> None:
+    lengths = {module: len(module.read_text(encoding="utf-8").splitlines()) for module in _MODULES}
+    assert {module.name: length for module, length in lengths.items() if length > 500} == {}

@@ -21,30 +21,12 @@ AGE = "UPDATE job SET create_time = now() - interval '2 h', last_update_time = n
 
 
 @pytest.fixture
-def client(database_url: str) -> Iterator[Client]:
-    with Client(database_url, max_connections=4) as client:
-        yield client
-
-
-@pytest.fixture
-def worker(database_url: str) -> Iterator[Worker]:
-    with closing(Worker(database_url, 0)) as worker:
-        yield worker
-
-
-@pytest.fixture
 def retention(database_url: str) -> Iterator[RetentionStore]:
     """It keeps ended and failed jobs for an hour."""
     store = RetentionStore(database_url, HOUR_S, HOUR_S)
     assert store.try_lock()
     with closing(store):
         yield store
-
-
-@pytest.fixture
-def threads() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(4) as threads:
-        yield threads
 
 
 def change_rows(observer: Observer, statement: str) -> None:

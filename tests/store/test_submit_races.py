@@ -32,16 +32,10 @@ def client(database_url: str) -> Iterator[Client]:
 
 
 @pytest.fixture
-def worker(database_url: str) -> Iterator[Worker]:
-    with closing(Worker(database_url, 0)) as worker:
-        worker.store._open.execute("SET lock_timeout = '5s'")
-        yield worker
-
-
-@pytest.fixture
-def threads() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(4) as threads:
-        yield threads
+def worker(worker: Worker) -> Worker:
+    """A worker that does not either."""
+    worker.store._open.execute("SET lock_timeout = '5s'")
+    return worker
 
 
 @pytest.fixture

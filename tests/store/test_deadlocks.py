@@ -1,0 +1,139 @@
+"""Batches, submits, all the verbs of the client and the scheduler at the same time."""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+
+import psycopg
+
+from tests.support.sessions import TASK, Observer, Worker
+from tracker import Client, NewJob
+from tracker.errors import TrackerError
+from tracker.store.schedule_store import ScheduleStore
+
+
+def test_everybody_at_once_never_deadlocks(
+    client: Client, observer: Observer, database_url: str, threads: ThreadPoolExecutor
+) -> None:
+    """On twenty jobs, for three seconds."""
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")
+    deadline = time.monotonic() + 3
+    stop = threading.Event()
+
+    def act(number: int, turn: Callable[[random.Random], None]) -> int:
+        chance = random.Random(seed + number)
+        done = 0
+        while time.monotonic() < deadline and not stop.is_set():
+            try:
+                # What the client refuses; and a batch that has to begin again.
+                with suppress(TrackerError, psycopg.errors.SerializationFailure):
+                    turn(chance)
+                    done += 1
+            except BaseException:
+                stop.set()
+                raise
+        return done
+
+    with (
+        closing(Worker(database_url, 0)) as one,
+        closing(Worker(database_url, 1)) as two,
+        closing(ScheduleStore(database_url)) as scheduler,
+    ):
+        scheduler.connect()
+        turns = [
+            batches_of(one),
+            batches_of(two),
+            submits_of(client),
+            changes_of(client),
+            changes_of(client),
+            rounds_of(scheduler),
+        ]
+        futures = [threads.submit(act, number, turn) for number, turn in enumerate(turns)]
+        assert all(future.result(60) > 10 for future in futures)
+    client.close()
+    assert observer.deadlocks() == 0
+    assert_nobody_waits_in_vain(observer)
+
+
+def names(chance: random.Random, most: int) -> list[str]:
+    return [f"j{number}" for number in chance.sample(range(20), chance.randint(1, most))]
+
+
+def batches_of(worker: Worker) -> Callable[[random.Random], None]:
+    def turn(chance: random.Random) -> None:
+        chosen = names(chance, 6)
+        with worker.store.transaction():
+            worker.apply(chosen[:4], chosen[4:])
+        if chance.random() < 0.5:
+            worker.clear()
+
+    return turn
+
+
+def submits_of(client: Client) -> Callable[[random.Random], None]:
+    def turn(chance: random.Random) -> None:
+        order = sorted(names(chance, 10), key=lambda name: int(name[1:]))
+        submitted = client.submit(
+            NewJob(
+                id=name, task=TASK, prerequisite_job_ids=tuple(chance.sample(order[:place], min(place, 3)))
+            )
+            for place, name in enumerate(order)
+        )
+        assert [each.id for each in submitted] == order
+
+    return turn
+
+
+def changes_of(client: Client) -> Callable[[random.Random], None]:
+    def turn(chance: random.Random) -> None:
+        verb = chance.choice([client.pause, client.resume, client.cancel, client.delete, client.delete])
+        verb(names(chance, 5))
+
+    return turn
+
+
+def rounds_of(scheduler: ScheduleStore) -> Callable[[random.Random], None]:
+    def turn(chance: random.Random) -> None:
+        with scheduler.transaction():
+            last, _ = scheduler.lock_send_numbers()
+            scheduler.delete_published(chance.randint(0, last))
+            scheduler.enqueue_due(5)
+            scheduler.read_outbox(0, 10, 1 << 20)
+
+    return turn
+
+
+def assert_nobody_waits_in_vain(observer: Observer) -> None:
+    """The count of what a job waits for is that of its edges; where it is 0, somebody is to send it."""
+    assert (
+        observer.rows(
+            """
+            SELECT job.job_id, pending_task.unmet, pending_task.eligible_time
+            FROM pending_task
+            JOIN job USING (tenant_key, job_key)
+            WHERE pending_task.unmet <> (
+                    SELECT count(*) FROM prerequisite
+                    WHERE prerequisite.tenant_key = pending_task.tenant_key
+                        AND prerequisite.job_key = pending_task.job_key
+                )
+                OR (pending_task.unmet = 0 AND pending_task.eligible_time IS NULL AND NOT EXISTS (
+                    SELECT FROM outbox
+                    WHERE outbox.tenant_key = pending_task.tenant_key
+                        AND outbox.job_key = pending_task.job_key
+                ))
+            """
+        )
+        == []
+    )
+    for table in ("pending_task", "prerequisite", "label", "held_message", "resumed_job"):
+        assert (
+            observer.one(
+                f"SELECT count(*) FROM {table} WHERE NOT EXISTS (SELECT FROM job WHERE job.tenant_key ="
+                f" {table}.tenant_key AND job.job_key = {table}.job_key)"
+            )
+            == 0
+        )

@@ -58,6 +58,12 @@ def _guarded(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
     return guarded
 
 
+@pytest.fixture(params=["exactly_once", "at_least_once"])
+def delivery(request: pytest.FixtureRequest) -> str:
+    """Each way of delivery. A module whose rules hold for both makes its `tracker` with it."""
+    return str(request.param)
+
+
 @pytest.fixture
 def role(database_url: str) -> Iterator[str]:
     """A role of the database with the rights that the tracker needs, and the password `secret`."""

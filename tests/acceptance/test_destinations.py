@@ -50,7 +50,6 @@ def done(tracker: Deployment, task: str, topic: str = "", size_bytes: int = 2) -
     return tracker.message(task, to=topic, track_to=topic, task_data=b"x" * size_bytes, headers=headers)
 
 
-@pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
 def test_a_message_that_is_too_large_for_its_topic_alone_is_refused(deploy: Deploy, delivery: str) -> None:
     tracker = deploy(partitions=1, TRACKER_DELIVERY=delivery)
     small = other_topic(tracker, **{"max.message.bytes": str(SMALL_BYTES)})

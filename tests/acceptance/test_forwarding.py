@@ -13,6 +13,12 @@ from tracker.metrics import UNTRACKED
 TRACEPARENT = ("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 
 
+@pytest.fixture
+def tracker(deploy: Deploy, delivery: str) -> Deployment:
+    """A deployment with each way of delivery."""
+    return deploy(TRACKER_DELIVERY=delivery)
+
+
 def test_key_headers_and_bytes_stay_as_they_were(running: Deployment) -> None:
     headers = (TRACEPARENT, ("x-other", b"\xff\x00"), ("x-other", None), ("x-empty", b""))
     sent = running.more_work("acme:job.1", headers=headers, unknown={"kept": [1, 2.50]})

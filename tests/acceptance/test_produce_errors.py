@@ -46,7 +46,6 @@ def says_how_far(tracker: Deployment) -> bool:
     return "it is 7,200 s ahead of PostgreSQL's" in detail(tracker)
 
 
-@pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
 def test_a_clock_that_is_ahead_costs_no_record(deploy: Deploy, clock: Clock, delivery: str) -> None:
     tracker = deploy(partitions=1, TRACKER_DELIVERY=delivery)
     tracker.submit("job")

@@ -55,6 +55,12 @@ class FailingPublish:
 
 
 @pytest.fixture
+def tracker(deploy: Deploy, delivery: str) -> Deployment:
+    """A deployment with each way of delivery."""
+    return deploy(TRACKER_DELIVERY=delivery)
+
+
+@pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch) -> FailingPublish:
     return FailingPublish(monkeypatch)
 

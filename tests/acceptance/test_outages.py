@@ -158,7 +158,7 @@ def test_it_may_be_started_while_both_are_away(stack_of_its_own: LocalStack, tra
     broker.stop()
     postgres_down(stack_of_its_own, "stop")
     with Program(tracker.variables) as program:
-        program.wait_for("waiting for the database")
+        program.wait_for("waiting for PostgreSQL")
         postgres_up(stack_of_its_own)
         program.wait_for("waiting for Kafka")
         broker.start()

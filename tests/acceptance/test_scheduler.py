@@ -126,7 +126,7 @@ def test_it_leaves_in_time_and_well_though_a_call_never_returns(tracker: Deploym
     with Program({**tracker.variables, **hanging}) as program:
         wait_until(lambda: sum(tracker.kafka.ends(tracker.topics.work).values()) >= 100, "it to be produced")
         assert program.stop() == 0
-        program.wait_for("the scheduler leaves in the middle of a call that does not return")
+        program.wait_for("the scheduler exits although a call has not returned")
     assert tracker.started() == []
     tracker.start_scheduler()
     tracker.wait_until_sent()

@@ -55,7 +55,7 @@ def test_the_log_has_the_same_words_once_and_says_when_it_is_over(log: StringIO)
     [(event, reason)] = lines(log)
     assert str(obstacle) == f"{event}: {reason}"
     found.clear()
-    assert lines(log)[1:] == [("waits no longer", "kafka")]
+    assert lines(log)[1:] == [("no longer waiting", "kafka")]
 
 
 def test_one_that_stays_is_logged_again_after_a_while(log: StringIO, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ def require_no_secret(*texts: str) -> None:
 
 def pages(program: Program) -> list[str]:
     """Return what a tracker serves."""
-    port = program.wait_for("HTTP is served")["port"]
+    port = program.wait_for("serving HTTP")["port"]
     found = []
     for page in ("metrics", "readyz", "livez"):
         try:

@@ -118,8 +118,8 @@ class Program:
     def port(self) -> int:
         """The port of its HTTP endpoint."""
         with self._changed:
-            assert self._changed.wait_for(lambda: "HTTP is served" in self.events(), START_S)
-        return next(int(line["port"]) for line in self.lines if line["event"] == "HTTP is served")
+            assert self._changed.wait_for(lambda: "serving HTTP" in self.events(), START_S)
+        return next(int(line["port"]) for line in self.lines if line["event"] == "serving HTTP")
 
     def get(self, path: str, method: str = "GET") -> tuple[int, str]:
         """Ask its HTTP endpoint."""

@@ -57,7 +57,7 @@ def begin(health: Health) -> None:
 def test_it_is_not_ready_before_all_have_begun(health: Health) -> None:
     report(health, 0)
     report(health, 2)
-    assert health.missing() == {"worker-1": "to be started again"}
+    assert health.missing() == {"worker-1": "waiting to be restarted"}
     report(health, 1, ready=False)
     assert health.missing() == {"worker-1": "not ready"}
     report(health, 1)
@@ -102,7 +102,7 @@ def test_a_worker_that_is_started_again_leaves_it_ready_while_another_moves(heal
     begin(health)
     health.children[0].status = None
     assert not health.missing()
-    assert health.degraded() == {"worker-0": "to be started again"}
+    assert health.degraded() == {"worker-0": "waiting to be restarted"}
     health.children[1].status = None
     assert list(health.missing()) == ["worker-0", "worker-1"]
 

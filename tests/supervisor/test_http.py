@@ -111,7 +111,7 @@ def test_a_port_in_use_is_one_sentence() -> None:
 def test_it_works_without_http() -> None:
     with Program(http_port=None, worker_0="good") as program:
         program.next("ready")
-        assert "HTTP is served" not in program.events()
+        assert "serving HTTP" not in program.events()
         assert program.stop() == 0
 
 

@@ -62,7 +62,7 @@ def test_a_terminal_that_goes_away_is_a_request_to_stop(group: bool) -> None:
         program.next("ready")
         program.signal(signal.SIGHUP, group=group)
         assert program.wait() == 0
-        assert [line["status"] for line in program.lines if line["event"] == "child left"] == [0]
+        assert [line["status"] for line in program.lines if line["event"] == "child stopped"] == [0]
 
 
 def test_under_nohup_it_goes_on_without_its_terminal() -> None:
@@ -87,7 +87,7 @@ def test_children_finish_and_leave_when_the_supervisor_is_asked_to_stop(as_a_ter
         program.next("ready")
         program.signal(signal.SIGINT if as_a_terminal_does else signal.SIGTERM, group=as_a_terminal_does)
         assert program.wait() == 0
-        left = [line for line in program.lines if line["event"] == "child left"]
+        left = [line for line in program.lines if line["event"] == "child stopped"]
         assert sorted((line["child"], line["status"]) for line in left) == [("worker-0", 0), ("worker-1", 0)]
 
 
@@ -97,14 +97,14 @@ def test_a_stop_while_children_are_starting_is_not_lost(number: int) -> None:
         program.next("child started")
         program.signal(number, group=True)
         assert program.wait() == 0
-        assert [line.get("status") for line in program.lines if line["event"] == "child left"] == [0]
+        assert [line.get("status") for line in program.lines if line["event"] == "child stopped"] == [0]
 
 
 def test_a_child_that_does_not_leave_is_killed_in_time() -> None:
     with Program(worker_0="deaf", worker_1="good", shutdown_timeout_s=5.0) as program:
         program.next("ready")
         assert program.stop() == 1
-        program.next("child did not leave in time and is killed", child="worker-0")
+        program.next("child did not stop in time and is killed", child="worker-0")
         left = {line["child"]: line for line in program.lines if line["event"] == "child left"}
         assert left["worker-0"]["signal"] == "SIGKILL"
         assert left["worker-1"]["status"] == 0
@@ -164,9 +164,7 @@ def test_a_frozen_child_is_killed_and_started_again() -> None:
 def test_two_owners_of_a_slot_are_not_left_to_fight() -> None:
     with Program(worker_0="fenced", worker_1="good") as program:
         assert program.wait() == 1
-        sentence = (
-            "worker-0 was fenced again and again: another tracker uses the same group, instance and slot"
-        )
+        sentence = "worker-0 was fenced repeatedly: another tracker uses the same group, instance and slot"
         assert program.events().count(sentence) == 1
         assert "child ended" not in program.events()
 

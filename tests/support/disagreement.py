@@ -44,7 +44,7 @@ def refusal(tracker: Deployment) -> str:
     """
     with Program({**tracker.variables, "TRACKER_WORKERS": "1"}) as program:
         assert program.wait() == 1, program.text()
-    reasons = sorted({line["reason"] for line in program.lines if "refuses to go on" in line["event"]})
+    reasons = sorted({line["reason"] for line in program.lines if "refuses to continue" in line["event"]})
     assert reasons, program.text()
     assert "unexpected error" not in program.text()
     assert not [line for line in program.lines if line["event"] == "child ended"], "it was started again"

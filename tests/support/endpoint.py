@@ -27,7 +27,7 @@ class Endpoint:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self._port = int(program.wait_for("HTTP is served")["port"])
+        self._port = int(program.wait_for("serving HTTP")["port"])
 
     def get(self, path: str) -> tuple[int, str]:
         """Ask."""

@@ -121,7 +121,7 @@ def living_children(lines: Iterable[Mapping[str, Any]], mark: str) -> dict[str, 
     for line in lines:
         if line["event"] == "child started":
             pids[line["child"]] = line["pid"]
-        elif line["event"] in {"child ended", "child left"}:
+        elif line["event"] in {"child ended", "child stopped"}:
             pids.pop(line["child"], None)
     return {name: pid for name, pid in pids.items() if mark.encode() in _environment_of(pid)}
 

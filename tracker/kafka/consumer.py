@@ -363,7 +363,7 @@ class BatchConsumer:
                 self._consumer.poll(0.05)
             self._leave(deadline)
         except KafkaException as error:
-            log.warning("could not leave the group in order", error=str(error))
+            log.warning("could not leave the group cleanly", error=str(error))
         # It may wait for a broker that is away, and has no time limit of its own.
         closing = threading.Thread(target=self._consumer.close, name="close", daemon=True)
         closing.start()
@@ -401,7 +401,7 @@ class BatchConsumer:
         self._forget(partitions)
         consumer.incremental_unassign(partitions)
         self._recorder.add(REBALANCES, kind="lost")
-        log.warning("Kafka partitions lost: the group went on without this worker", removed=len(partitions))
+        log.warning("Kafka partitions lost: the group continued without this worker", removed=len(partitions))
 
     def _let_all_go(self) -> None:
         """Fetch again from what is barred: what it was barred for shows again."""

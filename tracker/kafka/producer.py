@@ -262,7 +262,7 @@ class BatchProducer:
         if not self._has_refused:
             self._batch_size.shrink()
             log.warning(
-                "a topic takes no such large batches; smaller ones are sent",
+                "a topic does not take such large batches; sending smaller ones",
                 size_bytes=self._batch_size.size_bytes,
             )
         self._one_by_one, self._producer = False, None
@@ -358,9 +358,7 @@ class BatchProducer:
         )
         self._fencings = self._fencings + 1 if fenced else 0
         if self._fencings >= _FENCINGS_IN_A_ROW:
-            raise SlotShared(
-                "another process uses this worker's transactional ID: it is fenced again and again"
-            )
+            raise SlotShared("another process uses this worker's transactional ID: it is fenced repeatedly")
 
     def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
         if error is not None and error.code() not in (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT):

@@ -29,7 +29,7 @@ def lock_applied_offsets(
     """Lock and return how far the batch's Kafka partitions are applied.
 
     :raises Disputed: Kafka and the database disagree, by what Kafka said when it assigned a Kafka partition.
-    :raises OffsetsRefused: the database was set back, or replaced, while the worker ran.
+    :raises OffsetsRefused: an earlier copy or another database replaced the database while the worker ran.
     """
     applied = store.lock_progress(list(batch.ranges))
     missing = {key: offsets.first for key, offsets in batch.ranges.items() if key not in applied}
@@ -74,8 +74,9 @@ def _require_first(missing: Mapping[KafkaPartition, int], batch: Batch) -> None:
     for key, first in missing.items():
         if key not in batch.assigned_offsets:
             raise OffsetsRefused(
-                f"{_described(key)}: the worker has come to {first}, and the database knows nothing of it any"
-                f" more: it was set back, or replaced, while the worker ran; {REMEDY}"
+                f"{_described(key)}: the worker has reached {first}, and the database no longer knows"
+                " anything about it: it was replaced by an earlier copy or by another database while the"
+                f" worker ran; {REMEDY}"
             )
 
 
@@ -86,8 +87,8 @@ def _require_no_gap(key: KafkaPartition, first: int, applied: AppliedOffsets) ->
     """
     if first > applied.next_offset:
         raise OffsetsRefused(
-            f"{_described(key)}: the worker has come to {first}, and the database has applied it only up to"
-            f" {applied.next_offset}: it was set back while the worker ran; {REMEDY}"
+            f"{_described(key)}: the worker has reached {first}, and the database has applied it only up to"
+            f" {applied.next_offset}: it was replaced by an earlier copy while the worker ran; {REMEDY}"
         )
 
 

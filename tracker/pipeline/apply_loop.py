@@ -225,7 +225,7 @@ class ApplyLoop:
             self._connect_again()
             self._applier.note_published(due)
         except (psycopg.Error, DatabaseUnavailable) as error:
-            log.debug("what is published is noted later", error=_one_line(error))
+            log.debug("published offsets are recorded later", error=_one_line(error))
             return
         self._noted.update(due)
 
@@ -235,7 +235,7 @@ class ApplyLoop:
         :raises OffsetsRefused: another database answers under the same name.
         """
         if self._store.connect() and self._store.database_id() != self._pipeline.database_id:
-            raise OffsetsRefused(f"the database was exchanged for another one while the worker ran; {REMEDY}")
+            raise OffsetsRefused(f"the database was replaced by another one while the worker ran; {REMEDY}")
 
     def _pause(self, seconds: float, epoch: Epoch) -> None:
         jitter = random.uniform(0.7, 1.3)

@@ -122,10 +122,10 @@ class Worker:
             pass
         except OffsetsRefused as refused:
             self._refusal = str(refused)
-            log.error("the worker refuses to go on", reason=self._refusal)
+            log.error("the worker refuses to continue", reason=self._refusal)
             return ExitStatus.REFUSED
         except ConsumerLost as lost:
-            log.error("the worker has lost its place in the group for good, and ends", reason=str(lost))
+            log.error("the worker has lost its membership of the group for good, and exits", reason=str(lost))
             return ExitStatus.FAILED
         except SlotShared as shared:
             self._refusal = str(shared)
@@ -266,7 +266,7 @@ class Worker:
         try:
             consumer.close(self._settings.shutdown_timeout_s * 0.15)
         except (KafkaException, RuntimeError, TrackerError, Stopping) as error:
-            log.warning("left the group in disorder", error=str(error))
+            log.warning("could not leave the group cleanly", error=str(error))
         ends = partial(self._pipeline.to_apply.put, None), partial(self._pipeline.to_publish.put, None)
         with suppress(Full):  # a thread that hangs ends with the process
             for end, thread in zip(ends, self._threads, strict=False):

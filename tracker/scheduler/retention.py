@@ -144,7 +144,7 @@ class Retention:
                 retry_s = min(2 * retry_s, longest_s)
 
     def _complain(self, about: str, error: str) -> None:
-        log.warning("old jobs are not removed for now", waiting_for=about, error=error)
+        log.warning("old jobs cannot be removed; trying again", waiting_for=about, error=error)
 
     def _pause_s(self, took_s: float) -> float:
         """Return how long to wait between a sweep and the next."""

@@ -124,7 +124,7 @@ class Scheduler:
             wait([ended], _SEES_STOP_S)
         wait([ended], self._settings.shutdown_timeout_s * 0.6)
         if not ended.done():
-            log.warning("the scheduler leaves in the middle of a call that does not return")
+            log.warning("the scheduler exits although a call has not returned")
             return ExitStatus.DONE
         return ended.result()
 
@@ -146,14 +146,14 @@ class Scheduler:
                     reason = refused_clock(self._settings.database_conninfo())
                     retry_s = self._back_off(max(retry_s, 2 * _FIRST_RETRY_S), Cause.CLOCK, reason)
                 except (BatchAbandoned, SlotShared) as error:
-                    log.warning("the scheduler begins again", reason=str(error))
+                    log.warning("the scheduler starts over", reason=str(error))
                     self._active = False
                     retry_s = self._back_off(retry_s, Cause.KAFKA, str(error))
         except Stopping:
             pass
         except OffsetsRefused as refused:
             self._refusal = str(refused)
-            log.error("the scheduler refuses to go on", reason=self._refusal)
+            log.error("the scheduler refuses to continue", reason=self._refusal)
             return ExitStatus.REFUSED
         finally:
             self._producer.close()

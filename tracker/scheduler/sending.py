@@ -131,7 +131,7 @@ class OutboxMessages:
         if self._dead_letters is None:
             self._dead_letters = dead_letters_for(self._settings, self._admin)
         self._limited_log.note(
-            "warning", "a message that was held cannot be sent", why.detail, lambda: task_in(held.value)
+            "warning", "a held message cannot be sent", why.detail, lambda: task_in(held.value)
         )
         source = Source(
             held.source_topic, held.source_kafka_partition, held.source_offset, held.source_time_ms

@@ -37,7 +37,7 @@ class Health:
         now_s = time.monotonic()
         found = {child.spec.name: text for child in self.children if (text := _problem(child, now_s))}
         if now_s - self.turned_s > LOOP_LIMIT_S:
-            found["supervisor"] = f"its loop has not turned for {now_s - self.turned_s:.0f} s"
+            found["supervisor"] = f"its loop has not run for {now_s - self.turned_s:.0f} s"
         return found
 
     def missing(self) -> dict[str, str]:
@@ -99,7 +99,7 @@ def _problem(child: Child, now_s: float) -> str:
 def _lack(child: Child) -> str:
     status = child.status
     if status is None:
-        return "starting" if child.process is not None else "to be started again"
+        return "starting" if child.process is not None else "waiting to be restarted"
     return "" if status.ready else status.detail or "not ready"
 
 

@@ -123,7 +123,7 @@ class SlotKeeper:
         self.trouble = trouble
         if time.monotonic() - self._logged_s >= LOG_INTERVAL_S:
             self._logged_s = time.monotonic()
-            log.warning("waiting for the database", reason=trouble)
+            log.warning("waiting for PostgreSQL", reason=trouble)
         if changed:
             self._on_change()
 

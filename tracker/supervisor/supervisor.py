@@ -93,7 +93,7 @@ class Supervisor:
         if self._options.http is not None:
             host, port = self._options.http
             self._endpoint = Endpoint(host, port, self._health, self._totals)
-            log.info("HTTP is served", host=host, port=self._endpoint.port)
+            log.info("serving HTTP", host=host, port=self._endpoint.port)
         if self._keeper is not None:
             self._keeper.start()
 
@@ -163,11 +163,11 @@ class Supervisor:
         status = child.reap()
         if status == ExitStatus.SLOT_SHARED:
             self._fail(
-                f"{name} was fenced again and again: another tracker uses the same group, instance and slot"
+                f"{name} was fenced repeatedly: another tracker uses the same group, instance and slot"
             )
         elif status == ExitStatus.REFUSED:
-            self._health.refusals[name] = child.last_detail or "refuses to go on"
-            self._fail(f"{name} cannot work like this, as it has said above; it is not started again")
+            self._health.refusals[name] = child.last_detail or "refuses to continue"
+            self._fail(f"{name} cannot run like this, and has logged why; it is not restarted")
         else:
             self._totals.own.add(metrics.RESTARTS, process=name, cause="stuck" if stuck else "exited")
             plan = {"restart_in_s": round(child.start_later(now_s), 2), "failures": child.failures}
@@ -208,13 +208,13 @@ class Supervisor:
             out_of_time = self._health.turned_s >= deadline_s or self._signals.count(signal.SIGINT) > 1
             for child in running:
                 if out_of_time:
-                    log.error("child did not leave in time and is killed", **_who(child))
+                    log.error("child did not stop in time and is killed", **_who(child))
                     child.kill()
             for child in running:
                 if out_of_time or not child.is_alive:
                     who, status = _who(child), child.reap()
                     all_well = all_well and status == 0
-                    log.info("child left", **who, **_outcome(status))
+                    log.info("child stopped", **who, **_outcome(status))
         return all_well
 
     def _fail(self, sentence: str) -> None:

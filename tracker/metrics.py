@@ -330,8 +330,8 @@ class Recorder:
         with self._lock:
             self._series(metric, key, size=1)[0] = value
 
-    def forget(self, metric: Metric, **labels: str) -> None:
-        """Take away a gauge that another process tells now, such as the lag of a Kafka partition."""
+    def remove(self, metric: Metric, **labels: str) -> None:
+        """Remove a gauge that another process reports from now on, such as the lag of a Kafka partition."""
         key = _key(metric, labels)
         with self._lock:
             self._numbers.get(metric.name, {}).pop(key, None)

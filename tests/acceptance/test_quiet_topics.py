@@ -161,7 +161,7 @@ def test_at_rest_nothing_more_is_committed(
 ) -> None:
     """The tracker's own transactions must not give it something to commit, for ever."""
     committed, looks = [0], [0]
-    publish, pass_over = BatchProducer.publish, BatchConsumer.pass_over
+    publish, pass_markers = BatchProducer.publish, BatchConsumer.pass_markers
 
     def counted(producer: BatchProducer, *arguments: Any) -> None:
         committed[0] += 1
@@ -169,10 +169,10 @@ def test_at_rest_nothing_more_is_committed(
 
     def looked(consumer: BatchConsumer) -> Any:
         looks[0] += 1
-        return pass_over(consumer)
+        return pass_markers(consumer)
 
     monkeypatch.setattr(BatchProducer, "publish", counted)
-    monkeypatch.setattr(BatchConsumer, "pass_over", looked)
+    monkeypatch.setattr(BatchConsumer, "pass_markers", looked)
     with tracker.running(scheduler=True):
         transactions.abort(*numbered(tracker, [1]))
         tracker.wait_until_processed()
@@ -234,7 +234,7 @@ def test_an_error_that_comes_with_it_does_not_lose_the_way(
         subscribe(consumer)
 
     monkeypatch.setattr(BatchConsumer, "subscribe", complaining)
-    monkeypatch.setattr(BatchConsumer, "pass_over", lambda _: None)
+    monkeypatch.setattr(BatchConsumer, "pass_markers", lambda _: None)
     with tracker.running(scheduler=False):
         tracker.process(*numbered(tracker, [1]))
         transactions.abort(*numbered(tracker, [2, 3]))

@@ -153,9 +153,9 @@ def test_a_job_starts_that_was_released_by_a_record_that_is_stepped_over_when_it
         batch = poll(consumer, *arguments)
         if batch is None or not given_up:
             return batch
-        consumer._positions[topic, 0] = 0
-        consumer._assigned_offsets.update(batch.assigned_offsets)
-        consumer.unreceivable.found[topic, 0] = Stuck(0, "it is damaged")
+        consumer._assignment.positions[topic, 0] = 0
+        consumer._assignment.assigned_offsets.update(batch.assigned_offsets)
+        consumer.unreceivable.stuck[topic, 0] = Stuck(0, "it is damaged")
         return None
 
     monkeypatch.setattr(BatchProducer, "publish", failing)
@@ -203,7 +203,7 @@ def test_a_suspicion_that_was_wrong_is_dropped_without_a_record(
         for key, offset in consumer.positions().items():
             if offset > 0 and not suspected:
                 suspected.append(offset)
-                consumer.unreceivable.found[key] = Stuck(offset, "it is damaged")
+                consumer.unreceivable.stuck[key] = Stuck(offset, "it is damaged")
         return poll(consumer, *arguments)
 
     monkeypatch.setattr(BatchConsumer, "poll", suspicious)

@@ -87,7 +87,7 @@ def takes_the_end_of_the_log_for_its_position() -> None:
         def poll(self: Any, *arguments: Any) -> Any:
             batch = original(self, *arguments)
             if batch is None and self.joined and not self.epoch.abandoned:
-                for (topic, number), position in self._positions.items():
+                for (topic, number), position in self._assignment.positions.items():
                     place = TopicPartition(topic, number)
                     place.offset = self._consumer.get_watermark_offsets(place, cached=True)[1]
                     if place.offset > position:
@@ -104,16 +104,16 @@ def passes_markers_without_the_database() -> None:
     from tracker.pipeline.poll_loop import PollLoop
 
     def make(original: Any) -> Any:
-        def pass_over(self: Any) -> None:
+        def pass_markers(self: Any) -> None:
             batch = original(self)
             if batch is not None:
                 with suppress(KafkaException):
                     offsets = batch.next_offsets()
                     self.consumer.commit(offsets, self._pipeline.database_id)
 
-        return pass_over
+        return pass_markers
 
-    change(PollLoop, "_pass_over", make)
+    change(PollLoop, "_pass_markers", make)
 
 
 @bug
@@ -230,11 +230,11 @@ def limits_never_grow() -> None:
     from tracker.kafka.dead_letters import DeadLetters
 
     def make(original: Any) -> Any:
-        def look(self: Any) -> None:
+        def refresh_limits(self: Any) -> None:
             before = self._limit_bytes
             original(self)
             self._limit_bytes = min(self._limit_bytes, before or self._limit_bytes)
 
-        return look
+        return refresh_limits
 
-    change(DeadLetters, "_look", make)
+    change(DeadLetters, "_refresh_limits", make)

@@ -83,10 +83,10 @@ def test_a_record_without_a_key_gets_one_where_the_topic_is_compacted() -> None:
 
 def test_a_topic_whose_settings_one_may_not_see_shows_them_by_what_it_refuses() -> None:
     topic = Topic()
-    topic.letters.note_refused(NO_KEY)
+    topic.letters.on_refused(NO_KEY)
     assert topic.make(key=None).key is not None
     for _ in range(30):
-        topic.letters.note_refused(TOO_LARGE)
+        topic.letters.on_refused(TOO_LARGE)
     assert topic.make(value=b"x" * 64).value == b"x" * 64
     assert size(topic.make(value=b"x" * 100_000)) <= LEAST_BYTES
 
@@ -94,7 +94,7 @@ def test_a_topic_whose_settings_one_may_not_see_shows_them_by_what_it_refuses() 
 def test_a_refusal_for_another_reason_cuts_nothing() -> None:
     topic = Topic()
     for _ in range(30):
-        topic.letters.note_refused(NO_KEY)
+        topic.letters.on_refused(NO_KEY)
     assert topic.make(value=b"x" * 100_000).value == b"x" * 100_000
 
 
@@ -103,5 +103,5 @@ def test_letters_are_whole_again_once_their_topic_takes_them(monkeypatch: pytest
     assert len(topic.make(value=b"x" * 100_000).value or b"") < 20_000
     topic.limits = TopicLimits(1_000_000)
     monkeypatch.setattr(dead_letters, "_ASK_AGAIN_S", 0.0)
-    topic.letters.note_refused(TOO_LARGE)
+    topic.letters.on_refused(TOO_LARGE)
     assert topic.make(value=b"x" * 100_000).value == b"x" * 100_000

@@ -20,7 +20,7 @@ def record(offset: int, age_s: float, *, topic: str = "tracking", kafka_partitio
 def lag() -> Lag:
     """One of a Kafka partition that is read from offset 10 on."""
     made = Lag()
-    made.begin(KEY, 10)
+    made.start(KEY, 10)
     return made
 
 
@@ -58,21 +58,21 @@ def test_what_was_not_polled_counts_from_when_it_was_seen(lag: Lag) -> None:
 
 def test_where_reading_begins_again_what_was_polled_is_forgotten(lag: Lag) -> None:
     lag.sample([record(10, 7)], [KEY], NOW)
-    lag.begin(KEY, 10)
+    lag.start(KEY, 10)
     assert lag.measure(KEY, 0, 11, NOW) == (1, 0)
 
 
 def test_a_record_may_have_no_timestamp_or_one_that_is_yet_to_come(lag: Lag) -> None:
     lag.sample([Message(topic="tracking", partition=0, offset=10, timestamp=(0, -1))], [KEY], NOW)
     assert lag.measure(KEY, 0, 11, NOW + 2) == (1, 2)
-    lag.begin(KEY, 10)
+    lag.start(KEY, 10)
     lag.sample([record(10, -500)], [KEY], NOW)
     assert lag.measure(KEY, 0, 11, NOW + 2) == (1, 0)
 
 
 def test_of_a_batch_each_kafka_partition_has_its_first(lag: Lag) -> None:
     other, gone = ("tracking", 1), ("tracking", 2)
-    lag.begin(other, 0)
+    lag.start(other, 0)
     records = [record(10, 7), record(0, 9, kafka_partition=1), record(5, 1, kafka_partition=2), record(11, 3)]
     lag.sample(records, [KEY, other, gone], NOW)
     assert lag.measure(KEY, 0, 12, NOW) == (2, 7)

@@ -64,7 +64,7 @@ class Producing:
             try:
                 self.publish()
             except MessagesRefused as refused:
-                return [error.name() for error in refused.why.values()]
+                return [error.name() for error in refused.errors.values()]
             except BatchAbandoned:
                 continue
         return []
@@ -122,8 +122,8 @@ def test_an_error_of_ours_refuses_nothing_and_is_tried_again(producing: Producin
 @pytest.mark.parametrize("code", DESTINATION)
 def test_a_destination_that_says_no_is_not_asked_again_at_once(code: str) -> None:
     destinations = Destinations(AdminClient({}), [], [], _not_called)
-    destinations.failed(TOPIC, error(code))
-    refusal = destinations.refuse(TOPIC)
+    destinations.record_failure(TOPIC, error(code))
+    refusal = destinations.find_refusal(TOPIC)
     assert refusal is not None
     assert refusal.reason is Reason.DESTINATION_NOT_ALLOWED
 

@@ -33,7 +33,7 @@ class Watched:
             topics.setdefault(topic, {"partitions": {"-1": usual | {"msgq_cnt": 1}}})
             topics[topic]["partitions"][str(number)] = usual | numbers
         states = {"one": {"nodeid": 1, "state": "UP"}, "two": {"nodeid": 2, "state": "TRY_CONNECT"}}
-        self.undelivered.look(json.dumps({"topics": topics, "brokers": states}))
+        self.undelivered.on_statistics(json.dumps({"topics": topics, "brokers": states}))
 
 
 @pytest.fixture

@@ -74,8 +74,8 @@ def test_wrong_labels_are_a_mistake(labels: dict[str, str]) -> None:
 def test_a_gauge_can_be_taken_away() -> None:
     recorder = Recorder()
     recorder.set(metrics.LAG, 1, topic="tracking", kafka_partition="0")
-    recorder.forget(metrics.LAG, topic="tracking", kafka_partition="0")
-    recorder.forget(metrics.LAG, topic="tracking", kafka_partition="1")
+    recorder.remove(metrics.LAG, topic="tracking", kafka_partition="0")
+    recorder.remove(metrics.LAG, topic="tracking", kafka_partition="1")
     assert recorder.snapshot() == {"tracker_lag_records": {}}
 
 

@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from tracker.errors import sentence
 from tracker.kafka.broker_limits import (
     broker_numbers,
-    gives_way_in_sessions,
-    gives_way_in_transactions,
     group_size_limit,
     limits_in,
-    session_refused,
-    session_timeout_given,
+    session_problem,
+    session_warnings,
     topic_numbers,
-    transaction_refused,
-    transaction_timeout_given,
+    transaction_problem,
+    transaction_warnings,
+    users_session_timeout,
+    users_transaction_timeout,
 )
 from tracker.kafka.inspection import AdminClient, ClusterMetadata
 from tracker.kafka.membership import is_classic
@@ -28,12 +28,12 @@ def misfits(settings: Settings, admin: AdminClient, metadata: ClusterMetadata) -
     """Yield a sentence for each limit that stops the tracker, and the variable to set, or what to change."""
     broker = _broker(admin, metadata)
     limits = limits_in(broker)
-    asked = transaction_timeout_given(settings)
+    asked = users_transaction_timeout(settings)
     if settings.delivery == "exactly_once" and asked is not None and asked > limits.transaction_ms:
-        yield sentence(transaction_refused(settings, limits, asked))
-    asked = session_timeout_given(settings)
+        yield sentence(transaction_problem(settings, limits, asked))
+    asked = users_session_timeout(settings)
     if is_classic(settings) and asked is not None and not limits.allow_session(asked):
-        yield sentence(session_refused(settings, limits))
+        yield sentence(session_problem(settings, limits))
     size = broker.get(group_size_limit(settings), settings.workers)
     if settings.workers > size:
         yield (
@@ -54,9 +54,9 @@ def warnings_of_limits(settings: Settings, admin: AdminClient, metadata: Cluster
     """Yield a sentence for each limit that the tracker can work with, and that people should know of."""
     limits = limits_in(_broker(admin, metadata))
     if settings.delivery == "exactly_once":
-        yield from map(sentence, gives_way_in_transactions(settings, limits))
+        yield from map(sentence, transaction_warnings(settings, limits))
     if is_classic(settings):
-        yield from map(sentence, gives_way_in_sessions(settings, limits))
+        yield from map(sentence, session_warnings(settings, limits))
     yield from _sizes(settings, admin, metadata)
 
 

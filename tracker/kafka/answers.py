@@ -1,4 +1,4 @@
-"""What an admin client is answered."""
+"""Waits for what brokers answer an admin client."""
 
 from concurrent.futures import Future
 from typing import TypeVar
@@ -9,13 +9,13 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 T = TypeVar("T")
 
 _TIMEOUT_S = 5.0
-_SPARE_S = 5.0  # librdkafka's own time limit comes first, but for a machine that is busy
+_SPARE_S = 5.0  # librdkafka's own time limit comes first, except on a busy machine
 
 
 def answer_of(future: "Future[T]", timeout_s: float) -> T:
-    """Return the answer to a request that was made with that time limit.
+    """Return the answer to a request that was made with this time limit.
 
-    :raises KafkaException: there is none, or it is a no.
+    :raises KafkaException: no answer came, or the broker refused.
     """
     try:
         return future.result(timeout=timeout_s + _SPARE_S)
@@ -24,7 +24,7 @@ def answer_of(future: "Future[T]", timeout_s: float) -> T:
 
 
 def config_of(admin: AdminClient, kind: ResourceType, name: str) -> dict[str, str]:
-    """Return the settings of a broker or topic that have a value; nothing where one may not ask."""
+    """Return the settings of a broker or topic that have a value; nothing if the user may not ask."""
     try:
         [answer] = admin.describe_configs([ConfigResource(kind, name)], request_timeout=_TIMEOUT_S).values()
         found = answer_of(answer, _TIMEOUT_S)

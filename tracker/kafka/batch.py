@@ -1,4 +1,4 @@
-"""A batch: what one poll has brought, or passed over."""
+"""A batch: the records of one poll, or the offsets that it passed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,8 +13,8 @@ from tracker.messages.skipped_records import SkippedRecords
 class Epoch:
     """A stretch of batches that build on each other.
 
-    After one of them is abandoned, all later ones are too: the consumer goes back to the committed offsets,
-    and begins a new epoch. A thread that holds a batch of an abandoned epoch drops it.
+    After one of them is abandoned, all later ones are too: the consumer returns to the committed offsets and
+    begins a new epoch. A thread that holds a batch of an abandoned epoch drops it.
     """
 
     __slots__ = ("abandoned",)
@@ -24,7 +24,7 @@ class Epoch:
 
 
 class AssignedOffset(NamedTuple):
-    """What Kafka said of a Kafka partition when it was assigned: the database must agree."""
+    """What Kafka said of a Kafka partition when it was assigned. The database must agree."""
 
     committed: int | None  # offset; None: none was committed
     metadata: str  # of the commit
@@ -40,12 +40,12 @@ class OffsetRange(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """Records in the order in which they were polled, so each Kafka partition's are in its order.
+    """Records in the order in which they were polled, so those of each Kafka partition are in its order.
 
-    `ranges` covers the Kafka partitions of the batch without gaps: a range begins where that of the batch
-    before ended, which is not above its first record. `assigned_offsets` is for the Kafka partitions of which
-    this batch is the first since they were assigned. Without records, a batch only moves past transaction
-    markers and aborted records.
+    `ranges` covers the Kafka partitions of the batch without gaps: a range begins where the range of the
+    previous batch ended, which is not above its first record. `assigned_offsets` has the Kafka partitions
+    whose first batch since their assignment this is. A batch without records only moves past transaction
+    markers, aborted records, and the records in `skipped`.
     """
 
     records: Sequence[Message]
@@ -57,11 +57,11 @@ class Batch:
     skipped: SkippedRecords | None = None  # then there are no records
 
     def next_offsets(self) -> dict[KafkaPartition, int]:
-        """Return the offset that comes after the batch, for each Kafka partition."""
+        """Return, for each Kafka partition, the offset that comes after the batch."""
         return {key: offsets.next for key, offsets in self.ranges.items()}
 
     def split(self) -> tuple["Batch", "Batch"]:
-        """Return two batches that have half of the records each."""
+        """Return two batches, each with half of the records."""
         middle = len(self.records) // 2
         cuts: dict[KafkaPartition, int] = {}  # the offsets after the first half
         for record in self.records[:middle]:

@@ -1,4 +1,4 @@
-"""What a consumer group has committed, for those who are not in it."""
+"""What a consumer group has committed, for clients that are not members."""
 
 import time
 from collections.abc import Iterable
@@ -16,8 +16,8 @@ from tracker.settings import Settings
 _CALL_TIMEOUT_S = 10.0
 _TRIES = 20
 _BETWEEN_TRIES_S = 0.25
-# The group's coordinator is moving to another broker, or just starting: the next answer is another one.
-_PASSING = (
+# The group's coordinator is moving to another broker, or is just starting: a later answer differs.
+_TRANSIENT = (
     KafkaError.NOT_COORDINATOR,
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
@@ -27,17 +27,17 @@ _PASSING = (
 def ask_committed(consumer: Consumer, kafka_partitions: Iterable[KafkaPartition]) -> list[TopicPartition]:
     """Ask for the committed offsets of a consumer's group, of which it is not a member.
 
-    :raises KafkaException: Kafka does not say; or it does not say of one Kafka partition.
+    :raises KafkaException: no broker has answered, or Kafka does not say the offset of one of them.
     """
     wanted = [TopicPartition(*kafka_partition) for kafka_partition in kafka_partitions]
     for _ in range(_TRIES):
-        found, why = _ask_once(consumer, wanted)
-        if why is None:
+        found, error = _ask_once(consumer, wanted)
+        if error is None:
             return found
-        if why.code() not in _PASSING:
+        if error.code() not in _TRANSIENT:
             break
         time.sleep(_BETWEEN_TRIES_S)
-    raise KafkaException(why)
+    raise KafkaException(error)
 
 
 def _ask_once(
@@ -46,19 +46,19 @@ def _ask_once(
     try:
         return consumer.committed(wanted, _CALL_TIMEOUT_S), None
     except KafkaException as error:
-        # What the group's coordinator has answered, such as that the user may not, is not an answer to this
-        # call for librdkafka: it lies with the records.
-        answer = consumer.poll(0)
-        why = None if answer is None else answer.error()
-        return [], why or error.args[0]
+        # librdkafka does not return the coordinator's errors, such as a missing right, from this call: they
+        # come in place of records.
+        record = consumer.poll(0)
+        coordinators = None if record is None else record.error()
+        return [], coordinators or error.args[0]
 
 
 class CommittedOffsets:
-    """Looks on: never joins the group, and commits nothing.
+    """Reads a group's committed offsets. It never joins the group, and commits nothing.
 
     With `wait_for_transactions` the broker gives no answer while an offset of the group is in an open
-    transaction, which under load is always. What it gives without is committed as well, but may be about to
-    be replaced.
+    transaction, which under load is always the case. Without it, the answer is committed as well, but may be
+    about to be replaced.
     """
 
     def __init__(self, settings: Settings, group_id: str, *, wait_for_transactions: bool = False) -> None:
@@ -74,11 +74,11 @@ class CommittedOffsets:
         )
 
     def read(self, kafka_partitions: Iterable[KafkaPartition]) -> dict[KafkaPartition, int]:
-        """Return the committed offsets by (topic, Kafka partition); those where there is none are left out.
+        """Return the committed offsets, without Kafka partitions that have none.
 
-        :raises KafkaException: Kafka does not say.
+        :raises KafkaException: no broker has answered.
         """
-        self._password.look(self._consumer)
+        self._password.update(self._consumer)
         offsets = {}
         for found in ask_committed(self._consumer, kafka_partitions):
             if found.error is not None:
@@ -93,9 +93,9 @@ class CommittedOffsets:
 
 
 def committed_now(settings: Settings, kafka_partition: KafkaPartition) -> int | None:
-    """Ask for the workers' offset of a Kafka partition. None: there is none.
+    """Return the workers' committed offset of a Kafka partition; None: there is none.
 
-    Waits until a transaction has ended that may move it.
+    It waits until a transaction has ended that may move the offset.
 
     :raises BatchAbandoned: no broker has answered.
     """

@@ -1,4 +1,4 @@
-"""Dead letters: what cannot be honoured goes to a topic of its own, whole where it fits, with the reason."""
+"""Dead letters: refused records go to a topic of their own, with the reason, whole if they fit."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -24,10 +24,10 @@ from tracker.messages.refusal import Reason, Refusal
 from tracker.settings import Settings
 
 LEAST_BYTES = 16_384
-"""What a dead letter with nothing of its record takes at most, generously."""
+"""An upper bound for the size of a dead letter without anything of its record."""
 
-_ENVELOPE_BYTES = 1_024  # what a record's framing takes beyond key, value and headers, generously
-_HEADER_BYTES = 10  # of framing
+_ENVELOPE_BYTES = 1_024  # an upper bound for a record's framing, beyond key, value and headers
+_HEADER_BYTES = 10  # of framing for each header
 _ASK_AGAIN_S = 60.0
 
 log = get_logger()
@@ -40,7 +40,7 @@ def refusal(topic: str, error: KafkaError) -> Refusal:
 
 
 class _Letter(NamedTuple):
-    """What a dead letter has of its record, and how much of that was left out."""
+    """What a dead letter has of its record, and what was left out."""
 
     key: bytes | None
     value: bytes | None
@@ -51,17 +51,17 @@ class _Letter(NamedTuple):
 class DeadLetters:
     """Makes dead letters that fit their topic.
 
-    `ask` says what the topic takes. It is asked again when the topic has refused one, and once a minute while
-    letters are cut, so that no limit outlives its cause.
+    `read_limits` asks what the topic takes. It is called again after the topic has refused a dead letter, and
+    once a minute while dead letters are cut, so that no limit outlives its cause.
     """
 
-    def __init__(self, settings: Settings, ask: Callable[[], TopicLimits]) -> None:
+    def __init__(self, settings: Settings, read_limits: Callable[[], TopicLimits]) -> None:
         self._topic = settings.dead_letter_topic
         self._group_id = settings.group_id
-        self._ask = ask
-        self._most_bytes = int(producer_properties(settings, "")["message.max.bytes"])
+        self._read_limits = read_limits
+        self._max_bytes = int(producer_properties(settings, "")["message.max.bytes"])
         self._limit_bytes, self._needs_key, self._ask_again_monotonic_s = 0, False, 0.0
-        self._look()
+        self._refresh_limits()
 
     def make(
         self,
@@ -78,17 +78,17 @@ class DeadLetters:
         whole = _Letter(key, value, own, ())
         room = self._limit_bytes - _size_of(ours) - _ENVELOPE_BYTES
         if _size(whole) > room and time.monotonic() >= self._ask_again_monotonic_s:
-            self._look()
+            self._refresh_limits()
             room = self._limit_bytes - _size_of(ours) - _ENVELOPE_BYTES
         letter = _cut(whole, room)
         return OutgoingMessage(self._topic, letter.key, letter.value, [*letter.own, *ours, *letter.notes])
 
-    def note_refused(self, error: KafkaError) -> None:
-        """Take notice that their topic refused one: it takes less than it did, or none without a key."""
+    def on_refused(self, error: KafkaError) -> None:
+        """Adapt to a refusal of their topic: it takes less than it did, or nothing without a key."""
         limit_bytes, needed_key = self._limit_bytes, self._needs_key
-        self._look()
+        self._refresh_limits()
         if error.code() in TOO_LARGE:
-            if self._limit_bytes >= limit_bytes:  # one may not ask
+            if self._limit_bytes >= limit_bytes:  # the user may not ask for them
                 self._limit_bytes = max(limit_bytes // 2, LEAST_BYTES)
             log.warning(
                 "the dead-letter topic refuses dead letters; they are cut", size_bytes=self._limit_bytes
@@ -97,38 +97,38 @@ class DeadLetters:
             self._needs_key = True
             log.warning("the dead-letter topic refuses dead letters without a key; they are given one")
 
-    def _look(self) -> None:
-        self.limits = self._ask()
-        self._limit_bytes = min(self.limits.max_message_bytes, self._most_bytes)
+    def _refresh_limits(self) -> None:
+        self.limits = self._read_limits()
+        self._limit_bytes = min(self.limits.max_message_bytes, self._max_bytes)
         self._needs_key = self.limits.is_compacted
         self._ask_again_monotonic_s = time.monotonic() + _ASK_AGAIN_S
 
 
 def dead_letters_for(settings: Settings, admin: AdminClient) -> DeadLetters:
-    """Return what makes the dead letters of a deployment; what its topic is not fit for is logged."""
+    """Return the maker of a deployment's dead letters, and log why their topic is not fit for them."""
     letters = DeadLetters(settings, lambda: topic_limits(admin, settings.dead_letter_topic))
-    for why in unfit(letters.limits):
+    for problem in unfit(letters.limits):
         log.warning(
-            "the dead-letter topic is not fit for dead letters", topic=settings.dead_letter_topic, why=why
+            "the dead-letter topic is not fit for dead letters", topic=settings.dead_letter_topic, why=problem
         )
     return letters
 
 
 def unfit(limits: TopicLimits) -> list[str]:
-    """Say why a topic is not fit for dead letters; nothing where it is."""
-    why = []
+    """Return why a topic is not fit for dead letters; empty: it is."""
+    problems = []
     if limits.is_compacted:
-        why.append("it is compacted, so that dead letters replace each other: set cleanup.policy=delete")
+        problems.append("it is compacted, so that dead letters replace each other: set cleanup.policy=delete")
     if limits.max_message_bytes < LEAST_BYTES:
-        why.append(
+        problems.append(
             f"it takes only {limits.max_message_bytes:,} bytes, and some dead letters need {LEAST_BYTES:,}:"
             " set max.message.bytes"
         )
-    return why
+    return problems
 
 
 def _cut(letter: _Letter, room: int) -> _Letter:
-    """Cut the value; where key and headers leave no room for it, drop the headers, and then the key."""
+    """Cut the value. If key and headers leave no room for it, drop the headers, and then the key."""
     key, value, own, notes = letter
     note_bytes = 2 * _NOTE_BYTES + _TRUNCATED_BYTES
     if _size(letter) <= room:

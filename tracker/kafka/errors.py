@@ -1,4 +1,4 @@
-"""What can go wrong with Kafka in a way that decides what a worker does next."""
+"""Errors of Kafka that decide what a worker does next."""
 
 import re
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from confluent_kafka import KafkaError
 
 from tracker.errors import TrackerError
 
-# A thread, and for how long; in the brackets there may be others: "30 identical error(s) suppressed".
+# A thread, and a duration; the brackets may have brackets in them: "30 identical error(s) suppressed".
 _VARYING = re.compile(r"^\[thrd:[^]]*\]: |\s*\(after \d+ms in state (?:[^()]|\([^()]*\))*\)")
 
 
@@ -24,15 +24,15 @@ class ConsumerLost(TrackerError):
 
 
 class BatchAbandoned(Exception):
-    """The batch was not published, and comes again: its Kafka transaction was aborted, or never begun."""
+    """The batch was not published and comes again: its Kafka transaction was aborted, or never begun."""
 
 
 class ClockRefused(BatchAbandoned):
-    """The batch was not published, since Kafka refuses the time of its messages, which is this machine's."""
+    """The batch was not published, because Kafka refuses its messages' time, which is this machine's."""
 
 
 class DestinationNotKnown(Exception):
-    """Brokers must be asked about destinations first, and not while a database transaction is open."""
+    """A broker must be asked about destinations first, and not while a database transaction is open."""
 
     def __init__(self, *topics: str) -> None:
         super().__init__(*topics)
@@ -40,22 +40,22 @@ class DestinationNotKnown(Exception):
 
 
 class MessagesRefused(BatchAbandoned):
-    """The batch was not published, since Kafka refuses some of its messages, each for what it is.
+    """The batch was not published, because Kafka refuses some of its messages, each because of its content.
 
-    `why` says which: positions among all that was to be published, records first.
+    `errors`: by position among all messages that were to be published, records first.
     """
 
-    def __init__(self, why: Mapping[int, KafkaError]) -> None:
-        super().__init__(f"{len(why)} messages are refused")
-        self.why = why
+    def __init__(self, errors: Mapping[int, KafkaError]) -> None:
+        super().__init__(f"{len(errors)} messages are refused")
+        self.errors = errors
 
 
 def reason_of(error: KafkaError) -> str:
-    """Return what librdkafka says, without the name of its thread, and times and counts, which vary."""
+    """Return the text of an error, without thread names, times and counts, which vary."""
     text = _VARYING.sub("", error.str().strip().partition("\n")[0]).rstrip(".") or error.name()
     if error.code() == KafkaError.CONCURRENT_TRANSACTIONS:
         return (
-            "an earlier transaction of this process has not ended yet, which takes the leaders of all topics"
+            "an earlier transaction of this process has not ended yet, which needs the leaders of all topics"
             f" that it wrote to: {text}"
         )
     return text

@@ -1,4 +1,4 @@
-"""What each error of librdkafka's means for a user of a command: one sentence."""
+"""What an error of librdkafka means for the user of a command: one sentence."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +9,8 @@ from tracker.errors import TrackerError
 from tracker.kafka.errors import reason_of
 
 _LOGIN = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHENTICATION_FAILED})
-# Of librdkafka's own errors, these say that nobody answers; the rest are about what it was asked.
-_AWAY = frozenset(
+# These of librdkafka's own errors say that no broker answers; the others are about the request.
+_NO_ANSWER = frozenset(
     {
         KafkaError._TRANSPORT,
         KafkaError._TIMED_OUT,
@@ -27,12 +27,12 @@ _AWAY = frozenset(
 
 @contextmanager
 def kafka_errors(doing: str = "") -> Iterator[None]:
-    """Turn errors of Kafka and its client into a `TrackerError` of one sentence; `doing` may begin it."""
+    """Turn errors of Kafka and its client into a `TrackerError` of one sentence, which `doing` may begin."""
     try:
         yield
     except KafkaException as error:
-        said = explain(error.args[0])
-        raise TrackerError(f"{doing}: {said}" if doing else said) from error
+        reason = explain(error.args[0])
+        raise TrackerError(f"{doing}: {reason}" if doing else reason) from error
 
 
 def explain(error: KafkaError) -> str:
@@ -40,6 +40,6 @@ def explain(error: KafkaError) -> str:
     code, reason = error.code(), reason_of(error)
     if code in _LOGIN:
         return f"Kafka does not let the tracker in: {reason}"
-    if code in _AWAY:
+    if code in _NO_ANSWER:
         return f"Kafka does not answer: {reason}"
     return f"Kafka refuses: {reason}" if code > 0 else f"the Kafka client fails: {reason}"

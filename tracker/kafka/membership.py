@@ -4,7 +4,7 @@ from struct import Struct
 
 from tracker.settings import Settings
 
-_GROUP_METADATA = Struct("=7si")  # and then the IDs of group, member and instance
+_GROUP_METADATA = Struct("=7si")  # followed by the IDs of group, member and instance
 _MAGIC = b"CGMDv2:"
 
 
@@ -14,13 +14,14 @@ def is_classic(settings: Settings) -> bool:
 
 
 def is_member(group_metadata: bytes) -> bool:
-    """Tell whether a consumer has joined its group, by what its `consumer_group_metadata` returns.
+    """Tell whether a consumer has joined its group, from what its `consumer_group_metadata` returns.
 
-    A member is told what it is assigned, with the classic protocol also that it is nothing. With the protocol
-    `consumer` librdkafka (2.16) says nothing to a member that has joined and is assigned no Kafka partition.
-    But the coordinator has given it an epoch, which is above 0, and is in the metadata.
+    librdkafka calls a member back with what it is assigned; with the classic protocol also when that is
+    nothing. With the protocol `consumer` librdkafka (2.16) does not call a member that has joined and is
+    assigned no Kafka partition. But the coordinator has given that member an epoch, which is above 0 and is
+    in the metadata.
 
-    To ask the coordinator who is in the group is no way: where it goes away meanwhile, librdkafka may end the
+    Rejected: to ask the coordinator who is in the group. If it goes away meanwhile, librdkafka may end the
     process (its issue 4605).
     """
     magic, epoch = _GROUP_METADATA.unpack_from(group_metadata)

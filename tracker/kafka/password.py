@@ -1,7 +1,7 @@
-"""The password for Kafka, where it is kept in a file that changes while the tracker runs.
+"""The password for Kafka, if it is in a file that changes while the tracker runs.
 
-librdkafka takes a new one for PLAIN and SCRAM, and logs in with it at each connection that it makes from then
-on. Other secrets it takes only when a client is made: those of a producer are read at each new one.
+For PLAIN and SCRAM, librdkafka accepts a new password, and logs in with it at each later connection. It
+accepts other secrets only when a client is made, so a producer's secrets are read for each new producer.
 """
 
 import time
@@ -14,35 +14,35 @@ _EVERY_S = 2.0
 
 
 def secrets_of(settings: Settings, kind: Kind) -> dict[str, str]:
-    """Return the properties of a kind of client that are kept in files, as they are now."""
+    """Return the properties of a kind of client whose values are in files, as the files are now."""
     in_files = {item.name for item in settings.kafka if item.path}
     if not in_files:
         return {}
     return {name: text for name, text in _properties(settings, kind).items() if name in in_files}
 
 
-class _TakesCredentials(Protocol):
+class _HasCredentials(Protocol):
     def set_sasl_credentials(self, username: str, password: str) -> None: ...
 
 
 class RotatedPassword:
-    """Hands a client the password that its file has, whenever that has changed. For one client and thread."""
+    """Gives a client its password again whenever the file has changed. For one client and one thread."""
 
     def __init__(self, settings: Settings, kind: Kind) -> None:
         self._settings = settings
         self._kind = kind
         self._is_in_file = any(item.name == "sasl.password" and item.path for item in settings.kafka)
         self._next_monotonic_s = 0.0
-        self._given = self._password()
+        self._current = self._password()
 
-    def look(self, client: _TakesCredentials) -> None:
-        """Look every few seconds; call it again and again."""
+    def update(self, client: _HasCredentials) -> None:
+        """Read the file if some seconds have passed; to be called regularly."""
         if not self._is_in_file or time.monotonic() < self._next_monotonic_s:
             return
         self._next_monotonic_s = time.monotonic() + _EVERY_S
         password = self._password()
-        if password != self._given:
-            self._given = password
+        if password != self._current:
+            self._current = password
             username = _properties(self._settings, self._kind).get("sasl.username", "")
             client.set_sasl_credentials(username, password)
 

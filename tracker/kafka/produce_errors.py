@@ -1,7 +1,7 @@
 """Whose fault it is that Kafka does not take a message.
 
-Only the first two kinds may cost a record, which becomes a dead letter. What is not in either list is ours:
-a clock, a codec, a right, a broker that is away. The record then waits until that is right.
+Only with the first two kinds may a record become a dead letter. An error in neither list is ours: a clock, a
+codec, a right, a broker that is away. The record then waits until that is fixed.
 """
 
 from enum import Enum
@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError
 
 
 class Fault(Enum):
-    """Whose it is."""
+    """Whose fault it is."""
 
     MESSAGE = "the message's"
     DESTINATION = "the destination's"
@@ -19,13 +19,13 @@ class Fault(Enum):
 
 TOO_LARGE = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE})
 
-# Brokers say this of a batch, though it may be only one of its messages that is meant. It may also be the
-# batch: that shows when each message is sent by itself.
+# Brokers report these for a batch, but may mean only one of its messages. They may also mean the batch: that
+# shows when each message is sent by itself.
 _MESSAGE = frozenset(
     {
         *TOO_LARGE,  # for the topic, its segments, or librdkafka's message.max.bytes
         KafkaError.INVALID_RECORD,  # without a key, where the topic is compacted
-        KafkaError.POLICY_VIOLATION,  # of what stands before some brokers, and looks into messages
+        KafkaError.POLICY_VIOLATION,  # a proxy in front of the brokers inspects messages
     }
 )
 _DESTINATION = frozenset(
@@ -34,15 +34,15 @@ _DESTINATION = frozenset(
         KafkaError._UNKNOWN_TOPIC,
         KafkaError._UNKNOWN_PARTITION,
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.TOPIC_EXCEPTION,  # a name that the brokers do not like
+        KafkaError.TOPIC_EXCEPTION,  # a name that the brokers do not allow
         KafkaError.UNSUPPORTED_FOR_MESSAGE_FORMAT,  # a topic of an old format, which has no headers
     }
 )
-# Not among them: INVALID_MSG, which is said of what has been damaged on its way, and sent again is not.
+# INVALID_MSG is in neither list: the message was damaged on its way, and will not be when it is sent again.
 
 
 def fault_of(error: KafkaError) -> Fault:
-    """Say whose fault an error on produce is."""
+    """Return whose fault an error on produce is."""
     code = error.code()
     if code in _MESSAGE:
         return Fault.MESSAGE
@@ -50,5 +50,5 @@ def fault_of(error: KafkaError) -> Fault:
 
 
 def is_about_the_clock(error: KafkaError) -> bool:
-    """Whether the broker refuses the time of a message, which is that of this machine."""
+    """Tell whether the broker refuses the time of a message, which is this machine's."""
     return bool(error.code() == KafkaError.INVALID_TIMESTAMP)

@@ -1,4 +1,4 @@
-"""Transactions out: what a batch sends, and the offsets that say so, become visible together."""
+"""Transactions out: a batch's messages and its offsets become visible together."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,13 +21,13 @@ from tracker.metrics import KAFKA_ABORTS, KAFKA_RETRIES, Recorder
 from tracker.obstacles import Obstacles
 from tracker.settings import Settings
 
-_CALL_TIMEOUT_S = 5.0  # calls that have not ended by then go on with the next try
-# librdkafka loses sight of a call now and then, and then never returns from it: seen with 2.15 in
-# send_offsets_to_transaction, where the group's coordinator went away in the middle of it.
+_CALL_TIMEOUT_S = 5.0  # a call that has not ended by then continues with the next try
+# librdkafka sometimes loses track of a call and never returns from it: seen with 2.15 in
+# send_offsets_to_transaction, when the group's coordinator went away in the middle of the call.
 _HANGS_AFTER_S = 20.0
-_FENCINGS_IN_A_ROW = 5  # then two processes take the transactional ID from each other again and again
+_FENCINGS_IN_A_ROW = 5  # then two processes take the transactional ID from each other, repeatedly
 
-# A topic that was there may be gone, or not to be written to any more.
+# After these errors a topic may no longer exist, or may no longer be written to.
 _MAY_BE_A_TOPIC = (
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -37,11 +37,11 @@ _MAY_BE_A_TOPIC = (
 
 log = get_logger()
 
-Headers = Any  # a list of (name, value) pairs, or None: confluent_kafka says one type in, and another out
+Headers = Any  # a list of (name, value) pairs, or None: confluent_kafka types them differently in and out
 
 
 class OutgoingMessage(NamedTuple):
-    """A message that is not a record passed on: a dead letter, a job that starts, a held message."""
+    """A message other than a forwarded record: a dead letter, the first message of a job, a held message."""
 
     topic: str
     key: bytes | None
@@ -52,12 +52,13 @@ class OutgoingMessage(NamedTuple):
 class BatchProducer:
     """Publishes batches, each in one Kafka transaction with its offsets. Calls come from one thread.
 
-    After a message was refused, the batch is tried again by a producer that sends every message by itself, to
-    find out which. Where none is refused then, it was their number: for a while fewer go together.
+    After a message was refused, the batch is tried again with a producer that sends every message by itself,
+    to find out which. If none is refused then, their number was the cause: for a while fewer are sent
+    together.
 
-    `wait(reason)` is called between tries of calls that fail for a while; it raises where they are to end.
-    `on_refused(topic, error)` is told of destinations that would not take a message, or may be gone.
-    `undelivered` finds out what a batch waits for. `limits` asks the brokers for theirs.
+    `wait(reason)` is called between tries of a call that fails; it raises to end them.
+    `on_refused(topic, error)` is called for destinations that did not take a message, or may be gone.
+    `undelivered` finds out what a batch waits for. `limits` asks a broker for its limits.
     """
 
     def __init__(
@@ -79,19 +80,20 @@ class BatchProducer:
         self._on_refused = on_refused
         self.undelivered = undelivered or Undelivered(StuckDestinations(Obstacles(), recorder))
         self._limits = limits
-        self._undelivered: list[tuple[str, KafkaError]] = []
-        self._one_by_one = self._has_refused = False
+        self._delivery_errors: list[tuple[str, KafkaError]] = []  # with their topics
+        self._one_by_one = False
+        self._found_refused = False  # while it sends one by one
         self._batch_size = BatchSize(int(self._properties["batch.size"]))
-        self._refused: dict[int, KafkaError] = {}  # by position
+        self._refused: dict[int, KafkaError] = {}  # by position in the batch
         self._fencings = 0
         self._call: tuple[str, float] | None = None  # its name, and when it began
         self._producer: Producer | None = None
 
     def start(self) -> None:
-        """Connect, and end whatever transaction a predecessor with the same ID has left open.
+        """Connect, and end the transaction, if any, that a predecessor with the same ID has left open.
 
-        A broker that allows only shorter transactions says so here; where the user has not set their
-        time-out, it gives way.
+        A broker that allows only shorter transactions refuses here. Unless the user has set their time-out, a
+        shorter one is used.
         """
         while True:
             try:
@@ -114,7 +116,7 @@ class BatchProducer:
     def _connect(self) -> None:
         own: dict[str, Any] = {
             "on_delivery": self._on_delivery,
-            "stats_cb": self.undelivered.look,
+            "stats_cb": self.undelivered.on_statistics,
             "batch.size": str(self._batch_size.size_bytes),
         }
         if self._one_by_one:
@@ -125,15 +127,15 @@ class BatchProducer:
             self._retry(self._producer.init_transactions, _CALL_TIMEOUT_S)
 
     def poll_callbacks(self) -> None:
-        """Take what librdkafka has to log, which it keeps in memory until then."""
+        """Let librdkafka log: it keeps its lines in memory until then."""
         if self._producer is not None:
             self._producer.poll(0)
-            self._password.look(self._producer)
+            self._password.update(self._producer)
 
     def recover(self) -> None:
-        """End a transaction that could not be aborted. Offsets are told only once it has ended or timed out.
+        """End a transaction that could not be aborted. Until then Kafka does not answer with offsets.
 
-        :raises KafkaException: it cannot be done now.
+        :raises KafkaException: this is not possible now.
         """
         if self._producer is None:
             self.start()
@@ -143,29 +145,29 @@ class BatchProducer:
         records: Sequence[Message],
         destinations: Sequence[str | None],
         values: Sequence[bytes | None],
-        others: Sequence[OutgoingMessage],
+        messages: Sequence[OutgoingMessage],
         offsets: Sequence[TopicPartition],
         group_metadata: Any,
     ) -> None:
-        """Send each record's value, key and headers to its destination (None: nowhere), then `others`.
+        """Send each record's value, key and headers to its destination (None: nowhere), then `messages`.
 
-        When this returns, all of it and `offsets` are committed; without transactions, all of it is
-        delivered, and the offsets are the caller's to commit.
+        When this returns, all of them and `offsets` are committed. Without transactions, all of them are
+        delivered, and the caller must commit the offsets.
 
-        :raises BatchAbandoned: nothing of it is visible to readers of committed messages, and the batch is to
-            be done again from the committed offsets.
-        :raises MessagesRefused: the same, and to be done without those messages.
-        :raises ClockRefused: the same, and to be done once this machine's clock is right.
+        :raises BatchAbandoned: readers of committed messages see none of them. Repeat the batch from the
+            committed offsets.
+        :raises MessagesRefused: the same. Repeat the batch without those messages.
+        :raises ClockRefused: the same. Repeat the batch when this machine's clock is right.
         :raises SlotShared: another process uses the transactional ID.
         """
         try:
             producer = self._started()
-            self._password.look(producer)
+            self._password.update(producer)
             self.undelivered.begin()
             if self._transactional:
                 producer.begin_transaction()
             reach("after-begin")
-            self._produce(producer, records, destinations, values, others)
+            self._produce(producer, records, destinations, values, messages)
             reach("after-produce")
             if self._transactional:
                 self._retry(producer.send_offsets_to_transaction, offsets, group_metadata, _CALL_TIMEOUT_S)
@@ -175,24 +177,24 @@ class BatchProducer:
                 self._flush(producer)
         except KafkaException as error:
             if error.args[0].code() in _MAY_BE_A_TOPIC:
-                # The transaction's coordinator does not say which topic it is; or nobody says anything.
-                for topic in {*filter(None, destinations), *(other.topic for other in others)}:
+                # The transaction's coordinator does not say which topic it is; or no broker answers.
+                for topic in {*filter(None, destinations), *(message.topic for message in messages)}:
                     self._on_refused(topic, KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART))
-            self._give_up(error.args[0])
+            self._abandon(error.args[0])
         self._fencings = 0
         self.undelivered.published()
         if self._one_by_one:
-            self._send_together_again()
+            self._send_together()
         elif self._batch_size.grow():
             self._producer = None
 
     def hangs(self) -> str:
-        """Name the call that has not returned long after its time; empty: all is well. Any thread may ask."""
+        """Return the name of a call that should have returned long ago; empty: none. Any thread may ask."""
         call = self._call
         return call[0] if call is not None and time.monotonic() - call[1] > _HANGS_AFTER_S else ""
 
     def close(self) -> None:
-        """Let go of the connection; what is not committed is not visible."""
+        """Disconnect; messages that are not committed stay invisible."""
         self._producer = None
 
     def _started(self) -> Producer:
@@ -208,10 +210,10 @@ class BatchProducer:
         records: Sequence[Message],
         destinations: Sequence[str | None],
         values: Sequence[bytes | None],
-        others: Iterable[OutgoingMessage],
+        messages: Iterable[OutgoingMessage],
     ) -> None:
         if self._one_by_one:
-            self._produce_one_by_one(producer, records, destinations, values, others)
+            self._produce_one_by_one(producer, records, destinations, values, messages)
             return
         produce = producer.produce
         for record, destination, value in zip(records, destinations, values, strict=True):
@@ -219,9 +221,9 @@ class BatchProducer:
                 try:
                     produce(destination, value, record.key(), headers=record.headers())
                 except BufferError:
-                    self._produce_later(producer, destination, value, record.key(), record.headers())
-        for other in others:
-            self._produce_later(producer, other.topic, other.value, other.key, other.headers)
+                    self._produce_when_possible(producer, destination, value, record.key(), record.headers())
+        for topic, key, value, headers in messages:
+            self._produce_when_possible(producer, topic, value, key, headers)
         producer.poll(0)
 
     def _produce_one_by_one(
@@ -230,36 +232,35 @@ class BatchProducer:
         records: Sequence[Message],
         destinations: Sequence[str | None],
         values: Sequence[bytes | None],
-        others: Iterable[OutgoingMessage],
+        messages: Iterable[OutgoingMessage],
     ) -> None:
-        """Produce, and note which are refused."""
-        sends: list[OutgoingMessage | None] = [
+        """Produce, and remember which are refused."""
+        forwards: list[OutgoingMessage | None] = [
             None
             if destination is None
             else OutgoingMessage(destination, record.key(), value, record.headers())
             for record, destination, value in zip(records, destinations, values, strict=True)
         ]
-        for position, send in enumerate([*sends, *others]):
-            if send is None:
+        for position, message in enumerate([*forwards, *messages]):
+            if message is None:
                 continue
-            on_delivery = partial(self._on_each, position)
+            topic, key, value, headers = message
+            on_delivery = partial(self._on_single_delivery, position)
             try:
-                self._produce_later(
-                    producer, send.topic, send.value, send.key, send.headers, on_delivery=on_delivery
-                )
+                self._produce_when_possible(producer, topic, value, key, headers, on_delivery=on_delivery)
             except KafkaException as error:
-                self._on_each(position, error.args[0], None)
+                self._on_single_delivery(position, error.args[0], None)
                 raise
 
-    def _on_each(self, position: int, error: KafkaError | None, message: Message | None) -> None:
+    def _on_single_delivery(self, position: int, error: KafkaError | None, message: Message | None) -> None:
         if error is not None and fault_of(error) is Fault.MESSAGE:
             self._refused[position] = error
         if message is not None:
             self._on_delivery(error, message)
 
-    def _send_together_again(self) -> None:
-        """Go on as before; but with smaller batches, if none of the messages was refused by itself."""
-        if not self._has_refused:
+    def _send_together(self) -> None:
+        """Stop sending one by one. If no message was refused by itself, use smaller batches from now on."""
+        if not self._found_refused:
             self._batch_size.shrink()
             log.warning(
                 "a topic does not take such large batches; sending smaller ones",
@@ -267,7 +268,7 @@ class BatchProducer:
             )
         self._one_by_one, self._producer = False, None
 
-    def _produce_later(
+    def _produce_when_possible(
         self,
         producer: Producer,
         topic: str,
@@ -280,18 +281,18 @@ class BatchProducer:
             try:
                 producer.produce(topic, value, key, headers=headers, **on_delivery)
                 return
-            except BufferError:  # the queue is full: let some of it go out
+            except BufferError:  # the queue is full: let some of it be sent
                 self._wait("librdkafka's queue is full: messages are not taken fast enough")
                 producer.poll(0.1)
 
     def _flush(self, producer: Producer) -> None:
-        while left := producer.flush(1.0):
-            self._wait(f"{left} messages are not acknowledged yet")
-        if self._undelivered:
-            raise KafkaException(self._undelivered[0][1])
+        while unacknowledged := producer.flush(1.0):
+            self._wait(f"{unacknowledged} messages are not acknowledged yet")
+        if self._delivery_errors:
+            raise KafkaException(self._delivery_errors[0][1])
 
     def _retry(self, call: Callable[..., object], *arguments: object) -> None:
-        """Make a call of a transaction until it is done; errors that more tries do not mend are raised."""
+        """Repeat a call of a transaction until it succeeds; raise errors that cannot be retried."""
         while True:
             self._call = call.__name__, time.monotonic()
             try:
@@ -307,13 +308,13 @@ class BatchProducer:
             self.poll_callbacks()
             self._wait(reason)
 
-    def _give_up(self, error: KafkaError) -> NoReturn:
-        """Abort the transaction, and raise. The next one is a new producer's.
+    def _abandon(self, error: KafkaError) -> NoReturn:
+        """Abort the transaction, and raise. The next transaction uses a new producer.
 
         At an abort librdkafka (2.16) drops what it has queued, and gives those sequence numbers to the next
-        messages: also the numbers of what it has sent before and not heard of. A broker that has that takes
-        the next messages for the same ones sent again and drops them, and their transaction is committed
-        without them. A new producer begins a new epoch, in which no number was used.
+        messages. That includes the numbers of messages that were sent and not acknowledged. A broker that has
+        received these takes the next messages for repetitions and drops them, and their transaction is
+        committed without them. A new producer begins a new producer epoch, in which no number was used.
         """
         self._recorder.add(KAFKA_ABORTS)
         self.undelivered.abandoned()
@@ -321,28 +322,28 @@ class BatchProducer:
         self._count_fencings(error)
         self._abort(error)
         self._producer = None
-        undelivered, self._undelivered = self._undelivered, []
-        for topic, why in dict(undelivered).items():
-            self._on_refused(topic, why)
+        failed, self._delivery_errors = self._delivery_errors, []
+        for topic, delivery_error in dict(failed).items():
+            self._on_refused(topic, delivery_error)
         refused, self._refused = self._refused, {}
         if refused:
-            self._has_refused = True
+            self._found_refused = True
             raise MessagesRefused(refused)
-        errors = [error, *(why for _, why in undelivered)]
+        errors = [error, *(delivery_error for _, delivery_error in failed)]
         if any(map(is_about_the_clock, errors)):
             raise ClockRefused(error.str())
         if not self._one_by_one and any(fault_of(each) is Fault.MESSAGE for each in errors):
-            self._one_by_one, self._has_refused = True, False
+            self._one_by_one, self._found_refused = True, False
         raise BatchAbandoned(error.str())
 
     def _abort(self, error: KafkaError) -> None:
-        """Abort the transaction where that can be done; else a new producer with the same ID settles it."""
+        """Abort the transaction if that is possible; otherwise a new producer with the same ID ends it."""
         producer = self._producer
         if not self._transactional or not error.txn_requires_abort() or error.fatal() or producer is None:
             return
         if fault_of(error) is Fault.MESSAGE:
             producer.purge()
-            producer.flush(_CALL_TIMEOUT_S)  # what became of each message is told in here
+            producer.flush(_CALL_TIMEOUT_S)  # calls back with the result of each message
             return
         try:
             self._retry(producer.abort_transaction, _CALL_TIMEOUT_S)
@@ -362,9 +363,9 @@ class BatchProducer:
 
     def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
         if error is not None and error.code() not in (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT):
-            self._undelivered.append((message.topic() or "", error))
+            self._delivery_errors.append((message.topic() or "", error))
 
 
 def offsets_to_commit(offsets: Mapping[KafkaPartition, int], metadata: str) -> list[TopicPartition]:
-    """Return offsets in the form in which a transaction takes them."""
+    """Return offsets in the form that a transaction takes."""
     return [TopicPartition(topic, number, offset, metadata) for (topic, number), offset in offsets.items()]

@@ -1,4 +1,4 @@
-"""The properties of a worker's clients: the user's, the tracker's defaults, and what the promises rest on."""
+"""The properties of a worker's clients: the user's, the tracker's defaults, and what the promises need."""
 
 from typing import Any
 
@@ -12,47 +12,48 @@ _OF_MEMBERS = ("session.timeout.ms", "heartbeat.interval.ms", "max.poll.interval
 
 
 def consumer_properties(settings: Settings, slot: int, limits: BrokerLimits = NO_LIMITS) -> dict[str, str]:
-    """Return librdkafka's properties for a worker: the user's, and those that the promises rest on.
+    """Return librdkafka's properties for a worker: the user's, and those that the promises need.
 
-    With the group protocol `consumer` a worker is no static member: the broker would refuse the next process
-    of its slot until the session of one that died has ended, 45 s by default (`UNRELEASED_INSTANCE_ID`).
+    With the group protocol `consumer` a worker is not a static member. After a worker had died, the broker
+    would refuse the next process of its slot until the session ends, 45 s by default
+    (`UNRELEASED_INSTANCE_ID`).
     """
     name = f"{settings.group_id}-{settings.instance}-{slot}"
     identity = {"group.id": settings.group_id}
     properties = {
         # What librdkafka holds beyond the batches: a fifth of a second of records at full speed. With twice
-        # as much a worker is no faster, and has 20 MB more.
+        # as much a worker is no faster, and needs 20 MB more.
         "queued.max.messages.kbytes": "16384",
         "fetch.wait.max.ms": "50",
-        # How long librdkafka fetches nothing once its queue is full: with its default of 1,000 ms they waited
-        # half of the time: 0.50 of the ceiling instead of 0.91.
+        # How long librdkafka fetches nothing after its queue was full. With its default of 1,000 ms workers
+        # waited half of the time, and reached 0.50 of the ceiling instead of 0.91.
         "fetch.queue.backoff.ms": "5",
-        # How soon Kafka partitions that were added are read, and a topic that was made anew is seen; by
-        # default it takes 5 minutes.
+        # How soon added Kafka partitions are read, and a recreated topic is noticed; by default it takes
+        # 5 minutes.
         "topic.metadata.refresh.interval.ms": "10000",
         "max.partition.fetch.bytes": "4194304",
     }
-    given = settings.consumer_properties()
+    user_properties = settings.consumer_properties()
     if is_classic(settings):
-        # A process that takes the place of one that died is given what that one had, at once.
+        # A process that replaces one that died is assigned what that one had, at once.
         identity["group.instance.id"] = name
         properties["partition.assignment.strategy"] = "cooperative-sticky"
         session_ms = limits.session_timeout_ms()
         properties["session.timeout.ms"] = str(session_ms)
         if session_ms > _MAX_POLL_INTERVAL_MS:
-            properties["max.poll.interval.ms"] = str(session_ms)  # librdkafka takes no shorter one
-        # Members hear of a rebalance with their next heartbeat: with the default of 3 s, one that joins
+            properties["max.poll.interval.ms"] = str(session_ms)  # librdkafka allows no shorter one
+        # Members learn of a rebalance with their next heartbeat: with the default of 3 s, a member that joins
         # waits for up to 3 s.
         properties["heartbeat.interval.ms"] = str(min(1_000, session_ms // 3))
     else:
-        properties["client.id"] = name  # by which people can tell the members apart
-    properties |= given
+        properties["client.id"] = name  # so that people can tell the members apart
+    properties |= user_properties
     return properties | {
         **identity,
         "enable.auto.commit": "false",
         "enable.auto.offset.store": "false",
         "isolation.level": "read_committed",
-        "auto.offset.reset": "error",  # where to start is said at each assignment
+        "auto.offset.reset": "error",  # each assignment says where to start
         "allow.auto.create.topics": "false",
     }
 
@@ -60,23 +61,24 @@ def consumer_properties(settings: Settings, slot: int, limits: BrokerLimits = NO
 def outsider_properties(settings: Settings) -> dict[str, str]:
     """Return what the user set for consumers, without what only members of a group need.
 
-    librdkafka's default of a session is longer than a worker's, and it takes no shorter interval between
-    polls.
+    librdkafka's default session time-out is longer than a worker's, and it allows no interval between polls
+    that is shorter than the session.
     """
-    given = settings.consumer_properties()
-    return {name: text for name, text in given.items() if name not in _OF_MEMBERS}
+    user_properties = settings.consumer_properties()
+    return {name: text for name, text in user_properties.items() if name not in _OF_MEMBERS}
 
 
 def producer_properties(settings: Settings, transactional_id: str) -> dict[str, Any]:
-    """Return librdkafka's properties: the user's, and those that the promises rest on."""
+    """Return librdkafka's properties for a producer: the user's, and those that the promises need."""
     properties: dict[str, Any] = {
         "linger.ms": "5",
         "batch.size": "1000000",
         "message.max.bytes": str(2 * settings.max_message_bytes + 1_048_576),
         "queue.buffering.max.messages": "1000000",
         "queue.buffering.max.kbytes": "1048576",
-        # The first wait between tries to begin while the last transaction settles, doubled each time:
-        # transactions back to back take 93 ms each with the default of 100, 8.2 with 5, 4.4 with 1.
+        # librdkafka tries to begin a transaction while the last one is still being completed. This is its
+        # first wait between tries, doubled each time: transactions back to back take 93 ms each with the
+        # default of 100, 8.2 with 5, 4.4 with 1.
         "retry.backoff.ms": "1",
         "statistics.interval.ms": str(STATISTICS_INTERVAL_MS),
         "partitioner": "murmur2_random",  # keys land where Java's producers put them

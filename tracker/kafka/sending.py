@@ -1,4 +1,4 @@
-"""What the workers and the scheduler send besides forwarded records: the task messages of jobs."""
+"""What workers and the scheduler send besides forwarded records: the task messages of jobs."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from tracker.settings import Settings
 
 
 def status_check_of(settings: Settings) -> StatusCheck:
-    """Return what goes into the `tracking` of the task messages that this program sends."""
+    """Return what the `tracking` of task messages says that this program sends."""
     return StatusCheck(
         settings.service_url, settings.status_check_interval_seconds * 1000, settings.topics[0]
     )

@@ -1,8 +1,8 @@
-"""The scheduler's last sent number: everything up to it was sent. It is an offset of a group of its own.
+"""The scheduler's last sent number: everything up to it was sent. It is the offset of a group of its own.
 
 It is committed on Kafka partition 0 of the first tracking topic. Which topic is first may change, or differ
-between deployments that share a database; numbers only grow, so the highest that was committed with this
-database counts, whatever topic it is on.
+between deployments that share a database. Numbers only grow, so the highest one that was committed with this
+database counts, on whichever topic it is.
 """
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -31,18 +31,18 @@ class SentNumber:
                 **outsider_properties(settings),
                 "group.id": self.group_id,
                 "enable.auto.commit": "false",
-                "isolation.level": "read_committed",  # waits until an open transaction has ended
+                "isolation.level": "read_committed",  # reads wait until an open transaction has ended
             },
             logger=kafka_logger(),
         )
 
     def read(self, database_id: str) -> tuple[int | None, str]:
-        """Return the number, None where there is none, and the ID of the database that it was committed with.
+        """Return the number, None if there is none, and the ID of the database that it was committed with.
 
         :raises KafkaException: no broker has answered.
         """
-        # All topics are asked for: an admin client could list those that the group has committed, but then
-        # librdkafka kills the process now and then ("Assertion `eonce->refcnt > 0' failed", 2.16).
+        # This asks for all topics. An admin client could list only those that the group has committed, but
+        # then librdkafka sometimes kills the process ("Assertion `eonce->refcnt > 0' failed", 2.16).
         topics = {self.topic, *self.consumer.list_topics(timeout=_CALL_TIMEOUT_S).topics}
         found = {}
         for each in ask_committed(self.consumer, [(topic, 0) for topic in sorted(topics)]):
@@ -50,14 +50,14 @@ class SentNumber:
                 raise KafkaException(each.error)
             if each.error is None and each.offset >= 0:
                 found[each.topic] = each.offset, each.metadata or ""
-        here = found.get(self.topic)
-        if here is not None and here[1] != database_id:
-            return here
+        on_first_topic = found.get(self.topic)
+        if on_first_topic is not None and on_first_topic[1] != database_id:
+            return on_first_topic
         ours = [number for number, metadata in found.values() if metadata == database_id]
         return (max(ours), database_id) if ours else (None, "")
 
     def topic_partition(self, number: int, database_id: str) -> TopicPartition:
-        """Return what is to be committed to say that everything up to `number` was sent."""
+        """Return the offset to commit when everything up to `number` was sent."""
         return TopicPartition(self.topic, 0, number, database_id)
 
     def commit(self, number: int, database_id: str) -> None:
@@ -68,10 +68,10 @@ class SentNumber:
         self.consumer.commit(offsets=[self.topic_partition(number, database_id)], asynchronous=False)
 
     def poll_callbacks(self) -> None:
-        """Take what librdkafka has to log, which it keeps in memory until then."""
+        """Let librdkafka log: it keeps its lines in memory until then."""
         self.consumer.poll(0)
-        self._password.look(self.consumer)
+        self._password.update(self.consumer)
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Disconnect."""
         self.consumer.close()

@@ -1,4 +1,4 @@
-"""What the broker says of topics."""
+"""What the brokers say of topics."""
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -16,12 +16,12 @@ _DEFAULT_MAX_MESSAGE_BYTES = 1_048_588  # the broker's default
 _TIMEOUT_S = 5.0
 _NOT_THERE = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError.TOPIC_EXCEPTION)
 ABOUT_A_TOPIC = (*_NOT_THERE, KafkaError.TOPIC_AUTHORIZATION_FAILED)
-"""What a broker says of a topic; other errors are about the broker itself."""
-_SAYS_NO = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART)
+"""Errors about a topic; other errors are about the broker itself."""
+_UNAVAILABLE = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART)
 
 
 class Access(Enum):
-    """Whether a topic can be used for what it is wanted for."""
+    """Whether a topic can be read or written, as wanted."""
 
     GIVEN = "given"
     NO_TOPIC = "no topic"
@@ -29,11 +29,11 @@ class Access(Enum):
 
 
 def admin_client(settings: Settings, on_error: Callable[[KafkaError], None] | None = None) -> AdminClient:
-    """Make an admin client for a process that runs for long.
+    """Make an admin client for a process that runs for a long time.
 
-    Each question goes to the broker that the last metadata called the controller. By default metadata are
-    asked for every 5 minutes; if that broker has gone, one of three, no question is answered until then, and
-    librdkafka (2.16) tries to reach it as fast as it can, with two thirds of a CPU.
+    librdkafka sends each request to the broker that the last metadata called the controller. By default it
+    refreshes metadata every 5 minutes. If that broker has gone, one of three, no request is answered until
+    then, and librdkafka (2.16) tries to reach it as fast as it can, with two thirds of a CPU.
     """
     properties: dict[str, Any] = {
         "topic.metadata.refresh.interval.ms": "2000",
@@ -54,9 +54,9 @@ def own_topics(settings: Settings) -> dict[str, AclOperation]:
 def access(
     admin: AdminClient, wanted: Mapping[str, AclOperation], timeout_s: float = _TIMEOUT_S
 ) -> dict[str, Access]:
-    """Ask the broker whether topics are there, and whether this client may do what is wanted with each.
+    """Ask a broker whether topics exist, and whether this client may do what is wanted with each.
 
-    It never makes one. The look for a topic's metadata does, where brokers make topics by themselves.
+    This never creates a topic. A request for a topic's metadata does, if brokers create topics by themselves.
 
     :raises KafkaException: no broker has answered.
     """
@@ -81,12 +81,12 @@ def access_of(found: TopicDescription | None, error: KafkaError | None, operatio
         is_denied = error is not None and error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
         return Access.NO_RIGHT if is_denied else Access.NO_TOPIC
     allowed: Sequence[Enum] | None = found.authorized_operations
-    # Older brokers do not say what one may do; then it shows when it is done.
+    # Older brokers do not say which operations are allowed; a missing right then shows at the operation.
     return Access.GIVEN if allowed is None or operation in allowed else Access.NO_RIGHT
 
 
 def topic_ids(admin: AdminClient, topics: Sequence[str]) -> dict[str, str]:
-    """Return the IDs of topics; one whose ID the broker does not tell is left out.
+    """Return the IDs of topics, without those whose ID the broker does not know or may not say.
 
     :raises KafkaException: no broker has answered.
     """
@@ -96,7 +96,7 @@ def topic_ids(admin: AdminClient, topics: Sequence[str]) -> dict[str, str]:
         try:
             found[topic] = str(answer_of(answer, _TIMEOUT_S).topic_id)
         except KafkaException as error:
-            if error.args[0].code() not in _SAYS_NO:
+            if error.args[0].code() not in _UNAVAILABLE:
                 raise
     return found
 
@@ -111,7 +111,7 @@ def count_kafka_partitions(admin: AdminClient, topics: Sequence[str]) -> int:
 
 
 def idle_workers(kafka_partitions: int, workers: int) -> str:
-    """Return in words that some workers of one `tracker run` can have nothing to read; '' if all can."""
+    """Return a sentence if some workers of one `tracker run` have nothing to read, otherwise ''."""
     if kafka_partitions >= workers:
         return ""
     return (
@@ -122,14 +122,14 @@ def idle_workers(kafka_partitions: int, workers: int) -> str:
 
 
 class TopicLimits(NamedTuple):
-    """What a topic takes: record batches of so many bytes; where it is compacted, no record without a key."""
+    """What a topic takes: record batches of so many bytes; if it is compacted, no record without a key."""
 
     max_message_bytes: int = _DEFAULT_MAX_MESSAGE_BYTES
     is_compacted: bool = False
 
 
 def topic_limits(admin: AdminClient, topic: str) -> TopicLimits:
-    """Return what a topic takes; the brokers' defaults where one may not ask, or nobody answers."""
+    """Return what a topic takes; the brokers' defaults if the user may not ask, or no broker answers."""
     found = config_of(admin, ResourceType.TOPIC, topic)
     policies = found.get("cleanup.policy", "").split(",")
     size_bytes = int(found.get("max.message.bytes", _DEFAULT_MAX_MESSAGE_BYTES))

@@ -1,4 +1,4 @@
-"""Records that librdkafka cannot hand over: damaged, packed too tightly, or too large to be received."""
+"""Records that librdkafka cannot return: damaged, packed too tightly, or too large to be received."""
 
 import math
 import re
@@ -15,7 +15,7 @@ from tracker.kafka_partition import KafkaPartition
 from tracker.logs import kafka_logger
 from tracker.settings import Settings
 
-# What a consumer is told of a Kafka partition, again and again, while it does not move.
+# A consumer gets one of these for a Kafka partition, repeatedly, while that does not move.
 _CODES = (
     KafkaError._BAD_COMPRESSION,
     KafkaError._BAD_MSG,
@@ -41,46 +41,55 @@ class Stuck(NamedTuple):
 
 
 class UnreceivableRecords:
-    """What the Kafka partitions of a consumer cannot get past. For the thread that polls."""
+    """What the Kafka partitions of a consumer cannot get past. For the thread that polls.
+
+    `stuck`: the Kafka partitions that do not move. `paused`: those of them that are not fetched, so that
+    other Kafka partitions of the same broker are.
+    """
 
     def __init__(self) -> None:
-        self.found: dict[KafkaPartition, Stuck] = {}
-        self.barred: set[KafkaPartition] = set()  # not fetched, so that the others of their broker are
-        self._noted: dict[KafkaPartition, str] = {}
+        self.stuck: dict[KafkaPartition, Stuck] = {}
+        self.paused: set[KafkaPartition] = set()
+        self._reasons: dict[KafkaPartition, str] = {}  # since the last update
         self._too_large_monotonic_s = -math.inf
 
-    def note(self, record: Message) -> bool:
-        """Take an error that came in place of a record; return whether it is about one."""
+    def record_error(self, record: Message) -> bool:
+        """Remember an error that came in place of a record; return whether it is about a record."""
         error, topic, kafka_partition = record.error(), record.topic(), record.partition()
         if error is None or error.code() not in _CODES or topic is None or kafka_partition is None:
             return False
-        self._noted[topic, kafka_partition] = reason_of(error)
+        self._reasons[topic, kafka_partition] = reason_of(error)
         return True
 
-    def note_error(self, error: KafkaError) -> None:
-        """Take an error that came alone; a client's ``error_cb``."""
+    def on_error(self, error: KafkaError) -> None:
+        """Remember an error that came alone; a client's ``error_cb``."""
         if _TOO_LARGE.search(error.str()):
             self._too_large_monotonic_s = time.monotonic()
 
     @property
     def is_suspected(self) -> bool:
-        """Whether a response was too large lately, of which nobody says what Kafka partition it was of."""
+        """Whether a response was too large lately. Nothing says which Kafka partition it was of."""
         return time.monotonic() - self._too_large_monotonic_s < _TOO_LARGE_COUNTS_S
 
     def update(self, positions: Mapping[KafkaPartition, int]) -> None:
-        """Conclude from what was noted; a Kafka partition that has moved is not stuck."""
-        for key, reason in self._noted.items():
+        """Find what is stuck, from the errors since the last update; what has moved is not."""
+        for key, reason in self._reasons.items():
             if key in positions:
-                self.found[key] = Stuck(positions[key], reason)
-        self._noted.clear()
-        for key, stuck in list(self.found.items()):
+                self.stuck[key] = Stuck(positions[key], reason)
+        self._reasons.clear()
+        for key, stuck in list(self.stuck.items()):
             if positions.get(key) != stuck.offset:
-                self.forget(key)
+                self.remove(key)
 
-    def forget(self, key: KafkaPartition) -> None:
-        """Take a Kafka partition for one that moves."""
-        self.found.pop(key, None)
-        self.barred.discard(key)
+    def remove(self, key: KafkaPartition) -> None:
+        """Treat a Kafka partition as one that moves."""
+        self.stuck.pop(key, None)
+        self.paused.discard(key)
+
+    def clear(self) -> None:
+        """Treat all as Kafka partitions that move."""
+        self.stuck.clear()
+        self.paused.clear()
 
 
 class Unreceivable(NamedTuple):
@@ -92,18 +101,19 @@ class Unreceivable(NamedTuple):
 
 
 class _Failure(NamedTuple):
-    """Why a fetch fails. `batch` is equal for what is of one batch of records."""
+    """Why a fetch fails. `batch` is equal for all that is in one batch of records."""
 
     batch: str
     reason: str
 
 
 def find_unreceivable(settings: Settings, key: KafkaPartition, offset: int) -> Unreceivable | None:
-    """Return how far what cannot be received reaches, from an offset on; None: it can be received.
+    """Return how far the records at an offset and after it cannot be received; None: they can.
 
-    Records come in batches, so it is the rest of a batch. No broker says where a batch ends: that is found by
-    trying, in steps that double and then halve. What is not sure counts as received. The first offsets are
-    tried one by one: records that are too large may be of one size, and a sound one be between them.
+    Records come in batches, so it is the rest of a batch. No broker says where a batch ends. The end is found
+    by trying, in steps that double and then halve. What is not certain counts as received. The first offsets
+    are tried one by one: several records that are too large may be of one size, with a sound one between
+    them.
     """
     with closing(_Prober(settings, key)) as prober:
         failure = prober.try_at(offset)
@@ -124,7 +134,7 @@ def find_unreceivable(settings: Settings, key: KafkaPartition, offset: int) -> U
 
 
 def why_unreceivable(settings: Settings, key: KafkaPartition, offset: int) -> str:
-    """Return why nothing can be received from an offset on; empty: something can, or there is nothing."""
+    """Return why nothing can be received from an offset on; empty: something can, or nothing is there."""
     with closing(_Prober(settings, key)) as prober:
         failure = prober.try_at(offset)
         return failure.reason if failure is not None else ""
@@ -150,13 +160,13 @@ class _Prober:
         )
 
     def try_at(self, offset: int) -> _Failure | None:
-        """Return why nothing can be received from there; None: something can, or there is nothing."""
+        """Return why nothing can be received from there; None: something can, or nothing is there."""
         self._errors.clear()
         self._consumer.assign([TopicPartition(*self._key, offset)])
         deadline = time.monotonic() + _TRY_TIMEOUT_S
         while time.monotonic() < deadline:
             record = self._consumer.poll(0.1)
-            if record is not None and record.topic() is not None:  # else it is of the group's coordinator
+            if record is not None and record.topic() is not None:  # otherwise it is the coordinator's error
                 error = record.error()
                 if error is None or error.code() not in _CODES:
                     return None

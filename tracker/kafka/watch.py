@@ -1,4 +1,4 @@
-"""Asks the brokers every few seconds for what a batch would need, whether there is one or not."""
+"""Asks the brokers every few seconds for what a batch would need, whether there is a batch or not."""
 
 import math
 import time
@@ -20,39 +20,39 @@ from tracker.settings import Settings
 
 _EVERY_S = 2.0
 _TIMEOUT_S = 5.0
-_LATELY_S = 5.0
+_RECENTLY_S = 5.0
 _ERROR_COUNTS_S = 30.0
-_DESTINATIONS = 200  # asked about: those used last
+_DESTINATIONS = 200  # the last ones used are asked about
 _NOT_THERE_FOR_S = 10.0
-_NOT_ALLOWED_FOR_S = 3600.0  # brokers log each question that is not allowed
+_NOT_ALLOWED_FOR_S = 3600.0  # brokers log each request that is not allowed
 
 _GROUPS, _TRANSACTIONS = "__consumer_offsets", "__transaction_state"
 
 
 class ConnectionErrors:
-    """What librdkafka says of connections: it tells more than a question without an answer."""
+    """What librdkafka says of connections: it says more than a request without an answer."""
 
     def __init__(self) -> None:
         self._latest: tuple[float, str] = (-math.inf, "")
 
-    def note(self, error: KafkaError) -> None:
-        """Take an error; a client's ``error_cb``."""
+    def on_error(self, error: KafkaError) -> None:
+        """Remember an error; a client's ``error_cb``."""
         self._latest = time.monotonic(), reason_of(error)
 
     def latest(self) -> str:
-        """Return the last one, if that was lately; otherwise nothing."""
+        """Return the last error if it is recent, otherwise an empty string."""
         when, reason = self._latest
         return reason if time.monotonic() - when < _ERROR_COUNTS_S else ""
 
 
 class KafkaWatch:
-    """Finds out whether a broker answers, topics are there and may be used, and all have leaders.
+    """Checks that a broker answers, and that topics exist, may be used and have leaders.
 
-    It also notices that a topic is deleted and made anew while it is read. The consumer does not: it goes on
-    in the new topic at the offset to which it had come in the old one.
+    It also detects a topic that is recreated while it is read. The consumer does not: it continues in the new
+    topic at the offset that it had reached in the old one.
 
-    `destinations` returns those that were used lately. `moved_monotonic_s` returns when something was last
-    published: a question that is not answered says nothing while batches are.
+    `destinations` returns those that were used recently. `last_published_monotonic_s` returns when a batch
+    was last published: while batches are published, a request without an answer proves nothing.
     """
 
     def __init__(
@@ -64,37 +64,37 @@ class KafkaWatch:
         obstacles: Obstacles,
         stuck: StuckDestinations,
         destinations: Callable[[], Sequence[str]],
-        moved_monotonic_s: Callable[[], float],
+        last_published_monotonic_s: Callable[[], float],
     ) -> None:
         self._admin = admin
         self._password = RotatedPassword(settings, "client")
         self._errors = errors
         self._rights = own_topics(settings)
-        # The keys by which coordinators are found, with the internal topic that has a Kafka partition for it.
+        # Internal topics, each with the key that decides which of its Kafka partitions coordinates it.
         self._coordinated = [(_GROUPS, settings.group_id)]
         if settings.delivery == "exactly_once":
             self._coordinated.append((_TRANSACTIONS, transactional_id))
         self._obstacles = obstacles
         self._stuck = stuck
         self._destinations = destinations
-        self._moved_monotonic_s = moved_monotonic_s
+        self._last_published_monotonic_s = last_published_monotonic_s
         self._ids: dict[str, str] = {}
-        self._asked: dict[str, Future[Any]] = {}
+        self._answers: dict[str, Future[Any]] = {}
         self._asked_destinations: frozenset[str] = frozenset()
         self._next_monotonic_s = 0.0
         self._internal_from_monotonic_s = 0.0
 
-    def look(self) -> None:
-        """Ask the brokers, without waiting for the answer, and take the last one.
+    def poll(self) -> None:
+        """Ask the brokers, without waiting for the answers, and handle the previous answers.
 
-        :raises OffsetsRefused: a topic is not the one that it was.
+        :raises OffsetsRefused: a topic was recreated.
         """
-        if self._asked and all(answer.done() for answer in self._asked.values()):
-            self._take(self._asked)
-            self._asked = {}
-        self._password.look(self._admin)
+        if self._answers and all(answer.done() for answer in self._answers.values()):
+            self._handle(self._answers)
+            self._answers = {}
+        self._password.update(self._admin)
         now = time.monotonic()
-        if not self._asked and now >= self._next_monotonic_s:
+        if not self._answers and now >= self._next_monotonic_s:
             self._next_monotonic_s = now + _EVERY_S
             self._ask(now)
 
@@ -102,11 +102,11 @@ class KafkaWatch:
         internal = {topic for topic, _ in self._coordinated} if now >= self._internal_from_monotonic_s else ()
         self._asked_destinations = frozenset(self._destinations()[-_DESTINATIONS:]) - self._rights.keys()
         topics = [*self._rights, *internal, *self._asked_destinations]
-        self._asked = self._admin.describe_topics(
+        self._answers = self._admin.describe_topics(
             TopicCollection(topics), include_authorized_operations=True, request_timeout=_TIMEOUT_S
         )
 
-    def _take(self, answers: Mapping[str, Future[Any]]) -> None:
+    def _handle(self, answers: Mapping[str, Future[Any]]) -> None:
         found: dict[str, TopicDescription] = {}
         errors: dict[str, KafkaError] = {}
         for topic, answer in answers.items():
@@ -116,13 +116,14 @@ class KafkaWatch:
             elif isinstance(error, KafkaException):
                 errors[topic] = error.args[0]
         self._check_ids(found)
-        silent = [error for error in errors.values() if error.code() not in ABOUT_A_TOPIC]
-        if silent and time.monotonic() - self._moved_monotonic_s() < _LATELY_S:
+        unanswered = [error for error in errors.values() if error.code() not in ABOUT_A_TOPIC]
+        if unanswered and time.monotonic() - self._last_published_monotonic_s() < _RECENTLY_S:
             return
-        if silent:
-            self._obstacles.observe("watch", [Obstacle(Cause.KAFKA, self._why_silent(silent[0]))])
+        if unanswered:
+            reason = self._errors.latest() or reason_of(unanswered[0])
+            self._obstacles.observe("watch", [Obstacle(Cause.KAFKA, f"no broker answers: {reason}")])
             return
-        obstacles = [*self._own(found, errors), *self._coordinators(found, errors)]
+        obstacles = [*self._check_own_topics(found, errors), *self._check_coordinators(found, errors)]
         self._obstacles.observe("watch", obstacles)
         self._stuck.observe("watch", _leaderless(found, self._asked_destinations), blocks=False)
 
@@ -133,13 +134,10 @@ class KafkaWatch:
             if is_read and self._ids.setdefault(topic, topic_id) != topic_id:
                 raise OffsetsRefused(f"topic {topic!r} was deleted and recreated while it was read; {REMEDY}")
 
-    def _why_silent(self, error: KafkaError) -> str:
-        return f"no broker answers: {self._errors.latest() or reason_of(error)}"
-
-    def _own(
+    def _check_own_topics(
         self, found: Mapping[str, TopicDescription], errors: Mapping[str, KafkaError]
     ) -> Iterable[Obstacle]:
-        """Yield what is wrong with the tracker's own topics; it blocks where none can be read."""
+        """Yield what is wrong with the tracker's own topics. It blocks if none of them can be read."""
         readable = False
         wrong: list[str] = []
         for topic, operation in self._rights.items():
@@ -158,14 +156,14 @@ class KafkaWatch:
                     readable = True
         yield from (Obstacle(Cause.TOPICS, reason, blocks=not readable) for reason in wrong)
 
-    def _coordinators(
+    def _check_coordinators(
         self, found: Mapping[str, TopicDescription], errors: Mapping[str, KafkaError]
     ) -> Iterable[Obstacle]:
         for topic, key in self._coordinated:
-            if topic in errors:  # least rights do not include it; or nothing has made it yet
+            if topic in errors:  # least rights do not include it; or it has not been created yet
                 is_denied = errors[topic].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
-                again_s = _NOT_ALLOWED_FOR_S if is_denied else _NOT_THERE_FOR_S
-                self._internal_from_monotonic_s = time.monotonic() + again_s
+                pause_s = _NOT_ALLOWED_FOR_S if is_denied else _NOT_THERE_FOR_S
+                self._internal_from_monotonic_s = time.monotonic() + pause_s
             if topic not in found or not found[topic].partitions:
                 continue
             partitions = {each.id: each for each in found[topic].partitions}
@@ -176,7 +174,7 @@ class KafkaWatch:
 
 
 def coordinator_partition(key: str, count: int) -> int:
-    """Return the Kafka partition whose leader coordinates `key`: by Java's hash of strings, as brokers do."""
+    """Return the Kafka partition whose leader coordinates `key`, by Java's hash of strings, as brokers do."""
     number = 0
     for unit in memoryview(key.encode("utf-16-le")).cast("H"):
         number = (31 * number + unit) & 0xFFFF_FFFF

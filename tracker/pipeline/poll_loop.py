@@ -82,7 +82,7 @@ class PollLoop:
             self._rewind()
         self._waits.obstacles.clear()
         self._admin.poll(0)  # what librdkafka has to log, it keeps in memory until then
-        batch = self._skip_watch.look() or self.consumer.poll(_POLL_S, self._is_ripe) or self._pass_over()
+        batch = self._skip_watch.look() or self.consumer.poll(_POLL_S, self._may_end) or self._pass_markers()
         self._commit_delivered()
         self._measure_lag()
         self._look_around()
@@ -99,19 +99,19 @@ class PollLoop:
         self._recorder.observe(STAGE_DURATION, time.perf_counter() - began, stage="decode")
         self._hand_over(batch, decoded)
 
-    def _pass_over(self) -> Batch | None:
+    def _pass_markers(self) -> Batch | None:
         """Move past what is no record for a reader, once it has been quiet for a moment.
 
         Otherwise the committed offset would stay before the markers of the last transactions: lag would
         never reach 0, and when retention has removed them, no worker could start from it any more.
         """
         is_quiet = time.monotonic() - self._last_batch_monotonic_s > _QUIET_S
-        return self.consumer.pass_over() if is_quiet and not self._pipeline.in_flight.any else None
+        return self.consumer.pass_markers() if is_quiet and not self._pipeline.in_flight.any else None
 
-    def _is_ripe(self, waited_s: float) -> bool:
-        """Tell whether a batch that is not full goes on; if not, after a moment in which more may come."""
+    def _may_end(self, waited_s: float) -> bool:
+        """Tell whether a batch that is not full ends now. If not, wait a moment, in which more may come."""
         in_flight = self._pipeline.in_flight
-        if may_go_on(in_flight.count, waited_s, self._batch_wait_s):
+        if may_end(in_flight.count, waited_s, self._batch_wait_s):
             return True
         in_flight.wait_for_fewer(_GATHER_STEP_S)  # a poll would wake Python up for each record
         return False
@@ -130,15 +130,15 @@ class PollLoop:
 
     def _look_around(self) -> None:
         """Find out what a batch would need, whether there is one or not."""
-        self._watch.look()
-        reason = self.consumer.not_allowed()
+        self._watch.poll()
+        reason = self.consumer.denial()
         self._waits.obstacles.observe("consumer", [Obstacle(Cause.KAFKA, reason)] if reason else ())
 
     def _measure_lag(self) -> None:
         now = time.monotonic()
         if now >= self._next_lag_monotonic_s:
             self._next_lag_monotonic_s = now + 1.0
-            self.consumer.measure_lag(self._pipeline.published.copy(), self._log_ends.look)
+            self.consumer.measure_lag(self._pipeline.published.copy(), self._log_ends.poll)
 
     def _hand_over(self, batch: Batch, decoded: DecodedBatch) -> None:
         """Give the batch to the next thread; while that is busy for long, stay in the group."""
@@ -224,14 +224,14 @@ class PollLoop:
         return is_to_end or time.monotonic() > deadline_monotonic_s
 
 
-def may_go_on(in_work: int, waited_s: float, batch_wait_s: float) -> bool:
-    """Tell whether a batch that is not full goes on after `waited_s`, while `in_work` others are worked on.
+def may_end(in_flight: int, waited_s: float, batch_wait_s: float) -> bool:
+    """Tell whether a batch that is not full ends after `waited_s`, while `in_flight` others are in flight.
 
-    At once where there is none, and beside one after `batch_wait_s`. Beside two it would only wait in the
-    next queue, where it cannot grow: batches would be smaller, their fixed costs higher, and a message would
-    wait for up to five transactions before its own (at 1,000 messages a second on a slow broker 84 ms instead
-    of 31). Not for ever, since the caller has other things to see to.
+    It ends at once if there is none, and beside one after `batch_wait_s`. Beside two it would only wait in
+    the next queue, where it cannot grow: batches would be smaller, their fixed costs higher, and a message
+    would wait for up to five transactions before its own (at 1,000 messages a second on a slow broker 84 ms
+    instead of 31). It still ends after a limit, because the caller has other work to do.
     """
-    if in_work == 0:
+    if in_flight == 0:
         return True
-    return waited_s >= (batch_wait_s if in_work == 1 else max(batch_wait_s, _LONGEST_GATHER_S))
+    return waited_s >= (batch_wait_s if in_flight == 1 else max(batch_wait_s, _LONGEST_GATHER_S))

@@ -65,7 +65,7 @@ class Publisher:
         records, releases = applied.records, applied.releases
         refused_records: dict[tuple[KafkaPartition, int], Refusal] = {}
         refused_releases: dict[JobKey, Refusal] = {}
-        for position, error in refused.why.items():
+        for position, error in refused.errors.items():
             other = position - len(records)
             topic = applied.destinations[position] if other < 0 else others[other].topic
             why = refusal(topic or "", error)
@@ -82,7 +82,7 @@ class Publisher:
                 )
                 refused_releases[releases[other].tenant_key, releases[other].job_key] = why
             else:
-                self._dead_letters.note_refused(error)
+                self._dead_letters.on_refused(error)
         self._refusals.note(applied.batch.next_offsets(), refused_records, refused_releases)
 
     def _letter_of_skipped(self, skipped: SkippedRecords) -> OutgoingMessage:

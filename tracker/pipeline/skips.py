@@ -45,16 +45,16 @@ class SkipWatch:
     def look(self) -> Batch | None:
         """Name what is stuck; return a batch that steps over it, where somebody has asked for that."""
         unreceivable = self._consumer.unreceivable
-        if not (unreceivable.found or self._told or self._skips or unreceivable.is_suspected):
+        if not (unreceivable.stuck or self._told or self._skips or unreceivable.is_suspected):
             return None
         for key, stuck in self._take_probed().items():
-            self._consumer.bar(key, stuck)
+            self._consumer.pause_stuck(key, stuck)
         for key, stuck in self._take_passable().items():
-            self._consumer.let_go(key, stuck)
-        self._tell(unreceivable.found)
+            self._consumer.retry_stuck(key, stuck)
+        self._tell(unreceivable.stuck)
         self._ask()
         for skip in self._skips:
-            stuck_at = unreceivable.found.get((skip.topic, skip.kafka_partition))
+            stuck_at = unreceivable.stuck.get((skip.topic, skip.kafka_partition))
             if stuck_at and skip.first_offset <= stuck_at.offset < skip.next_offset:
                 return self._consumer.step_over(skip._replace(first_offset=stuck_at.offset))
         return None
@@ -62,7 +62,7 @@ class SkipWatch:
     def _tell(self, found: dict[KafkaPartition, Stuck]) -> None:
         self._obstacles.observe("records", [_obstacle(key, stuck) for key, stuck in sorted(found.items())])
         for topic, kafka_partition in self._told - found.keys():
-            self._recorder.forget(UNRECEIVABLE, topic=topic, kafka_partition=str(kafka_partition))
+            self._recorder.remove(UNRECEIVABLE, topic=topic, kafka_partition=str(kafka_partition))
         for topic, kafka_partition in found:
             self._recorder.set(UNRECEIVABLE, 1, topic=topic, kafka_partition=str(kafka_partition))
         if found.keys() - self._told:
@@ -76,11 +76,11 @@ class SkipWatch:
         self._next_monotonic_s = now + _EVERY_S
         unreceivable = self._consumer.unreceivable
         positions = self._consumer.positions() if unreceivable.is_suspected else {}
-        suspects = {key: offset for key, offset in positions.items() if key not in unreceivable.found}
+        suspects = {key: offset for key, offset in positions.items() if key not in unreceivable.stuck}
         known: dict[KafkaPartition, Stuck] = {}
-        if unreceivable.found and now >= self._try_again_monotonic_s:
+        if unreceivable.stuck and now >= self._try_again_monotonic_s:
             self._try_again_monotonic_s = now + _TRY_AGAIN_EVERY_S
-            known = dict(unreceivable.found)
+            known = dict(unreceivable.stuck)
         self._thread = threading.Thread(
             target=self._find_out, args=[suspects, known], name="skips", daemon=True
         )

@@ -10,7 +10,7 @@ from queue import Full
 from confluent_kafka import KafkaError, KafkaException
 
 from tracker.errors import TrackerError
-from tracker.kafka.broker_limits import broker_limits, gives_way_in_sessions
+from tracker.kafka.broker_limits import broker_limits, session_warnings
 from tracker.kafka.committed import committed_now
 from tracker.kafka.dead_letters import dead_letters_for
 from tracker.kafka.destinations import Destinations
@@ -64,7 +64,7 @@ class Worker:
         recorder = lifeline.recorder
         stuck = StuckDestinations(waits.obstacles, recorder)
         errors = ConnectionErrors()
-        self._admin = admin_client(settings, errors.note)
+        self._admin = admin_client(settings, errors.on_error)
         self._destinations = Destinations(
             self._admin,
             [*settings.topics, settings.dead_letter_topic],
@@ -73,7 +73,7 @@ class Worker:
         )
         rules, rules_inside = (
             Rules(settings.topics, refuse, settings.max_message_bytes, settings.max_failure_chars)
-            for refuse in (self._destinations.refuse, self._destinations.known)
+            for refuse in (self._destinations.find_refusal, self._destinations.known_refusal)
         )
         transactional_id = f"{settings.group_id}-{settings.instance}-{slot}"
         self._watch = KafkaWatch(
@@ -160,7 +160,7 @@ class Worker:
         """Join the group, with what the brokers allow."""
         limits = broker_limits(self._admin)
         if is_classic(self._settings):
-            for sentence in gives_way_in_sessions(self._settings, limits):
+            for sentence in session_warnings(self._settings, limits):
                 log.warning(sentence)
         self._poll_loop.consumer.connect(limits)
         self._poll_loop.consumer.subscribe()
@@ -230,7 +230,7 @@ class Worker:
 
     def _on_refused(self, topic: str, error: KafkaError) -> None:
         log.warning("a destination did not take a message", topic=topic, error=error.str())
-        self._destinations.failed(topic, error)
+        self._destinations.record_failure(topic, error)
 
     def _obstacles(self) -> tuple[Obstacle, ...]:
         """Return what the worker waits for; where nothing moves and there is nothing, say that."""

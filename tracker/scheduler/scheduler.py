@@ -282,7 +282,7 @@ class Scheduler:
             f"{self._sent_number.group_id}-{self._database_id}",
             self._recorder,
             self._wait_to_publish,
-            self._destinations.failed,
+            self._destinations.record_failure,
             Undelivered(StuckDestinations(self._obstacles, self._recorder)),
             partial(broker_limits, self._admin),
         )
@@ -305,7 +305,7 @@ class Scheduler:
     def _poll_callbacks(self) -> None:
         self._sent_number.poll_callbacks()
         self._admin.poll(0)
-        self._password.look(self._admin)
+        self._password.update(self._admin)
 
     def _wait_for_broker(self, error: KafkaException) -> None:
         raise error

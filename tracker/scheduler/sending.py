@@ -112,10 +112,10 @@ class OutboxMessages:
 
     def note_refused(self, made: OutgoingRound, refused: MessagesRefused) -> None:
         """Note what Kafka has refused, so that it is not sent again: the rest can be."""
-        for position, error in refused.why.items():
+        for position, error in refused.errors.items():
             topic = made.messages[position].topic
             if topic == self._settings.dead_letter_topic and self._dead_letters is not None:
-                self._dead_letters.note_refused(error)
+                self._dead_letters.on_refused(error)
             else:
                 self._refused[made.send_numbers[position]] = refusal(topic, error)
 
@@ -125,7 +125,7 @@ class OutboxMessages:
 
     def _refusal_of(self, entry: OutboxEntry) -> Refusal | None:
         """Return why an entry cannot be sent to its topic, or None."""
-        return self._destinations.refuse(entry.topic) or self._refused.get(entry.send_number)
+        return self._destinations.find_refusal(entry.topic) or self._refused.get(entry.send_number)
 
     def _dead_letter(self, held: HeldMessage, why: Refusal) -> OutgoingMessage:
         if self._dead_letters is None:

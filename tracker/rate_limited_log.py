@@ -1,7 +1,7 @@
 """Log lines that name one job, task or topic out of many, and do not fill the log.
 
-A mistake in a worker can make the tracker drop a million messages. The metrics count them all; the log names
-one of each kind in a while, and says how many there were.
+A mistake in a worker can make the tracker drop a million messages. The metrics count all of them. The log
+names one of each kind from time to time, and says how many there were.
 """
 
 import math
@@ -17,7 +17,7 @@ _KINDS = 1_000  # memory stays bounded, whatever callers put into `reason`
 
 Level = Literal["info", "warning", "error"]
 
-log = get_logger()
+_logger = get_logger()
 
 
 class RateLimitedLog:
@@ -30,9 +30,11 @@ class RateLimitedLog:
         self._interval_s = interval_s
         self._clock = clock
         self._lock = threading.Lock()
-        self._kinds: dict[tuple[str, str], tuple[float, int]] = {}  # when it was logged; how many since
+        self._kinds: dict[
+            tuple[str, str], tuple[float, int]
+        ] = {}  # when it was last logged, and how many occurred since
 
-    def note(
+    def log(
         self,
         level: Level,
         event: str,
@@ -43,8 +45,8 @@ class RateLimitedLog:
         """Log `event` with its reason and what `describe` returns, unless its kind was logged just now.
 
         `describe` returns the fields that name one of the `count` occurrences, such as ``job`` and ``task``;
-        it is only called for a line that is logged. A line that stands for more than one has ``occurrences``:
-        how many there were since the line before.
+        it is only called for a line that is logged. A line that stands for several has ``occurrences``: how
+        many there were since the previous line.
         """
         kind = event, reason
         now = self._clock()
@@ -59,4 +61,4 @@ class RateLimitedLog:
         fields = describe()
         if count + left_out > 1:
             fields["occurrences"] = count + left_out
-        getattr(log, level)(event, reason=reason, **fields)
+        getattr(_logger, level)(event, reason=reason, **fields)

@@ -202,13 +202,13 @@ class _Driver:
         self._store.connect()
         rules = Rules([topics.tracking], lambda _: None, 1_000_000, 10_000)
         self._applier = Applier(
-            settings,
             self._store,
             rules,
             Recorder(),
             self._pipeline,
             Refusals(),
             self._pipeline.published.get,
+            propagate_failures=settings.propagate_failures,
         )
         self._epoch = Epoch()
         self._next_offset = 0
@@ -223,7 +223,7 @@ class _Driver:
         self._applier.apply(batch, decoded)
         self.seconds.append(time.perf_counter() - began)
         self.completions.append(count)
-        self._pipeline.published.move_on({(_TOPIC, 0): self._next_offset})
+        self._pipeline.published.update({(_TOPIC, 0): self._next_offset})
 
     def reset(self) -> None:
         """Discard the measurements so far."""

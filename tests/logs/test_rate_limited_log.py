@@ -27,14 +27,14 @@ def limited(clock: Clock) -> RateLimitedLog:
 
 
 def note(limited: RateLimitedLog, job: str, reason: str = "stale", count: int = 1) -> None:
-    limited.note("warning", "messages dropped", reason, lambda: {"job": job}, count)
+    limited.log("warning", "messages dropped", reason, lambda: {"job": job}, count)
 
 
 def test_the_first_of_each_kind_is_logged_with_what_names_it(limited: RateLimitedLog) -> None:
     with structlog.testing.capture_logs() as lines:
         note(limited, "acme:a")
         note(limited, "acme:b", "cancelled")
-        limited.note("info", "tasks dropped", "stale", lambda: {"job": "acme:c", "task": "1.2"})
+        limited.log("info", "tasks dropped", "stale", lambda: {"job": "acme:c", "task": "1.2"})
     assert lines == [
         line("acme:a", "stale"),
         line("acme:b", "cancelled"),
@@ -75,7 +75,7 @@ def test_what_names_one_is_only_asked_for_where_a_line_is_logged(limited: RateLi
         return {}
 
     for _ in range(100):
-        limited.note("warning", "messages dropped", "stale", describe)
+        limited.log("warning", "messages dropped", "stale", describe)
     assert len(asked) == 1
 
 

@@ -14,6 +14,7 @@ from tracker.messages.refusal import Reason, Refusal
 from tracker.metrics import Recorder
 from tracker.pipeline.apply import Applier
 from tracker.pipeline.apply_loop import ApplyLoop
+from tracker.pipeline.context import WorkerContext
 from tracker.pipeline.handover import Pipeline, SharedOffsets
 from tracker.pipeline.in_flight import InFlight
 from tracker.pipeline.refusals import Refusals
@@ -44,40 +45,41 @@ class Store:
 def apply_loop(pipeline: Pipeline, applier: object) -> ApplyLoop:
     rules = Rules((), lambda _: None, 1, 1)
     waits = Waits(threading.Event(), 1.0)
-    return ApplyLoop(cast(Applier, applier), cast(Any, Store()), rules, pipeline, waits, Recorder())
+    context = WorkerContext(pipeline, waits, Recorder())
+    return ApplyLoop(context, cast(Applier, applier), cast(Any, Store()), rules)
 
 
 @pytest.mark.usefixtures("restless")
 def test_offsets_are_noted_while_other_threads_move_them_on() -> None:
     pipeline = Pipeline()
     noted: dict[tuple[str, int], int] = {}
-    loop = apply_loop(pipeline, SimpleNamespace(note_published=noted.update))
+    loop = apply_loop(pipeline, SimpleNamespace(record_published=noted.update))
     stop, moved = threading.Event(), {"a": 0, "b": 0}
 
-    def move_on(topic: str) -> None:
+    def advance(topic: str) -> None:
         while not stop.is_set():
             moved[topic] += 1
             number = moved[topic]
-            pipeline.published.move_on({(topic, number): number})
+            pipeline.published.update({(topic, number): number})
             pipeline.published.remove({(topic, number - 100): number - 100})
 
-    threads = [threading.Thread(target=move_on, args=[topic]) for topic in moved]
+    threads = [threading.Thread(target=advance, args=[topic]) for topic in moved]
     for thread in threads:
         thread.start()
     try:
         while min(moved.values()) < 3_000:
-            loop._note_published()
+            loop._record_published()
     finally:
         stop.set()
         for thread in threads:
             thread.join()
-    loop._note_published()
+    loop._record_published()
     assert noted.items() >= pipeline.published.copy().items()
 
 
 def test_offsets_that_have_changed_since_are_not_removed() -> None:
     offsets = SharedOffsets()
-    offsets.move_on({("a", 0): 1, ("a", 1): 1})
+    offsets.update({("a", 0): 1, ("a", 1): 1})
     offsets.remove({("a", 0): 1, ("a", 1): 0})
     assert offsets.copy() == {("a", 1): 1}
     assert offsets.get(("a", 0)) == 0
@@ -103,8 +105,8 @@ def test_a_batch_that_fails_is_ended_once() -> None:
 
 def test_a_failure_without_a_batch_ends_none() -> None:
     pipeline = Pipeline()
-    pipeline.published.move_on({("a", 0): 1})
-    loop = apply_loop(pipeline, SimpleNamespace(note_published=raises(ValueError("a mistake"))))
+    pipeline.published.update({("a", 0): 1})
+    loop = apply_loop(pipeline, SimpleNamespace(record_published=raises(ValueError("a mistake"))))
     with pytest.raises(ValueError, match="mistake"):
         loop.run()
     assert pipeline.in_flight.count == 0
@@ -126,10 +128,10 @@ def test_work_that_is_given_up_again_and_again_is_no_progress() -> None:
 def test_work_that_is_others_by_now_is_none() -> None:
     in_flight = InFlight()
     in_flight.begin()
-    in_flight.nothing_to_do()
+    in_flight.record_idle()
     assert in_flight.stalled_since() is not None
     in_flight.end()
-    in_flight.nothing_to_do()
+    in_flight.record_idle()
     assert in_flight.stalled_since() is None
 
 
@@ -140,10 +142,10 @@ def test_refusals_are_forgotten_once_all_of_their_batch_is_published() -> None:
     """The batch may come again in two parts."""
     refusals = Refusals()
     a, b = ("topic", 0), ("topic", 1)
-    refusals.note({a: 10, b: 20}, {(a, 9): WHY}, {(1, 2): WHY})
-    refusals.published({a: 10, b: 15})
+    refusals.add({a: 10, b: 20}, {(a, 9): WHY}, {(1, 2): WHY})
+    refusals.remove_published({a: 10, b: 15})
     assert refusals.of_record(a, 9) == refusals.of_release((1, 2)) == WHY
-    refusals.published({b: 20})
+    refusals.remove_published({b: 20})
     assert refusals.of_record(a, 9) is refusals.of_release((1, 2)) is None
     assert len(refusals) == 0
 
@@ -151,6 +153,6 @@ def test_refusals_are_forgotten_once_all_of_their_batch_is_published() -> None:
 def test_refusals_that_are_never_asked_for_again_do_not_pile_up() -> None:
     refusals = Refusals()
     for number in range(20_000):
-        refusals.note({("topic", number): 1}, {}, {(1, number): WHY})
+        refusals.add({("topic", number): 1}, {}, {(1, number): WHY})
     assert len(refusals) <= 10_000
     assert refusals.of_release((1, 19_999)) == WHY

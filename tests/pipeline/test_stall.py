@@ -13,11 +13,10 @@ from tracker.pipeline.handover import Pipeline
 from tracker.pipeline.worker import Worker
 
 
-def obstacles_of(pipeline: Pipeline, known: Obstacles, silent: Obstacle | None = None) -> list[str]:
+def obstacles_of(pipeline: Pipeline, known: Obstacles, silence: Obstacle | None = None) -> list[str]:
     worker = SimpleNamespace(
-        _pipeline=pipeline,
-        _waits=SimpleNamespace(obstacles=known),
-        _apply_loop=SimpleNamespace(silent=lambda: silent),
+        _context=SimpleNamespace(pipeline=pipeline, waits=SimpleNamespace(obstacles=known)),
+        _apply_loop=SimpleNamespace(silence=lambda: silence),
     )
     return [str(each) for each in Worker._obstacles(cast(Any, worker))]
 
@@ -40,10 +39,10 @@ def test_work_that_does_not_move_is_told_though_nobody_knows_why(monkeypatch: py
 def test_a_database_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = apply_loop(Pipeline(), SimpleNamespace())
     monkeypatch.setattr(apply_loop_module, "_SILENT_AFTER_S", 0.0)
-    assert loop.silent() is None
-    with loop._asking():
-        silent = loop.silent()
-        assert silent is not None
-        assert silent.cause is Cause.DATABASE
-        assert obstacles_of(Pipeline(), Obstacles(), silent) == [str(silent)]
-    assert loop.silent() is None
+    assert loop.silence() is None
+    with loop._waiting_for_answer():
+        silence = loop.silence()
+        assert silence is not None
+        assert silence.cause is Cause.DATABASE
+        assert obstacles_of(Pipeline(), Obstacles(), silence) == [str(silence)]
+    assert loop.silence() is None

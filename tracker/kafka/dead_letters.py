@@ -33,8 +33,8 @@ _ASK_AGAIN_S = 60.0
 log = get_logger()
 
 
-def refusal(topic: str, error: KafkaError) -> Refusal:
-    """Return why a topic does not take a message, for the dead letter."""
+def refusal_of(topic: str, error: KafkaError) -> Refusal:
+    """Return the refusal of a message that a topic does not take."""
     reason = Reason.TOO_LARGE if error.code() in TOO_LARGE else Reason.DESTINATION_NOT_ALLOWED
     return Refusal(reason, f"the destination {topic!r} does not take the message: {error.str()}")
 
@@ -68,11 +68,11 @@ class DeadLetters:
         key: bytes | None,
         value: bytes | None,
         headers: Headers,
-        why: Refusal,
+        refusal: Refusal,
         source: Source,
     ) -> OutgoingMessage:
         """Make the dead letter of a record."""
-        own, ours = dead_letter_headers(headers, why, source, self._group_id)
+        own, ours = dead_letter_headers(headers, refusal, source, self._group_id)
         if key is None and self._needs_key:
             key = ":".join(map(str, source[:3])).encode()
         whole = _Letter(key, value, own, ())

@@ -1,8 +1,8 @@
 """A worker: the process that every task message goes through.
 
-A batch is walked through in this order: `poll_loop` polls and decodes it, `apply_loop` has `apply` bring it
-into the database, `publish_loop` has `publish` send what comes of it. Three threads, so that while one batch
-is in Kafka the next is in the database and the one after is being decoded.
+A batch goes through three threads in this order: `poll_loop` polls and decodes it, `apply_loop` applies it to
+the database by `apply`, `publish_loop` sends the results by `publish`. While one batch is in Kafka, the next
+is in the database, and the one after that is being decoded.
 """
 
 import gc
@@ -24,10 +24,10 @@ def run(settings: Settings, slot: int, lifeline: Lifeline) -> int:
 
 
 def collect_garbage_seldom() -> None:
-    """Have Python look for cycles of garbage once in a few batches.
+    """Let Python search for cycles of garbage only once in a few batches.
 
-    A batch makes some 30,000 objects, and leaves no cycles. By default they are looked through for each 700
-    new ones, which took a fifth of the time that Python was busy (py-spy, 10,000 messages a batch).
+    A batch creates some 30,000 objects, and leaves no cycles. By default Python searches after each 700 new
+    objects, which took a fifth of the time that it was busy (py-spy, 10,000 messages a batch).
     """
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""Counts what became of a batch."""
+"""Counts in the metrics what became of a batch."""
 
 from tracker.logs import get_logger
 from tracker.messages.decode import DecodedBatch
@@ -25,11 +25,11 @@ log = get_logger()
 
 
 def account_for(applied: Applied, recorder: Recorder, limited_log: RateLimitedLog) -> None:
-    """Record a published batch in the metrics, and in the log where it was unusual."""
+    """Record a published batch in the metrics, and log what was unusual about it."""
     batch, new, decided = applied.batch, applied.decoded, applied.decided
     if batch.skipped:
         recorder.add(DEAD_LETTERS, reason=batch.skipped.why().reason.value)
-        log.warning("stepped over what cannot be received", **batch.skipped._asdict())
+        log.warning("stepped over records that cannot be received", **batch.skipped._asdict())
         return
     if not batch.records:
         log.debug("moved past transaction markers", kafka_partitions=len(batch.ranges))
@@ -42,8 +42,8 @@ def account_for(applied: Applied, recorder: Recorder, limited_log: RateLimitedLo
         recorder.add(DROPS, count, reason=reason)
     for reason, count in decided.ignored.items():
         recorder.add(REPORTS_IGNORED, count, reason=reason)
-    for _, why in applied.refused:
-        recorder.add(DEAD_LETTERS, reason=why.reason.value)
+    for _, refusal in applied.refused:
+        recorder.add(DEAD_LETTERS, reason=refusal.reason.value)
     if new.untracked:
         recorder.add(UNTRACKED, new.untracked)
     if applied.releases:
@@ -71,13 +71,12 @@ def _count_messages(applied: Applied, recorder: Recorder) -> None:
     dropped = sum(decided.dropped.values())
     refused = len(new.refused)
     sent = sum(destination is not None for destination in new.destinations)
-    size = len(new.destinations)
-    rest = max(0, size - sent - held - dropped - refused - new.events)
+    consumed = max(0, len(new.destinations) - sent - held - dropped - refused - new.events)
     for kind, outcome, count in (
         ("proxied", "forwarded", sent),
         ("proxied", "held", held),
         ("proxied", "dropped", dropped),
-        ("proxied", "consumed", rest),
+        ("proxied", "consumed", consumed),
         ("event", "consumed", new.events),
         ("unreadable", "dead_letter", refused),
         ("proxied", "redelivered", applied.redelivered),

@@ -1,4 +1,4 @@
-"""A batch on its way from the database to Kafka."""
+"""A batch that is applied and not yet published."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from tracker.messages.refusal import Refusal
 
 @dataclass
 class Applied:
-    """A batch that the database has, and what is to be published with it.
+    """A batch that the database has committed, and what is to be published with it.
 
-    `records`, `destinations` and `values` go together; None as destination: nothing is sent. Records that
-    had been applied before come first.
+    `records`, `destinations` and `values` have the same length. None as destination: the record is not sent.
+    Records that had been applied before come first.
     """
 
     batch: Batch
@@ -27,8 +27,8 @@ class Applied:
     values: list[bytes | None]
     refused: list[tuple[Message, Refusal]]
     releases: list[PendingTask]
-    # For the account:
+    # For metrics and the log:
     decoded: DecodedBatch  # the new records
-    decided: Decisions  # of them
+    decided: Decisions  # about the new records
     redelivered: int
     folds: list[JobFold]

@@ -1,6 +1,6 @@
 """How far the Kafka partitions of a batch are applied, and whether Kafka agrees.
 
-The rule is in `tracker.agreement`.
+The rules are in `tracker.agreement`.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from tracker.store.batch_store import BatchStore
 
 
 class Disputed(Exception):
-    """What Kafka said of a Kafka partition when it was assigned, and what the database knows, disagree."""
+    """What Kafka said when it assigned a Kafka partition disagrees with what the database knows."""
 
     def __init__(self, key: KafkaPartition, assigned: AssignedOffset, sentence: str) -> None:
         super().__init__(sentence)
@@ -26,9 +26,9 @@ class Disputed(Exception):
 def lock_applied_offsets(
     store: BatchStore, pipeline: Pipeline, batch: Batch
 ) -> dict[KafkaPartition, AppliedOffsets]:
-    """Lock and return how far the batch's Kafka partitions are applied.
+    """Lock and return the applied offsets of the batch's Kafka partitions.
 
-    :raises Disputed: Kafka and the database disagree, by what Kafka said when it assigned a Kafka partition.
+    :raises Disputed: what Kafka said when it assigned a Kafka partition disagrees with the database.
     :raises OffsetsRefused: an earlier copy or another database replaced the database while the worker ran.
     """
     applied = store.lock_progress(list(batch.ranges))
@@ -64,33 +64,33 @@ def _require_agreement(
             f"topic {key[0]!r} was deleted and recreated, and the database has applied records of the old"
             f" one; {REMEDY}",
         )
-    wrong = disagreement(assigned.committed, assigned.metadata, known, database_id, first)
-    if wrong:
-        raise Disputed(key, assigned, f"{_described(key)}: {wrong}; {REMEDY}")
+    problem = disagreement(assigned.committed, assigned.metadata, known, database_id, first)
+    if problem:
+        raise Disputed(key, assigned, f"{_describe(key)}: {problem}; {REMEDY}")
 
 
 def _require_first(missing: Mapping[KafkaPartition, int], batch: Batch) -> None:
-    """Only what has just been assigned may be new to the database."""
+    """Refuse a Kafka partition that the database does not know, unless it has just been assigned."""
     for key, first in missing.items():
         if key not in batch.assigned_offsets:
             raise OffsetsRefused(
-                f"{_described(key)}: the worker has reached {first}, and the database no longer knows"
+                f"{_describe(key)}: the worker has reached {first}, and the database no longer knows"
                 " anything about it: it was replaced by an earlier copy or by another database while the"
                 f" worker ran; {REMEDY}"
             )
 
 
 def _require_no_gap(key: KafkaPartition, first: int, applied: AppliedOffsets) -> None:
-    """What lies between would never be applied.
+    """Refuse a gap between applied offsets and the batch: what is in it would never be applied.
 
-    A standby that had not heard of the last transactions, and took over, shows here.
+    This detects a standby that took over without having the last transactions.
     """
     if first > applied.next_offset:
         raise OffsetsRefused(
-            f"{_described(key)}: the worker has reached {first}, and the database has applied it only up to"
+            f"{_describe(key)}: the worker has reached {first}, and the database has applied it only up to"
             f" {applied.next_offset}: it was replaced by an earlier copy while the worker ran; {REMEDY}"
         )
 
 
-def _described(key: KafkaPartition) -> str:
+def _describe(key: KafkaPartition) -> str:
     return f"Kafka partition {key[1]} of topic {key[0]!r}"

@@ -25,10 +25,9 @@ from tracker.metrics import STAGE_DURATION, Recorder
 from tracker.pipeline.applied import Applied
 from tracker.pipeline.applied_offsets import Disputed, lock_applied_offsets
 from tracker.pipeline.handover import Pipeline
-from tracker.pipeline.redelivery import Part, note_applied, split_redelivered, withheld_positions
+from tracker.pipeline.redelivery import Part, record_applied, split_redelivered, withheld_positions
 from tracker.pipeline.refusals import Refusals
 from tracker.rate_limited_log import RateLimitedLog
-from tracker.settings import Settings
 from tracker.store.batch_store import BatchStore, CompletedJob
 from tracker.store.held_message import HeldMessage
 
@@ -36,48 +35,48 @@ from tracker.store.held_message import HeldMessage
 class Applier:
     """Applies batches, one at a time.
 
-    `pipeline.published` has the offsets that are known to be committed to Kafka; another thread moves them
-    on. What is in `refusals` is not sent again.
-    `committed_now(key)` asks Kafka for the group's offset. `rules` ask nobody: they are used within a
-    transaction, whose locks others wait for.
+    `pipeline.published` has the offsets that are known to be committed to Kafka; another thread updates them.
+    Messages in `refusals` are not sent again. `committed_now(key)` asks Kafka for the group's offset.
+    `rules` must not ask a broker, because they are used within a transaction, for whose locks others wait.
     """
 
     def __init__(
         self,
-        settings: Settings,
         store: BatchStore,
         rules: Rules,
         recorder: Recorder,
         pipeline: Pipeline,
         refusals: Refusals,
         committed_now: Callable[[KafkaPartition], int | None],
+        *,
+        propagate_failures: bool,
     ) -> None:
-        self._settings = settings
         self._store = store
         self._rules = rules
         self._recorder = recorder
         self._pipeline = pipeline
         self._refusals = refusals
         self._committed_now = committed_now
+        self._propagate_failures = propagate_failures
         self._limited_log = RateLimitedLog()
 
     def apply(self, batch: Batch, decoded: DecodedBatch, rejected: "Refusal | None" = None) -> Applied:
         """Apply the batch; `decoded` is its records, decoded as if none had been applied before.
 
-        With `rejected`, the batch is a single record that the database has refused: it becomes a dead letter.
+        With `rejected`, the batch is a single record that the database has refused. It becomes a dead letter.
 
-        :raises psycopg.Error: nothing is stored, or, if the connection was lost, perhaps all of it is; in
-            either case the batch is to be applied again from the start.
+        :raises psycopg.Error: nothing is stored, or, if the connection was lost, perhaps all of it is. In
+            either case apply the batch again from the start.
         :raises OffsetsRefused: Kafka's offsets and this database do not belong together.
         :raises BatchAbandoned: another worker has its Kafka partitions now, or no broker has answered.
-        :raises DestinationNotKnown: nothing is stored, and a broker must be asked about a destination first.
+        :raises DestinationNotKnown: nothing is stored. Ask a broker about a destination first.
         """
         try:
             return self._apply(batch, decoded, rejected)
         except Disputed as disputed:
-            # What Kafka said is from when the Kafka partition was assigned. If the group has continued
-            # without this worker, it is only old. What the group commits only grows, so it is early enough to
-            # ask now that the progress is no longer locked.
+            # Kafka's answer dates from the assignment of the Kafka partition. If the group has continued
+            # without this worker, the answer is only old. Committed offsets only grow, so it is early enough
+            # to ask again now, when the progress is no longer locked.
             if self._committed_now(disputed.key) != disputed.assigned.committed:
                 raise BatchAbandoned("the group's offset has moved on") from None
             raise OffsetsRefused(str(disputed)) from None
@@ -87,15 +86,11 @@ class Applier:
         with self._store.transaction():
             applied = lock_applied_offsets(self._store, self._pipeline, batch)
             old, new = split_redelivered(batch, decoded, applied, self._refusals, self._decode)
-            # What was applied before may have no record any more: one that is stepped over, say.
-            has_old = any(offsets.first < applied[key].next_offset for key, offsets in batch.ranges.items())
             if rejected is not None and new.records:
                 new.reject(rejected)
-            jobs = self._look_up(old.decoded, new.decoded)
-            decided = [
-                decide_again(old.decoded, jobs, withheld_positions(old.records, applied)),
-                decide(new.decoded, jobs),
-            ]
+            jobs = self._lock_jobs(old.decoded, new.decoded)
+            decide_again(old.decoded, jobs, withheld_positions(old.records, applied))
+            decided = decide(new.decoded, jobs)
             folds = folds_of(new.decoded.jobs, jobs)
             self._store.load(folds)
             clock.record_stage("load")
@@ -103,14 +98,15 @@ class Applier:
                 fold.fold()
             clock.record_stage("fold")
             reach("inside-database-transaction")
-            self._store.hold(_held(new, decided[1]))  # before what drops it: the batch may end the job too
+            self._store.hold(_held(new, decided))  # before the jobs: the batch may end one, which drops these
             self._store.store(folds)
-            completed = _completed(folds, new.records)
-            failed = [fold.job for fold in folds if fold.has_failed]
+            # Not by `old`: a redelivered range may have no record any more, such as one that was stepped
+            # over.
+            has_old = any(offsets.first < applied[key].next_offset for key, offsets in batch.ranges.items())
             releases = self._release(
-                batch, completed, failed if self._settings.propagate_failures else [], jobs, has_old
+                batch, _completed(folds, new.records), self._failed(folds), jobs, has_old
             )
-            note_applied(batch, applied, new, decided[1].withheld)
+            record_applied(batch, applied, new, decided.withheld)
             self._store.advance_progress(applied)
             reach("before-database-commit")
             clock.record_stage("write")
@@ -121,26 +117,24 @@ class Applier:
             records=old.records + new.records,
             destinations=old.decoded.destinations + new.decoded.destinations,
             values=old.decoded.values + new.decoded.values,
-            refused=[
-                (part.records[position], why) for part in (old, new) for position, why in part.decoded.refused
-            ],
+            refused=_refused(old) + _refused(new),
             releases=releases,
             decoded=new.decoded,
-            decided=decided[1],
+            decided=decided,
             redelivered=len(old.records),
             folds=folds,
         )
 
-    def note_published(self, published: Mapping[KafkaPartition, int]) -> None:
-        """Note that all is published that is applied up to these offsets, unless more was applied since.
+    def record_published(self, published: Mapping[KafkaPartition, int]) -> None:
+        """Record that all records below these offsets are published, unless more was applied since.
 
-        :raises psycopg.Error: nothing is noted; the next batch notes it.
+        :raises psycopg.Error: nothing is recorded; the next batch records it.
         """
         with self._store.transaction():
             self._store.note_published(published)
 
     def clear_outbox(self, committed: Mapping[KafkaPartition, int]) -> None:
-        """Remove what these committed offsets prove to be published.
+        """Remove the outbox entries that these committed offsets prove to be published.
 
         :raises psycopg.Error: nothing is removed; it can be done later.
         """
@@ -160,46 +154,42 @@ class Applier:
         jobs: Mapping[JobName, JobState],
         has_old: bool,
     ) -> list[PendingTask]:
-        """Release and fail dependents, and return the jobs that start with the batch."""
+        """Release and fail dependents; return the jobs that start with the batch."""
         if failed or (has_old and completed):
             self._store.lock_edges(completed, jobs.values() if failed else ())
         if has_old and completed:
-            # What old records have released is in an outbox that others can see, and may have to be put
-            # back: that locks outbox rows, which come before the pending tasks that the release locks.
+            # What old records have released is in the outbox, where others can see it, and may have to be put
+            # back. That locks outbox rows, which come before the pending tasks that the release locks.
             self._read_releases(batch)
         self._store.release(completed, failed)
         return self._read_releases(batch) if completed or has_old else []
 
     def _read_releases(self, batch: Batch) -> list[PendingTask]:
-        """Return the jobs that start with the batch; one whose topic is refused is left to the scheduler."""
+        """Return the jobs that start with the batch; leave those with a refused topic to the scheduler."""
         releases = self._store.read_outbox(batch.ranges)
         topics = self._refusals_of({each.task_pipe for each in releases})
-        refused = {
-            (pending.tenant_key, pending.job_key): why
-            for pending in releases
-            if (
-                why := topics[pending.task_pipe]
-                or self._refusals.of_release((pending.tenant_key, pending.job_key))
-            )
-        }
-        if not refused:
-            return releases
+        sent, postponed = [], []
         for each in releases:
-            why = refused.get((each.tenant_key, each.job_key))
-            if why is not None:
-                self._limited_log.note(
-                    "warning",
-                    "released jobs cannot be sent, and are tried again",
-                    why.detail,
-                    partial(dict[str, object], job=str(each.job)),
-                )
-        self._store.postpone([each for each in releases if (each.tenant_key, each.job_key) in refused])
-        return [each for each in releases if (each.tenant_key, each.job_key) not in refused]
+            refusal = topics[each.task_pipe] or self._refusals.of_release((each.tenant_key, each.job_key))
+            if refusal is None:
+                sent.append(each)
+                continue
+            postponed.append(each)
+            self._limited_log.log(
+                "warning",
+                "released jobs cannot be sent, and are tried again",
+                refusal.detail,
+                partial(dict[str, object], job=str(each.job)),
+            )
+        if postponed:
+            self._store.postpone(postponed)
+        return sent
 
     def _refusals_of(self, topics: set[str]) -> dict[str, Refusal | None]:
-        """Return why nothing may be sent to each topic, None where it may.
+        """Return for each topic why nothing may be sent to it; None: it may.
 
-        :raises DestinationNotKnown: with all that are not known: for each the whole batch begins again.
+        :raises DestinationNotKnown: with all topics that are not known, because the whole batch begins again
+            after it.
         """
         refused: dict[str, Refusal | None] = {}
         for topic in topics:
@@ -209,18 +199,21 @@ class Applier:
             raise DestinationNotKnown(*(topics - refused.keys()))
         return refused
 
-    def _look_up(self, old: DecodedBatch, new: DecodedBatch) -> dict[JobName, JobState]:
+    def _lock_jobs(self, old: DecodedBatch, new: DecodedBatch) -> dict[JobName, JobState]:
         names = list({**old.jobs, **new.jobs})
         if not names:
             return {}
         may_fail: set[JobName] = set()
-        if self._settings.propagate_failures:
+        if self._propagate_failures:
             may_fail = {name for name, work in new.jobs.items() if work.may_fail}
         return self._store.lock_batch_jobs(names, may_fail)
 
+    def _failed(self, folds: list[JobFold]) -> list[JobState]:
+        return [fold.job for fold in folds if fold.has_failed] if self._propagate_failures else []
+
 
 class _StageClock:
-    """Measures the steps of a batch."""
+    """Measures the stages of a batch."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
@@ -230,6 +223,10 @@ class _StageClock:
         now = time.perf_counter()
         self._recorder.observe(STAGE_DURATION, now - self._since, stage=stage)
         self._since = now
+
+
+def _refused(part: Part) -> list[tuple[Message, Refusal]]:
+    return [(part.records[position], refusal) for position, refusal in part.decoded.refused]
 
 
 def _held(part: Part, decided: Decisions) -> list[tuple[JobState, HeldMessage]]:

@@ -12,36 +12,36 @@ from tracker.pipeline.in_flight import InFlight
 
 
 class SharedOffsets:
-    """An offset for each Kafka partition. Any thread may call any method."""
+    """One offset for each Kafka partition. Any thread may call any method."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._offsets: dict[KafkaPartition, int] = {}
 
-    def move_on(self, offsets: Mapping[KafkaPartition, int]) -> None:
-        """Take these offsets, in place of those that there were."""
+    def update(self, offsets: Mapping[KafkaPartition, int]) -> None:
+        """Set these offsets."""
         with self._lock:
             self._offsets.update(offsets)
 
     def get(self, key: KafkaPartition) -> int:
-        """Return the offset of a Kafka partition; 0 where there is none."""
+        """Return the offset of a Kafka partition; 0 if there is none."""
         with self._lock:
             return self._offsets.get(key, 0)
 
     def copy(self) -> dict[KafkaPartition, int]:
-        """Return all of them as they are now."""
+        """Return all offsets as they are now."""
         with self._lock:
             return dict(self._offsets)
 
     def remove(self, offsets: Mapping[KafkaPartition, int]) -> None:
-        """Forget these, but for those that have changed since."""
+        """Remove these offsets, except those that have changed since."""
         with self._lock:
             for key, offset in offsets.items():
                 if self._offsets.get(key) == offset:
                     del self._offsets[key]
 
     def clear(self) -> None:
-        """Forget all."""
+        """Remove all offsets."""
         with self._lock:
             self._offsets.clear()
 
@@ -49,8 +49,8 @@ class SharedOffsets:
 class Pipeline:
     """The batches on their way from thread to thread, and how far each Kafka partition has come.
 
-    A batch waits in `to_apply` and then in `to_publish`, which have room for one each; None ends the thread
-    that takes from there.
+    A batch waits in `to_apply` and then in `to_publish`, which have room for one each. None ends the thread
+    that reads the queue.
     """
 
     def __init__(self) -> None:

@@ -5,9 +5,9 @@ import time
 
 
 class InFlight:
-    """Counts the batches that were polled and are neither published nor given up.
+    """Counts the batches that were polled and are neither published nor dropped.
 
-    Who begins to count a batch hands the duty to end it on together with the batch.
+    A thread that passes on a batch also passes on the duty to call `end` for it.
     """
 
     def __init__(self) -> None:
@@ -35,32 +35,32 @@ class InFlight:
                 self._unpublished_since_s = self.last_progress_monotonic_s if self._count else None
             self._changed.notify_all()
 
-    def nothing_to_do(self) -> None:
-        """Notice that no record came while there was no batch: what was given up is others' work now."""
+    def record_idle(self) -> None:
+        """Call it when no record came: if there is no batch, dropped ones are other workers' work now."""
         with self._changed:
             if self._count == 0:
                 self._unpublished_since_s = None
 
     def stalled_since(self) -> float | None:
-        """Return since when there has been work, and none of it was published; None: there is none."""
+        """Return since when there has been work of which nothing was published; None: there is no work."""
         return self._unpublished_since_s
 
     def wait_for_none(self, timeout_s: float) -> bool:
-        """Return whether none is left, waiting for that as long as it takes, up to `timeout_s`."""
+        """Wait until no batch is left, for at most `timeout_s`; return whether none is."""
         with self._changed:
             return self._changed.wait_for(lambda: self._count <= 0, timeout_s)
 
     def wait_for_fewer(self, timeout_s: float) -> None:
-        """Wait until one is finished or given up, or that time has passed."""
+        """Wait until a batch is published or dropped, for at most `timeout_s`."""
         with self._changed:
             self._changed.wait(timeout_s)
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """How many batches are in flight."""
         return self._count
 
     @property
     def any(self) -> bool:
-        """Whether there is one."""
+        """Whether a batch is in flight."""
         return self._count > 0

@@ -1,4 +1,4 @@
-"""The worker's first thread, its main one: poll and decode, hand over, and stay in the group."""
+"""The worker's first thread, its main thread: poll and decode, hand over, and stay in the group."""
 
 import queue
 import time
@@ -14,64 +14,59 @@ from tracker.kafka.consumer import BatchConsumer
 from tracker.kafka.lag import LogEnds
 from tracker.kafka.topics import topic_ids
 from tracker.kafka.watch import KafkaWatch
-from tracker.lifeline import Lifeline
 from tracker.logs import get_logger
 from tracker.messages.decode import DecodedBatch, Rules, decode_batch
 from tracker.metrics import STAGE_DURATION
 from tracker.obstacles import Cause, Obstacle
-from tracker.pipeline.handover import Pipeline
+from tracker.pipeline.context import WorkerContext
 from tracker.pipeline.skips import SkipWatch
-from tracker.pipeline.waits import Waits
 from tracker.settings import Settings
 from tracker.waiting import Stopping
 
 _POLL_S = 0.1
 _GATHER_STEP_S = 0.005
 _LONGEST_GATHER_S = 0.5
-_QUIET_S = 1.0  # without a batch, until one without records is made: at rest, at most one a second
+_QUIET_S = 1.0  # after this time without a batch, one without records may follow: at most one a second
 
 log = get_logger()
 
 
 class PollLoop:
-    """Owns the consumer; only the main thread may call it, and `turn` again and again."""
+    """Owns the consumer; only the main thread may call it, and must call `poll_once` regularly."""
 
     def __init__(
         self,
+        context: WorkerContext,
         settings: Settings,
         slot: int,
-        lifeline: Lifeline,
         rules: Rules,
-        pipeline: Pipeline,
-        waits: Waits,
         admin: AdminClient,
         watch: KafkaWatch,
     ) -> None:
-        self._stopping = lifeline.stopping
-        self._recorder = lifeline.recorder
+        self._pipeline = context.pipeline
+        self._waits = context.waits
+        self._recorder = context.recorder
         self._rules = rules
         self._batch_wait_s = settings.batch_wait_ms / 1000
-        self._pipeline = pipeline
-        self._waits = waits
         self._admin = admin
         self.consumer = BatchConsumer(
             settings,
             slot,
             self._finish_batches,
-            waits.for_broker,
+            context.waits.for_broker,
             lambda topics: topic_ids(admin, topics),
-            lifeline.recorder,
+            context.recorder,
         )
         self._watch = watch
         self._log_ends = LogEnds(admin)
-        self._skip_watch = SkipWatch(settings, self.consumer, waits.obstacles, lifeline.recorder)
+        self._skip_watch = SkipWatch(settings, self.consumer, context.waits.obstacles, context.recorder)
         self._decoding = False
-        self._in_hand: tuple[Batch, DecodedBatch] | None = None  # decoded, not handed over yet
+        self._waiting: tuple[Batch, DecodedBatch] | None = None  # decoded, not handed over yet
         self._next_lag_monotonic_s = 0.0
         self._last_batch_monotonic_s = 0.0
 
     def poll_once(self) -> None:
-        """Poll a batch, for a moment, and hand it over.
+        """Poll for a moment; decode a batch, if one came, and hand it over.
 
         :raises Stopping: the worker has been stopping for long enough.
         """
@@ -81,13 +76,13 @@ class PollLoop:
         if self.consumer.epoch.abandoned:
             self._rewind()
         self._waits.obstacles.clear()
-        self._admin.poll(0)  # what librdkafka has to log, it keeps in memory until then
-        batch = self._skip_watch.look() or self.consumer.poll(_POLL_S, self._may_end) or self._pass_markers()
+        self._admin.poll(0)  # librdkafka keeps its log lines in memory until then
+        batch = self._skip_watch.poll() or self.consumer.poll(_POLL_S, self._may_end) or self._pass_markers()
         self._commit_delivered()
         self._measure_lag()
-        self._look_around()
+        self._check_surroundings()
         if batch is None:
-            self._pipeline.in_flight.nothing_to_do()
+            self._pipeline.in_flight.record_idle()
             return
         self._last_batch_monotonic_s = time.monotonic()
         reach("after-poll")
@@ -100,10 +95,10 @@ class PollLoop:
         self._hand_over(batch, decoded)
 
     def _pass_markers(self) -> Batch | None:
-        """Move past what is no record for a reader, once it has been quiet for a moment.
+        """Move past transaction markers and aborted records after a moment without a batch.
 
-        Otherwise the committed offset would stay before the markers of the last transactions: lag would
-        never reach 0, and when retention has removed them, no worker could start from it any more.
+        Otherwise the committed offset would stay before the markers of the last transactions. Lag would never
+        reach 0, and after retention has removed the markers, no worker could start from that offset.
         """
         is_quiet = time.monotonic() - self._last_batch_monotonic_s > _QUIET_S
         return self.consumer.pass_markers() if is_quiet and not self._pipeline.in_flight.any else None
@@ -113,11 +108,11 @@ class PollLoop:
         in_flight = self._pipeline.in_flight
         if may_end(in_flight.count, waited_s, self._batch_wait_s):
             return True
-        in_flight.wait_for_fewer(_GATHER_STEP_S)  # a poll would wake Python up for each record
+        in_flight.wait_for_fewer(_GATHER_STEP_S)  # a poll would wake Python for each record
         return False
 
     def stay_in_group(self, pause: Callable[[], None] | None = None) -> None:
-        """Answer the group while no batch is polled, after `pause` if there is one.
+        """Stay in the group while no batch is polled; call `pause` first, if given.
 
         :raises Stopping: the worker has been stopping for long enough.
         """
@@ -126,10 +121,10 @@ class PollLoop:
         self.consumer.poll_paused(0)
         self._admin.poll(0)
         self._measure_lag()
-        self._look_around()
+        self._check_surroundings()
 
-    def _look_around(self) -> None:
-        """Find out what a batch would need, whether there is one or not."""
+    def _check_surroundings(self) -> None:
+        """Check what a batch would need, whether there is one or not."""
         self._watch.poll()
         reason = self.consumer.denial()
         self._waits.obstacles.observe("consumer", [Obstacle(Cause.KAFKA, reason)] if reason else ())
@@ -141,38 +136,38 @@ class PollLoop:
             self.consumer.measure_lag(self._pipeline.published.copy(), self._log_ends.poll)
 
     def _hand_over(self, batch: Batch, decoded: DecodedBatch) -> None:
-        """Give the batch to the next thread; while that is busy for long, stay in the group."""
+        """Give the batch to the next thread; if that is busy for long, stay in the group meanwhile."""
         self._pipeline.in_flight.begin()
-        self._in_hand = batch, decoded
-        patience_s = 1.0  # to pause costs what librdkafka has fetched, so a busy second is waited out
-        while self._has_in_hand and self._pipeline.failure is None and not batch.epoch.abandoned:
-            if not self._put_in_hand(patience_s):
-                patience_s = _POLL_S
-                self.stay_in_group()  # a rebalance in there hands it over too, to finish it
+        self._waiting = batch, decoded
+        timeout_s = 1.0  # a pause discards what librdkafka has fetched, so wait for a busy second first
+        while self._has_waiting and self._pipeline.failure is None and not batch.epoch.abandoned:
+            if not self._put_waiting(timeout_s):
+                timeout_s = _POLL_S
+                self.stay_in_group()  # a rebalance in it hands the batch over too, to finish it
                 self._commit_delivered()
-        if self._has_in_hand:
-            self._in_hand = None
+        if self._has_waiting:
+            self._waiting = None
             self._pipeline.in_flight.end()
         else:
             self.consumer.resume()
 
     @property
-    def _has_in_hand(self) -> bool:
-        return self._in_hand is not None
+    def _has_waiting(self) -> bool:
+        return self._waiting is not None
 
-    def _put_in_hand(self, timeout_s: float) -> bool:
+    def _put_waiting(self, timeout_s: float) -> bool:
         try:
-            self._pipeline.to_apply.put(self._in_hand, timeout=timeout_s)
+            self._pipeline.to_apply.put(self._waiting, timeout=timeout_s)
         except queue.Full:
             return False
-        self._in_hand = None
+        self._waiting = None
         return True
 
     def _rewind(self) -> None:
-        """Begin again at the committed offsets, once no batch is worked on."""
+        """Begin again at the committed offsets, when no batch is in flight."""
         while not self._pipeline.in_flight.wait_for_none(_POLL_S):
             if self._pipeline.failure is not None:
-                raise self._pipeline.failure  # its thread ends no batch any more
+                raise self._pipeline.failure  # the failed thread ends no more batches
             self.stay_in_group()
         self._pipeline.to_commit.clear()
         while True:
@@ -180,13 +175,13 @@ class PollLoop:
                 self.consumer.rewind()
                 break
             except KafkaException as error:
-                if self._stopping.is_set():
+                if self._waits.stopping.is_set():
                     raise Stopping from None
                 self.stay_in_group(partial(self._waits.for_broker, error))
         self.consumer.resume()
 
     def _commit_delivered(self) -> None:
-        """Commit what was delivered without a transaction (at least once)."""
+        """Commit the offsets of what was delivered without a transaction (at least once)."""
         to_commit = self._pipeline.to_commit
         delivered = to_commit.copy()
         if not delivered:
@@ -196,15 +191,15 @@ class PollLoop:
         except KafkaException as error:
             log.warning("offsets not committed yet", error=error.args[0].str())
             return
-        self._pipeline.published.move_on(delivered)
+        self._pipeline.published.update(delivered)
         to_commit.remove(delivered)
 
     def _finish_batches(self, timeout_s: float) -> None:
-        """Before Kafka partitions are given up: finish what was polled, or give it up."""
+        """Finish the batches polled so far, or abandon them, before Kafka partitions are given back."""
         if self._decoding:
-            self.consumer.epoch.abandoned = True  # it waits for a broker, and this is called from in there
+            self.consumer.epoch.abandoned = True  # decoding waits for a broker, and that wait has called this
         step_s, deadline = min(timeout_s, _POLL_S), time.monotonic() + timeout_s
-        while self._has_in_hand and not self._put_in_hand(step_s) and not self._is_over(deadline):
+        while self._has_waiting and not self._put_waiting(step_s) and not self._has_run_out(deadline):
             pass
         if self._pipeline.failure is None and not self._wait_for_none(timeout_s):
             self.consumer.epoch.abandoned = True
@@ -212,16 +207,16 @@ class PollLoop:
         self._commit_delivered()
 
     def _wait_for_none(self, timeout_s: float) -> bool:
-        """Return whether no batch is worked on any more, waiting for so long, or until it is time to stop."""
+        """Wait until no batch is in flight, for this time or until the stop; return whether none is."""
         deadline = time.monotonic() + timeout_s
         while not self._pipeline.in_flight.wait_for_none(min(timeout_s, _POLL_S)):
-            if self._is_over(deadline):
+            if self._has_run_out(deadline):
                 return False
         return True
 
-    def _is_over(self, deadline_monotonic_s: float) -> bool:
-        is_to_end = self._stopping.is_set() and not self._waits.stop_deadline.left_s()
-        return is_to_end or time.monotonic() > deadline_monotonic_s
+    def _has_run_out(self, deadline_monotonic_s: float) -> bool:
+        must_stop = self._waits.stopping.is_set() and not self._waits.stop_deadline.left_s()
+        return must_stop or time.monotonic() > deadline_monotonic_s
 
 
 def may_end(in_flight: int, waited_s: float, batch_wait_s: float) -> bool:

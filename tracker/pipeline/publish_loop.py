@@ -6,18 +6,17 @@ from queue import Empty
 from tracker.failpoints import reach
 from tracker.kafka.errors import BatchAbandoned, ClockRefused
 from tracker.kafka.producer import BatchProducer
-from tracker.metrics import STAGE_DURATION, Recorder
+from tracker.metrics import STAGE_DURATION
 from tracker.obstacles import Cause
 from tracker.pipeline.account import account_for
 from tracker.pipeline.applied import Applied
-from tracker.pipeline.handover import Pipeline
+from tracker.pipeline.context import WorkerContext
 from tracker.pipeline.publish import Publisher
-from tracker.pipeline.waits import Waits
 from tracker.rate_limited_log import RateLimitedLog
 from tracker.settings import Settings
 from tracker.store.clock import refused_clock
 
-_FREE_RETRIES = 3
+_RETRIES_AT_ONCE = 3
 _DOUBLINGS = 5  # to 1.6 s
 _CALLBACKS_EVERY_S = 1.0
 _CLOCK_S = 2.0
@@ -28,31 +27,25 @@ class PublishLoop:
     """Owns the producer; only its thread may use it."""
 
     def __init__(
-        self,
-        settings: Settings,
-        producer: BatchProducer,
-        publisher: Publisher,
-        pipeline: Pipeline,
-        waits: Waits,
-        recorder: Recorder,
+        self, context: WorkerContext, producer: BatchProducer, publisher: Publisher, settings: Settings
     ) -> None:
-        self._conninfo = settings.database_conninfo
+        pipeline = self._pipeline = context.pipeline
+        self._waits = context.waits
+        self._recorder = context.recorder
         self._producer = producer
         self._publisher = publisher
-        self._pipeline = pipeline
-        self._waits = waits
-        self._recorder = recorder
+        self._conninfo = settings.database_conninfo
         self._limited_log = RateLimitedLog()
         is_transactional = settings.delivery != "at_least_once"
-        self._moved_on = pipeline.published if is_transactional else pipeline.to_commit
+        self._delivered = pipeline.published if is_transactional else pipeline.to_commit
         self._failures = 0  # in a row
 
     def run(self) -> None:
-        """Work until there is None to publish.
+        """Publish batches until None comes.
 
         :raises SlotShared: another process uses the transactional ID.
         """
-        self._waits.for_kafka(self._producer.start)  # which takes as long as to join the group: both at once
+        self._waits.for_kafka(self._producer.start)  # takes as long as to join the group: both at once
         while (applied := self._next()) is not None:
             epoch, published = applied.batch.epoch, False
             try:
@@ -80,7 +73,7 @@ class PublishLoop:
                 self._producer.poll_callbacks()
                 idle_turns += not self._pipeline.in_flight.any
                 if idle_turns >= _IDLE_TURNS:
-                    self._waits.obstacles.clear()  # what was given up is another worker's, if anybody's
+                    self._waits.obstacles.clear()  # an abandoned batch is another worker's by now
                     self._producer.undelivered.published()
 
     def _publish(self, applied: Applied) -> None:
@@ -88,18 +81,18 @@ class PublishLoop:
         self._publisher.publish(applied)
         self._waits.obstacles.clear()
         reach("after-kafka-commit")
-        self._moved_on.move_on(applied.batch.next_offsets())
+        self._delivered.update(applied.batch.next_offsets())
         self._recorder.observe(STAGE_DURATION, time.perf_counter() - began, stage="publish")
         account_for(applied, self._recorder, self._limited_log)
 
     def _wait_for_clock(self) -> None:
-        """Let a moment pass before Kafka is asked again whether it takes this machine's time."""
+        """Wait a moment before Kafka is tried again with this machine's time."""
         self._waits.obstacles.report(Cause.CLOCK, refused_clock(self._conninfo))
         self._waits.stop_deadline.pause(_CLOCK_S)
 
     def _pause_after_failure(self, reason: str) -> None:
-        """Let a moment pass before what fails again and again is done again; a rebalance is over at once."""
-        if self._failures > _FREE_RETRIES:
-            doublings = min(self._failures - _FREE_RETRIES, _DOUBLINGS)
+        """Wait a moment after repeated failures. The first ones do not wait: a rebalance is soon over."""
+        if self._failures > _RETRIES_AT_ONCE:
+            doublings = min(self._failures - _RETRIES_AT_ONCE, _DOUBLINGS)
             self._waits.obstacles.report(Cause.KAFKA, reason)
             self._waits.stop_deadline.pause(0.05 * 2**doublings)

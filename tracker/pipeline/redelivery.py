@@ -1,4 +1,4 @@
-"""Which records of a batch were applied before, and what became of them then."""
+"""Which records of a batch were applied before, and what was decided about them then."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from tracker.messages.refusal import Reason, Refusal
 from tracker.pipeline.refusals import Refusals
 from tracker.store.applied_offsets import AppliedOffsets
 
-# Reasons outside the record itself: another time it could be taken, so what was decided is stored.
+# Reasons outside the record itself: the decision could differ the next time, so it is stored.
 _STORED_REASONS = (Reason.DESTINATION_UNKNOWN, Reason.DESTINATION_NOT_ALLOWED, Reason.DATABASE_REJECTED)
 
 
 @dataclass
 class Part:
-    """The records of a batch that are new, or those that were applied before."""
+    """The new records of a batch, or the redelivered ones, which were applied before."""
 
     records: list[Message]
     decoded: DecodedBatch
 
     def reject(self, rejected: Refusal) -> None:
-        """Make a dead letter of its only record."""
+        """Turn its only record into a dead letter."""
         self.decoded = DecodedBatch(len(self.records))
         self.decoded.refused.append((0, rejected))
 
@@ -38,7 +38,7 @@ def split_redelivered(
 ) -> tuple[Part, Part]:
     """Return the records that were applied before, and the new ones.
 
-    `decoded` is of the whole batch, as if none had been applied before.
+    `decoded` is the whole batch, decoded as if no record had been applied before.
     """
     records = list(batch.records)
     if all(applied[key].next_offset <= offsets.first for key, offsets in batch.ranges.items()):
@@ -63,20 +63,20 @@ def withheld_positions(records: list[Message], applied: Mapping[KafkaPartition, 
     return found
 
 
-def note_applied(
+def record_applied(
     batch: Batch, applied: dict[KafkaPartition, AppliedOffsets], new: Part, withheld: Collection[int]
 ) -> None:
-    """Note in `applied` that the batch is applied, and what must be decided alike if it comes again.
+    """Record in `applied` that the batch is applied, and what must be decided the same if it comes again.
 
     `withheld`: the positions of new records that are dropped or held.
     """
     for position in withheld:
         key, offset = coordinates(new.records[position])
         applied[key].withheld.add(offset)
-    for position, why in new.decoded.refused:
-        if why.reason in _STORED_REASONS:
+    for position, refusal in new.decoded.refused:
+        if refusal.reason in _STORED_REASONS:
             key, offset = coordinates(new.records[position])
-            applied[key].refused[offset] = why.reason.value, why.detail
+            applied[key].refused[offset] = refusal.reason.value, refusal.detail
     for key, offsets in batch.ranges.items():
         applied[key].next_offset = max(applied[key].next_offset, offsets.next)
 
@@ -87,15 +87,15 @@ def _refuse_again(
     applied: Mapping[KafkaPartition, AppliedOffsets],
     refusals: Refusals,
 ) -> None:
-    """Refuse again what became a dead letter for a reason outside itself, and what Kafka has refused."""
+    """Refuse records again that were refused for a reason outside themselves, or by Kafka."""
     refused = dict(decoded.refused)
     for position, record in enumerate(records):
         key, offset = coordinates(record)
-        why = refusals.of_record(key, offset)
+        refusal = refusals.of_record(key, offset)
         if offset in applied[key].refused:
             reason, detail = applied[key].refused[offset]
-            why = Refusal(Reason(reason), detail)
-        if why is not None:
-            refused[position] = why
+            refusal = Refusal(Reason(reason), detail)
+        if refusal is not None:
+            refused[position] = refusal
             decoded.destinations[position] = None
     decoded.refused = sorted(refused.items())

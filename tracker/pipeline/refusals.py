@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from tracker.kafka_partition import KafkaPartition
 from tracker.messages.refusal import Refusal
 
-_MOST = 10_000  # those of Kafka partitions that are others' by now are never asked for again
+_MAX_REFUSALS = 10_000  # some are never asked for: other workers have their Kafka partitions by now
 
 JobKey = tuple[int, int]  # the keys of tenant and job
 
 
 @dataclass
-class _Noted:
+class _RefusedOfBatch:
     """What was refused of one batch, and how far that batch went in each Kafka partition."""
 
-    ends: dict[KafkaPartition, int]
+    next_offsets: dict[KafkaPartition, int]
     records: dict[tuple[KafkaPartition, int], Refusal] = field(
         default_factory=dict
     )  # by Kafka partition and offset
@@ -28,51 +28,55 @@ class _Noted:
 
 
 class Refusals:
-    """What Kafka refused, each for what it is, when its batch was to be published; so it was given up.
+    """What Kafka refused, each because of its content, at the publication of its batch. It was abandoned.
 
-    One thread notes it, and another looks when the batch comes again. It is forgotten once everything that
-    was in the batch is published: the batch may be cut in another way the next time.
+    One thread adds refusals, and another looks them up when the batch comes again. They are removed when
+    everything in the batch is published: the next time, the batch may be cut in another way.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._noted: deque[_Noted] = deque()
+        self._batches: deque[_RefusedOfBatch] = deque()
         self._count = 0
 
-    def note(
+    def add(
         self,
-        ends: Mapping[KafkaPartition, int],
+        next_offsets: Mapping[KafkaPartition, int],
         records: Mapping[tuple[KafkaPartition, int], Refusal],
         releases: Mapping[JobKey, Refusal],
     ) -> None:
-        """Note what was refused of the batch that ended at these offsets."""
+        """Add what was refused of the batch that ends before these offsets."""
         with self._lock:
-            self._noted.append(_Noted(dict(ends), dict(records), dict(releases)))
+            self._batches.append(_RefusedOfBatch(dict(next_offsets), dict(records), dict(releases)))
             self._count += len(records) + len(releases)
-            while len(self._noted) > 1 and self._count > _MOST:
-                self._count -= len(self._noted.popleft())
+            while len(self._batches) > 1 and self._count > _MAX_REFUSALS:
+                self._count -= len(self._batches.popleft())
 
     def of_record(self, key: KafkaPartition, offset: int) -> Refusal | None:
         """Return why a record was refused, if it was."""
-        if not self._noted:
+        if not self._batches:
             return None
         with self._lock:
-            return next((why for noted in self._noted if (why := noted.records.get((key, offset)))), None)
+            return next((found for each in self._batches if (found := each.records.get((key, offset)))), None)
 
     def of_release(self, job: JobKey) -> Refusal | None:
         """Return why the task message of a job was refused, if it was."""
         with self._lock:
-            return next((why for noted in self._noted if (why := noted.releases.get(job))), None)
+            return next((found for each in self._batches if (found := each.releases.get(job))), None)
 
-    def published(self, ends: Mapping[KafkaPartition, int]) -> None:
-        """Forget what was refused of batches that are published as a whole, now that these offsets are."""
-        if not self._noted:
+    def remove_published(self, next_offsets: Mapping[KafkaPartition, int]) -> None:
+        """Remove refusals of batches that are published as a whole when all below these offsets is."""
+        if not self._batches:
             return
         with self._lock:
-            for noted in self._noted:
-                noted.ends = {key: end for key, end in noted.ends.items() if ends.get(key, 0) < end}
-            self._noted = deque(noted for noted in self._noted if noted.ends)
-            self._count = sum(map(len, self._noted))
+            for each in self._batches:
+                each.next_offsets = {
+                    key: offset
+                    for key, offset in each.next_offsets.items()
+                    if next_offsets.get(key, 0) < offset
+                }
+            self._batches = deque(each for each in self._batches if each.next_offsets)
+            self._count = sum(map(len, self._batches))
 
     def __len__(self) -> int:
         return self._count

@@ -1,4 +1,4 @@
-"""What a worker does about records that it cannot receive: name them, and step over those it is told to."""
+"""What a worker does about records that it cannot receive: it names them, and steps over them if asked."""
 
 import threading
 import time
@@ -22,9 +22,9 @@ _TRY_AGAIN_EVERY_S = 60.0
 
 
 class SkipWatch:
-    """Looks after Kafka partitions that are stuck. For the thread that polls; costs nothing while none is.
+    """Watches Kafka partitions that are stuck. For the thread that polls; costs nothing while none is.
 
-    The database, and brokers, are asked on a thread of its own, so that the others are polled meanwhile.
+    It asks the database and the brokers on a thread of its own, so that the others are polled meanwhile.
     """
 
     def __init__(
@@ -34,42 +34,42 @@ class SkipWatch:
         self._consumer = consumer
         self._obstacles = obstacles
         self._recorder = recorder
-        self._told: set[KafkaPartition] = set()
+        self._reported: set[KafkaPartition] = set()
         self._skips: list[SkippedRecords] = []
         self._probed: dict[KafkaPartition, Stuck] = {}
-        self._passable: dict[KafkaPartition, Stuck] = {}
+        self._receivable: dict[KafkaPartition, Stuck] = {}
         self._thread: threading.Thread | None = None
         self._next_monotonic_s = 0.0
         self._try_again_monotonic_s = 0.0
 
-    def look(self) -> Batch | None:
-        """Name what is stuck; return a batch that steps over it, where somebody has asked for that."""
+    def poll(self) -> Batch | None:
+        """Report what is stuck; return a batch that steps over it, if that was asked for."""
         unreceivable = self._consumer.unreceivable
-        if not (unreceivable.stuck or self._told or self._skips or unreceivable.is_suspected):
+        if not (unreceivable.stuck or self._reported or self._skips or unreceivable.is_suspected):
             return None
-        for key, stuck in self._take_probed().items():
+        for key, stuck in self._pop_probed().items():
             self._consumer.pause_stuck(key, stuck)
-        for key, stuck in self._take_passable().items():
+        for key, stuck in self._pop_receivable().items():
             self._consumer.retry_stuck(key, stuck)
-        self._tell(unreceivable.stuck)
-        self._ask()
+        self._report(unreceivable.stuck)
+        self._start_probe()
         for skip in self._skips:
             stuck_at = unreceivable.stuck.get((skip.topic, skip.kafka_partition))
             if stuck_at and skip.first_offset <= stuck_at.offset < skip.next_offset:
                 return self._consumer.step_over(skip._replace(first_offset=stuck_at.offset))
         return None
 
-    def _tell(self, found: dict[KafkaPartition, Stuck]) -> None:
-        self._obstacles.observe("records", [_obstacle(key, stuck) for key, stuck in sorted(found.items())])
-        for topic, kafka_partition in self._told - found.keys():
+    def _report(self, stuck: dict[KafkaPartition, Stuck]) -> None:
+        self._obstacles.observe("records", [_obstacle(*each) for each in sorted(stuck.items())])
+        for topic, kafka_partition in self._reported - stuck.keys():
             self._recorder.remove(UNRECEIVABLE, topic=topic, kafka_partition=str(kafka_partition))
-        for topic, kafka_partition in found:
+        for topic, kafka_partition in stuck:
             self._recorder.set(UNRECEIVABLE, 1, topic=topic, kafka_partition=str(kafka_partition))
-        if found.keys() - self._told:
+        if stuck.keys() - self._reported:
             self._try_again_monotonic_s = time.monotonic() + _TRY_AGAIN_EVERY_S
-        self._told = set(found)
+        self._reported = set(stuck)
 
-    def _ask(self) -> None:
+    def _start_probe(self) -> None:
         now = time.monotonic()
         if now < self._next_monotonic_s or (self._thread is not None and self._thread.is_alive()):
             return
@@ -81,30 +81,28 @@ class SkipWatch:
         if unreceivable.stuck and now >= self._try_again_monotonic_s:
             self._try_again_monotonic_s = now + _TRY_AGAIN_EVERY_S
             known = dict(unreceivable.stuck)
-        self._thread = threading.Thread(
-            target=self._find_out, args=[suspects, known], name="skips", daemon=True
-        )
+        self._thread = threading.Thread(target=self._probe, args=[suspects, known], name="skips", daemon=True)
         self._thread.start()
 
-    def _find_out(self, suspects: dict[KafkaPartition, int], known: dict[KafkaPartition, Stuck]) -> None:
-        with suppress(psycopg.Error, TrackerError):  # the thread that applies batches says so
+    def _probe(self, suspects: dict[KafkaPartition, int], known: dict[KafkaPartition, Stuck]) -> None:
+        with suppress(psycopg.Error, TrackerError):  # the thread that applies batches reports it
             self._skips = read_skips(self._settings.database_conninfo())
         for key, offset in suspects.items():
             reason = why_unreceivable(self._settings, key, offset)
             if reason:
                 self._probed = {**self._probed, key: Stuck(offset, reason)}
-        # What is not fetched cannot show that it has become receivable, or that retention has removed it.
+        # A Kafka partition that is not fetched cannot show that its record can now be received, or is gone.
         for key, stuck in known.items():
             if not why_unreceivable(self._settings, key, stuck.offset):
-                self._passable = {**self._passable, key: stuck}
+                self._receivable = {**self._receivable, key: stuck}
 
-    def _take_probed(self) -> dict[KafkaPartition, Stuck]:
+    def _pop_probed(self) -> dict[KafkaPartition, Stuck]:
         probed, self._probed = self._probed, {}
         return probed
 
-    def _take_passable(self) -> dict[KafkaPartition, Stuck]:
-        passable, self._passable = self._passable, {}
-        return passable
+    def _pop_receivable(self) -> dict[KafkaPartition, Stuck]:
+        receivable, self._receivable = self._receivable, {}
+        return receivable
 
 
 def _obstacle(key: KafkaPartition, stuck: Stuck) -> Obstacle:

@@ -1,4 +1,4 @@
-"""Log lines that name one record of each unusual kind: dropped, ignored, refused, or in contradiction."""
+"""Log lines that name one record of each unusual kind: dropped, ignored, refused, or contradictory."""
 
 from collections import Counter
 from functools import partial
@@ -12,32 +12,32 @@ from tracker.messages.named_task import task_in
 from tracker.pipeline.applied import Applied
 from tracker.rate_limited_log import Level, RateLimitedLog
 
-# That a job was cancelled, or has ended, and messages of it still come, is as it should be.
+# It is normal that messages of a job still come after it was cancelled or has ended.
 _LEVELS: dict[str, Level] = {"stale": "warning", "unknown_job": "warning"}
 
 
 def log_unusual(applied: Applied, limited: RateLimitedLog) -> None:
     """Log one line for each unusual kind of record that a batch had, unless the kind was logged just now."""
-    records = applied.records[applied.redelivered :]  # what was decided, was decided of the new ones
+    records = applied.records[applied.redelivered :]  # decisions are about the new ones
     decided = applied.decided
     for reason, position in decided.first_dropped.items():
         record = records[position]
         level = _LEVELS.get(reason, "info")
         count = decided.dropped[reason]
-        limited.note(level, "messages dropped", reason, partial(named, record), count)
+        limited.log(level, "messages dropped", reason, partial(describe_record, record), count)
     for reason, (name, work) in decided.first_ignored.items():
         level, count = _LEVELS.get(reason, "info"), decided.ignored[reason]
-        limited.note(level, "reports ignored", reason, partial(_reported, name, work), count)
-    dead = Counter(why.reason.value for _, why in applied.refused)
-    for record, why in applied.refused:
-        count = dead.pop(why.reason.value, 0)
+        limited.log(level, "reports ignored", reason, partial(_describe_report, name, work), count)
+    dead = Counter(refusal.reason.value for _, refusal in applied.refused)
+    for record, refusal in applied.refused:
+        reason = refusal.reason.value
+        count = dead.pop(reason, 0)
         if count:
-            reason = why.reason.value
-            limited.note("warning", "dead letters", reason, partial(named, record), count)
+            limited.log("warning", "dead letters", reason, partial(describe_record, record), count)
     for fold in applied.folds:
         if fold.contradictions:
             job, task = fold.job.name, fold.contradicting_task
-            limited.note(
+            limited.log(
                 "warning",
                 "messages disagree about how many children a task has",
                 "contradiction",
@@ -45,17 +45,17 @@ def log_unusual(applied: Applied, limited: RateLimitedLog) -> None:
                 fold.contradictions,
             )
     if applied.decoded.untracked:
-        limited.note(
+        limited.log(
             "warning",
             "messages that name no task are forwarded and not reported",
             "untracked",
-            lambda: next(filter(_names_no_task, map(named, records)), {}),
+            lambda: next(filter(_names_no_task, map(describe_record, records)), {}),
             applied.decoded.untracked,
         )
 
 
-def named(record: Message) -> dict[str, object]:
-    """Return where a record was read, and the job and task that it names, if that can be read."""
+def describe_record(record: Message) -> dict[str, object]:
+    """Return where a record was read, and which job and task it names, if that can be read."""
     (topic, kafka_partition), offset = coordinates(record)
     fields: dict[str, object] = {"topic": topic, "kafka_partition": kafka_partition, "offset": offset}
     return task_in(record.value()) | fields
@@ -65,8 +65,8 @@ def _names_no_task(fields: dict[str, object]) -> bool:
     return "task" not in fields
 
 
-def _reported(job: JobName, work: JobWork) -> dict[str, object]:
-    """Return a task that events have reported on."""
+def _describe_report(job: JobName, work: JobWork) -> dict[str, object]:
+    """Return the name of a task that events have reported on."""
     if work.event_reports:
         path = work.event_reports[0][1].task.path
     else:

@@ -1,4 +1,4 @@
-"""How a worker waits for what is away, and shows that it still goes on."""
+"""How a worker waits for what is away, and shows that it still makes progress."""
 
 import math
 import threading
@@ -13,43 +13,43 @@ from tracker.obstacles import Cause
 from tracker.store.explain import PASSING
 from tracker.waiting import StopDeadline, Stopping
 
-_HANGS_AFTER_S = 120.0  # of the main thread: its longest wait, in a rebalance, is for batches, twice 10 s
+_HANGS_AFTER_S = 120.0  # the main thread's longest wait is for batches in a rebalance, twice 10 s
 
 
 class Waits:
-    """The waits of one worker, whose main thread is the one that makes this.
+    """The waits of one worker. The thread that creates this object is its main thread.
 
     All of them raise `Stopping` when the worker has been stopping for longer than `grace_s`. What a thread
-    waits for is among the `obstacles` until it goes on.
+    waits for is among the `obstacles` until the thread continues.
     """
 
     def __init__(self, stopping: threading.Event, grace_s: float) -> None:
         self.stop_deadline = StopDeadline(stopping, grace_s)
         self.obstacles = self.stop_deadline.obstacles
-        self._stopping = stopping
+        self.stopping = stopping
         self._main_thread = threading.current_thread()
-        self._turned_monotonic_s = math.inf  # when the main thread last showed that it goes on
+        self._progress_monotonic_s = math.inf  # when the main thread last called `mark_progress`
 
     @property
     def on_main_thread(self) -> bool:
-        """Whether it is the main thread that asks."""
+        """Whether the caller is the main thread."""
         return threading.current_thread() is self._main_thread
 
     def mark_progress(self) -> None:
-        """Show that the main thread goes on; from the first time on it is expected to, again and again."""
-        self._turned_monotonic_s = time.monotonic()
+        """Show that the main thread makes progress. After the first call, it must call this regularly."""
+        self._progress_monotonic_s = time.monotonic()
 
     def disarm_watchdog(self) -> None:
-        """Expect nothing more of the main thread."""
-        self._turned_monotonic_s = math.inf
+        """Expect no more calls of `mark_progress`."""
+        self._progress_monotonic_s = math.inf
 
     def hangs(self) -> str:
-        """Name the call to Kafka that the main thread does not return from; empty: all is well."""
-        still_s = time.monotonic() - self._turned_monotonic_s
-        return "a call of the consumer" if still_s > _HANGS_AFTER_S else ""
+        """Return the name of the call to Kafka in which the main thread hangs; empty: none."""
+        silent_s = time.monotonic() - self._progress_monotonic_s
+        return "a call of the consumer" if silent_s > _HANGS_AFTER_S else ""
 
     def for_database(self, call: Callable[[], object]) -> None:
-        """Call until PostgreSQL is there, and allows it.
+        """Repeat a call until PostgreSQL is there, and allows it.
 
         :raises Stopping: the worker is to stop.
         """
@@ -60,15 +60,15 @@ class Waits:
                 if not isinstance(error, DatabaseUnavailable) and not isinstance(error.__cause__, PASSING):
                     raise
                 self.obstacles.report(Cause.DATABASE, str(error))
-                self.stop_deadline.pause(1.0, self._stopping.is_set)
-                if self._stopping.is_set():
+                self.stop_deadline.pause(1.0, self.stopping.is_set)
+                if self.stopping.is_set():
                     raise Stopping from None
             else:
                 self.obstacles.clear()
                 return
 
     def for_kafka(self, call: Callable[[], None]) -> None:
-        """Call until Kafka is there. That something can be published only shows when it is."""
+        """Repeat a call until Kafka is there. It does not clear the obstacle: only a publication does."""
         while True:
             try:
                 call()
@@ -77,7 +77,7 @@ class Waits:
                 self.for_broker(error)
 
     def for_broker(self, error: KafkaException) -> None:
-        """Wait a second before a call that had this error is made again."""
+        """Report the error of a call as an obstacle, and wait a second before the call is repeated."""
         self.obstacles.report(Cause.KAFKA, reason_of(error.args[0]))
         if self.on_main_thread:
             self.mark_progress()

@@ -247,7 +247,7 @@ class Scheduler:
     def _account_for(self, dropped: DroppedWork) -> None:
         metric, event = _DROPPED[dropped.kind]
         self._recorder.add(metric, dropped.amount, reason=dropped.reason)
-        self._limited_log.note(
+        self._limited_log.log(
             "info" if dropped.reason in _ASKED_FOR else "warning",
             event,
             dropped.reason,

@@ -7,7 +7,7 @@ from functools import partial
 import msgspec
 from confluent_kafka.admin import AdminClient
 
-from tracker.kafka.dead_letters import DeadLetters, dead_letters_for, refusal
+from tracker.kafka.dead_letters import DeadLetters, dead_letters_for, refusal_of
 from tracker.kafka.destinations import Destinations
 from tracker.kafka.errors import MessagesRefused
 from tracker.kafka.producer import OutgoingMessage
@@ -74,7 +74,7 @@ class OutboxMessages:
             return entries
         for entry in entries:
             if entry.task is not None and entry.send_number in refused:
-                self._limited_log.note(
+                self._limited_log.log(
                     "warning",
                     "jobs cannot be sent, and are tried again",
                     refused[entry.send_number].detail,
@@ -117,7 +117,7 @@ class OutboxMessages:
             if topic == self._settings.dead_letter_topic and self._dead_letters is not None:
                 self._dead_letters.on_refused(error)
             else:
-                self._refused[made.send_numbers[position]] = refusal(topic, error)
+                self._refused[made.send_numbers[position]] = refusal_of(topic, error)
 
     def note_published(self) -> None:
         """Forget what was refused of a round that is published now."""
@@ -130,7 +130,7 @@ class OutboxMessages:
     def _dead_letter(self, held: HeldMessage, why: Refusal) -> OutgoingMessage:
         if self._dead_letters is None:
             self._dead_letters = dead_letters_for(self._settings, self._admin)
-        self._limited_log.note(
+        self._limited_log.log(
             "warning", "a held message cannot be sent", why.detail, lambda: task_in(held.value)
         )
         source = Source(

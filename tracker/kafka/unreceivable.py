@@ -110,10 +110,10 @@ class _Failure(NamedTuple):
 def find_unreceivable(settings: Settings, key: KafkaPartition, offset: int) -> Unreceivable | None:
     """Return how far the records at an offset and after it cannot be received; None: they can.
 
-    Records come in batches, so it is the rest of a batch. No broker says where a batch ends. The end is found
-    by trying, in steps that double and then halve. What is not certain counts as received. The first offsets
-    are tried one by one: several records that are too large may be of one size, with a sound one between
-    them.
+    Records come in batches, so this is the rest of a batch. No broker says where a batch ends. The end is
+    found by trying, in steps that double and then halve. What is not certain counts as received. The first
+    offsets are tried one by one: several records that are too large may be of one size, with a sound one
+    between them.
     """
     with closing(_Prober(settings, key)) as prober:
         failure = prober.try_at(offset)

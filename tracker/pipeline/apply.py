@@ -75,8 +75,8 @@ class Applier:
             return self._apply(batch, decoded, rejected)
         except Disputed as disputed:
             # Kafka's answer dates from the assignment of the Kafka partition. If the group has continued
-            # without this worker, the answer is only old. Committed offsets only grow, so it is early enough
-            # to ask again now, when the progress is no longer locked.
+            # without this worker, the answer is only old. Committed offsets only grow, so that it is early
+            # enough to ask again now, when the progress is no longer locked.
             if self._committed_now(disputed.key) != disputed.assigned.committed:
                 raise BatchAbandoned("the group's offset has moved on") from None
             raise OffsetsRefused(str(disputed)) from None

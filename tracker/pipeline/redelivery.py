@@ -12,7 +12,8 @@ from tracker.messages.refusal import Reason, Refusal
 from tracker.pipeline.refusals import Refusals
 from tracker.store.applied_offsets import AppliedOffsets
 
-# Reasons outside the record itself: the decision could differ the next time, so it is stored.
+# Reasons outside the record itself: it could be decided differently the next time, so this decision is
+# stored.
 _STORED_REASONS = (Reason.DESTINATION_UNKNOWN, Reason.DESTINATION_NOT_ALLOWED, Reason.DATABASE_REJECTED)
 
 

@@ -1,27 +1,29 @@
 """Removes jobs that ended long ago, on a thread beside the active scheduler, in small steps.
 
-How the jobs are found. A batch must not pay for it, so nothing is kept for it: each sweep walks all jobs
-that are old enough in the order of `job_create_time`, tenant by tenant, and looks at their rows. What was
-rejected, with what the update of a job costs the batch that completes it (184 bytes of WAL without any of
-these) and the batch that only goes on with it (266 bytes), for 200,000 jobs in batches of 2,000:
+How the jobs are found. A batch must not pay for it, so there is no data structure for it. Each sweep walks
+all jobs that are old enough in the order of `job_create_time`, tenant by tenant, and reads their rows. The
+rejected ways, with the WAL that they cost a batch for each job that it completes (184 bytes without any of
+these) and for each job that it only updates (266 bytes), measured with 200,000 jobs in batches of 2,000:
 
-- a table in which the batch notes the jobs that it completes: 376 bytes; and cancels, failures and repairs
-  would have to keep it true as well;
-- an index on the key of those that have ended (``WHERE status >= 4``): 472 bytes, since the update that
-  completes a job is no longer one in place (HOT);
-- an index that contains the time of the last update: 478 bytes, and 501 for the batch that only goes on, as
-  no update of a job is in place any more.
+- a table in which the batch records the jobs that it completes: 376 bytes. Cancels, failures and repairs
+would
+  also have to keep it true;
+- an index on the key of jobs that have ended (``WHERE status >= 4``): 472 bytes, because the update that
+  completes a job is no longer an update in place (HOT);
+- an index that contains the time of the last update: 478 bytes, and 501 for a job that is only updated,
+  because no update of a job is in place any more.
 
-To look at 10,000 jobs that stay takes some 30 ms: at 10,000,000 two or three minutes, with the rests. Sweeps
-are as far apart as they take, so that it is at most a tenth of one session's time.
+To read 10,000 jobs that stay takes some 30 ms: for 10,000,000 jobs two or three minutes, with the pauses.
+Between two sweeps is as much time as a sweep takes, so that retention uses at most a tenth of one session's
+time.
 
-What is removed. Not a job that others wait for, nor one of which something may be still to be sent. And not
-before all that had been applied when the job was seen is known to be published: the messages of a batch
-whose Kafka transaction did not commit come again, and are forwarded again only if their job is there
-(`tracker.fold.decide`).
+What is removed. A job is not removed while others wait for it, or while one of its messages may still have to
+be sent. It is not removed before all that had been applied when it was found is known to be published: the
+messages of a batch whose Kafka transaction did not commit come again, and are forwarded again only if their
+job exists (`tracker.fold.decide`).
 
-After each step it rests four times as long, so that others get at PostgreSQL's CPUs and disks: at most some
-5,000 jobs a second are removed.
+After each step the thread pauses four times as long, to leave PostgreSQL's CPUs and disks to others: it
+removes at most some 5,000 jobs a second.
 """
 
 import threading
@@ -43,13 +45,14 @@ from tracker.settings import Settings
 from tracker.store.explain import PASSING
 from tracker.store.retention_store import START, Found, JobKey, RetentionStore
 
-_WALK = 10_000  # jobs looked at in a statement, which locks none
-_STEP = 200  # jobs removed in a transaction: a late message of one of them waits for it, about 10 ms
-_PAUSE_TIMES = 4  # after each step, of the time that it took
-_LEFTOVERS = 5_000  # rows of tasks removed in a transaction
-_SHARE = 10  # of the time of retention: how long after its time a job may be removed ...
-_SWEEP_EVERY_S = (1.0, 60.0)  # ... within these bounds
-_IDLE_TIMES = 1  # a sweep that took ten minutes is followed by ten without
+_WALK = 10_000  # jobs read in one statement, which locks none
+_STEP = 200  # jobs removed in one transaction; a late message of one of them waits for it, about 10 ms
+_PAUSE_TIMES = 4  # pause after each step, as a multiple of its duration
+_LEFTOVERS = 5_000  # rows of tasks removed in one transaction
+# A job may be removed this late: one tenth of its retention, within these bounds.
+_SHARE = 10
+_SWEEP_EVERY_S = (1.0, 60.0)
+_IDLE_TIMES = 1  # pause after a sweep, as a multiple of its duration
 _PUBLISHED_AGAIN_S = 0.2
 _STANDBY_S = 1.0
 _RETRY_S = (1.0, 60.0)
@@ -59,11 +62,11 @@ log = get_logger()
 
 
 class _Interrupted(Exception):
-    """The thread is to end, or to leave the removing to another."""
+    """The thread must end, or leave the work to another scheduler's."""
 
 
 class Retention:
-    """A thread that removes old jobs while it is allowed to. Made for every scheduler; see `is_wanted`."""
+    """A thread that removes old jobs while it is allowed to. Every scheduler has one; see `is_wanted`."""
 
     def __init__(self, settings: Settings, recorder: Recorder, stopping: threading.Event) -> None:
         self._settings = settings
@@ -78,33 +81,33 @@ class Retention:
             settings.database_conninfo, settings.retention_s, settings.retention_failed_s
         )
         self._allowed = threading.Event()
-        self._mistake: BaseException | None = None
+        self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._main, name="retention", daemon=True)
         self._removed: Counter[JobStatus] = Counter()  # in this sweep
 
     @property
     def is_wanted(self) -> bool:
-        """Whether anything is to be removed, ever."""
+        """Whether the settings let any job be removed."""
         return any(self._times.values())
 
     def allow(self) -> None:
-        """Let it work; called when the scheduler becomes active."""
+        """Let the thread work; called when the scheduler becomes active."""
         if self.is_wanted:
             self._allowed.set()
             if not self._thread.is_alive():
                 self._thread.start()
 
     def forbid(self) -> None:
-        """Let it end the step that it is at, and wait until it is allowed again."""
+        """Let the thread finish its step, and then wait until it is allowed again."""
         self._allowed.clear()
 
     def check(self) -> None:
-        """Raise what the thread has died of, if it has: a mistake in the program."""
-        if self._mistake is not None:
-            raise self._mistake
+        """Raise the unexpected error that has ended the thread, if there is one."""
+        if self._failure is not None:
+            raise self._failure
 
     def close(self, timeout_s: float) -> None:
-        """End the thread, which `stopping` has told to; a step that hangs is left to die with the process."""
+        """Wait until the thread ends, as `stopping` asks it to. A step that hangs ends with the process."""
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
@@ -112,14 +115,14 @@ class Retention:
         committed = CommittedOffsets(self._settings, self._settings.group_id)
         try:
             self._keep_sweeping(committed)
-        except BaseException as mistake:  # noqa: BLE001 - raised by the scheduler
-            self._mistake = mistake
+        except BaseException as error:  # noqa: BLE001 - raised by the scheduler
+            self._failure = error
         finally:
             committed.close()
             self._store.close()
 
     def _keep_sweeping(self, committed: CommittedOffsets) -> None:
-        """Sweep, again and again, until the program is to stop."""
+        """Repeat sweeps until the program is to stop."""
         retry_s, longest_s = _RETRY_S
         while not self._stopping.is_set():
             try:
@@ -131,30 +134,29 @@ class Retention:
                 retry_s = _RETRY_S[0]
                 self._pause(self._pause_s(took_s))
             except _Interrupted:
-                self._store.close()  # and let go of the lock
+                self._store.close()  # this releases the lock
             except PASSING as error:
                 self._store.close_if_read_only(error)
                 self._recorder.add(DATABASE_RETRIES, cause="unavailable")
-                self._complain("PostgreSQL", str(error).partition("\n")[0])
+                self._log_wait("PostgreSQL", str(error).partition("\n")[0])
                 self._stopping.wait(retry_s)
                 retry_s = min(2 * retry_s, longest_s)
             except KafkaException as error:
-                self._complain("Kafka", error.args[0].str())
+                self._log_wait("Kafka", error.args[0].str())
                 self._stopping.wait(retry_s)
                 retry_s = min(2 * retry_s, longest_s)
 
-    def _complain(self, about: str, error: str) -> None:
-        log.warning("old jobs cannot be removed; trying again", waiting_for=about, error=error)
+    def _log_wait(self, server: str, error: str) -> None:
+        log.warning("old jobs cannot be removed; trying again", waiting_for=server, error=error)
 
     def _pause_s(self, took_s: float) -> float:
         """Return how long to wait between a sweep and the next."""
         shortest_s, longest_s = _SWEEP_EVERY_S
-        retention_s = min(filter(None, self._times.values()))
-        often_s = min(max(retention_s / _SHARE, shortest_s), longest_s)
-        return max(often_s, min(_IDLE_TIMES * took_s, retention_s / _SHARE))
+        share_s = min(filter(None, self._times.values())) / _SHARE
+        return max(min(max(share_s, shortest_s), longest_s), min(_IDLE_TIMES * took_s, share_s))
 
     def _sweep(self, committed: CommittedOffsets) -> float:
-        """Walk all jobs once and remove those whose time has come; return how long that took."""
+        """Walk all jobs once and remove those whose retention has passed; return how long that took."""
         began = time.monotonic()
         self._removed.clear()
         cursor = START
@@ -177,9 +179,10 @@ class Retention:
         return took_s
 
     def _wait_until_published(self, found: Found, committed: CommittedOffsets) -> None:
-        """Wait until the messages of all that had been applied are out.
+        """Wait until everything is published that was applied when the jobs were found.
 
-        Those that come again need their jobs. Of a topic that the group reads no more nothing comes again.
+        Messages that come again need their jobs. From a topic that the group no longer reads, none come
+        again.
         """
         wanted = {
             kafka_partition: offset
@@ -200,7 +203,7 @@ class Retention:
         try:
             removed = self._work(partial(self._store.remove, jobs))
         except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
-            return  # somebody works on what belongs to one of them: the next sweep finds them again
+            return  # another session works on rows of one of them: the next sweep finds them again
         for each in removed:
             self._removed[each.status] += each.count
             self._recorder.add(JOBS_REMOVED, each.count, status=each.status.name.lower())
@@ -219,7 +222,7 @@ class Retention:
     def _pause(self, seconds: float) -> None:
         """Wait.
 
-        :raises _Interrupted: the thread is to end, or is not allowed to go on.
+        :raises _Interrupted: the thread must end, or is no longer allowed to work.
         """
         ends = time.monotonic() + seconds
         while True:

@@ -1,13 +1,13 @@
-"""Sends what no message triggers: jobs for the first time, delayed ones, and what resumed jobs held.
+"""Sends what no message triggers: first messages of jobs, delayed jobs, held messages of resumed jobs.
 
-One scheduler is active however many run: the one whose database session has the advisory lock. Each
+Many schedulers may run, but only one is active: the one whose database session has the advisory lock. Each
 message is sent once, whatever crashes:
 
-1. What is due gets consecutive numbers, and that is committed to the database.
+1. What is due gets consecutive numbers, and the database commits these.
 2. It is produced in one Kafka transaction that also commits the *last number as an offset*, for a consumer
-   group that exists only for this, on Kafka partition 0 of the first tracking topic. So that offset, the
-   sent_number, says what was sent.
-3. Rows up to the last sent number are removed; rows above it are sent by whoever is active next.
+   group that exists only for this, on Kafka partition 0 of the first tracking topic. So that offset, the last
+   sent number, says what was sent.
+3. Rows up to the last sent number are removed. The next active scheduler sends the rows above it.
 
 A scheduler that has lost its lock and does not know it yet is fenced by the next one's transactional ID.
 """
@@ -60,20 +60,19 @@ _ROUND = 5_000  # messages of each kind in a Kafka transaction
 _ROUND_BYTES = 32 * 1024 * 1024
 _FIRST_RETRY_S = 0.1
 _SLOW_S = 2.0
-_IDLE_S = 0.5  # how late a delay that has passed is noticed; what is submitted wakes the scheduler at once
-_STANDBY_S = 1.0  # how soon another takes over
-_KEEP_SENT_NUMBER_S = (
-    3600.0  # an offset that nobody commits again expires after a week (offsets.retention.minutes)
-)
+_IDLE_S = 0.5  # how late the end of a delay is noticed; a submit wakes the scheduler at once
+_STANDBY_S = 1.0  # how soon another scheduler takes over
+# An offset that is not committed again expires after a week (offsets.retention.minutes).
+_KEEP_SENT_NUMBER_S = 3600.0
 
-_RETENTION_ENDS_S = 2.0  # a step takes 20 ms; one that hangs is undone when the process has gone
-_SEES_STOP_S = 0.2
+_RETENTION_CLOSE_S = 2.0  # a step takes 20 ms; one that hangs is rolled back when the process has gone
+_CHECK_STOP_S = 0.2
 
 _DROPPED = {
     "held_message": (HELD_DROPPED, "held messages dropped"),
     "pending_task": (PENDING_DROPPED, "jobs not sent"),
 }
-_ASKED_FOR = ("cancelled", "deleted")  # by a user
+_BY_USER = ("cancelled", "deleted")  # a user has asked for it
 
 log = get_logger()
 
@@ -105,23 +104,23 @@ class Scheduler:
         self._producer = self._new_producer()
         self._active = False
         self._ready = False
-        self._working_since_monotonic_s: float | None = None
+        self._work_since_monotonic_s: float | None = None
         self._sent = 0  # everything up to this number was sent
-        self._refusal = ""
+        self._exit_reason = ""
         self._sent_number_kept_monotonic_s = 0.0
         self._last_progress_monotonic_s = time.monotonic()
 
     def run(self) -> int:
         """Schedule until asked to stop; return the exit status.
 
-        A call that does not return, as librdkafka's do now and then (see `tracker.kafka.producer`), keeps no
-        one from leaving: what it was about is settled by the next scheduler, as after a crash.
+        A call that does not return, as sometimes happens with librdkafka (see `tracker.kafka.producer`), does
+        not delay the exit. The next scheduler completes what the call was about, as after a crash.
         """
         self._lifeline.report(self._status)
         ended: Future[int] = Future()
-        Thread(target=_run_into, args=[ended, self._schedule], name="schedule", daemon=True).start()
+        Thread(target=_run_to_result, args=[ended, self._schedule], name="schedule", daemon=True).start()
         while not self._lifeline.stopping.is_set() and not ended.done():
-            wait([ended], _SEES_STOP_S)
+            wait([ended], _CHECK_STOP_S)
         wait([ended], self._settings.shutdown_timeout_s * 0.6)
         if not ended.done():
             log.warning("the scheduler exits although a call has not returned")
@@ -152,25 +151,25 @@ class Scheduler:
         except Stopping:
             pass
         except OffsetsRefused as refused:
-            self._refusal = str(refused)
-            log.error("the scheduler refuses to continue", reason=self._refusal)
+            self._exit_reason = str(refused)
+            log.error("the scheduler refuses to continue", reason=self._exit_reason)
             return ExitStatus.REFUSED
         finally:
             self._producer.close()
             self._sent_number.close()
             self._store.close()
-            self._retention.close(_RETENTION_ENDS_S)
+            self._retention.close(_RETENTION_CLOSE_S)
         return ExitStatus.DONE
 
     def _step(self) -> None:
-        """Be active, or stand by: one round, or a wait."""
+        """Send one round, or stand by for a moment."""
         self._retention.check()
         self._poll_callbacks()
         self._producer.poll_callbacks()
         if self._store.connect():
             self._active, self._database_id = False, ""
             self._retention.forbid()
-        if not self._database_id:  # PostgreSQL may be there, and refuse to say
+        if not self._database_id:  # PostgreSQL may be there, and have refused to tell it
             self._database_id = claim_deployment(self._settings)
             self._producer.close()
             self._producer = self._new_producer()
@@ -179,19 +178,19 @@ class Scheduler:
             self._lifeline.stopping.wait(_STANDBY_S)
             return
         self._ready = True
-        self._working_since_monotonic_s = self._working_since_monotonic_s or time.monotonic()
+        self._work_since_monotonic_s = self._work_since_monotonic_s or time.monotonic()
         sent = self._round()
-        self._working_since_monotonic_s = None
+        self._work_since_monotonic_s = None
         self._obstacles.clear()
         self._last_progress_monotonic_s = time.monotonic()
         if not sent:
             self._store.wait(_IDLE_S)
 
     def _take_over(self) -> bool:
-        """Become active if no other is: fence a predecessor, and read the last sent number."""
+        """Become active if no other scheduler is: fence a predecessor, and read the last sent number."""
         if not self._holds_lock():
             return False
-        self._producer.close()  # and not another one: it knows what it has found out about messages refused
+        self._producer.close()  # not replaced: it keeps what it has found out about refused messages
         self._producer.start()
         self._sent = self._read_sent_number()
         self._active = True
@@ -200,8 +199,8 @@ class Scheduler:
         return True
 
     def _holds_lock(self) -> bool:
-        # The session may have it already, when only the producer has to be made anew; to ask twice would
-        # count it twice, which does no harm: the lock goes with the session.
+        # The session may have the lock already, if only the producer is replaced. PostgreSQL then counts the
+        # lock twice, which does no harm, because it ends with the session.
         return self._store.try_lock()
 
     def _read_sent_number(self) -> int:
@@ -215,18 +214,19 @@ class Scheduler:
             return sent
         number, metadata = self._sent_number.read(self._database_id)
         if number is None and last == sent:
-            # Nothing is in doubt. From here on there is a sent number, so that one that is gone is noticed.
+            # Nothing is in doubt. From now on there is a sent number, so a missing one will be detected.
             self._sent_number.commit(sent, self._database_id)
             return sent
-        wrong = sent_number_disagreement(number, metadata, Known(last, sent), self._database_id)
-        if wrong or number is None:
+        problem = sent_number_disagreement(number, metadata, Known(last, sent), self._database_id)
+        if problem or number is None:
+            group_id = self._sent_number.group_id
             raise OffsetsRefused(
-                f"the scheduler's last sent number (group {self._sent_number.group_id!r}): {wrong}; {REMEDY}"
+                f"the scheduler's last sent number (group {group_id!r}): {problem}; {REMEDY}"
             )
         return number
 
     def _round(self) -> int:
-        """Number what is due, send it, and return how much that was."""
+        """Number what is due and send it; return how many messages that were."""
         with self._store.transaction():
             _, known_sent = self._store.lock_send_numbers()
             if self._sent > known_sent:
@@ -235,20 +235,20 @@ class Scheduler:
             dropped = self._store.take_dropped_work(_ROUND)
             entries = self._store.read_outbox(self._sent, 2 * _ROUND, _ROUND_BYTES)
         for each in dropped:
-            self._account_for(each)
+            self._record_dropped(each)
         failpoints.reach("scheduler-after-database-commit")
         if entries:
-            self._publish(self._outbox_messages.without_refused(entries))
+            self._publish(self._outbox_messages.postpone_refused(entries))
             failpoints.reach("scheduler-after-kafka-commit")
         elif time.monotonic() > self._sent_number_kept_monotonic_s + _KEEP_SENT_NUMBER_S:
             self._commit([], self._sent)
         return len(entries)
 
-    def _account_for(self, dropped: DroppedWork) -> None:
+    def _record_dropped(self, dropped: DroppedWork) -> None:
         metric, event = _DROPPED[dropped.kind]
         self._recorder.add(metric, dropped.amount, reason=dropped.reason)
         self._limited_log.log(
-            "info" if dropped.reason in _ASKED_FOR else "warning",
+            "info" if dropped.reason in _BY_USER else "warning",
             event,
             dropped.reason,
             lambda: {"job": str(dropped.job)},
@@ -256,27 +256,28 @@ class Scheduler:
         )
 
     def _publish(self, entries: list[OutboxEntry]) -> None:
-        made = self._outbox_messages.make(entries)
+        outgoing = self._outbox_messages.make(entries)
         try:
-            self._commit(made.messages, entries[-1].send_number)
+            self._commit(outgoing.messages, entries[-1].send_number)
         except MessagesRefused as refused:
-            self._outbox_messages.note_refused(made, refused)
+            self._outbox_messages.record_refused(outgoing, refused)
             raise
-        self._outbox_messages.note_published()
-        made.count(self._recorder)
+        self._outbox_messages.clear_refused()
+        outgoing.count(self._recorder)
 
     def _commit(self, messages: list[OutgoingMessage], number: int) -> None:
-        last = self._sent_number.topic_partition(number, self._database_id)
+        offset = self._sent_number.topic_partition(number, self._database_id)
         self._producer.publish(
-            [], [], [], messages, [last], self._sent_number.consumer.consumer_group_metadata()
+            [], [], [], messages, [offset], self._sent_number.consumer.consumer_group_metadata()
         )
         if not self._transactional:
-            self._sent_number.commit(number, self._database_id)  # for when transactions are used again
+            self._sent_number.commit(number, self._database_id)  # in case transactions are used again
         self._sent = number
         self._sent_number_kept_monotonic_s = time.monotonic()
 
     def _new_producer(self) -> BatchProducer:
-        # One transactional ID for each database: those that share a group by mistake do not fence each other.
+        # One transactional ID for each database, so that two that share a group by mistake do not fence each
+        # other.
         return BatchProducer(
             self._settings,
             f"{self._sent_number.group_id}-{self._database_id}",
@@ -288,7 +289,7 @@ class Scheduler:
         )
 
     def _back_off(self, seconds: float, cause: Cause, reason: str) -> float:
-        """Wait, and return how long to wait the next time. What is over at once is no obstacle."""
+        """Wait, and return how long to wait the next time. The first failure is not an obstacle yet."""
         if seconds > _FIRST_RETRY_S:
             self._obstacles.report(cause, reason)
         log.debug("the scheduler tries again", cause=cause, reason=reason)
@@ -297,7 +298,7 @@ class Scheduler:
 
     def _wait_to_publish(self, reason: str) -> None:
         self._poll_callbacks()
-        since_s = self._working_since_monotonic_s
+        since_s = self._work_since_monotonic_s
         if since_s is None or time.monotonic() - since_s > _SLOW_S:
             self._obstacles.report(Cause.KAFKA, reason)
         self._stop_deadline.pause(0.05)
@@ -311,14 +312,14 @@ class Scheduler:
         raise error
 
     def _status(self) -> ChildStatus:
-        since_s = self._working_since_monotonic_s
+        since_s = self._work_since_monotonic_s
         known = self._obstacles.now()
         obstacles = with_stall(known, since_s)
         return ChildStatus(
-            ready=self._ready and not self._refusal,
+            ready=self._ready and not self._exit_reason,
             has_work=since_s is not None and not any(each.blocks for each in known),
             last_progress_monotonic_s=self._last_progress_monotonic_s,
-            detail=self._refusal
+            detail=self._exit_reason
             or "; ".join(map(str, obstacles))
             or ("active" if self._active else "standing by"),
             hangs=self._producer.hangs(),
@@ -327,7 +328,7 @@ class Scheduler:
         )
 
 
-def _run_into(ended: Future[int], work: Callable[[], int]) -> None:
+def _run_to_result(ended: Future[int], work: Callable[[], int]) -> None:
     try:
         ended.set_result(work())
     except BaseException as error:  # noqa: BLE001 - handed to the main thread, which raises it

@@ -1,4 +1,4 @@
-"""What the entries of the outbox become: messages for Kafka, or jobs that are put back."""
+"""What outbox entries become: messages for Kafka, or jobs that are put back."""
 
 import time
 from dataclasses import dataclass, field
@@ -22,13 +22,13 @@ from tracker.store.batch_store import POSTPONED_S
 from tracker.store.held_message import HeldMessage
 from tracker.store.schedule_store import OutboxEntry, ScheduleStore
 
-_REFUSED_S = 60  # a job whose task message Kafka refuses is tried again after this long
-_HEADERS = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]])  # librdkafka takes no lists for pairs
+_REFUSED_S = 60  # how long until a job whose task message Kafka has refused is tried again
+_HEADERS = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]])  # librdkafka accepts no lists as pairs
 
 
 @dataclass
 class OutgoingRound:
-    """The messages of a round, and what is counted of them once they are published."""
+    """The messages of a round, and what to count when they are published."""
 
     messages: list[OutgoingMessage] = field(default_factory=list)
     send_numbers: list[int] = field(default_factory=list)  # one for each message
@@ -36,16 +36,16 @@ class OutgoingRound:
     dead: list[Refusal] = field(default_factory=list)
 
     def count(self, recorder: Recorder) -> None:
-        """Count what is published."""
+        """Count the messages as published."""
         for kind, count in self.counts.items():
             if count:
                 recorder.add(SCHEDULED_SENDS, count, kind=kind)
-        for why in self.dead:
-            recorder.add(DEAD_LETTERS, reason=why.reason.value)
+        for refusal in self.dead:
+            recorder.add(DEAD_LETTERS, reason=refusal.reason.value)
 
 
 class OutboxMessages:
-    """Makes messages of outbox entries; remembers what Kafka refuses of them until a round is published."""
+    """Makes messages of outbox entries, and remembers what Kafka refuses until a round is published."""
 
     def __init__(
         self, settings: Settings, store: ScheduleStore, admin: AdminClient, destinations: Destinations
@@ -54,21 +54,21 @@ class OutboxMessages:
         self._store = store
         self._admin = admin
         self._destinations = destinations
-        self._check = status_check_of(settings)
+        self._status_check = status_check_of(settings)
         self._limited_log = RateLimitedLog()
         self._refused: dict[int, Refusal] = {}  # by send number
-        self._dead_letters: DeadLetters | None = None  # not needed yet
+        self._dead_letters: DeadLetters | None = None  # made when the first is needed
 
-    def without_refused(self, entries: list[OutboxEntry]) -> list[OutboxEntry]:
-        """Put back the jobs that cannot be sent where they are to go; their send numbers pass unused.
+    def postpone_refused(self, entries: list[OutboxEntry]) -> list[OutboxEntry]:
+        """Put back the jobs that cannot be sent to their topic; their send numbers stay unused.
 
-        In a transaction of its own: brokers are asked about topics before it, and a worker that starts, or
-        the next scheduler, waits for the row of the deployment while the numbers are given.
+        This is a transaction of its own, after brokers were asked about topics: while send numbers are
+        assigned, a worker that starts, and the next scheduler, wait for the row of the deployment.
         """
         refused = {
-            entry.send_number: why
+            entry.send_number: refusal
             for entry in entries
-            if entry.task is not None and (why := self._refusal_of(entry))
+            if entry.task is not None and (refusal := self._refusal_of(entry))
         }
         if not refused:
             return entries
@@ -95,53 +95,56 @@ class OutboxMessages:
     def make(self, entries: list[OutboxEntry]) -> OutgoingRound:
         """Return the messages of entries, in their order."""
         now_ms = time.time_ns() // 1_000_000
-        made = OutgoingRound()
+        outgoing = OutgoingRound()
         for entry in entries:
             if entry.task is not None:
-                made.messages += outgoing_tasks([entry.task], self._check, now_ms)
-                made.counts["delayed" if entry.is_delayed else "first"] += 1
+                outgoing.messages += outgoing_tasks([entry.task], self._status_check, now_ms)
+                outgoing.counts["delayed" if entry.is_delayed else "first"] += 1
             elif entry.held is not None:
-                why = self._refusal_of(entry)
-                made.messages.append(self._dead_letter(entry.held, why) if why else _as_it_was(entry.held))
-                made.dead += [why] if why else []
-                made.counts["resumed"] += not why
+                refusal = self._refusal_of(entry)
+                if refusal is None:
+                    outgoing.messages.append(_outgoing_held(entry.held))
+                    outgoing.counts["resumed"] += 1
+                else:
+                    outgoing.messages.append(self._dead_letter(entry.held, refusal))
+                    outgoing.dead.append(refusal)
             else:
                 continue
-            made.send_numbers.append(entry.send_number)
-        return made
+            outgoing.send_numbers.append(entry.send_number)
+        return outgoing
 
-    def note_refused(self, made: OutgoingRound, refused: MessagesRefused) -> None:
-        """Note what Kafka has refused, so that it is not sent again: the rest can be."""
+    def record_refused(self, outgoing: OutgoingRound, refused: MessagesRefused) -> None:
+        """Remember what Kafka has refused, so that the others can be sent without it."""
         for position, error in refused.errors.items():
-            topic = made.messages[position].topic
+            topic = outgoing.messages[position].topic
             if topic == self._settings.dead_letter_topic and self._dead_letters is not None:
                 self._dead_letters.on_refused(error)
             else:
-                self._refused[made.send_numbers[position]] = refusal_of(topic, error)
+                self._refused[outgoing.send_numbers[position]] = refusal_of(topic, error)
 
-    def note_published(self) -> None:
-        """Forget what was refused of a round that is published now."""
+    def clear_refused(self) -> None:
+        """Drop what was refused: the round is published."""
         self._refused.clear()
 
     def _refusal_of(self, entry: OutboxEntry) -> Refusal | None:
-        """Return why an entry cannot be sent to its topic, or None."""
+        """Return why an entry cannot be sent to its topic; None: it can."""
         return self._destinations.find_refusal(entry.topic) or self._refused.get(entry.send_number)
 
-    def _dead_letter(self, held: HeldMessage, why: Refusal) -> OutgoingMessage:
+    def _dead_letter(self, held: HeldMessage, refusal: Refusal) -> OutgoingMessage:
         if self._dead_letters is None:
             self._dead_letters = dead_letters_for(self._settings, self._admin)
         self._limited_log.log(
-            "warning", "a held message cannot be sent", why.detail, lambda: task_in(held.value)
+            "warning", "a held message cannot be sent", refusal.detail, lambda: task_in(held.value)
         )
         source = Source(
             held.source_topic, held.source_kafka_partition, held.source_offset, held.source_time_ms
         )
-        return self._dead_letters.make(held.key, held.value, _headers(held), why, source)
+        return self._dead_letters.make(held.key, held.value, _headers(held), refusal, source)
 
 
 def _headers(held: HeldMessage) -> list[tuple[str, bytes | None]] | None:
     return _HEADERS.decode(held.headers) if held.headers else None
 
 
-def _as_it_was(held: HeldMessage) -> OutgoingMessage:
+def _outgoing_held(held: HeldMessage) -> OutgoingMessage:
     return OutgoingMessage(held.destination, held.key, held.value, _headers(held))

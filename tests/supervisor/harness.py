@@ -31,7 +31,7 @@ class Program:
         http_port: int | None = 0,
         shutdown_timeout_s: float = 20.0,
         database_url: str | None = None,
-        patience: dict[str, float] | None = None,
+        restart_policy: dict[str, float] | None = None,
         **children: str,
     ) -> None:
         wanted = {
@@ -39,7 +39,7 @@ class Program:
             "http_port": http_port,
             "shutdown_timeout_s": shutdown_timeout_s,
             "database_url": database_url,
-            "patience": {"backoff_s": 0.05, **(patience or {})},
+            "restart_policy": {"backoff_s": 0.05, **(restart_policy or {})},
         }
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.supervisor.program", json.dumps(wanted)],

@@ -19,7 +19,7 @@ def main() -> int:
         shutdown_timeout_s=wanted["shutdown_timeout_s"],
         http=None if wanted["http_port"] is None else ("127.0.0.1", wanted["http_port"]),
         log=logs.LogOptions("json", "info"),
-        patience=RestartPolicy(**wanted["patience"]),
+        restart_policy=RestartPolicy(**wanted["restart_policy"]),
     )
     return Supervisor(partial(_plan, wanted["children"]), options, _keep_slots(wanted["database_url"])).run()
 

@@ -44,8 +44,8 @@ def report(
     status = ChildStatus(
         ready, False, time.monotonic(), obstacles=obstacles, kafka_partitions=kafka_partitions
     )
-    health.children[number]._take(ChildReport(status, {}))
-    health.look()
+    health.children[number]._handle(ChildReport(status, {}))
+    health.update()
 
 
 def begin(health: Health) -> None:
@@ -109,7 +109,7 @@ def test_a_worker_that_is_started_again_leaves_it_ready_while_another_moves(heal
 
 def test_slots_that_are_not_held_are_told(health: Health) -> None:
     begin(health)
-    health.slots_trouble = "no password"
+    health.slots_waiting_for = "no password"
     assert health.degraded() == {"supervisor": "waiting for PostgreSQL: no password"}
 
 

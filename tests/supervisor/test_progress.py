@@ -13,15 +13,15 @@ from tracker.supervisor.totals import Totals
 @pytest.fixture
 def child(monkeypatch: pytest.MonkeyPatch) -> Child:
     """A child as it is just after its start; its process is not needed to judge it."""
-    patience = RestartPolicy(stuck_after_s=300)
-    made = Child(ChildSpec("worker-0", "x:y"), Totals(), patience, logs.LogOptions(), lambda: None)
+    restart_policy = RestartPolicy(stuck_after_s=300)
+    made = Child(ChildSpec("worker-0", "x:y"), Totals(), restart_policy, logs.LogOptions(), lambda: None)
     monkeypatch.setattr(made, "process", object())
-    made._heard_s = made._work_since_s = time.monotonic()
+    made._reported_s = made._work_since_s = time.monotonic()
     return made
 
 
 def report(child: Child, *, has_work: bool, progress_s: float) -> None:
-    child._take(ChildReport(ChildStatus(True, has_work, progress_s), {}))
+    child._handle(ChildReport(ChildStatus(True, has_work, progress_s), {}))
 
 
 def test_idle_for_long_is_not_stuck(child: Child) -> None:

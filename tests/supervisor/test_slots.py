@@ -45,7 +45,7 @@ class Kept:
 
     def slots(self) -> tuple[int, ...]:
         """Return its slots, once it holds them."""
-        self.changes.wait_for(lambda: self.keeper.trouble is None)
+        self.changes.wait_for(lambda: self.keeper.waiting_for is None)
         assert self.keeper.slots is not None
         return self.keeper.slots
 
@@ -112,7 +112,7 @@ def test_a_lost_connection_is_made_again_and_the_same_slots_claimed(database_url
     kept = keep(database_url)
     assert kept.slots() == (0, 1)
     end_supervisors(database_url)
-    kept.changes.wait_for(lambda: kept.keeper.trouble is not None)
+    kept.changes.wait_for(lambda: kept.keeper.waiting_for is not None)
     assert kept.slots() == (0, 1)
     assert keep(database_url).slots() == (2, 3)
 
@@ -124,7 +124,7 @@ def test_slots_that_the_server_still_holds_for_a_lost_connection_are_claimed_aga
     kept = keep(conninfo)
     assert kept.slots() == (0, 1)
     between.cut()
-    kept.changes.wait_for(lambda: kept.keeper.trouble is not None)
+    kept.changes.wait_for(lambda: kept.keeper.waiting_for is not None)
     assert kept.slots() == (0, 1)
     assert kept.keeper.failure is None
 

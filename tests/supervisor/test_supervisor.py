@@ -41,7 +41,7 @@ def test_restarts_slow_down_while_a_child_keeps_dying() -> None:
 
 
 def test_failures_are_forgiven_after_a_while_of_health() -> None:
-    with Program(worker_0="good", patience={"healthy_after_s": 0.0}) as program:
+    with Program(worker_0="good", restart_policy={"healthy_after_s": 0.0}) as program:
         for _ in range(2):
             pid = program.next("child started")["pid"]
             program.next("ready")
@@ -51,9 +51,9 @@ def test_failures_are_forgiven_after_a_while_of_health() -> None:
 
 
 def test_the_delay_doubles_up_to_its_limit() -> None:
-    patience = RestartPolicy(backoff_s=1, backoff_limit_s=30)
+    restart_policy = RestartPolicy(backoff_s=1, backoff_limit_s=30)
     for failures, longest in ((1, 1), (2, 2), (3, 4), (6, 30), (10_000, 30)):
-        assert longest / 2 <= patience.delay_s(failures) <= longest
+        assert longest / 2 <= restart_policy.delay_s(failures) <= longest
 
 
 @pytest.mark.parametrize("group", [False, True])
@@ -105,7 +105,7 @@ def test_a_child_that_does_not_leave_is_killed_in_time() -> None:
         program.next("ready")
         assert program.stop() == 1
         program.next("child did not stop in time and is killed", child="worker-0")
-        left = {line["child"]: line for line in program.lines if line["event"] == "child left"}
+        left = {line["child"]: line for line in program.lines if line["event"] == "child stopped"}
         assert left["worker-0"]["signal"] == "SIGKILL"
         assert left["worker-1"]["status"] == 0
 
@@ -145,7 +145,7 @@ SHORT = {"stuck_after_s": 3.0}
 
 @pytest.mark.parametrize("behaviour", ["stuck", "silent"])
 def test_a_child_that_makes_no_progress_is_killed_and_started_again(behaviour: str) -> None:
-    with Program(worker_0=behaviour, patience=SHORT) as program:
+    with Program(worker_0=behaviour, restart_policy=SHORT) as program:
         pid = program.next("child started")["pid"]
         program.next("child is stuck and is killed", pid=pid)
         program.next("child started")
@@ -153,7 +153,7 @@ def test_a_child_that_makes_no_progress_is_killed_and_started_again(behaviour: s
 
 
 def test_a_frozen_child_is_killed_and_started_again() -> None:
-    with Program(worker_0="good", patience=SHORT) as program:
+    with Program(worker_0="good", restart_policy=SHORT) as program:
         program.next("ready")
         pid = next(line["pid"] for line in reversed(program.lines) if line["event"] == "child started")
         os.kill(pid, signal.SIGSTOP)

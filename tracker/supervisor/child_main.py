@@ -18,9 +18,9 @@ from tracker.lifeline import ExitStatus, Lifeline
 
 def main(name: str, target: str, args: tuple[Any, ...], connection: Connection, log: logs.LogOptions) -> None:
     """Run ``target(*args, lifeline)``, where target is ``module:function``, and exit with what it returns."""
-    # Ctrl-C, and a terminal that goes away, are told to the whole process group, but only the supervisor
-    # decides. SIGTERM has been blocked since before this process began, so that none is lost, and stays so
-    # for a thread that waits for it.
+    # The whole process group gets the signals of Ctrl-C, and of a terminal that goes away, but only the
+    # supervisor decides. SIGTERM was blocked before this process began, so that none is lost. It stays
+    # blocked for a thread that waits for it.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
@@ -32,7 +32,7 @@ def main(name: str, target: str, args: tuple[Any, ...], connection: Connection, 
     lifeline.close()
     sys.stdout.flush()
     sys.stderr.flush()
-    # Everything is finished. A library's thread, or its way to clean up, must not keep the process alive.
+    # Everything is finished. A library's thread, or its clean-up, must not keep the process alive.
     os._exit(status)
 
 

@@ -24,11 +24,11 @@ _SPAWN = multiprocessing.get_context("spawn")
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """What a child is.
+    """What a child runs.
 
-    `name` is unique among the children and shown in logs and metrics. `target`, ``module:function``, is
-    called as ``function(*args, lifeline)`` in the new process, and returns its exit status. `is_worker`:
-    counted as a worker in the metrics.
+    `name` is unique among the children, and is shown in the log and in metrics. `target`,
+    ``module:function``, is called as ``function(*args, lifeline)`` in the new process, and returns its exit
+    status. `is_worker`: the metrics count it as a worker.
     """
 
     name: str
@@ -39,17 +39,17 @@ class ChildSpec:
 
 @dataclass(frozen=True, slots=True)
 class RestartPolicy:
-    """The supervisor's times.
+    """When the supervisor restarts or kills a child.
 
-    A child that died is started again after `backoff_s`, twice that the next time, up to `backoff_limit_s`;
-    a random part of up to a half is taken off, so that children that died together do not come back together.
-    Once it has been ready for `healthy_after_s`, this begins anew.
+    A child that died is started again after `backoff_s`, then after twice that time, up to `backoff_limit_s`.
+    A random part of up to a half is subtracted, so that children that died together do not start together.
+    After the child has been ready for `healthy_after_s`, the times begin again at `backoff_s`.
 
-    A child is stuck, and killed, when it has work and has finished nothing for `stuck_after_s`, has not
-    reported at all for that long, or says itself that a call of it hangs. The slowest thing that a worker
-    does in one go is a statement, which PostgreSQL ends after 300 s.
+    A child is stuck, and is killed, if it has work and has finished nothing for `stuck_after_s`, if it has
+    not reported for that time, or if it reports that one of its calls hangs. The slowest single step of a
+    worker is a statement, which PostgreSQL ends after 300 s.
 
-    `live_for_s`: how long a child may keep dying before ``/livez`` says that something is wrong.
+    `live_for_s`: how long a child may die repeatedly before ``/livez`` reports a problem.
     """
 
     backoff_s: float = 0.5
@@ -59,40 +59,40 @@ class RestartPolicy:
     live_for_s: float = 120.0
 
     def delay_s(self, failures: int) -> float:
-        """Return how long to wait before the next start, after so many failures in a row."""
+        """Return how long to wait before the next start, after this number of failures in a row."""
         longest = min(self.backoff_s * 2.0 ** min(failures - 1, 30), self.backoff_limit_s)
         return longest * random.uniform(0.5, 1.0)
 
 
 class Child:
-    """One child and, over time, the processes that it is.
+    """One child, which is one process after the other.
 
-    The supervisor's loop is the only one to call methods that change it. Times are ``time.monotonic()``.
-    `wake` is called on another thread when the child has reported.
+    Only the supervisor's loop calls methods that change it. Times are ``time.monotonic()``. `wake` is called
+    on another thread when the child has reported.
     """
 
     def __init__(
         self,
         spec: ChildSpec,
         totals: Totals,
-        patience: RestartPolicy,
+        restart_policy: RestartPolicy,
         log: logs.LogOptions,
         wake: Callable[[], None],
     ) -> None:
         self.spec = spec
         self.process: SpawnProcess | None = None
         self.status: ChildStatus | None = None
-        self.last_detail = ""  # of the process that has ended last
+        self.last_detail = ""  # of the process that ended last
         self.failures = 0
         self.failing_since_s: float | None = None
         self.start_at_s: float | None = None
         self._totals = totals
-        self._patience = patience
+        self._restart_policy = restart_policy
         self._log = log
         self._wake = wake
         self._connection: Connection | None = None
         self._reader: threading.Thread | None = None
-        self._heard_s = 0.0
+        self._reported_s = 0.0
         self._work_since_s = 0.0
         self._ready_since_s: float | None = None
 
@@ -107,15 +107,15 @@ class Child:
         return self.process is not None and self.process.is_alive()
 
     @property
-    def is_free(self) -> bool:
-        """Whether the process has said that it is ready, and waits for nothing."""
+    def can_work(self) -> bool:
+        """Whether the process has reported that it is ready, and that nothing blocks it."""
         status = self.status
         return status is not None and status.ready and not status.blocked
 
     def start(self) -> None:
         """Start a process; there must be none.
 
-        :raises OSError: there can be no more processes or files at the moment.
+        :raises OSError: the system allows no more processes or files at the moment.
         """
         here, there = _SPAWN.Pipe(duplex=True)
         process = _SPAWN.Process(
@@ -125,23 +125,23 @@ class Child:
             daemon=True,
         )
         try:
-            with _signals_held():
+            with _signals_blocked():
                 process.start()
         except OSError:
             here.close()
             raise
         finally:
-            there.close()  # only the process has it now, so that its death closes it
+            there.close()  # only the process has it now, so its death closes it
         self.process, self._connection = process, here
         self.status = self.start_at_s = self._ready_since_s = None
-        self._heard_s = self._work_since_s = time.monotonic()
+        self._reported_s = self._work_since_s = time.monotonic()
         self._reader = threading.Thread(target=self._read, args=[here], name=self.spec.name, daemon=True)
         self._reader.start()
 
     def ask_to_stop(self) -> None:
-        """Ask the process to finish and leave."""
+        """Ask the process to finish its work and exit."""
         if self._connection is not None:
-            with suppress(OSError):  # it is gone already, which the loop will see
+            with suppress(OSError):  # it has gone already; the loop will see that
                 self._connection.send_bytes(b"stop")
 
     def kill(self) -> None:
@@ -150,7 +150,7 @@ class Child:
             self.process.kill()
 
     def reap(self) -> int:
-        """Take leave of a process that has ended, and return its exit status; negative for a signal."""
+        """Clean up after a process that has ended; return its exit status, negative for a signal."""
         assert self.process is not None
         assert self._connection is not None
         assert self._reader is not None
@@ -165,77 +165,79 @@ class Child:
         self.process = self._connection = self._reader = self.status = None
         return status
 
-    def start_later(self, now_s: float) -> float:
-        """Plan the next start after a failure, and return in how many seconds that is."""
+    def schedule_start(self, now_s: float) -> float:
+        """Schedule the next start after a failure; return in how many seconds it is."""
         self.failures += 1
         if self.failing_since_s is None:
             self.failing_since_s = now_s
-        delay_s = self._patience.delay_s(self.failures)
+        delay_s = self._restart_policy.delay_s(self.failures)
         self.start_at_s = now_s + delay_s
         return delay_s
 
-    def forgive(self, now_s: float) -> None:
-        """Forget earlier failures once the process has been ready for long enough."""
-        if self._ready_since_s is not None and now_s - self._ready_since_s >= self._patience.healthy_after_s:
+    def reset_failures(self, now_s: float) -> None:
+        """Set the failures to 0 if the process has been ready for long enough."""
+        since_s = self._ready_since_s
+        if since_s is not None and now_s - since_s >= self._restart_policy.healthy_after_s:
             self.failures = 0
             self.failing_since_s = None
 
     def idle_s(self, now_s: float) -> float:
-        """Return for how long the child has finished nothing although it had work, or not reported."""
+        """Return for how long the child has not finished any of its work, or has not reported."""
         if self.process is None:
             return 0.0
-        silent_s = now_s - self._heard_s
+        silent_s = now_s - self._reported_s
         status = self.status
         if status is None or not status.has_work:
-            # A process that has yet to report may be stuck in its start; _heard_s is when it was started.
-            return silent_s if silent_s >= self._patience.stuck_after_s else 0.0
+            # A process that has not reported yet may be stuck in its start; _reported_s is when it was
+            # started.
+            return silent_s if silent_s >= self._restart_policy.stuck_after_s else 0.0
         return now_s - max(self._work_since_s, status.last_progress_monotonic_s)
 
     def is_stuck(self, now_s: float) -> bool:
-        """Tell whether the process is to be killed, since it makes no progress."""
-        return bool(self.hangs) or self.idle_s(now_s) >= self._patience.stuck_after_s
+        """Tell whether the process must be killed, because it makes no progress."""
+        return bool(self.hangs) or self.idle_s(now_s) >= self._restart_policy.stuck_after_s
 
     @property
     def hangs(self) -> str:
-        """The call that the process hangs in, and never will return from; empty: none."""
+        """The call in which the process hangs, and from which it will never return; empty: none."""
         return self.status.hangs if self.status is not None else ""
 
     def is_failing(self, now_s: float) -> bool:
-        """Tell whether the child has been dying again and again for too long."""
+        """Tell whether the child has been dying repeatedly for too long."""
         since_s = self.failing_since_s
-        return since_s is not None and now_s - since_s >= self._patience.live_for_s
+        return since_s is not None and now_s - since_s >= self._restart_policy.live_for_s
 
     def _read(self, connection: Connection) -> None:
-        """Take the child's reports. Not the loop's work: a child frozen in the middle of one blocks this."""
+        """Receive the child's reports. The loop cannot: a child that freezes within a report blocks this."""
         while True:
             try:
                 report: ChildReport = connection.recv()
             except (EOFError, OSError):
                 self._wake()
                 return
-            self._take(report)
+            self._handle(report)
             self._wake()
 
-    def _take(self, report: ChildReport) -> None:
+    def _handle(self, report: ChildReport) -> None:
         now_s = time.monotonic()
         had_work = self.status is not None and self.status.has_work
         if report.status.has_work and not had_work:
-            # What it finished before it was idle says nothing about the work that it has now.
+            # The progress that it made before it was idle says nothing about its present work.
             self._work_since_s = now_s
         if not report.status.ready:
             self._ready_since_s = None
         elif self._ready_since_s is None:
             self._ready_since_s = now_s
-        self._heard_s = now_s
+        self._reported_s = now_s
         self.status = report.status
         self._totals.update(self.spec.name, report.metrics)
 
 
 @contextmanager
-def _signals_held() -> Iterator[None]:
-    """Start a process with these signals blocked until it is able to handle them; none is lost here."""
-    held = {signal.SIGINT, signal.SIGHUP, signal.SIGTERM}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, held)
+def _signals_blocked() -> Iterator[None]:
+    """Block signals while a process starts, until it can handle them. None is lost in this process."""
+    blocked = {signal.SIGINT, signal.SIGHUP, signal.SIGTERM}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""What the supervisor's own gauges say of its children: the same as ``/readyz``."""
+"""The supervisor's own gauges about its children. They agree with ``/readyz``."""
 
 import time
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ from tracker.supervisor.children import Child
 
 
 def set_gauges(recorder: Recorder, children: Sequence[Child], *, ready: bool) -> None:
-    """Record how the children are doing."""
+    """Set the gauges of all children."""
     workers = [child for child in children if child.spec.is_worker]
     recorder.set(metrics.READY, ready)
     recorder.set(metrics.WORKERS, len(workers))
-    recorder.set(metrics.WORKERS_READY, sum(child.is_free for child in workers))
+    recorder.set(metrics.WORKERS_READY, sum(child.can_work for child in workers))
     for child in children:
         _set_for(recorder, child)
 

@@ -23,13 +23,13 @@ from tracker.supervisor.health import Health, answer
 from tracker.supervisor.totals import Totals, TotalsCollector
 
 READ_LIMIT_S = 5.0
-"""A client that sends nothing for so long is dropped."""
+"""A client that sends nothing for this time is disconnected."""
 
 REQUEST_LIMIT_S = 10.0
-"""A request that takes longer in all, since its client reads or writes drop by drop, is cut off."""
+"""A request that takes longer in total, because its client is slow, is cut off."""
 
 CONNECTION_LIMIT = 64
-"""Connections beyond these are closed at once: there are a few clients, who ask every few seconds."""
+"""More connections are closed at once: there are a few clients, which ask every few seconds."""
 
 log = logs.get_logger()
 
@@ -40,7 +40,7 @@ class Endpoint:
     def __init__(self, host: str, port: int, health: Health, totals: Totals) -> None:
         """Listen; port 0 is any free one.
 
-        :raises TrackerError: the address or port cannot be had.
+        :raises TrackerError: the address or port is not available.
         """
         registry = CollectorRegistry()
         registry.register(TotalsCollector(totals))
@@ -49,12 +49,12 @@ class Endpoint:
         except OSError as error:
             raise TrackerError(_refusal(host, port, error)) from error
         self.port: int = self._server.server_address[1]
-        # The interval is what closing may take.
+        # Closing may take as long as the interval.
         serve = threading.Thread(target=self._server.serve_forever, args=[0.1], name="http", daemon=True)
         serve.start()
 
     def close(self) -> None:
-        """Stop listening; requests that are being answered may be cut off."""
+        """Stop listening; this may cut off requests in progress."""
         self._server.shutdown()
         self._server.server_close()
 
@@ -81,7 +81,8 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address[:2], _Handler)  # type: ignore[arg-type]  # a host and a port, as mypy cannot know
 
     def server_bind(self) -> None:
-        # HTTPServer's own asks the name service who we are, which can take long and is of no use here.
+        # HTTPServer's own method asks the name service for this host's name, which can take long and is not
+        # needed.
         socketserver.TCPServer.server_bind(self)
 
     def verify_request(self, request: object, client_address: object) -> bool:
@@ -96,17 +97,17 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def service_actions(self) -> None:
-        """Cut off those that take too long; called by the listening thread, several times a second."""
+        """Cut off requests that take too long; called by the listening thread, several times a second."""
         now_s = time.monotonic()
         for request, since_s in list(self._open.items()):
             if now_s - since_s > REQUEST_LIMIT_S:
                 self._open.pop(request, None)
                 with suppress(OSError):  # it has just been closed
-                    request.shutdown(socket.SHUT_RDWR)  # its thread's read or write fails, and it goes
+                    request.shutdown(socket.SHUT_RDWR)  # the thread's read or write fails, and it ends
 
     def handle_error(self, request: object, client_address: object) -> None:
         error = sys.exc_info()[1]
-        if not isinstance(error, OSError):  # those are clients that went away
+        if not isinstance(error, OSError):  # an OSError is a client that went away
             log.error("HTTP request failed", exc_info=error)
 
 

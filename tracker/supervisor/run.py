@@ -1,4 +1,4 @@
-"""``tracker run``: what the settings make of a supervisor."""
+"""``tracker run``: makes a supervisor from the settings, and runs it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ log = logs.get_logger()
 
 
 def run(settings: Settings) -> int:
-    """Run workers and scheduler until told to stop, and return the exit status.
+    """Run workers and scheduler until asked to stop, and return the exit status.
 
-    Call in the main thread of a process that does nothing else. Says what it has to say in the log.
+    Call it in the main thread of a process that does nothing else. All it reports is in the log.
 
     :raises SettingsError: the settings name no database.
     """
@@ -46,11 +46,11 @@ def children(settings: Settings, slots: Sequence[int]) -> list[ChildSpec]:
 
 
 def slot_keeper(settings: Settings) -> Callable[[Callable[[], None]], SlotKeeper]:
-    """Return what makes the keeper of the workers' slots, once it is given what to call after a change.
+    """Return a function that makes the slot keeper; its argument is what the keeper calls after a change.
 
     :raises SettingsError: the settings name no database.
     """
-    settings.database_conninfo()  # or it would be missed only when it is used
+    settings.database_conninfo()  # raises here, not later in the keeper's thread
     return partial(
         SlotKeeper,
         settings.database_conninfo,

@@ -21,13 +21,13 @@ log = logs.get_logger()
 
 
 class SlotKeeper:
-    """Claims slots by advisory locks on a connection of its own, and the same ones again when it is lost.
+    """Claims slots by advisory locks on a connection of its own, and claims them again after it was lost.
 
     It works on a thread, so that the supervisor never waits for PostgreSQL. `on_change` is called on that
     thread after each change of the attributes below; it must return at once.
 
-    `slots`: the claimed slots, None until there are any. They never change.
-    `trouble`: what it waits for, in one sentence; None while the slots are held.
+    `slots`: the claimed slots, None before they are claimed. They never change.
+    `waiting_for`: what it waits for, in one sentence; None while the slots are held.
     `failure`: why it has given up, in one sentence; then the supervisor must stop.
     """
 
@@ -43,7 +43,7 @@ class SlotKeeper:
     ) -> None:
         """`check` is called with the first connection, and refuses the database with a `TrackerError`."""
         self.slots: tuple[int, ...] | None = None
-        self.trouble: str | None = "the database has not been reached yet"
+        self.waiting_for: str | None = "the database has not been reached yet"
         self.failure: str | None = None
         self._conninfo = conninfo
         self._names = {"group_id": group_id, "instance": instance}
@@ -56,14 +56,15 @@ class SlotKeeper:
         self._thread = threading.Thread(target=self._run, name="slots", daemon=True)
 
     def start(self) -> None:
-        """Begin to claim."""
+        """Begin to claim slots."""
         self._thread.start()
 
     def close(self) -> None:
-        """Give the slots back; call when the workers are gone. Waits for a second at most."""
+        """Release the slots; call it when the workers have ended. It waits for a second at most."""
         self._closing.set()
         if self._thread.is_alive():
-            # It may be in a call to a server that does not answer; the process's end closes that as well.
+            # The thread may be in a call to a server that does not answer; the end of the process ends that
+            # too.
             self._thread.join(timeout=1)
 
     def _run(self) -> None:
@@ -72,16 +73,16 @@ class SlotKeeper:
                 try:
                     self._hold()
                 except DatabaseUnavailable as error:
-                    self._waiting(str(error))
+                    self._wait_for_database(str(error))
                     self._closing.wait(RETRY_INTERVAL_S)
         except TrackerError as error:
             self._fail(str(error))
-        except Exception as error:  # whatever it is, the slots are not held
+        except Exception as error:  # whatever the cause, the slots are not held
             log.debug("the slots are lost", exc_info=error)
             self._fail(f"the slots of the workers cannot be held: {type(error).__name__}: {error}")
 
     def _hold(self) -> None:
-        """Claim, and hold until the connection is lost or this is closed."""
+        """Claim slots, and hold them until the connection is lost or `close` is called."""
         with (
             database_errors(),
             connected(self._conninfo, application_name="tracker supervisor", autocommit=True) as connection,
@@ -94,13 +95,13 @@ class SlotKeeper:
             else:
                 self._claim_again(connection, self.slots)
                 log.info("slots claimed again", slots=list(self.slots), **self._names)
-            self.trouble = None
+            self.waiting_for = None
             self._on_change()
             while not self._closing.wait(PING_INTERVAL_S):
                 connection.execute("SELECT 1")
 
     def _end_earlier_sessions(self, connection: Connection) -> None:
-        """End our own lost session: after a cut network the server may keep it, and our locks, for hours."""
+        """End our lost sessions: after a network failure the server may keep their locks for hours."""
         session = identity_of(connection)
         for earlier in self._sessions:
             end_session(connection, earlier)
@@ -118,12 +119,12 @@ class SlotKeeper:
                     "the database connection was lost: start this one again"
                 )
 
-    def _waiting(self, trouble: str) -> None:
-        changed = self.trouble != trouble
-        self.trouble = trouble
+    def _wait_for_database(self, reason: str) -> None:
+        changed = self.waiting_for != reason
+        self.waiting_for = reason
         if time.monotonic() - self._logged_s >= LOG_INTERVAL_S:
             self._logged_s = time.monotonic()
-            log.warning("waiting for PostgreSQL", reason=trouble)
+            log.warning("waiting for PostgreSQL", reason=reason)
         if changed:
             self._on_change()
 

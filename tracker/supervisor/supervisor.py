@@ -24,28 +24,28 @@ from tracker.supervisor.http import Endpoint
 from tracker.supervisor.slots import SlotKeeper
 from tracker.supervisor.totals import Totals
 
-TURN_S = 1.0
-"""How often the loop looks after its children when nothing wakes it."""
+LOOP_INTERVAL_S = 1.0
+"""How often the loop checks its children when nothing wakes it."""
 
 log = logs.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a supervisor is told besides its children. `http`: host and port, or None for no HTTP."""
+    """The options of a supervisor, besides its children. `http`: host and port, or None for no HTTP."""
 
     shutdown_timeout_s: float
     http: tuple[str, int] | None = None
     log: logs.LogOptions = field(default_factory=logs.LogOptions)
-    patience: RestartPolicy = field(default_factory=RestartPolicy)
+    restart_policy: RestartPolicy = field(default_factory=RestartPolicy)
 
 
 class Supervisor:
-    """Runs children until it is told to stop by a signal, or until one of them says that it is no use.
+    """Runs children until a signal asks it to stop, or until one of them reports that it cannot run.
 
-    Made and run in the main thread. `plan` makes the children for the slots that were claimed; `keep_slots`
-    makes the keeper that claims them, given what it is to call after a change. Without it the plan is made
-    for no slots, at once.
+    It is made and run in the main thread. `plan` returns the children for the claimed slots. `keep_slots`
+    makes the keeper that claims them; its argument is what the keeper calls after a change. Without a keeper,
+    the children for no slots are started at once.
     """
 
     def __init__(
@@ -70,8 +70,8 @@ class Supervisor:
     def run(self) -> int:
         """Start, watch and stop the children, and return the exit status.
 
-        That is 0 if it was asked to stop and all left by themselves in time, else 1; the reason has then been
-        logged in one sentence. No child is left when this returns.
+        It is 0 if the supervisor was asked to stop and all children exited by themselves in time. Otherwise
+        it is 1, and the log has the reason in one sentence. No child is left when this returns.
         """
         with self._signals_recorded():
             try:
@@ -87,7 +87,7 @@ class Supervisor:
 
     def _start_up(self) -> None:
         log.info("supervisor started", pid=os.getpid(), version=tracker.__version__)
-        # It is started with the first child otherwise, and unblocks signals that are held back for that one.
+        # Otherwise it starts with the first child, and unblocks signals that are blocked for that child.
         multiprocessing.resource_tracker.ensure_running()
         self._totals.own.set(metrics.BUILD_INFO, 1, version=tracker.__version__)
         if self._options.http is not None:
@@ -100,66 +100,66 @@ class Supervisor:
     def _step(self) -> None:
         """Do what is due, then sleep until something happens or a second has passed."""
         now_s = time.monotonic()
-        self._health.turned_s = now_s
-        self._follow_keeper()
+        self._health.last_loop_s = now_s
+        self._check_slots()
         for child in self._children:
-            self._look_after(child, now_s)
-        self._tell_readiness()
+            self._check(child, now_s)
+        self._report_readiness()
         if not self._failure:
             self._sleep(until_s=float("inf"))
 
     def _shut_down(self) -> int:
-        deadline_s = time.monotonic() + _time_to_leave(self._options.shutdown_timeout_s)
+        deadline_s = time.monotonic() + _time_to_stop(self._options.shutdown_timeout_s)
         self._health.stopping = True
         asked_by = signal.Signals(self._signals[0]).name if self._signals else None
         log.info("stopping", signal=asked_by)
         for child in self._children:
             child.start_at_s = None
             child.ask_to_stop()
-        all_left = self._see_off(deadline_s)
+        all_well = self._wait_for_exits(deadline_s)
         if self._keeper is not None:
-            self._keeper.close()  # not before: the slots are in use until the workers are gone
+            self._keeper.close()  # not earlier: the slots are in use until the workers have ended
         if self._endpoint is not None:
             self._endpoint.close()
-        status = 0 if all_left and not self._failure else 1
+        status = 0 if all_well and not self._failure else 1
         log.info("supervisor stopped", status=status)
         return status
 
-    def _follow_keeper(self) -> None:
-        """Start the children once there are slots for them; give up when the slots are lost for good."""
+    def _check_slots(self) -> None:
+        """Start the children when there are slots for them; stop if the slots are lost for good."""
         keeper = self._keeper
         if keeper is not None and keeper.failure is not None:
             raise TrackerError(keeper.failure)
         slots = () if keeper is None else keeper.slots
         if slots is None:
-            self._health.waiting_for = keeper.trouble if keeper else None
+            self._health.waiting_for = keeper.waiting_for if keeper else None
             return
         self._health.waiting_for = None
-        self._health.slots_trouble = keeper.trouble if keeper else None
+        self._health.slots_waiting_for = keeper.waiting_for if keeper else None
         if not self._children:
-            patience, log_options = self._options.patience, self._options.log
+            policy, log_options = self._options.restart_policy, self._options.log
             for spec in self._plan(slots):
-                self._children.append(Child(spec, self._totals, patience, log_options, self._wake))
+                self._children.append(Child(spec, self._totals, policy, log_options, self._wake))
             self._health.children = self._children
             for child in self._children:
                 self._start(child)
 
-    def _look_after(self, child: Child, now_s: float) -> None:
+    def _check(self, child: Child, now_s: float) -> None:
         if child.process is None:
             if child.start_at_s is not None and child.start_at_s <= now_s:
                 self._start(child)
             return
-        child.forgive(now_s)
+        child.reset_failures(now_s)
         stuck = child.is_stuck(now_s)
         if stuck:
-            why = {"hangs_in": child.hangs} if child.hangs else {"idle_s": round(child.idle_s(now_s))}
-            log.error("child is stuck and is killed", **_who(child), **why)
+            cause = {"hangs_in": child.hangs} if child.hangs else {"idle_s": round(child.idle_s(now_s))}
+            log.error("child is stuck and is killed", **_name_and_pid(child), **cause)
             child.kill()
         if stuck or not child.is_alive:
             self._child_ended(child, now_s, stuck=stuck)
 
     def _child_ended(self, child: Child, now_s: float, *, stuck: bool) -> None:
-        who, name = _who(child), child.spec.name
+        fields, name = _name_and_pid(child), child.spec.name
         status = child.reap()
         if status == ExitStatus.SLOT_SHARED:
             self._fail(
@@ -170,22 +170,27 @@ class Supervisor:
             self._fail(f"{name} cannot run like this, and has logged why; it is not restarted")
         else:
             self._totals.own.add(metrics.RESTARTS, process=name, cause="stuck" if stuck else "exited")
-            plan = {"restart_in_s": round(child.start_later(now_s), 2), "failures": child.failures}
-            log.warning("child ended", **who, **_outcome(status), **plan)
+            plan = {"restart_in_s": round(child.schedule_start(now_s), 2), "failures": child.failures}
+            log.warning("child ended", **fields, **_outcome(status), **plan)
 
     def _start(self, child: Child) -> None:
         try:
             child.start()
         except OSError as error:
-            restart_in_s = round(child.start_later(time.monotonic()), 2)
-            log.error("child cannot be started", **_who(child), reason=str(error), restart_in_s=restart_in_s)
+            restart_in_s = round(child.schedule_start(time.monotonic()), 2)
+            log.error(
+                "child cannot be started",
+                **_name_and_pid(child),
+                reason=str(error),
+                restart_in_s=restart_in_s,
+            )
         else:
-            log.info("child started", **_who(child))
+            log.info("child started", **_name_and_pid(child))
 
-    def _tell_readiness(self) -> None:
-        """Log when it is ready, and when it no longer is; set the gauges."""
+    def _report_readiness(self) -> None:
+        """Log when the tracker becomes ready, and when it no longer is; set the gauges."""
         health = self._health
-        health.look()
+        health.update()
         missing, degraded = health.missing(), health.degraded()
         set_gauges(self._totals.own, self._children, ready=not missing)
         if self._ready == bool(missing):
@@ -199,22 +204,22 @@ class Supervisor:
             log.info("ready")
         self._degraded = degraded.keys()
 
-    def _see_off(self, deadline_s: float) -> bool:
-        """Wait until all children have left; kill those that have not by then. Tell whether all went well."""
+    def _wait_for_exits(self, deadline_s: float) -> bool:
+        """Wait until all children have exited, and kill those that are late. Tell whether all went well."""
         all_well = True
         while running := [child for child in self._children if child.process is not None]:
             self._sleep(until_s=deadline_s)
-            self._health.turned_s = time.monotonic()
-            out_of_time = self._health.turned_s >= deadline_s or self._signals.count(signal.SIGINT) > 1
+            self._health.last_loop_s = time.monotonic()
+            out_of_time = self._health.last_loop_s >= deadline_s or self._signals.count(signal.SIGINT) > 1
             for child in running:
                 if out_of_time:
-                    log.error("child did not stop in time and is killed", **_who(child))
+                    log.error("child did not stop in time and is killed", **_name_and_pid(child))
                     child.kill()
             for child in running:
                 if out_of_time or not child.is_alive:
-                    who, status = _who(child), child.reap()
+                    fields, status = _name_and_pid(child), child.reap()
                     all_well = all_well and status == 0
-                    log.info("child stopped", **who, **_outcome(status))
+                    log.info("child stopped", **fields, **_outcome(status))
         return all_well
 
     def _fail(self, sentence: str) -> None:
@@ -222,25 +227,25 @@ class Supervisor:
         self._failure = True
 
     def _sleep(self, until_s: float) -> None:
-        """Wait until a child ends, something wakes us, something is due, or a second has passed."""
+        """Wait until a child ends, something wakes the loop, something is due, or a second has passed."""
         now_s = time.monotonic()
         due = [child.start_at_s for child in self._children if child.start_at_s is not None]
-        wake_s = min([now_s + TURN_S, until_s, *due])
+        wake_s = min([now_s + LOOP_INTERVAL_S, until_s, *due])
         sentinels = [child.process.sentinel for child in self._children if child.process is not None]
         wait([self._wake_reader, *sentinels], timeout=max(0.0, wake_s - now_s))
         with suppress(BlockingIOError):
             self._wake_reader.recv(4096, socket.MSG_DONTWAIT)
 
     def _wake(self) -> None:
-        """Make the loop turn at once. Any thread may call this, also when the loop has ended."""
-        with suppress(OSError):  # it is full, which wakes as well, or closed
+        """Wake the loop. Any thread may call this, also after the loop has ended."""
+        with suppress(OSError):  # the pipe is full, which also wakes the loop, or closed
             self._wake_writer.send(b"\0", socket.MSG_DONTWAIT)
 
     @contextmanager
     def _signals_recorded(self) -> Iterator[None]:
-        """Have SIGTERM, SIGINT and SIGHUP noted for the loop, and the loop woken.
+        """Let SIGTERM, SIGINT and SIGHUP be recorded for the loop, and wake the loop.
 
-        A terminal that goes away sends SIGHUP. Under ``nohup`` it is ignored, and stays so.
+        A terminal that goes away sends SIGHUP. Under ``nohup`` it is ignored, and stays ignored.
         """
 
         def record(number: int, _frame: FrameType | None) -> None:
@@ -262,12 +267,12 @@ class Supervisor:
             self._wake_writer.close()
 
 
-def _time_to_leave(shutdown_timeout_s: float) -> float:
-    """Return how long the children have: a little is kept for killing those that stay, and for ourselves."""
+def _time_to_stop(shutdown_timeout_s: float) -> float:
+    """Return how long the children have; the rest is for killing the others, and for ourselves."""
     return shutdown_timeout_s - min(2.0, shutdown_timeout_s / 5)
 
 
-def _who(child: Child) -> dict[str, object]:
+def _name_and_pid(child: Child) -> dict[str, object]:
     return {"child": child.spec.name, "pid": child.pid}
 
 

@@ -15,7 +15,7 @@ from tracker.metrics import CATALOGUE, Kind, Metric, Recorder, Series, Snapshot
 class Totals:
     """Adds up what processes have recorded. Any thread may call any method.
 
-    `own` is the recorder of the process itself.
+    `own` is the recorder of this process.
     """
 
     def __init__(self) -> None:
@@ -25,12 +25,12 @@ class Totals:
         self._dead: Snapshot = {}
 
     def update(self, process: str, snapshot: Snapshot) -> None:
-        """Take `snapshot` as all that `process` has recorded so far."""
+        """Set `snapshot` as all that `process` has recorded so far."""
         with self._lock:
             self._living[process] = snapshot
 
     def retire(self, process: str) -> None:
-        """Keep what `process` has counted, and forget its gauges: it has ended, and may start again at 0."""
+        """Keep the counts of a process that has ended, and drop its gauges; it may start again at 0."""
         with self._lock:
             snapshot = self._living.pop(process, {})
             counted = {
@@ -45,7 +45,7 @@ class Totals:
 
 
 def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
-    """Add snapshots up. Of a gauge that several processes tell, the highest counts."""
+    """Add up snapshots. If several processes report a gauge, the highest value counts."""
     merged: Snapshot = {}
     for snapshot in snapshots:
         for name, series in snapshot.items():
@@ -65,13 +65,13 @@ def _merge_series(metric: Metric, into: Series, series: Series) -> None:
 
 
 class TotalsCollector(Collector):
-    """Shows the totals to prometheus_client."""
+    """Passes the totals to prometheus_client."""
 
     def __init__(self, totals: Totals) -> None:
         self._totals = totals
 
     def collect(self) -> Iterator[Family]:
-        """Yield each metric of the catalogue with its numbers; counters also before they first count."""
+        """Yield each metric of the catalogue with its numbers, counters from the beginning with 0."""
         snapshot = self._totals.snapshot()
         for metric in CATALOGUE.values():
             series = snapshot.get(metric.name, {})

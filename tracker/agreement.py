@@ -1,9 +1,9 @@
 """Whether Kafka's offsets and the database belong together, for workers, the scheduler and `tracker adopt`.
 
-The tracker puts the database's ID into the metadata of every offset that it commits, and Kafka keeps that
-with the offset. So an offset with another database's ID was committed with that one, and an offset with none
-was set by a person's tool. Of its own offsets it knows that all below them is published: one beyond what the
-database has applied shows that the database was set back.
+The tracker puts the database's ID into the metadata of every offset that it commits, and Kafka keeps the
+metadata with the offset. So an offset with another database's ID was committed with that database, and an
+offset with no ID was set by a person's tool. All below the tracker's own offsets is published: one beyond
+what the database has applied shows that the database is an earlier copy.
 """
 
 from typing import NamedTuple
@@ -15,9 +15,10 @@ REMEDY = (
 
 
 class Known(NamedTuple):
-    """What the database knows of a Kafka partition: all below `applied` is, and all below `published`.
+    """What the database knows of a Kafka partition: all below `applied` is applied, the same for `published`.
 
-    Of the scheduler's send numbers: the last that was given, and that up to which all are known to be sent.
+    For the scheduler's send numbers: the last assigned number, and the number up to which all are known to be
+    sent.
     """
 
     applied: int
@@ -26,45 +27,45 @@ class Known(NamedTuple):
 
 
 def is_recreated(topic_id: str, known: Known | None) -> bool:
-    """Tell whether a topic is not the one that the database knows under its name."""
+    """Tell whether a topic is another one than the database knows by its name."""
     return bool(topic_id and known and known.topic_id and topic_id != known.topic_id)
 
 
 def disagreement(
     committed: int | None, metadata: str, known: Known | None, database_id: str, first: int = 0
 ) -> str:
-    """Return in words why an offset and the database do not belong together; nothing where they do.
+    """Return a sentence that says why an offset and the database do not belong together; empty: they do.
 
-    `first`: where one begins to read when no offset is committed.
+    `first`: where reading begins if no offset is committed.
     """
     if committed is None:
         return _without_offset(known, first)
     if metadata and metadata != database_id:
         return f"its offset {committed} is another database's ({metadata[:100]!r}, not {database_id!r})"
     by_hand = "the offset was set by hand"
-    wrong = ""
+    problem = ""
     if known is None:
-        wrong = f"its offset is {committed}, but the database knows nothing about it: " + (
+        problem = f"its offset is {committed}, but the database knows nothing about it: " + (
             "it is an earlier copy" if metadata else by_hand
         )
     elif committed > known.applied:
-        wrong = f"its offset {committed} is ahead of what the database has applied ({known.applied}): " + (
+        problem = f"its offset {committed} is ahead of what the database has applied ({known.applied}): " + (
             "the database is an earlier copy" if metadata else by_hand
         )
     elif committed < known.published:
-        wrong = f"its offset {committed} is behind what is known to be published ({known.published}): " + (
+        problem = f"its offset {committed} is behind what is known to be published ({known.published}): " + (
             "Kafka has lost what was committed since" if metadata else by_hand
         )
     elif not metadata and not committed == known.applied == known.published:
-        wrong = (
+        problem = (
             f"its offset {committed} was set by hand, and of what is applied, {known.published} to"
             f" {known.applied - 1} may not be published"
         )
-    return wrong
+    return problem
 
 
 def sent_number_disagreement(number: int | None, metadata: str, known: Known, database_id: str) -> str:
-    """Return in words why the last sent number and the database do not belong together, as above."""
+    """Return a sentence that says why the last sent number and the database do not belong together."""
     if number is not None:
         return disagreement(number, metadata, known, database_id)
     if known.applied == known.published:

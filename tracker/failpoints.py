@@ -1,9 +1,10 @@
-"""Named places in the code at which a test can make the process die, freeze, fail or wait.
+"""Named points in the code at which a test can make the process die, freeze, fail or wait.
 
-They cost a look at an empty dict, a few times a batch, and do nothing unless the environment names a file in
-`FAILPOINTS`. Each of its lines is ``point action [after]``: at the `after`-th time (1 if left out) that the
-process reaches the point, and only then, it is killed (``kill``), frozen (``stop``), raises (``raise``) or
-sleeps for so long (``sleep:0.5``). Not for production; `tracker run` says so when it finds it set.
+They cost a look-up in an empty dict, a few times a batch, and do nothing unless the environment variable
+`FAILPOINTS` names a file. Each of its lines is ``point action [after]``. When the process reaches the point
+for the `after`-th time (1 by default), and only then, it is killed (``kill``), freezes (``stop``), raises
+(``raise``) or sleeps (``sleep:0.5``, in seconds). This is not for production: `tracker run` logs a warning if
+it is set.
 """
 
 import os
@@ -30,7 +31,7 @@ POINTS = (
     "scheduler-after-kafka-commit",
     "retention-after-jobs",
 )
-"""In the order in which a batch passes them; the last three are the scheduler's."""
+"""In the order in which a batch reaches them; the last three are the scheduler's."""
 
 
 class FailpointReached(Exception):
@@ -42,7 +43,7 @@ _reached: Counter[str] = Counter()
 
 
 def load() -> None:
-    """Read the file that the environment names, where it does, and say so; called once a process.
+    """Read the file that the environment names, if it names one, and log a warning; called once a process.
 
     :raises ValueError: a line names an unknown point or action.
     """
@@ -61,7 +62,7 @@ def load() -> None:
 
 
 def reach(point: str) -> None:
-    """Do what the test wants at this point, if there is a test and it wants anything."""
+    """Do what a test has set for this point, if anything."""
     if _actions and point in _actions:
         _act(point)
 

@@ -1,8 +1,8 @@
-"""What ties a child process to its supervisor, seen from the child.
+"""What connects a child process to its supervisor, seen from the child.
 
-A pipe runs between the two. Down it comes at most one message, which asks the child to stop; up it go the
-child's state and its metrics, about once a second. The pipe's end tells the child that the supervisor has
-died, by whatever cause, since the kernel closes it.
+There is a pipe between the two. The supervisor sends at most one message, which asks the child to stop. The
+child sends its status and its metrics, about once a second. If the supervisor dies, for whatever cause, the
+kernel closes the pipe, and the child notices that.
 """
 
 from __future__ import annotations
@@ -20,41 +20,42 @@ from tracker.obstacles import Obstacle
 REPORT_INTERVAL_S = 1.0
 
 ORPHAN_LIMIT_S = 4
-"""How long a child may go on to finish its batch once its supervisor has died. The promise is 5 s; the rest
-is for noticing."""
+"""How long a child may take to finish its batch after its supervisor has died. The promise is 5 s,
+which includes the time to notice the death."""
 
 
 class ExitStatus(IntEnum):
-    """What a child's exit status tells its supervisor."""
+    """What a child's exit status means to its supervisor."""
 
-    DONE = 0  # asked to stop, and stopped
-    FAILED = 1  # something went wrong that a fresh start may mend
-    REFUSED = 2  # it cannot work like this, and has logged one sentence about it: a restart is no help
-    SLOT_SHARED = 3  # fenced again and again: another process uses the same slot
+    DONE = 0  # it was asked to stop, and has stopped
+    FAILED = 1  # a restart may help
+    REFUSED = 2  # it cannot run like this, and has logged why: a restart does not help
+    SLOT_SHARED = 3  # fenced repeatedly: another process uses the same slot
 
 
 @dataclass(frozen=True, slots=True)
 class ChildStatus:
-    """How a child is doing.
+    """The status of a child.
 
-    `ready`: it has done what it needs to begin; for a worker, joined the group and reached the database.
+    `ready`: it has finished its start; a worker has joined the group and reached the database.
 
-    `has_work`: there is something that only this process can move on. False while it is idle, and while it
-    waits for a broker or a database that is away: to kill it then would only add a rebalance to the trouble.
+    `has_work`: there is work that only this process can do. False while it is idle, and while it waits for a
+    broker or a database that is away: to kill it then would only add a rebalance.
 
-    `obstacles`: what it waits for, or would have to if it had work now.
+    `obstacles`: what it waits for, or would wait for if it had work now.
 
-    `kafka_partitions`: of how many it reads the records.
+    `kafka_partitions`: how many Kafka partitions it reads.
 
-    `stalled_since_monotonic_s`: since when there has been work, and none was finished; None: there is none.
+    `stalled_since_monotonic_s`: since when there has been work of which none was finished; None: there is
+    none.
 
-    `last_progress_monotonic_s`: ``time.monotonic()`` when it last finished something. Processes of one
+    `last_progress_monotonic_s`: ``time.monotonic()`` when it last finished something. The processes of a
     machine share this clock.
 
-    `detail`: what it is doing or waiting for, in a few words, for people; shown by ``/readyz``.
+    `detail`: what it does or waits for, in a few words for people; ``/readyz`` shows it.
 
-    `hangs`: the call that does not return although its own time limit has long passed; empty: none does. Only
-    the end of the process ends such a call.
+    `hangs`: the call that has not returned although its own time limit passed long ago; empty: none. Only the
+    end of the process ends such a call.
     """
 
     ready: bool
@@ -68,13 +69,13 @@ class ChildStatus:
 
     @property
     def blocked(self) -> bool:
-        """Whether nothing of it can move."""
+        """Whether none of its work can continue."""
         return any(obstacle.blocks for obstacle in self.obstacles)
 
 
 @dataclass(frozen=True, slots=True)
 class ChildReport:
-    """What goes up the pipe."""
+    """What a child sends to its supervisor."""
 
     status: ChildStatus
     metrics: Snapshot
@@ -83,11 +84,11 @@ class ChildReport:
 class Lifeline:
     """A child's end of the pipe.
 
-    `stopping` is set when the child is to finish what it has begun and return, because it was asked to or
-    because its supervisor has died. In the second case the process is killed `ORPHAN_LIMIT_S` later if it is
-    still there.
+    `stopping` is set when the child must finish its work in progress and return, because it was asked to stop
+    or because its supervisor has died. In the second case the process is killed after `ORPHAN_LIMIT_S` if it
+    still runs.
 
-    `recorder` is the process's one recorder of metrics.
+    `recorder` is the only recorder of metrics in the process.
     """
 
     def __init__(
@@ -104,14 +105,14 @@ class Lifeline:
 
     @classmethod
     def alone(cls) -> Lifeline:
-        """Return one without a supervisor: only the caller sets `stopping`, and reports go nowhere."""
+        """Return a lifeline without a supervisor: only the caller sets `stopping`, and reports go nowhere."""
         return cls(None)
 
     def report(self, status: Callable[[], ChildStatus]) -> None:
-        """Report to the supervisor from now on; call once, early, also when not ready yet.
+        """Begin to report to the supervisor. Call it once, early, before the child is ready.
 
-        `status` is called on a thread of the lifeline's own and must return at once. A child that does not
-        report counts as stuck after a while.
+        `status` is called on a thread of the lifeline, and must return at once. A child that does not report
+        counts as stuck after a while.
         """
         if self._reporter is not None:
             raise RuntimeError("this lifeline reports already")
@@ -123,10 +124,10 @@ class Lifeline:
         self._reporter.start()
 
     def close(self) -> None:
-        """Send a last report, so that no count is lost. Never raises, and blocks for a second at most."""
+        """Send a last report, so that no count is lost. It never raises, and blocks for a second at most."""
         self._closing.set()
         if self._reporter is not None:
-            # The supervisor may be frozen and the pipe full: then the last counts are not worth the wait.
+            # If the supervisor is frozen and the pipe is full, the last counts are not worth a longer wait.
             self._reporter.join(timeout=1)
 
     def _listen(self, connection: Connection) -> None:
@@ -135,7 +136,7 @@ class Lifeline:
             self.stopping.set()
             connection.recv_bytes()
         except (EOFError, OSError):
-            # The kernel's alarm ends the process even when no Python thread can run any more.
+            # The kernel's alarm ends the process even if no Python thread can run any more.
             signal.alarm(ORPHAN_LIMIT_S)
             self.stopping.set()
 
@@ -145,7 +146,7 @@ class Lifeline:
             try:
                 connection.send(ChildReport(status(), self.recorder.snapshot()))
             except OSError:
-                return  # the supervisor is gone, which _listen deals with
+                return  # the supervisor has gone; _listen handles that
             if last:
                 return
             last = self._closing.wait(self._report_interval_s)

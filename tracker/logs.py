@@ -1,9 +1,8 @@
 """Log lines: structured, one for an occurrence, the same from every process and library.
 
-`configure` is called once by each process. After that everything goes through it: the tracker's own lines,
-those of librdkafka and other libraries, warnings, and exceptions that nobody caught. Lines go to stderr.
-What may come from outside is escaped, so that nobody can forge a line or steer a terminal; payloads are
-never logged.
+Each process calls `configure` once. After that, everything goes through it: the tracker's own lines, those of
+librdkafka and other libraries, warnings, and uncaught exceptions. Lines go to stderr. Text that may come from
+outside is escaped, so that nobody can forge a line or control a terminal. Payloads are never logged.
 """
 
 from __future__ import annotations
@@ -27,21 +26,21 @@ from tracker.json_lines import on_one_line
 from tracker.log_stream import LogStream
 
 MAX_TEXT_CHARS = 2_000
-"""Longer texts are cut: enough for an error of the database, too little for a message."""
+"""Longer texts are cut. It is enough for an error of the database, and too little for a message."""
 
 _LIBRDKAFKA = "librdkafka"
-_REPEATS_AFTER_S = 30.0
-_LINES = 1_000  # memory stays bounded
-_CHANGES = re.compile(r"(?<=#)(consumer|producer)-\d+|\d+ ?ms|, \d+ identical error\(s\) suppressed")
+_REPEAT_S = 30.0
+_MAX_LINES = 1_000  # memory stays bounded
+_VARYING = re.compile(r"(?<=#)(consumer|producer)-\d+|\d+ ?ms|, \d+ identical error\(s\) suppressed")
 
 Format = Literal["auto", "json", "console"]
 
 
 @dataclass(frozen=True, slots=True)
 class LogOptions:
-    """How to log; goes from the supervisor to its children.
+    """How to log; the supervisor passes it to its children.
 
-    `log_format`: ``json``, ``console``, or ``auto``, which is ``console`` on a terminal. `level`: the least
+    `log_format`: ``json``, ``console``, or ``auto``, which is ``console`` on a terminal. `level`: the lowest
     level that is logged.
     """
 
@@ -52,8 +51,8 @@ class LogOptions:
 def configure(process: str, options: LogOptions = LogOptions(), stream: TextIO | None = None) -> None:
     """Make this process log as `options` say, with `process` in each line.
 
-    Call once, before other threads start. Exceptions that nobody catches are logged from then on as one line
-    with their type and message; only at level ``debug`` does it have the traceback.
+    Call it once, before other threads start. From then on, an uncaught exception is logged as one line with
+    its type and message, and with a traceback only at level ``debug``.
     """
     level = logging.getLevelNamesMapping()[options.level.upper()]
     stream = stream or sys.stderr
@@ -84,15 +83,15 @@ def configure(process: str, options: LogOptions = LogOptions(), stream: TextIO |
     root.handlers[:] = [handler]
     root.setLevel(level)
     logging.captureWarnings(capture=True)
-    logging.raiseExceptions = False  # a closed stderr is no reason to write a traceback to it
-    logging.getLogger(_LIBRDKAFKA).filters[:] = [_Repeats()]
+    logging.raiseExceptions = False  # if stderr is closed, do not write a traceback to it
+    logging.getLogger(_LIBRDKAFKA).filters[:] = [_RepeatFilter()]
     _catch_uncaught()
 
 
 def _handler(stream: TextIO) -> logging.Handler:
     try:
         return _Handler(LogStream(stream))
-    except (AttributeError, OSError):  # there is no stderr, or it is no file
+    except (AttributeError, OSError):  # there is no stderr, or it is not a file
         return logging.StreamHandler(stream)
 
 
@@ -102,10 +101,10 @@ class _Handler(logging.Handler):
         self._stream = stream
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a line, and say so where others were left out before it."""
+        """Write a line, and log how many were left out before it."""
         try:
             left_out = self._stream.write(self.format(record) + "\n")
-        except Exception:  # noqa: BLE001 - what cannot be logged stops nobody
+        except Exception:  # noqa: BLE001 - an error in logging must stop nothing else
             self.handleError(record)
             return
         if left_out:
@@ -113,13 +112,13 @@ class _Handler(logging.Handler):
 
 
 def get_logger(name: str = "tracker") -> FilteringBoundLogger:
-    """Return a logger whose methods take an event, in plain words, and what belongs to it as keywords."""
+    """Return a logger whose methods take an event, in plain words, and its fields as keywords."""
     logger: FilteringBoundLogger = structlog.get_logger(name)
     return logger
 
 
 def kafka_logger() -> logging.Logger:
-    """Return what to hand to a Kafka client as its ``logger``, so that librdkafka's lines come here too."""
+    """Return the ``logger`` for a Kafka client, so that librdkafka's lines come here too."""
     return logging.getLogger(_LIBRDKAFKA)
 
 
@@ -134,29 +133,29 @@ def _as_json(line: EventDict, **_: object) -> str:
     return on_one_line(orjson.dumps(line, default=str)).decode()
 
 
-class _Repeats(logging.Filter):
-    """Lets a line of librdkafka's through once in a while, whatever its client's number and its times.
+class _RepeatFilter(logging.Filter):
+    """Lets a repeated line of librdkafka pass only from time to time, whatever client and times it names.
 
-    While no broker can be reached, each client says so 20 times a second: it throws what it knew of the
-    brokers away, and begins anew, with what it has said before forgotten too (2.16).
+    While no broker can be reached, each client logs that 20 times a second: it discards what it knew about
+    the brokers and begins again, and so forgets what it has logged (2.16).
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._lines: dict[str, tuple[float, int]] = {}  # when it was let through, and how often not since
+        self._lines: dict[str, tuple[float, int]] = {}  # when it last passed, and how often it has not since
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether to log it; adds to the line how often it was not logged before."""
+        """Tell whether to log a record, and add to its text how often it was left out before."""
         if record.levelno <= logging.DEBUG:
             return True
         text = record.getMessage()
-        line = _CHANGES.sub("", text)
+        line = _VARYING.sub("", text)
         now = time.monotonic()
         logged, left_out = self._lines.get(line, (-math.inf, 0))
-        if now < logged + _REPEATS_AFTER_S:
+        if now < logged + _REPEAT_S:
             self._lines[line] = logged, left_out + 1
             return False
-        if len(self._lines) >= _LINES:
+        if len(self._lines) >= _MAX_LINES:
             self._lines.clear()
         self._lines[line] = now, 0
         if left_out:
@@ -165,7 +164,7 @@ class _Repeats(logging.Filter):
 
 
 class _ProcessName:
-    """Says in each line which process it is from."""
+    """Adds the name of the process to each line."""
 
     def __init__(self, process: str) -> None:
         self._process = process
@@ -176,7 +175,7 @@ class _ProcessName:
 
 
 class _Errors:
-    """Turns an exception into ``error``, its type and message."""
+    """Replaces an exception by ``error``, its type and message."""
 
     def __init__(self, *, with_traceback: bool) -> None:
         self._with_traceback = with_traceback
@@ -194,7 +193,7 @@ class _Errors:
 
 
 def _escape_values(_logger: object, _method: str, line: EventDict) -> EventDict:
-    # Those with an underscore are the formatter's, which takes them away.
+    # Keys with an underscore are the formatter's, which removes them.
     safe = {key: value if key.startswith("_") else _escape(value) for key, value in line.items()}
     first = {key: safe.pop(key) for key in ("time", "level", "process", "event") if key in safe}
     return first | safe

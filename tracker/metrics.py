@@ -1,12 +1,11 @@
-"""Every metric of the tracker, and the recorder that a process counts them with.
+"""Every metric of the tracker, and the recorder with which a process counts them.
 
-The constants below are the whole catalogue: nothing is counted that has no constant here, and the page
-``docs/metrics.md`` is printed from them by ``python -m tracker.metrics``. Label values come from the program
-and its configuration, never from a message, so that nobody who can send messages can make the number of
-time series grow.
+The constants below are the whole catalogue. Every metric has a constant here, and ``python -m
+tracker.metrics`` prints the page ``docs/metrics.md`` from them. Label values come from the program and its
+configuration, never from a message, so that messages cannot increase the number of time series.
 
-Each process has one `Recorder`. The supervisor adds up what its children recorded, so a counter here is
-the sum over the processes of one ``tracker run``.
+Each process has one `Recorder`. The supervisor adds up what its children have recorded, so a counter is the
+sum over the processes of one ``tracker run``.
 """
 
 from __future__ import annotations
@@ -19,20 +18,20 @@ from dataclasses import dataclass
 from enum import Enum
 
 OTHER = "other"
-"""Stands for a label value that the catalogue does not list."""
+"""Replaces a label value that the catalogue does not list."""
 
 
 class Kind(Enum):
     """How a metric behaves, in Prometheus's words."""
 
-    COUNTER = "counter"  # only grows, also over restarts of a child
-    GAUGE = "gauge"  # what is so now; goes with the process that said it
+    COUNTER = "counter"  # only grows, also when a child is restarted
+    GAUGE = "gauge"  # the present value; it disappears with the process that reported it
     HISTOGRAM = "histogram"
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A label: with `values`, one of these; without, a name from the configuration or a number."""
+    """A label. Its value is one of `values`, or, without these, a name from the configuration or a number."""
 
     name: str
     values: tuple[str, ...] = ()
@@ -40,7 +39,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One entry of the catalogue. `name` is what Prometheus shows, without ``_total`` or ``_bucket``."""
+    """One entry of the catalogue. `name` is the name in Prometheus, without ``_total`` or ``_bucket``."""
 
     name: str
     kind: Kind
@@ -50,7 +49,7 @@ class Metric:
     buckets: tuple[float, ...] = ()
 
     def zeros(self) -> Iterable[tuple[str, ...]]:
-        """Return the label values that are known beforehand, so that counters can start at 0."""
+        """Return the combinations of label values that are known beforehand, so that counters start at 0."""
         return itertools.product(*(label.values for label in self.labels))
 
 
@@ -62,7 +61,7 @@ def _gauge(name: str, help_: str, unit: str, *labels: Label) -> Metric:
     return Metric(name, Kind.GAUGE, help_, unit, labels)
 
 
-# From half a millisecond, one statement on few rows, to a minute, a database that is in trouble.
+# From half a millisecond (one statement on few rows) to a minute (a database with problems).
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _RECORDS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0, 30_000.0, 100_000.0)
 _BYTES = (1e3, 1e4, 1e5, 3e5, 1e6, 3e6, 1e7, 3e7, 1e8)
@@ -297,24 +296,23 @@ CATALOGUE: Mapping[str, Metric] = {
 """All metrics by name, in the order of this page."""
 
 Series = dict[tuple[str, ...], tuple[float, ...]]
-"""Label values (in the catalogue's order) to numbers: one for a counter or gauge; for a histogram the
-count of each bucket, of what is above the last one, and the sum of what was observed."""
+"""Label values (in the catalogue's order) to numbers. A counter or gauge has one number. A histogram has the
+count of each bucket, the count above the last bucket, and the sum of the observed values."""
 
 Snapshot = dict[str, Series]
-"""What a process has recorded, by metric name. Plain builtin types: it goes through pipes."""
+"""What a process has recorded, by metric name. It has only built-in types, which pipes can carry."""
 
 
 class Recorder:
-    """Counts in memory; one for a process, shared by its threads.
+    """Counts in memory. A process has one, which its threads share.
 
-    No call blocks for longer than it takes to add a number. A label that the metric does not have, or one
-    that is left out, is a mistake in the program and raises ``TypeError``; a value that the catalogue
-    does not list is counted as ``other``.
+    No call blocks for longer than it takes to add a number. An unknown or missing label is a mistake in the
+    program, and raises ``TypeError``. A label value that the catalogue does not list is counted as ``other``.
     """
 
     def __init__(self) -> None:
-        # `x += 1` on a shared dict loses counts when threads meet in it. An uncontended lock is about
-        # 50 ns, and it is taken some twenty times a batch.
+        # `x += 1` on a shared dict loses counts if two threads do it at once. An uncontended lock costs about
+        # 50 ns, some twenty times a batch.
         self._lock = threading.Lock()
         self._numbers: dict[str, dict[tuple[str, ...], list[float]]] = {}
 

@@ -1,4 +1,4 @@
-"""What a process waits for, in the words that the log, ``/readyz`` and the metrics share."""
+"""What a process waits for, in words that the log, ``/readyz`` and the metrics share."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from tracker.logs import get_logger
 
 STALLED_S = 60.0
 
-_AGAIN_S = 30.0  # an obstacle that stays is logged again after this long
-_OTHER_WORDS_S = 5.0  # one whose reason changes, after this long: some name a time, or another broker
+_REPEAT_S = 30.0  # after this time an obstacle that stays is logged again
+_CHANGED_S = 5.0  # after this time, one whose reason has changed: some name a time, or another broker
 
 log = get_logger()
 
 
 class Cause(StrEnum):
-    """What is waited for. The values label a metric."""
+    """What a process waits for. The values label a metric."""
 
     DATABASE = "database"
     KAFKA = "kafka"
-    TOPICS = "topics"  # the tracker's own
+    TOPICS = "topics"  # the tracker's own topics
     DESTINATION = "destination"
-    CLOCK = "clock"  # of this machine
-    RECORD = "record"  # that cannot be received
-    UNKNOWN = "unknown"  # nothing moves, and nobody knows why
+    CLOCK = "clock"  # this machine's
+    RECORD = "record"  # one that cannot be received
+    UNKNOWN = "unknown"  # nothing moves, without a known reason
 
 
 _EVENTS = {
@@ -43,7 +43,7 @@ _EVENTS = {
 
 
 class Obstacle(NamedTuple):
-    """Why a process cannot go on. `blocks`: with nothing at all; otherwise only with part of its work."""
+    """Why a process cannot continue with its work: with all of it if it `blocks`, otherwise with a part."""
 
     cause: Cause
     reason: str
@@ -56,8 +56,8 @@ class Obstacle(NamedTuple):
 class Obstacles:
     """What a process waits for now. Any thread may call any method.
 
-    Each thread reports and takes back only its own obstacle, so that one that succeeds does not hide what
-    another one waits for. What somebody observes from outside has a name of its own.
+    Each thread reports and clears only its own obstacle, so that a thread that succeeds does not hide what
+    another one waits for. An observer that is not a thread has a name of its own.
     """
 
     def __init__(self) -> None:
@@ -67,18 +67,18 @@ class Obstacles:
         self._logged: dict[tuple[str, Cause], tuple[float, str]] = {}
 
     def report(self, cause: Cause, reason: str) -> None:
-        """Say what the calling thread waits for."""
+        """Set what the calling thread waits for."""
         self.observe(threading.current_thread().name, [Obstacle(cause, reason)])
 
     def clear(self) -> None:
-        """Say that the calling thread goes on."""
+        """Remove what the calling thread waited for: it continues."""
         self.observe(threading.current_thread().name, ())
 
     def observe(self, observer: str, obstacles: Iterable[Obstacle]) -> None:
-        """Say all that `observer` finds in the way now, and log what has changed."""
+        """Replace all obstacles that `observer` finds, and log what has changed."""
         found = tuple(obstacles)
         if not found and observer not in self._now:
-            return  # as nearly always: without the lock
+            return  # nearly always: without the lock
         with self._lock:
             before = self._now.pop(observer, ())
             if found:
@@ -90,7 +90,7 @@ class Obstacles:
                 self._log_gone(observer, cause)
 
     def now(self) -> tuple[Obstacle, ...]:
-        """Return all of them, without those that say the same; what blocks comes first."""
+        """Return all obstacles, without those that say the same; those that block come first."""
         with self._lock:
             all_ = {obstacle for found in self._now.values() for obstacle in found}
         blocking = {str(obstacle) for obstacle in all_ if obstacle.blocks}
@@ -106,7 +106,7 @@ class Obstacles:
         if is_new:
             self._since[key] = now
         logged, logged_reason = self._logged.get(key, (-math.inf, ""))
-        wait_s = _OTHER_WORDS_S if is_new or reason != logged_reason else _AGAIN_S
+        wait_s = _CHANGED_S if is_new or reason != logged_reason else _REPEAT_S
         if now - logged >= wait_s:
             self._logged[key] = now, reason
             log.warning(_EVENTS[cause], reason=reason)
@@ -119,7 +119,7 @@ class Obstacles:
 
 
 def with_stall(known: tuple[Obstacle, ...], stalled_since_monotonic_s: float | None) -> tuple[Obstacle, ...]:
-    """Return what is known to be waited for; where that is nothing, and nothing moves for long, say so."""
+    """Return the known obstacles; if there are none, but nothing has moved for long, return one for that."""
     since_s = stalled_since_monotonic_s
     if known or since_s is None or time.monotonic() - since_s < STALLED_S:
         return known

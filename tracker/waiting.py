@@ -1,4 +1,4 @@
-"""How long a process waits for what is away."""
+"""How long a process waits for a server that is away."""
 
 import threading
 import time
@@ -8,23 +8,23 @@ from tracker.obstacles import Obstacles
 
 
 class Stopping(Exception):
-    """The process is to stop, and no longer waits for what it was waiting for."""
+    """The process must stop, and ends its waits."""
 
 
 class StopDeadline:
-    """Says for how long to go on with what does not succeed: until some time after the process is to stop.
+    """Limits how long failed work is repeated: until a grace period after the process was asked to stop.
 
-    `obstacles`: what is away, while it is: for people, and so that the supervisor is patient too.
+    `obstacles`: what is away at present, for people, and so that the supervisor does not kill the process.
     """
 
     def __init__(self, stopping: threading.Event, grace_s: float) -> None:
         self.obstacles = Obstacles()
         self._stopping = stopping
         self._grace_s = grace_s
-        self._ends: float | None = None
+        self._ends_monotonic_s: float | None = None
 
     def check(self) -> None:
-        """Do nothing, or, once the grace after the stop is over, raise.
+        """Raise after the grace period has passed.
 
         :raises Stopping: the process has waited long enough.
         """
@@ -32,16 +32,16 @@ class StopDeadline:
             raise Stopping
 
     def left_s(self) -> float:
-        """Return how much of the grace is left; called once the process is to stop, or is about to."""
-        self._ends = self._ends or time.monotonic() + self._grace_s
-        return max(0.0, self._ends - time.monotonic())
+        """Return how much of the grace period is left. The first call starts it: call it only at a stop."""
+        self._ends_monotonic_s = self._ends_monotonic_s or time.monotonic() + self._grace_s
+        return max(0.0, self._ends_monotonic_s - time.monotonic())
 
-    def pause(self, seconds: float, given_up: Callable[[], bool] = lambda: False) -> None:
-        """Wait, in small steps, unless `given_up` says that it is no use.
+    def pause(self, seconds: float, is_over: Callable[[], bool] = lambda: False) -> None:
+        """Wait, in small steps, until the time has passed or `is_over` returns true.
 
         :raises Stopping: see `check`.
         """
         until = time.monotonic() + seconds
-        while time.monotonic() < until and not given_up():
+        while time.monotonic() < until and not is_over():
             self.check()
             time.sleep(0.02)

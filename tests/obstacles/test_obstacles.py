@@ -61,7 +61,7 @@ def test_the_log_has_the_same_words_once_and_says_when_it_is_over(log: StringIO)
 def test_one_that_stays_is_logged_again_after_a_while(log: StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
     found = Obstacles()
     found.report(Cause.KAFKA, "connection refused")
-    monkeypatch.setattr(obstacles, "_AGAIN_S", 0.0)
+    monkeypatch.setattr(obstacles, "_REPEAT_S", 0.0)
     found.report(Cause.KAFKA, "connection refused")
     assert len(lines(log)) == 2
 

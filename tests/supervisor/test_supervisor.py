@@ -7,7 +7,7 @@ import pytest
 
 from tests.supervisor.harness import START_S, Program
 from tracker.supervisor.children import RestartPolicy
-from tracker.supervisor.supervisor import _time_to_leave
+from tracker.supervisor.supervisor import _time_to_stop
 
 
 def test_a_killed_child_is_started_again() -> None:
@@ -111,7 +111,7 @@ def test_a_child_that_does_not_leave_is_killed_in_time() -> None:
 
 
 def test_part_of_the_shutdown_timeout_is_kept_for_killing() -> None:
-    assert [_time_to_leave(timeout_s) for timeout_s in (1, 5, 25, 3600)] == [0.8, 4, 23, 3598]
+    assert [_time_to_stop(timeout_s) for timeout_s in (1, 5, 25, 3600)] == [0.8, 4, 23, 3598]
 
 
 def test_a_second_interrupt_kills_at_once() -> None:

@@ -11,8 +11,16 @@ from typing import NamedTuple
 from tests.support.decoding import RULES, decode
 from tests.support.records import Record
 from tracker.fold.decide import Decisions, decide
-from tracker.fold.job_fold import JobFold
-from tracker.fold.state import BLOCK_CHILDREN, Block, JobState, TaskState, members
+from tracker.fold.job_fold import JobFold, folds_of
+from tracker.fold.state import (
+    BLOCK_CHILDREN,
+    Block,
+    JobChanges,
+    JobNeeds,
+    JobState,
+    TaskState,
+    children_in,
+)
 from tracker.identifiers import JobName, child_path, parent_of
 from tracker.job_status import JobStatus
 from tracker.messages.decode import DecodedBatch, Rules
@@ -49,7 +57,7 @@ class JobRows:
                 child
                 for (parent, number), (bits, _) in self.blocks.items()
                 if parent == path
-                for child in members(number, bits)
+                for child in children_in(number, bits)
             }
             first = 1
             for child in [*sorted(completed), task.highest_child + 1]:
@@ -64,6 +72,7 @@ class BatchDone(NamedTuple):
     decoded: DecodedBatch
     decisions: Decisions
     folds: list[JobFold]
+    changes: list[JobChanges]
 
 
 class MemoryTracker:
@@ -72,9 +81,11 @@ class MemoryTracker:
     def __init__(self, rules: Rules = RULES) -> None:
         self.jobs: dict[JobName, JobRows] = {}
         self._rules = rules
+        self._last_job_key = 0
 
     def create(self, partition_id: str, job_id: str) -> None:
-        self.jobs[JobName(partition_id, job_id)] = JobRows(len(self.jobs) + 1)
+        self._last_job_key += 1
+        self.jobs[JobName(partition_id, job_id)] = JobRows(self._last_job_key)
 
     def command(self, verb: str, name: JobName) -> None:
         """Do what the client does to a job's row; what it refuses does nothing."""
@@ -92,18 +103,12 @@ class MemoryTracker:
         batch = decode(records, self._rules)
         states = self.look_up(batch)
         decisions = decide(batch, states)
-        folds = [
-            JobFold(states[name], work)
-            for name, work in batch.jobs.items()
-            if name in states and states[name].status <= JobStatus.FAILED and work.reports_anything
-        ]
-        for fold in folds:
-            self._load(fold)
-        for fold in folds:
-            fold.fold()
-            if fold.touched:
-                self._store(fold)
-        return BatchDone(batch, decisions, folds)
+        folds = folds_of(batch.jobs, states)
+        self._load([needs for fold in folds if (needs := fold.needs())])
+        self._load([needs for fold in folds if (needs := fold.needs_more())])
+        changes = [changes for fold in folds if (changes := fold.fold())]
+        self._store(changes)
+        return BatchDone(batch, decisions, folds, changes)
 
     def look_up(self, batch: DecodedBatch) -> dict[JobName, JobState]:
         return {
@@ -112,46 +117,19 @@ class MemoryTracker:
             if name in batch.jobs
         }
 
-    def _load(self, fold: JobFold) -> None:
-        rows, state = self.jobs[fold.job.name], fold.job
-        paths, blocks = fold.needs()
-        for path in paths & rows.tasks.keys():
-            state.tasks[path] = TaskState(*rows.tasks[path], stored=True)
-        for key in blocks & rows.blocks.keys():
-            completed, tracked = rows.blocks[key]
-            state.blocks[key] = Block(completed, tracked, stored=True)
-        for path in fold.tracked_children():
-            if path in rows.tasks:
-                state.tasks[path] = TaskState(*rows.tasks[path], stored=True)
+    def _load(self, needs: Sequence[JobNeeds]) -> None:
+        for job, paths, blocks in needs:
+            rows = self.jobs[job.name]
+            for path in set(paths) & rows.tasks.keys():
+                job.tasks[path] = TaskState(*rows.tasks[path], stored=True)
+            for key in set(blocks) & rows.blocks.keys():
+                completed, tracked = rows.blocks[key]
+                job.blocks[key] = Block(completed, tracked, stored=True)
 
-    def _store(self, fold: JobFold) -> None:
-        rows = self.jobs[fold.job.name]
-        rows.status, rows.percentage = fold.status, fold.percentage
-        if fold.status is JobStatus.COMPLETED:
-            if fold.job.status is not JobStatus.WAITING:
-                rows.tasks.clear()
-                rows.blocks.clear()
-                rows.failures.clear()
-            return
-        for key, block in fold.changed_blocks():
-            rows.blocks[key] = block.completed, block.tracked
-        for path, task in fold.changed_tasks():
-            rows.tasks[path] = TaskRow(
-                task.reported,
-                task.failed,
-                task.last_child,
-                task.highest_child,
-                task.completed_children,
-                task.failed_children,
-                task.children_percentage,
-            )
-        for path in fold.removed_tasks:
-            rows.tasks.pop(path, None)
-        for path in fold.removed_subtrees:
-            _remove_subtree(rows, path)
-        for path in fold.removed_failures:
-            rows.failures.pop(path, None)
-        rows.failures.update(fold.failures)
+    def _store(self, changes: Sequence[JobChanges]) -> None:
+        rows_by_key = {rows.job_key: rows for rows in self.jobs.values()}
+        for job in changes:
+            _store_job(rows_by_key[job.job_key], job)
 
     def check(self) -> None:
         """Check that the rows of every job agree with each other."""
@@ -161,6 +139,35 @@ class MemoryTracker:
                 assert left == [], f"{name}: rows that nobody needs"
                 continue
             check_rows(rows)
+
+
+def _store_job(rows: JobRows, job: JobChanges) -> None:
+    rows.status, rows.percentage = job.status, job.percentage
+    if job.status is JobStatus.COMPLETED:
+        if job.old_status is not JobStatus.WAITING:
+            rows.tasks.clear()
+            rows.blocks.clear()
+            rows.failures.clear()
+        return
+    for key, block in job.blocks:
+        rows.blocks[key] = block.completed, block.tracked
+    for path, task in job.tasks:
+        rows.tasks[path] = TaskRow(
+            task.reported,
+            task.failed,
+            task.last_child,
+            task.highest_child,
+            task.completed_children,
+            task.failed_children,
+            task.children_percentage,
+        )
+    for path in job.removed_tasks:
+        rows.tasks.pop(path, None)
+    for path in job.removed_subtrees:
+        _remove_subtree(rows, path)
+    for path in job.removed_failures:
+        rows.failures.pop(path, None)
+    rows.failures.update(job.failures)
 
 
 def _remove_subtree(rows: JobRows, path: str) -> None:
@@ -178,12 +185,12 @@ def check_rows(rows: JobRows) -> None:
     completed = {
         child_path(parent, child)
         for (parent, number), (bits, _) in rows.blocks.items()
-        for child in members(number, bits)
+        for child in children_in(number, bits)
     }
     tracked = {
         child_path(parent, child)
         for (parent, number), (_, bits) in rows.blocks.items()
-        for child in members(number, bits)
+        for child in children_in(number, bits)
     }
     assert tracked == rows.tasks.keys() - {""}
     for path in [*rows.tasks, *rows.failures, *(parent for parent, _ in rows.blocks)]:

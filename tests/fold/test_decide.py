@@ -7,7 +7,7 @@ import pytest
 from tests.support.decoding import decode
 from tests.support.messages import record_of, report, task_message, tracking_report
 from tests.support.records import Record
-from tracker.fold.decide import decide, decide_again
+from tracker.fold.decide import decide, decide_redelivered
 from tracker.fold.state import JobState
 from tracker.identifiers import JobName
 from tracker.job_status import JobStatus
@@ -124,21 +124,21 @@ def test_the_values_of_held_messages_stay() -> None:
 @pytest.mark.parametrize("status", [JobStatus.WAITING, JobStatus.ACTIVE, JobStatus.PAUSED])
 def test_what_was_sent_is_sent_again(status: JobStatus) -> None:
     batch = decoded_batch(PROXIED)
-    decide_again(batch, jobs(status), set())
+    decide_redelivered(batch, jobs(status), set())
     assert batch.destinations == ALL_SENT
 
 
 @pytest.mark.parametrize("status", [JobStatus.FAILED, JobStatus.COMPLETED])
 def test_what_ended_its_job_is_sent_again(status: JobStatus) -> None:
     batch = decoded_batch(PROXIED)
-    assert decide_again(batch, jobs(status), set()).dropped == {}
+    assert decide_redelivered(batch, jobs(status), set()).dropped == {}
     assert batch.destinations == ALL_SENT
 
 
 @pytest.mark.parametrize("status", JobStatus)
 def test_what_was_withheld_is_so_again_though_its_job_has_changed(status: JobStatus) -> None:
     batch = decoded_batch([OPEN, ENDING, OPEN])
-    decisions = decide_again(batch, jobs(status), {0, 1})
+    decisions = decide_redelivered(batch, jobs(status), {0, 1})
     assert batch.destinations[:2] == [None, None]
     assert (decisions.held, decisions.ignored) == ([], {})
     assert {0, 1} <= decisions.withheld
@@ -147,6 +147,6 @@ def test_what_was_withheld_is_so_again_though_its_job_has_changed(status: JobSta
 @pytest.mark.parametrize(("status", "reason"), [(None, "unknown_job"), (JobStatus.CANCELLED, "cancelled")])
 def test_a_cancel_or_delete_in_between_drops_what_was_sent(status: JobStatus | None, reason: str) -> None:
     batch = decoded_batch(PROXIED)
-    decisions = decide_again(batch, jobs(status), {0})
+    decisions = decide_redelivered(batch, jobs(status), {0})
     assert batch.destinations == [None] * len(PROXIED)
     assert decisions.dropped == {reason: len(PROXIED) - 1}

@@ -13,7 +13,7 @@ from tests.support.model.histories import History, histories
 from tests.support.model.scripts import Step, cut, group, record_for
 from tests.support.profile import THOROUGH
 from tests.support.records import Record
-from tracker.fold.decide import decide, decide_again
+from tracker.fold.decide import decide, decide_redelivered
 from tracker.fold.state import JobState
 from tracker.job_status import JobStatus
 from tracker.metrics import DROPS
@@ -101,14 +101,14 @@ def test_the_same_batch_can_be_judged_again_after_the_job_was_submitted_again() 
 
 def test_what_was_dropped_as_stale_is_dropped_again() -> None:
     batch = decode([message("acme:job.1", EARLIER), message("acme:job.2", PRESENT)])
-    decisions = decide_again(batch, jobs(JobStatus.ACTIVE), {0})
+    decisions = decide_redelivered(batch, jobs(JobStatus.ACTIVE), {0})
     assert batch.destinations == [None, "worker-out"]
     assert decisions.dropped == {}
 
 
 def test_what_was_to_be_forwarded_is_dropped_if_its_job_was_deleted_and_submitted_again_in_between() -> None:
     batch = decode([message("acme:job.1", EARLIER), message("acme:job.2", None)])
-    decisions = decide_again(batch, jobs(JobStatus.WAITING), set())
+    decisions = decide_redelivered(batch, jobs(JobStatus.WAITING), set())
     assert batch.destinations == [None, "worker-out"]
     assert decisions.dropped == {"stale": 1}
 

@@ -67,7 +67,7 @@ def test_sound_marks_are_no_contradiction(memory: MemoryTracker) -> None:
 def test_a_report_that_changes_nothing_writes_nothing(memory: MemoryTracker) -> None:
     rows_after(memory, message("1"), progress("2", 50))
     for record in [message("1"), progress("2", 50), progress("1", 5), failed("1")]:
-        assert not only_fold_of(memory.apply([record])).touched
+        assert memory.apply([record]).changes == []
 
 
 def test_a_task_in_progress_writes_no_row(memory: MemoryTracker) -> None:
@@ -105,10 +105,10 @@ def test_a_job_that_completes_outright_leaves_no_rows(memory: MemoryTracker) -> 
 
 def test_a_waiting_job_asks_for_nothing(memory: MemoryTracker) -> None:
     batch = memory.apply([message("1.1"), failed("2.2")])
-    assert only_fold_of(batch).needs() == (set(), set())
+    assert only_fold_of(batch).needs() is None
 
 
 def test_only_the_blocks_of_the_reported_children_are_asked_for(memory: MemoryTracker) -> None:
     memory.apply([message("1")])
     fold = only_fold_of(memory.apply([message("5000"), progress("3.2", 1)]))
-    assert fold.needs() == ({"", "3", "3.2"}, {("", 1), ("", 0), ("3", 0)})
+    assert fold.needs() == (fold.job, {"", "3", "3.2"}, {("", 1), ("", 0), ("3", 0)})

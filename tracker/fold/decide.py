@@ -1,7 +1,8 @@
-"""What becomes of each proxied record, by the status that its job had when the batch looked it up."""
+"""Decides what happens to each proxied record, by the status of its job at the time of the batch's lookup."""
 
 from collections import Counter
 from collections.abc import Mapping
+from operator import itemgetter
 
 from tracker.fold.present_run import has_stale, without_stale
 from tracker.fold.state import JobState
@@ -10,7 +11,7 @@ from tracker.job_status import JobStatus
 from tracker.messages.decode import DecodedBatch
 from tracker.messages.job_work import JobWork
 
-_ENDED = {
+_ENDED_REASONS = {
     JobStatus.CANCELLED: "cancelled",
     JobStatus.FAILED: "failed",
     JobStatus.COMPLETED: "completed",
@@ -18,50 +19,53 @@ _ENDED = {
 
 
 class Decisions:
-    """What is not forwarded, and why."""
+    """The records that are not forwarded, and the reports that are ignored, and why."""
 
     def __init__(self) -> None:
-        self.dropped: Counter[str] = Counter()  # records by reason
-        self.first_dropped: dict[str, int] = {}  # reason -> position of one of them
-        self.ignored: Counter[str] = Counter()  # reports of events by reason
-        self.first_ignored: dict[str, tuple[JobName, JobWork]] = {}  # reason -> where one of them is
+        self.dropped: Counter[str] = Counter()  # reason -> number of records
+        self.first_dropped: dict[str, int] = {}  # reason -> position of the first record
+        self.ignored: Counter[str] = Counter()  # reason -> number of events' reports
+        self.first_ignored: dict[str, tuple[JobName, JobWork]] = {}  # reason -> the first job
         self.held: list[tuple[JobState, str, int]] = []  # (job, destination, position), in order
         self.withheld: set[int] = set()  # positions dropped or held
 
 
 def decide(batch: DecodedBatch, jobs: Mapping[JobName, JobState]) -> Decisions:
-    """Drop the records of jobs that have ended or are not known and of runs that are over; hold paused jobs'.
+    """Drop the records of ended and unknown jobs and of runs that are over; hold those of paused jobs.
 
-    `batch.destinations` becomes None for all of them; the values of held ones stay. `batch.jobs` becomes what
-    counts, without the runs that are over.
+    Of a paused job, only records that do not end tracking are held. Sets `batch.destinations` to None for all
+    that are dropped or held, and keeps the values of those that are held. Removes the runs that are over from
+    `batch.jobs`.
     """
     decisions = Decisions()
     _drop_stale(batch, jobs, decisions)
     for name, work in batch.jobs.items():
         job = jobs.get(name)
-        ended = "unknown_job" if job is None else _ENDED.get(job.status)
-        if ended:
-            _drop(batch, decisions, ended, work.proxied_positions())
+        reason = "unknown_job" if job is None else _ENDED_REASONS.get(job.status)
+        if reason:
+            _drop(batch, decisions, reason, work.proxied_positions())
             event_reports = work.count_event_reports()
-            if event_reports and ended != "failed":
-                decisions.ignored[ended] += event_reports
-                decisions.first_ignored.setdefault(ended, (name, work))
+            if event_reports and reason != "failed":
+                decisions.ignored[reason] += event_reports
+                decisions.first_ignored.setdefault(reason, (name, work))
         elif job is not None and job.status is JobStatus.PAUSED and work.open_positions:
             for position in work.open_positions:
                 destination = batch.destinations[position]
                 if destination is not None:
                     decisions.held.append((job, destination, position))
             _withhold(batch, decisions, work.open_positions)
-    decisions.held.sort(key=lambda held: held[2])
+    decisions.held.sort(key=itemgetter(2))
     return decisions
 
 
-def decide_again(batch: DecodedBatch, jobs: Mapping[JobName, JobState], withheld: set[int]) -> Decisions:
+def decide_redelivered(
+    batch: DecodedBatch, jobs: Mapping[JobName, JobState], withheld: set[int]
+) -> Decisions:
     """Decide on records that were applied before, and may not have been published.
 
-    What was dropped or held then (`withheld`, positions) is so again. The rest was to be forwarded and is,
-    though its job may have ended since, by these very records; only a cancel or delete that came in between
-    drops it, also where the job was submitted again after that.
+    Those that were dropped or held then (`withheld`, positions) are not forwarded now either. The others were
+    to be forwarded and still are, although their jobs may have ended since then, by these very records. Only
+    a cancel or a delete that came in between drops them, even if the job was submitted again after that.
     """
     decisions = Decisions()
     _withhold(batch, decisions, sorted(withheld))
@@ -80,7 +84,12 @@ def _drop_stale(batch: DecodedBatch, jobs: Mapping[JobName, JobState], decisions
         job = jobs.get(name)
         if has_stale(work, job):
             present[name], stale = without_stale(work, job)
-            _drop(batch, decisions, "stale", [each for each in stale if each not in decisions.withheld])
+            _drop(
+                batch,
+                decisions,
+                "stale",
+                [position for position in stale if position not in decisions.withheld],
+            )
     if present:
         batch.jobs = batch.jobs | present
 

@@ -1,4 +1,4 @@
-"""Which of a job's messages are of its present run, and which of one that is over."""
+"""Separates the messages of a job's present run from those of runs that are over."""
 
 from operator import itemgetter
 
@@ -15,20 +15,20 @@ def has_stale(work: JobWork, job: JobState | None) -> bool:
 def without_stale(work: JobWork, job: JobState | None) -> tuple[JobWork, list[int]]:
     """Return what counts for the job, and the positions of the messages of other runs.
 
-    Of a job that is not known no message is stale: all are dropped for that.
+    No message of an unknown job is stale: all of them are dropped because the job is unknown.
     """
-    counts = JobWork()
-    counts.event_reports, counts.event_siblings = work.event_reports, work.event_siblings
+    present = JobWork()
+    present.event_reports, present.event_siblings = work.event_reports, work.event_siblings
     stale: list[int] = []
-    for run in work.runs():
-        if job is not None and run.run not in (None, NO_MARKER, job.job_key):
-            stale += run.proxied_positions()
+    for run_work in work.runs():
+        if job is not None and run_work.run not in (None, NO_MARKER, job.job_key):
+            stale += run_work.proxied_positions()
             continue
-        counts.siblings += run.siblings
-        counts.reports += run.reports
-        counts.job_completed_positions += run.job_completed_positions
-        counts.open_positions += run.open_positions
-        counts.ending_positions += run.ending_positions
-    counts.reports.sort(key=itemgetter(0))
-    counts.job_completed_positions.sort()
-    return counts, stale
+        present.siblings += run_work.siblings
+        present.reports += run_work.reports
+        present.job_completed_positions += run_work.job_completed_positions
+        present.open_positions += run_work.open_positions
+        present.ending_positions += run_work.ending_positions
+    present.reports.sort(key=itemgetter(0))
+    present.job_completed_positions.sort()
+    return present, stale

@@ -1,16 +1,24 @@
-"""What is stored of a job, as far as a batch touches it."""
+"""What is stored of a job, as far as a batch touches it: what is loaded of it, and what is written."""
+
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
 
 from tracker.identifiers import JobName
 from tracker.job_status import JobStatus
+from tracker.messages.event import Failure
 
 FULL = 100_000_000  # 100 % in millionths of a percent
-MOST_UNFINISHED = 99_700_000  # a task whose children have not all completed
-BLOCK_CHILDREN = 4096  # one row of task_block; also the tables' comment
+MAX_UNFINISHED = 99_700_000  # of a task whose children have not all completed
+BLOCK_CHILDREN = 4096  # in one row of task_block; the comments on the tables say so too
 _BLOCK_SHIFT = 12
 
 
 class TaskState:
-    """A task that is more than a bit: with children, progress of its own, or failed (a row of `task`)."""
+    """A task with children, with progress of its own, or failed (a row of `task`).
+
+    Any other task is only a bit in a block of its parent.
+    """
 
     __slots__ = (
         "changed",
@@ -38,35 +46,36 @@ class TaskState:
         *,
         stored: bool = False,
     ) -> None:
-        self.reported = reported  # highest progress reported
-        self.failed = failed  # reported failed, itself
-        self.last_child = last_child  # highest index marked as last; 0: none yet
+        self.reported = reported  # the highest progress that was reported
+        self.failed = failed  # whether it was itself reported as failed
+        self.last_child = last_child  # the highest number that was marked as the last; 0: none yet
         self.highest_child = highest_child
         self.completed_children = completed_children
         self.failed_children = failed_children  # unfinished children that count as failed
-        self.children_percentage = children_percentage  # sum over the unfinished children
+        self.children_percentage = children_percentage  # the sum of those of the unfinished children
         self.stored = stored
         self.changed = False
-        # What the parent's sums hold of this task.
+        # The share of this task in its parent's sums.
         self.counted_percentage = self.percentage() if stored else 0
         self.counted_as_failed = self.counts_as_failed() if stored else False
 
     def children(self) -> int:
-        """Return how many children there are; 0 while that is not known."""
+        """Return the number of children; 0 while it is not known."""
         return max(self.last_child, self.highest_child) if self.last_child else 0
 
     def is_complete(self) -> bool:
-        """Return whether every child has completed, and no more can come."""
+        """Return whether the number of children is known, and all of them have completed."""
         return self.last_child > 0 and self.completed_children >= self.children()
 
     def counts_as_failed(self) -> bool:
-        """Return whether the task, or one below it, has failed and not completed since."""
+        """Return whether the task, or one below it, has failed and has not completed since then."""
         return self.failed or self.failed_children > 0
 
     def percentage(self) -> int:
         """Return the unfinished task's percentage, in millionths of a percent.
 
-        One that was itself reported failed counts 0; one with a failed child, what its children amount to.
+        It is 0 if the task itself was reported as failed. With a failed child, it is what the children amount
+        to.
         """
         if self.failed:
             return 0
@@ -74,11 +83,11 @@ class TaskState:
             return self.reported
         amount = self.completed_children * FULL + self.children_percentage
         amount //= self.children() or self.highest_child + 1
-        return max(self.reported, min(amount, MOST_UNFINISHED))
+        return max(self.reported, min(amount, MAX_UNFINISHED))
 
 
 class Block:
-    """`BLOCK_CHILDREN` children of one task, a bit each (a row of `task_block`)."""
+    """`BLOCK_CHILDREN` children of one task, with a bit for each (a row of `task_block`)."""
 
     __slots__ = ("changed", "completed", "stored", "tracked")
 
@@ -90,7 +99,7 @@ class Block:
 
 
 class JobState:
-    """A job as it was found, with what was loaded of its tasks, by path; '' is the job itself."""
+    """A job as the batch has found it, with the tasks that are loaded, by path; '' is the job itself."""
 
     __slots__ = (
         "blocks",
@@ -114,6 +123,29 @@ class JobState:
         self.blocks: dict[tuple[str, int], Block] = {}
 
 
+JobNeeds = tuple[JobState, Collection[str], Collection[tuple[str, int]]]
+"""What is to be loaded into the state of a job: paths of tasks, and (path, number) of blocks."""
+
+
+class JobChanges(NamedTuple):
+    """What is to be written of a job that a batch has changed.
+
+    If the job has completed, `status` and `percentage` are all: no row of its tasks remains.
+    """
+
+    tenant_key: int
+    job_key: int
+    old_status: JobStatus
+    status: JobStatus
+    percentage: int
+    blocks: Sequence[tuple[tuple[str, int], Block]] = ()  # by (path, number)
+    tasks: Sequence[tuple[str, TaskState]] = ()  # by path
+    removed_tasks: Sequence[str] = ()  # paths of stored tasks that have completed
+    removed_subtrees: Sequence[str] = ()  # those with children: everything below them is removed too
+    removed_failures: Sequence[str] = ()
+    failures: Mapping[str, Failure] = MappingProxyType({})  # path -> details, new or newer
+
+
 def block_and_bit(child: int) -> tuple[int, int]:
     """Return the block of a child, and its bit there."""
     zero_based = child - 1
@@ -121,7 +153,7 @@ def block_and_bit(child: int) -> tuple[int, int]:
 
 
 def masks(children: list[int]) -> dict[int, int]:
-    """Return the bits of many children: block number to mask."""
+    """Return the bits of many children, as one mask for each block, by its number."""
     bits_of: dict[int, bytearray] = {}
     for child in children:
         zero_based = child - 1
@@ -133,8 +165,8 @@ def masks(children: list[int]) -> dict[int, int]:
     return {block: int.from_bytes(bits, "little") for block, bits in bits_of.items()}
 
 
-def members(block: int, mask: int) -> list[int]:
-    """Return the children that a mask stands for."""
+def children_in(block: int, mask: int) -> list[int]:
+    """Return the children whose bits are set in a mask of a block."""
     first = block * BLOCK_CHILDREN + 1
     found = []
     while mask:

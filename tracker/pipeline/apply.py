@@ -9,7 +9,7 @@ import msgspec
 from confluent_kafka import Message
 
 from tracker.failpoints import reach
-from tracker.fold.decide import Decisions, decide, decide_again
+from tracker.fold.decide import Decisions, decide, decide_redelivered
 from tracker.fold.job_fold import JobFold, folds_of
 from tracker.fold.state import JobState
 from tracker.identifiers import JobName
@@ -89,17 +89,17 @@ class Applier:
             if rejected is not None and new.records:
                 new.reject(rejected)
             jobs = self._lock_jobs(old.decoded, new.decoded)
-            decide_again(old.decoded, jobs, withheld_positions(old.records, applied))
+            decide_redelivered(old.decoded, jobs, withheld_positions(old.records, applied))
             decided = decide(new.decoded, jobs)
             folds = folds_of(new.decoded.jobs, jobs)
-            self._store.load(folds)
+            self._store.load([needs for fold in folds if (needs := fold.needs())])
+            self._store.load([needs for fold in folds if (needs := fold.needs_more())])
             clock.record_stage("load")
-            for fold in folds:
-                fold.fold()
+            changes = [changes for fold in folds if (changes := fold.fold())]
             clock.record_stage("fold")
             reach("inside-database-transaction")
             self._store.hold(_held(new, decided))  # before the jobs: the batch may end one, which drops these
-            self._store.store(folds)
+            self._store.store(changes)
             # Not by `old`: a redelivered range may have no record any more, such as one that was stepped
             # over.
             has_old = any(offsets.first < applied[key].next_offset for key, offsets in batch.ranges.items())

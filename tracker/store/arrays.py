@@ -50,6 +50,11 @@ def encode(name: str, parameters: Mapping[str, object]) -> dict[str, object]:
         raise psycopg.DataError(f"a parameter of {name} cannot be sent: {error}") from error
 
 
+def columns(rows: Sequence[tuple[Any, ...]], *names: str) -> dict[str, object]:
+    """Turn rows into one list for each parameter name."""
+    return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+
+
 @cache
 def _casts(name: str) -> dict[str, str]:
     """Return the parameters of the named statement that are arrays, and the types of their elements."""

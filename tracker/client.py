@@ -19,7 +19,7 @@ from tracker.jobs.submit import submit
 from tracker.store.connect import CONNECT_TIMEOUT_S, connected, store_conninfo
 from tracker.store.explain import database_errors
 from tracker.store.migrate import check_schema
-from tracker.store.pool import OwnPool, own_items
+from tracker.store.pool import ProcessPool, process_items
 from tracker.store.retries import RETRIED, pauses
 from tracker.store.session_settings import prepare_session, prepare_session_async, settings_of
 from tracker.store.steps import Commit, Listing, Prepared, Query, Row, Sleep, Step, Verb
@@ -106,7 +106,7 @@ class Client(_Verbs):
     def __init__(self, database_url: str = "", *, max_connections: int = 4) -> None:
         check_connections(database_url, max_connections)
         self._conninfo = store_conninfo(database_url, application_name="tracker client")
-        self._pool = OwnPool(partial(self._make_pool, database_url, max_connections))
+        self._pool = ProcessPool(partial(self._make_pool, database_url, max_connections))
 
     def _make_pool(self, database_url: str, max_connections: int) -> ConnectionPool:
         return ConnectionPool(
@@ -185,7 +185,7 @@ class Client(_Verbs):
         return None
 
     def _stream(self, prepare: Callable[[], Prepared[Listing[T]]]) -> Generator[T, None, None]:
-        return own_items(self._items(prepare))
+        return process_items(self._items(prepare))
 
     def _items(self, prepare: Callable[[], Prepared[Listing[T]]]) -> Generator[T, None, None]:
         with _client_errors(), self._pool.get().connection() as connection:

@@ -161,8 +161,11 @@ def slept(monkeypatch: pytest.MonkeyPatch, connection: Connection) -> list[tuple
 @pytest.mark.parametrize(
     ("condition", "text"),
     [
-        ("deadlock_detected", r"^other transactions were in the way; try again later \(undone\)$"),
-        ("serialization_failure", r"^other transactions were in the way; try again later \(undone\)$"),
+        ("deadlock_detected", r"^other transactions conflicted with this one; try again later \(undone\)$"),
+        (
+            "serialization_failure",
+            r"^other transactions conflicted with this one; try again later \(undone\)$",
+        ),
         ("unique_violation", "^another program submits some of the same jobs at the same time; try again"),
     ],
 )

@@ -32,7 +32,7 @@ def child(number):
     try:
         next(listing)
     except TrackerError as error:
-        assert str(error) == "this listing was begun by another process; begin one in each"
+        assert str(error) == "this listing was started by another process; start one in each"
     else:
         raise AssertionError("a child reads the parent's listing")
     client.close()

@@ -157,7 +157,7 @@ def test_what_a_role_lacks_is_one_sentence_with_the_way_out(database_url: str, r
         connection.rollback()
         assert str(caught.value) == (
             f"the role '{role}' lacks UPDATE on outbox, DELETE on outbox, USAGE on job_job_key_seq: "
-            f"whoever owns the schema grants it, with 'tracker migrate --grant-run {role}'"
+            f"the owner of the schema grants it, with 'tracker migrate --grant-run {role}'"
         )
         grants.grant(database_url, [(role, RUN)])
         grants.require(connection, RUN)

@@ -54,7 +54,7 @@ def test_options_of_the_environment_are_kept(database_url: str, monkeypatch: pyt
 
 @pytest.mark.parametrize("option", ["-c nonsense=1", "-c work_mem=much", "-c max_connections=3"])
 def test_an_option_that_postgresql_does_not_take_is_a_sentence(database_url: str, option: str) -> None:
-    with pytest.raises(TrackerError, match="does not take a setting of the connection's options"):
+    with pytest.raises(TrackerError, match="rejects a setting in the connection's options"):
         connect(make_conninfo(database_url, options=option))
 
 

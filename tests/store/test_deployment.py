@@ -7,7 +7,7 @@ import pytest
 from tracker.errors import TrackerError
 from tracker.settings import Settings, load
 from tracker.store.connect import connect
-from tracker.store.deployment import claim_deployment, look_at_deployment
+from tracker.store.deployment import claim_deployment, read_deployment
 
 
 def settings(database_url: str, group_id: str) -> Settings:
@@ -27,7 +27,7 @@ def row(database_url: str) -> object:
 
 def test_who_only_looks_binds_nothing(database_url: str) -> None:
     before = row(database_url)
-    database_id = look_at_deployment(settings(database_url, "one"))
+    database_id = read_deployment(settings(database_url, "one"))
     assert row(database_url) == before
     assert claim_deployment(settings(database_url, "one")) == database_id
 
@@ -39,7 +39,7 @@ def test_a_database_that_is_bound_is_only_read(database_url: str) -> None:
     assert row(database_url) == before
 
 
-@pytest.mark.parametrize("look", [claim_deployment, look_at_deployment])
+@pytest.mark.parametrize("look", [claim_deployment, read_deployment])
 def test_another_group_is_refused(database_url: str, look: object) -> None:
     claim_deployment(settings(database_url, "one"))
     with pytest.raises(TrackerError, match="serves the consumer group 'one'"):

@@ -167,7 +167,9 @@ def test_a_schema_of_somebody_else_is_refused_and_stays_as_it_was(
         connection.execute("CREATE SCHEMA tracker")
         connection.execute(made)
         before = connection.execute(objects).fetchall()
-        with pytest.raises(SchemaMismatch, match="schema 'tracker' of this database is another program's"):
+        with pytest.raises(
+            SchemaMismatch, match="schema 'tracker' of this database belongs to another program"
+        ):
             migrate.migrate(empty_database_url)
         assert connection.execute(objects).fetchall() == before
     with pytest.raises(SchemaMismatch):
@@ -261,7 +263,7 @@ def test_a_table_that_is_kept_for_long_is_a_sentence(
     with closing(connect(database_url)) as holder:
         holder.execute("LOCK TABLE tracker.deployment IN ACCESS SHARE MODE")
         with pytest.raises(
-            DatabaseUnavailable, match="a transaction keeps a table that a migration has to lock"
+            DatabaseUnavailable, match="another transaction locks a table that a migration has to lock"
         ):
             migrate.migrate(database_url)
     missing = [state.applied_time is None for state in migrate.status(database_url)]

@@ -41,15 +41,15 @@ def make_old(observer: Observer, **statuses: int) -> None:
 
 def sweep(store: RetentionStore, limit: int = 10_000) -> dict[JobStatus, int]:
     """Remove all that is to be removed."""
-    place, counts = START, dict[JobStatus, int]()
-    while place is not None:
-        found = store.find(place, limit)
-        for removed in store.remove(found.jobs) if found.jobs else []:
+    cursor, counts = START, dict[JobStatus, int]()
+    while cursor is not None:
+        found = store.find(cursor, limit)
+        for removed in store.remove(found.expired) if found.expired else []:
             counts[removed.status] = counts.get(removed.status, 0) + removed.count
             assert removed.age_s > HOUR_S
         if found.next_cursor is None:
             break
-        place = found.next_cursor
+        cursor = found.next_cursor
     while store.remove_leftovers(limit):
         pass
     return counts
@@ -60,7 +60,7 @@ def left(observer: Observer) -> list[str]:
 
 
 def found_keys(store: RetentionStore) -> list[JobKey]:
-    return store.find(START, 1000).jobs
+    return store.find(START, 1000).expired
 
 
 def test_what_ended_long_ago_is_removed_and_nothing_else(

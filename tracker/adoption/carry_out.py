@@ -62,7 +62,7 @@ def _in_database(store: AdoptionStore, change: Change) -> None:
         store.return_to_scheduler(state.kafka_partition, change.releases_below)
     store.remove_stale_skips(state.kafka_partition, state.topic_id)
     if change.offset is None:
-        store.forget_progress(state.kafka_partition)
+        store.delete_progress(state.kafka_partition)
     elif change.in_database:
         store.set_progress(state.kafka_partition, change.offset, state.topic_id)
 

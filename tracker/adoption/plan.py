@@ -8,7 +8,7 @@ from tracker.agreement import Known, disagreement, is_recreated, sent_number_dis
 from tracker.errors import TrackerError
 from tracker.settings import Settings
 from tracker.store.adoption_store import AdoptionStore, adoption_store
-from tracker.store.deployment import look_at_deployment
+from tracker.store.deployment import read_deployment
 
 Leader = Literal["database", "kafka"]
 
@@ -40,7 +40,7 @@ def plan(settings: Settings, leader: Leader) -> list[Change]:
     :raises TrackerError: a broker or the database does not answer, the database serves another group, or
         something must be done first.
     """
-    database_id = look_at_deployment(settings)
+    database_id = read_deployment(settings)
     states, sent_number = survey(settings), survey_sent_number(settings, database_id)
     changes = []
     with adoption_store(settings.database_conninfo()) as store:

@@ -43,7 +43,7 @@ from tracker.logs import get_logger
 from tracker.metrics import DATABASE_RETRIES, JOBS_REMOVED, RETENTION_DELAY, Recorder
 from tracker.settings import Settings
 from tracker.store.explain import PASSING
-from tracker.store.retention_store import START, Found, JobKey, RetentionStore
+from tracker.store.retention_store import START, JobKey, RetentionStore, ScannedJobs
 
 _WALK = 10_000  # jobs read in one statement, which locks none
 _STEP = 200  # jobs removed in one transaction; a late message of one of them waits for it, about 10 ms
@@ -162,10 +162,10 @@ class Retention:
         cursor = START
         while True:
             found = self._work(partial(self._store.find, cursor, _WALK))
-            if found.jobs:
+            if found.expired:
                 self._wait_until_published(found, committed)
-                for first in range(0, len(found.jobs), _STEP):
-                    self._remove(found.jobs[first : first + _STEP])
+                for first in range(0, len(found.expired), _STEP):
+                    self._remove(found.expired[first : first + _STEP])
             if found.next_cursor is None:
                 break
             cursor = found.next_cursor
@@ -178,7 +178,7 @@ class Retention:
         self._recorder.set(RETENTION_DELAY, 0)
         return took_s
 
-    def _wait_until_published(self, found: Found, committed: CommittedOffsets) -> None:
+    def _wait_until_published(self, found: ScannedJobs, committed: CommittedOffsets) -> None:
         """Wait until everything is published that was applied when the jobs were found.
 
         Messages that come again need their jobs. From a topic that the group no longer reads, none come

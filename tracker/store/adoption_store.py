@@ -23,12 +23,12 @@ class AdoptionStore:
         return {(topic, number): Known(*known) for topic, number, *known in rows}
 
     def read_send_numbers(self) -> Known:
-        """Return the last send number that was given, and that up to which all are known to be sent."""
+        """Return the last send number that was given, and the last sent number."""
         [(_, last, sent)] = self._connection.execute(query("lock_deployment")).fetchall()
         return Known(last, sent)
 
     def count_releases(self, kafka_partition: KafkaPartition, below: int) -> int:
-        """Return how many jobs the records below an offset are to start, and may have started."""
+        """Return how many jobs the records below an offset have released, which may have started already."""
         return self._count("count_releases", **_named(kafka_partition), below=below)
 
     def count_unsent(self, sent_number: int) -> int:
@@ -42,25 +42,25 @@ class AdoptionStore:
         return bool(locked)
 
     def set_sent_number(self, number: int) -> None:
-        """Take everything up to a number for sent by the scheduler."""
+        """Record that the scheduler has sent everything up to a number."""
         self._execute("set_sent_number", number=number)
         self._execute("delete_published", sent_number=number)
 
     def return_to_scheduler(self, kafka_partition: KafkaPartition, below: int) -> None:
-        """Have the scheduler start the jobs that the records below an offset were to start."""
+        """Have the scheduler start the jobs that the records below an offset have released."""
         self._execute("return_to_scheduler", **_named(kafka_partition), below=below)
 
     def remove_stale_skips(self, kafka_partition: KafkaPartition, topic_id: str) -> None:
-        """Remove the skips of a Kafka partition whose topic has been recreated: it now has this ID."""
+        """Remove the skips of a Kafka partition whose topic was recreated and now has this ID."""
         self._execute("remove_stale_skips", **_named(kafka_partition), topic_id=topic_id)
 
     def set_progress(self, kafka_partition: KafkaPartition, offset: int, topic_id: str) -> None:
-        """Take a Kafka partition for applied and published up to an offset, whatever was known of it."""
+        """Record that a Kafka partition is applied and published up to an offset, whatever was stored."""
         self._execute("set_progress", **_named(kafka_partition), offset=offset, topic_id=topic_id)
 
-    def forget_progress(self, kafka_partition: KafkaPartition) -> None:
-        """Forget a Kafka partition: the next record that is read of it is the first."""
-        self._execute("forget_progress", **_named(kafka_partition))
+    def delete_progress(self, kafka_partition: KafkaPartition) -> None:
+        """Delete the progress of a Kafka partition: the next record that is read from it is the first."""
+        self._execute("delete_progress", **_named(kafka_partition))
 
     def commit(self) -> None:
         """Commit what has been changed."""
@@ -78,7 +78,7 @@ class AdoptionStore:
 def adoption_store(conninfo: Conninfo) -> Iterator[AdoptionStore]:
     """Open a session; at the end commit, or roll back after an error.
 
-    :raises TrackerError: the database cannot be reached, or refuses.
+    :raises TrackerError: the database cannot be reached, or rejects a statement.
     """
     with database_errors(), connected(conninfo) as connection:
         yield AdoptionStore(connection)

@@ -69,9 +69,9 @@ class BatchStore(Session):
             raise
 
     def probe(self) -> None:
-        """Change nothing, and fail if a batch would: no server, a read-only one, or missing privileges.
+        """Change nothing, and fail if a batch would: no server, a read-only one, or missing rights.
 
-        :raises TrackerError: privileges are missing; the text says which.
+        :raises TrackerError: rights are missing; the text says which.
         """
         self._execute("try_to_write")
         grants.require(self._open, grants.RUN)

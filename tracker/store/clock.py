@@ -1,4 +1,4 @@
-"""How far this machine's clock is off."""
+"""Compares this machine's clock with PostgreSQL's."""
 
 import time
 from typing import Any
@@ -9,24 +9,24 @@ from tracker.errors import TrackerError
 from tracker.store.connect import Conninfo, connected
 from tracker.store.queries import query
 
-_AGREES_S = 1.0
+_AGREEMENT_S = 1.0
 
 
 def seconds_ahead(connection: psycopg.Connection[Any]) -> float:
-    """Return how far this machine's clock is ahead of PostgreSQL's; negative where it is slow."""
-    began = time.time()
-    [(theirs,)] = connection.execute(query("read_clock")).fetchall()
-    return (began + time.time()) / 2 - float(theirs)
+    """Return by how much this machine's clock is ahead of PostgreSQL's; negative if it is behind."""
+    before = time.time()
+    [(server_time,)] = connection.execute(query("read_clock")).fetchall()
+    return (before + time.time()) / 2 - float(server_time)
 
 
 def describe_clock(conninfo: Conninfo) -> str:
-    """Say in a clause how far the clock is off."""
+    """Return a clause that says how far the clock is from PostgreSQL's."""
     try:
         with connected(conninfo, application_name="tracker clock") as connection:
             ahead_s = seconds_ahead(connection)
     except (psycopg.Error, TrackerError):
-        return "PostgreSQL does not say how far it is off"
-    if abs(ahead_s) < _AGREES_S:
+        return "PostgreSQL could not be asked how far it is off"
+    if abs(ahead_s) < _AGREEMENT_S:
         return (
             "it agrees with PostgreSQL's: look at the brokers' clocks, and at the topic's message.timestamp.*"
         )
@@ -34,10 +34,10 @@ def describe_clock(conninfo: Conninfo) -> str:
 
 
 def difference(ahead_s: float) -> str:
-    """Say how far one clock is from another, such as ``3,605 s ahead of``."""
+    """Return the difference of two clocks in words, such as ``3,605 s ahead of``."""
     return f"{abs(ahead_s):,.0f} s {'behind' if ahead_s < 0 else 'ahead of'}"
 
 
 def refused_clock(conninfo: Conninfo) -> str:
-    """Say what is waited for where Kafka refuses the time of this machine's messages."""
+    """Return what the tracker waits for when Kafka refuses the time of its messages."""
     return f"Kafka refuses this machine's time: {describe_clock(conninfo)}"

@@ -1,4 +1,4 @@
-"""Turns a filter and a sort of jobs into SQL: the parts of a statement that depend on what is asked for."""
+"""Turns a filter and a sort of jobs into SQL: the parts of a statement that depend on the query."""
 
 from collections.abc import Sequence
 from types import MappingProxyType
@@ -17,11 +17,11 @@ SORT_COLUMNS = MappingProxyType(
         "id": ("partition_id", "job_id"),
     }
 )
-"""By what is sorted, and by what where that is equal, so that the order is total."""
+"""For each sort, its column and the one that decides between equal values, so that the order is total."""
 
 
 class Conditions(NamedTuple):
-    """The conditions of a statement, all of which must hold, and their parameters."""
+    """The conditions of a statement, which must all hold, and their parameters."""
 
     statement: Composed
     parameters: dict[str, object]
@@ -35,9 +35,10 @@ def job_conditions(
     statuses: Sequence[int] = (),
     labels: Sequence[tuple[str, str | None]] = (),
 ) -> Conditions:
-    """Return the conditions of ``list_jobs`` and ``count_jobs`` for the jobs that match all that is given.
+    """Return the conditions of ``list_jobs`` and ``count_jobs`` for the jobs that match all arguments.
 
-    A job has one of `names`, one of `statuses`, and all `labels`: a key and a value each, None for any value.
+    A job matches if it has one of `names`, one of `statuses`, and all `labels`: pairs of a key and a value,
+    or None for any value.
     """
     parts: list[Composable] = []
     parameters: dict[str, object] = {}
@@ -67,7 +68,7 @@ def job_conditions(
 
 
 def list_jobs(conditions: Conditions, sort: str, limit: int | None, *, descending: bool) -> Query:
-    """Return the statement that lists jobs, sorted by one of `SORT_COLUMNS`; without a limit, all of them."""
+    """Return the statement that lists jobs, sorted by one of `SORT_COLUMNS`; all of them without a limit."""
     direction = SQL(" DESC") if descending else SQL("")
     order = SQL(", ").join(SQL(column) + direction for column in SORT_COLUMNS[sort])
     statement = query("list_jobs").format(conditions=conditions.statement, order=order)
@@ -80,7 +81,7 @@ def count_jobs(conditions: Conditions) -> Query:
 
 
 def _partition_ids(names: Sequence[JobName] | None, partition_id: str | None) -> list[str] | None:
-    """Return the partition IDs to look into, or None for all: a statement goes from tenant to tenant."""
+    """Return the partition IDs to search, or None for all: the statement searches tenant after tenant."""
     if names is None:
         return None if partition_id is None else [partition_id]
     return sorted({name.partition_id for name in names if partition_id in (None, name.partition_id)})

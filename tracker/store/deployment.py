@@ -1,4 +1,4 @@
-"""What ties a database to a consumer group."""
+"""Binds a database to a consumer group."""
 
 from tracker.errors import TrackerError
 from tracker.settings import Settings
@@ -10,8 +10,8 @@ from tracker.store.queries import query
 def claim_deployment(settings: Settings) -> str:
     """Bind the database to the consumer group, at the first run, and return the database's ID.
 
-    The ID goes into the metadata of every committed offset, and tells this database from a copy. A database
-    that is bound is only read.
+    The ID is in the metadata of every offset that the tracker commits, and shows which database the offset
+    belongs to. A database that is bound already is only read.
 
     :raises TrackerError: the database serves another group.
     :raises DatabaseUnavailable: it cannot be reached.
@@ -25,8 +25,8 @@ def claim_deployment(settings: Settings) -> str:
     return _checked(settings, database_id, group_id)
 
 
-def look_at_deployment(settings: Settings) -> str:
-    """Return the database's ID, and bind it to nothing; otherwise as `claim_deployment`."""
+def read_deployment(settings: Settings) -> str:
+    """Return the database's ID as `claim_deployment` does, but do not bind the database."""
     with database_errors(), connected(settings.database_conninfo()) as connection:
         [(database_id, group_id)] = connection.execute(query("read_deployment")).fetchall()
     return _checked(settings, database_id, group_id or settings.group_id)
@@ -35,7 +35,7 @@ def look_at_deployment(settings: Settings) -> str:
 def _checked(settings: Settings, database_id: object, group_id: object) -> str:
     if group_id != settings.group_id:
         raise TrackerError(
-            f"the database serves the consumer group {group_id!r}, so {settings.group_id!r} needs another one"
-            " (TRACKER_GROUP_ID, TRACKER_DATABASE_URL)"
+            f"the database serves the consumer group {group_id!r}, so {settings.group_id!r} needs another"
+            " database (TRACKER_GROUP_ID, TRACKER_DATABASE_URL)"
         )
     return str(database_id)

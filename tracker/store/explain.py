@@ -1,4 +1,4 @@
-"""What each error of PostgreSQL means for a user: one sentence."""
+"""Explains each error of PostgreSQL to a user, in one sentence."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,15 +25,15 @@ PASSING = (
     errors.IdleInTransactionSessionTimeout,
     errors.TransactionTimeout,
 )
-"""What ends without the program's doing: the server is away, full or read-only, or a right was taken away.
+"""Errors that end without the program: the server is away, full or read-only, or a right was revoked.
 
-Processes that are at work wait for the end of it, and try again.
+Processes that have work wait until they end, and try again.
 """
 
-_Said = tuple[type[TrackerError], str]
+_Explanation = tuple[type[TrackerError], str]
 
 # Errors that mean more than the others of their class.
-_BY_STATE: Mapping[type[psycopg.Error], _Said] = MappingProxyType(
+_BY_STATE: Mapping[type[psycopg.Error], _Explanation] = MappingProxyType(
     {
         errors.ReadOnlySqlTransaction: (
             DatabaseReadOnly,
@@ -46,7 +46,7 @@ _BY_STATE: Mapping[type[psycopg.Error], _Said] = MappingProxyType(
         errors.InvalidSqlStatementName: (TrackerError, NO_SESSION + " ({})"),
         **dict.fromkeys(
             (errors.UndefinedTable, errors.UndefinedColumn, errors.InvalidSchemaName),
-            (SchemaMismatch, "the database's schema is not this program's ({}): run 'tracker migrate'"),
+            (SchemaMismatch, "the database's schema does not match this program ({}): run 'tracker migrate'"),
         ),
         **dict.fromkeys(
             (errors.LockNotAvailable, errors.QueryCanceled),
@@ -59,25 +59,25 @@ _BY_STATE: Mapping[type[psycopg.Error], _Said] = MappingProxyType(
     }
 )
 
-_AWAY = (DatabaseUnavailable, "PostgreSQL is not available: {}")
+_UNAVAILABLE = (DatabaseUnavailable, "PostgreSQL is not available: {}")
 _NOT_NOW = (DatabaseUnavailable, "PostgreSQL cannot do it now: {}")
-_REFUSED = (TrackerError, "PostgreSQL does not take it: {}")
-_FAILED = (TrackerError, "PostgreSQL has failed, and its log says more: {}")
+_REJECTED = (TrackerError, "PostgreSQL rejects it: {}")
+_FAILED = (TrackerError, "PostgreSQL has failed; its log says more: {}")
 
 # By the first two characters of the SQLSTATE.
-_BY_CLASS: Mapping[str, _Said] = MappingProxyType(
+_BY_CLASS: Mapping[str, _Explanation] = MappingProxyType(
     {
-        "08": _AWAY,
-        "57": _AWAY,
+        "08": _UNAVAILABLE,
+        "57": _UNAVAILABLE,
         "53": _NOT_NOW,  # no connections, disk or memory left
-        "55": _NOT_NOW,  # in use
+        "55": _NOT_NOW,  # objects that are in use
         "58": _NOT_NOW,  # an error of the operating system
         "28": (DatabaseUnavailable, "PostgreSQL refuses the login: {}"),
-        "40": (TransactionConflict, "other transactions were in the way; try again later ({})"),
-        "22": _REFUSED,
-        "23": _REFUSED,
-        "44": _REFUSED,
-        "54": _REFUSED,
+        "40": (TransactionConflict, "other transactions conflicted with this one; try again later ({})"),
+        "22": _REJECTED,
+        "23": _REJECTED,
+        "44": _REJECTED,
+        "54": _REJECTED,
         "F0": _FAILED,
         "XX": _FAILED,
     }
@@ -86,37 +86,37 @@ _BY_CLASS: Mapping[str, _Said] = MappingProxyType(
 
 @contextmanager
 def database_errors() -> Iterator[None]:
-    """Turn errors of the database into a `TrackerError` of one sentence."""
+    """Raise errors of the database as a `TrackerError` of one sentence."""
     try:
         yield
     except psycopg.Error as error:
         raise explain(error) from error
 
 
-# The last is psycopg's, where a session is ended in the middle of a COMMIT: it has two results.
+# psycopg raises the last if a session is ended in the middle of a COMMIT, which then has two results.
 _WITHOUT_STATE = psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError
 
 
 def explain(error: psycopg.Error) -> TrackerError:
-    """Return the error that a user sees for `error`."""
+    """Return the error that a user sees instead of `error`."""
     reason, code = one_line(error), error.sqlstate or ""
     if isinstance(error, errors.InsufficientPrivilege):
-        return TrackerError(f"PostgreSQL does not allow it: {reason}{_way_out(reason)}")
+        return TrackerError(f"PostgreSQL does not allow it: {reason}{_remedy(reason)}")
     kind, text = _BY_STATE.get(type(error)) or _BY_CLASS.get(code[:2]) or (TrackerError, "")
-    # What fails before the login is done, or in libpq, has no SQLSTATE.
+    # An error before the end of the login, or in libpq, has no SQLSTATE.
     if not code and isinstance(error, _WITHOUT_STATE):
-        kind, text = _AWAY
+        kind, text = _UNAVAILABLE
     text = text or f"PostgreSQL refuses what the tracker asks: {{}}{f' (SQLSTATE {code})' if code else ''}"
     return kind(text.format(reason))
 
 
 def one_line(error: psycopg.Error) -> str:
-    """Return the first line of the error; the rest is advice for experts. libpq puts no password in it."""
+    """Return the first line of the error, without advice for experts. libpq puts no password into it."""
     primary = error.diag.message_primary or str(error)
     return primary.strip().partition("\n")[0].rstrip(".") or type(error).__name__
 
 
-def _way_out(reason: str) -> str:
-    """Say how a role gets the rights on the schema that it lacks; creating the schema takes another kind."""
+def _remedy(reason: str) -> str:
+    """Say how a role gets missing rights on the schema, unless they are rights on the database itself."""
     lacks_grant = reason.startswith("permission denied for ") and "database" not in reason
     return "; 'tracker migrate --grant-run ROLE' (or --grant-read) gives a role what it needs" * lacks_grant

@@ -1,7 +1,7 @@
-"""What a role needs in the database: one that runs the tracker, and one that only looks.
+"""The rights in the database of a role that runs the tracker, and of one that only reads jobs.
 
-The role that migrates owns the schema, and needs no more than to be allowed to create it. Tests hold these
-lists to the statements: each right is needed by one of them, and none needs more.
+A role that migrates owns the schema, and needs only the right to create it. Tests compare these lists with
+the statements: each right is needed by a statement, and no statement needs another.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,39 +19,39 @@ from tracker.store.queries import query
 
 
 class Rights(NamedTuple):
-    """What a kind of role may do: `option` of ``tracker migrate`` grants it."""
+    """What a kind of role may do. The `option` of ``tracker migrate`` grants it."""
 
     option: str
-    about: str  # for people
+    about: str  # for users
     tables: Mapping[str, tuple[str, ...]]
     sequences: tuple[str, ...] = ()
 
 
-_LOOK, _ADD, _CHANGE, _REMOVE = "SELECT", "INSERT", "UPDATE", "DELETE"
+_SELECT, _INSERT, _UPDATE, _DELETE = "SELECT", "INSERT", "UPDATE", "DELETE"
 
-# To lock a row takes the right to change it.
+# To lock a row, a role needs the right to update it.
 RUN = Rights(
     "--grant-run",
     "to run the tracker, and to submit and change jobs",
     MappingProxyType(
         {
-            "schema_migration": (_LOOK,),
-            "deployment": (_LOOK, _CHANGE),
-            "tenant": (_LOOK, _ADD, _CHANGE),
-            "kafka_progress": (_LOOK, _ADD, _CHANGE, _REMOVE),
-            "job": (_LOOK, _ADD, _CHANGE, _REMOVE),
-            "label": (_LOOK, _ADD, _REMOVE),
-            "prerequisite": (_LOOK, _ADD, _CHANGE, _REMOVE),
-            "pending_task": (_LOOK, _ADD, _CHANGE, _REMOVE),
-            "held_message": (_LOOK, _ADD, _REMOVE),
-            "resumed_job": (_LOOK, _ADD, _CHANGE, _REMOVE),
-            "outbox": (_LOOK, _ADD, _CHANGE, _REMOVE),
-            "task": (_LOOK, _ADD, _CHANGE, _REMOVE),
-            "task_block": (_LOOK, _ADD, _CHANGE, _REMOVE),
-            "task_failure": (_LOOK, _ADD, _CHANGE, _REMOVE),
-            "removed_job": (_LOOK, _ADD, _CHANGE, _REMOVE),
-            "dropped_work": (_LOOK, _ADD, _CHANGE, _REMOVE),
-            "record_skip": (_LOOK, _ADD, _CHANGE, _REMOVE),
+            "schema_migration": (_SELECT,),
+            "deployment": (_SELECT, _UPDATE),
+            "tenant": (_SELECT, _INSERT, _UPDATE),
+            "kafka_progress": (_SELECT, _INSERT, _UPDATE, _DELETE),
+            "job": (_SELECT, _INSERT, _UPDATE, _DELETE),
+            "label": (_SELECT, _INSERT, _DELETE),
+            "prerequisite": (_SELECT, _INSERT, _UPDATE, _DELETE),
+            "pending_task": (_SELECT, _INSERT, _UPDATE, _DELETE),
+            "held_message": (_SELECT, _INSERT, _DELETE),
+            "resumed_job": (_SELECT, _INSERT, _UPDATE, _DELETE),
+            "outbox": (_SELECT, _INSERT, _UPDATE, _DELETE),
+            "task": (_SELECT, _INSERT, _UPDATE, _DELETE),
+            "task_block": (_SELECT, _INSERT, _UPDATE, _DELETE),
+            "task_failure": (_SELECT, _INSERT, _UPDATE, _DELETE),
+            "removed_job": (_SELECT, _INSERT, _UPDATE, _DELETE),
+            "dropped_work": (_SELECT, _INSERT, _UPDATE, _DELETE),
+            "record_skip": (_SELECT, _INSERT, _UPDATE, _DELETE),
         }
     ),
     ("job_job_key_seq", "held_message_held_number_seq"),
@@ -60,20 +60,20 @@ RUN = Rights(
 
 READ = Rights(
     "--grant-read",
-    "to look at jobs",
+    "to read jobs",
     MappingProxyType(
         dict.fromkeys(
-            ("schema_migration", "tenant", "job", "label", "prerequisite", "task", "task_failure"), (_LOOK,)
+            ("schema_migration", "tenant", "job", "label", "prerequisite", "task", "task_failure"), (_SELECT,)
         )
     ),
 )
-"""For commands and clients that only look at jobs. What tasks are to do, and held messages, stay unseen."""
+"""For commands and clients that only read jobs. They can read neither task data nor held messages."""
 
 
 def grant(conninfo: str, wanted: Sequence[tuple[str, Rights]]) -> None:
-    """Give roles these rights on the schema, all of them or none, and take away what others they have there.
+    """Give roles these rights on the schema, all or none, and revoke all others that they have there.
 
-    :raises TrackerError: there is no such role, or the schema is another's.
+    :raises TrackerError: a role does not exist, or the schema belongs to another program.
     :raises DatabaseUnavailable: the database cannot be reached.
     """
     with database_errors(), connected(conninfo, application_name="tracker migrate") as connection:
@@ -87,7 +87,7 @@ def grant(conninfo: str, wanted: Sequence[tuple[str, Rights]]) -> None:
 
 
 def require(connection: psycopg.Connection[Any], rights: Rights) -> None:
-    """Make sure that the connection's role has these rights; others do no harm.
+    """Check that the connection's role has these rights; it may have others.
 
     :raises TrackerError: some are missing; the text says which, and how to grant them.
     """
@@ -104,28 +104,28 @@ def require(connection: psycopg.Connection[Any], rights: Rights) -> None:
         role = connection.info.user
         raise TrackerError(
             f"the role {role!r} lacks {', '.join(name for (name,) in missing)}: "
-            f"whoever owns the schema grants it, with 'tracker migrate {rights.option} {role}'"
+            f"the owner of the schema grants it, with 'tracker migrate {rights.option} {role}'"
         )
 
 
 def _statements(role: str, rights: Rights) -> list[sql.Composed]:
-    to, schema = sql.Identifier(role), sql.Identifier("tracker")
-    made = [
-        sql.SQL("REVOKE ALL ON ALL TABLES IN SCHEMA {} FROM {}").format(schema, to),
-        sql.SQL("REVOKE ALL ON ALL SEQUENCES IN SCHEMA {} FROM {}").format(schema, to),
-        sql.SQL("REVOKE ALL ON SCHEMA {} FROM {}").format(schema, to),
-        sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(schema, to),
+    grantee, schema = sql.Identifier(role), sql.Identifier("tracker")
+    statements = [
+        sql.SQL("REVOKE ALL ON ALL TABLES IN SCHEMA {} FROM {}").format(schema, grantee),
+        sql.SQL("REVOKE ALL ON ALL SEQUENCES IN SCHEMA {} FROM {}").format(schema, grantee),
+        sql.SQL("REVOKE ALL ON SCHEMA {} FROM {}").format(schema, grantee),
+        sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(schema, grantee),
     ]
-    made += [
+    statements += [
         sql.SQL("GRANT {} ON {} TO {}").format(
             sql.SQL(", ".join(needed)),
             sql.Identifier("tracker", table),
-            to,
+            grantee,
         )
         for table, needed in rights.tables.items()
     ]
-    made += [
-        sql.SQL("GRANT USAGE ON SEQUENCE {} TO {}").format(sql.Identifier("tracker", sequence), to)
+    statements += [
+        sql.SQL("GRANT USAGE ON SEQUENCE {} TO {}").format(sql.Identifier("tracker", sequence), grantee)
         for sequence in rights.sequences
     ]
-    return made
+    return statements

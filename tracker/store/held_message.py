@@ -1,10 +1,10 @@
-"""A message that is kept while its job is paused."""
+"""A message that is held while its job is paused."""
 
 from typing import NamedTuple
 
 
 class HeldMessage(NamedTuple):
-    """What is sent when the job is resumed, and where the message was read."""
+    """The message to send when the job is resumed, and where it was read."""
 
     destination: str
     key: bytes | None

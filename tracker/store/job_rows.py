@@ -1,4 +1,4 @@
-"""The rows of new jobs: the columns of each table, as COPY takes them."""
+"""The rows of new jobs, with the columns in the order of each COPY statement."""
 
 from collections.abc import Iterable
 from datetime import datetime

@@ -3,10 +3,10 @@
 A migration is a file ``NNNN_name.sql`` in `tracker/store/migrations`, numbered from 1 without gaps. Each is
 applied in one transaction, with its row in ``schema_migration``; a file that was applied is never changed.
 
-So that old and new programs can run side by side, a migration's first line names the oldest program that
-can work with what it leaves: ``-- Works with programs from 0.2.0 on.`` A program accepts migrations that it
-does not know where each of them names its own version or an older one. A migration without that line is
-accepted only by programs that know it.
+So that old and new programs can run side by side, the first line of a migration names the oldest program
+that can work with the schema after it: ``-- Works with programs from 0.2.0 on.`` A program accepts migrations
+that it does not know if each of them names the program's version or an older one. Only programs that know a
+migration accept it without that line.
 """
 
 import hashlib
@@ -31,12 +31,12 @@ from tracker.store.explain import PASSING, database_errors, one_line
 from tracker.store.queries import query
 
 OLDEST_SERVER = 150000  # as PostgreSQL numbers its versions
-_LOCK_TRIES = 60  # of a second each, with pauses
-_BETWEEN_TRIES_S = 1.0
+_LOCK_ATTEMPTS = 60  # each of a second, with a pause after it
+_PAUSE_S = 1.0
 
-_NAMED = 3  # so many of another program's objects are named
+_MAX_NAMED = 3  # of another program's objects
 _FOREIGN = (
-    "the schema 'tracker' of this database is another program's ({}): give the tracker its own database"
+    "the schema 'tracker' of this database belongs to another program ({}): give the tracker its own database"
 )
 
 _OLDEST_PROGRAM = re.compile(r"-- Works with programs from (\d+\.\d+\.\d+) on\.\n")
@@ -53,14 +53,14 @@ class Migration:
 
     @property
     def oldest_program(self) -> str | None:
-        """The oldest version that can work with it; None: no program that does not know it."""
+        """The oldest version that can work with it; None: only programs that know it can."""
         match = _OLDEST_PROGRAM.match(self.text)
         return match[1] if match else None
 
 
 @dataclass(frozen=True)
 class AppliedMigration:
-    """A migration that the database has had."""
+    """A migration that was applied to the database."""
 
     version: int
     name: str
@@ -71,7 +71,7 @@ class AppliedMigration:
 
 @dataclass(frozen=True)
 class MigrationState:
-    """A migration, and when the database had it; `applied_time` is None where it has yet to."""
+    """A migration, and when it was applied to the database; `applied_time` is None if it was not yet."""
 
     version: int
     name: str
@@ -98,13 +98,14 @@ def checksum(text: str) -> str:
 
 
 def migrate(conninfo: str) -> list[str]:
-    """Apply the migrations that the database has not had, and return their names, oldest first.
+    """Apply the migrations that the database does not have, and return their names, oldest first.
 
-    Safe to run twice, and from two places at once: the second waits for the first.
+    It is safe to run this twice, and from two places at once: the second waits for the first.
 
-    :raises SchemaMismatch: the database is newer than this program, or was made by other migrations, or its
-        schema `tracker` is somebody else's.
-    :raises DatabaseUnavailable: it cannot be reached, or another transaction keeps a table for two minutes.
+    :raises SchemaMismatch: the database is newer than this program, or was created by other migrations, or
+        its schema `tracker` belongs to another program.
+    :raises DatabaseUnavailable: the database cannot be reached, or another transaction locks a table for two
+        minutes.
     """
     applied: list[str] = []
     with (
@@ -135,10 +136,10 @@ def status(conninfo: str) -> list[MigrationState]:
 
 
 def check_schema(connection: psycopg.Connection[Any]) -> None:
-    """Make sure that the database's schema is one that this program works with.
+    """Check that this program works with the database's schema.
 
-    :raises SchemaMismatch: it is missing, older, newer, or was made by other migrations; the text says
-        what to do.
+    :raises SchemaMismatch: the schema is missing, older, or newer, or was created by other migrations; the
+        text says what to do.
     """
     with database_errors():
         applied = _applied(connection)
@@ -153,9 +154,9 @@ def check_schema(connection: psycopg.Connection[Any]) -> None:
 
 
 def compare_schema(applied: Sequence[AppliedMigration]) -> None:
-    """Make sure that the `applied` migrations are this program's, and that it can work with any newer ones.
+    """Check that the `applied` migrations are this program's, and that it can work with any newer ones.
 
-    :raises SchemaMismatch: the database is too new for this program, or was made by other migrations.
+    :raises SchemaMismatch: the database is too new for this program, or was created by other migrations.
     """
     known = {migration.version: migration for migration in known_migrations()}
     for row in applied:
@@ -163,13 +164,13 @@ def compare_schema(applied: Sequence[AppliedMigration]) -> None:
             _require_tolerance(row, len(known))
         elif row.checksum != known[row.version].checksum:
             raise SchemaMismatch(
-                f"migration {_title(row)} is not the one that the database was made with: "
-                "use the program that made it, or an unchanged copy of its migrations"
+                f"migration {_title(row)} is not the one that was applied to the database: "
+                "use the program that applied it, or an unchanged copy of its migrations"
             )
 
 
 def _require_tolerance(newer: AppliedMigration, known: int) -> None:
-    """Make sure that this program can work with a migration that it does not know."""
+    """Check that this program can work with a migration that it does not know."""
     needed = newer.oldest_program
     if needed is None or _version(needed) > _version(__version__):
         needs = f"version {needed}" if needed else "a program that knows it"
@@ -180,28 +181,28 @@ def _require_tolerance(newer: AppliedMigration, known: int) -> None:
 
 
 def _version(text: str) -> tuple[int, ...]:
-    """Return the numbers of a version, to compare; a suffix such as ``.dev1`` does not count."""
+    """Return the numbers of a version, for comparison, without a suffix such as ``.dev1``."""
     match = re.match(r"\d+(?:\.\d+)*", text)
     return tuple(int(number) for number in match[0].split(".")) if match else ()
 
 
 def _apply_when_free(connection: psycopg.Connection[Any]) -> Migration | None:
-    """Apply the next migration; where a lock is not to be had at once, let others pass, and try again.
+    """Apply the next migration. If a lock is not free at once, let other transactions pass, and try again.
 
-    :raises DatabaseUnavailable: another transaction has kept a table for two minutes.
+    :raises DatabaseUnavailable: another transaction has locked a table for two minutes.
     """
-    for _ in range(_LOCK_TRIES):
+    for _ in range(_LOCK_ATTEMPTS):
         with suppress(psycopg.errors.LockNotAvailable):
             return _apply_next(connection)
-        time.sleep(_BETWEEN_TRIES_S)
+        time.sleep(_PAUSE_S)
     raise DatabaseUnavailable(
-        "a transaction keeps a table that a migration has to lock: end that transaction, which "
+        "another transaction locks a table that a migration has to lock: end that transaction, which "
         "pg_stat_activity shows, and run 'tracker migrate' again"
     )
 
 
 def _apply_next(connection: psycopg.Connection[Any]) -> Migration | None:
-    """Apply the oldest migration that is missing, in one transaction; None if there is none."""
+    """Apply the oldest missing migration, in one transaction, and return it; None if none is missing."""
     with connection.transaction():
         connection.execute(query("begin_migration"))
         connection.execute(query("lock_migration"), {"class": locks.MIGRATION})
@@ -235,7 +236,7 @@ def _apply(connection: psycopg.Connection[Any], migration: Migration) -> None:
         raise
     except psycopg.Error as error:
         raise TrackerError(
-            f"migration {_title(migration)} cannot be applied, and nothing of it was: {one_line(error)}"
+            f"migration {_title(migration)} failed, and was rolled back: {one_line(error)}"
             f" (SQLSTATE {error.sqlstate})"
         ) from error
 
@@ -248,25 +249,27 @@ def _applied(connection: psycopg.Connection[Any]) -> list[AppliedMigration]:
 
 
 def _schema_exists(connection: psycopg.Connection[Any]) -> bool:
-    """Ask the catalogue, since a statement that fails would spoil the caller's transaction.
+    """Return whether the table of migrations exists, according to the catalogue.
 
-    :raises SchemaMismatch: there is a table of migrations, and it is not the tracker's.
+    A statement on the table itself would fail without it, and so would the caller's transaction.
+
+    :raises SchemaMismatch: there is such a table, but it belongs to another program.
     """
-    [(is_there, is_ours)] = connection.execute(query("find_schema_migration")).fetchall()
-    if is_there and not is_ours:
-        raise SchemaMismatch(_FOREIGN.format("its table schema_migration is another program's"))
-    return bool(is_there)
+    [(exists, has_columns)] = connection.execute(query("find_schema_migration")).fetchall()
+    if exists and not has_columns:
+        raise SchemaMismatch(_FOREIGN.format("its table schema_migration has other columns"))
+    return bool(exists)
 
 
 def _require_empty(connection: psycopg.Connection[Any]) -> None:
-    """Make sure that the schema, if there is one, is empty: its owner may have created it before.
+    """Check that the schema, if it exists, is empty: its owner may have created it in advance.
 
-    :raises SchemaMismatch: it is somebody else's.
+    :raises SchemaMismatch: the schema belongs to another program.
     """
     names = [str(name) for (name,) in connection.execute(query("list_objects_in_schema"))]
     if names:
-        more = ", ..." if len(names) > _NAMED else ""
-        raise SchemaMismatch(_FOREIGN.format(f"it contains {', '.join(names[:_NAMED])}{more}"))
+        more = ", ..." if len(names) > _MAX_NAMED else ""
+        raise SchemaMismatch(_FOREIGN.format(f"it contains {', '.join(names[:_MAX_NAMED])}{more}"))
 
 
 def _check_server(connection: psycopg.Connection[Any]) -> None:

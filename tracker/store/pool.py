@@ -1,8 +1,8 @@
-"""What belongs to one process, and stays alone in those that are forked from it.
+"""Pools and listings that belong to one process, and that processes forked from it leave alone.
 
-A forked process has its parent's connections as they were: the same sockets, locks that a thread may have
-held, and none of the threads that served them. It must neither use nor close them: both would write into the
-parent's conversation with the server.
+A forked process inherits its parent's connections: the same sockets, with locks that a thread may have held,
+but without the threads that served them. It must neither use nor close them: both would write to the parent's
+connection to the server.
 """
 
 import ctypes
@@ -19,8 +19,8 @@ from tracker.errors import TrackerError
 T = TypeVar("T")
 
 
-class OwnPool:
-    """A pool of connections; in a forked process, another one."""
+class ProcessPool:
+    """A pool of connections. A forked process gets another one."""
 
     def __init__(self, make: Callable[[], ConnectionPool]) -> None:
         self._make = make
@@ -36,13 +36,13 @@ class OwnPool:
         self._is_open = True
 
     def close(self) -> None:
-        """Disconnect what this process has connected."""
+        """Close the connections that this process has opened."""
         self._is_open = False
         if self._pid == os.getpid():
             self._pool.close()
 
     def get(self) -> ConnectionPool:
-        """Return the pool of this process, open if its parent's was."""
+        """Return the pool of this process; it is open if its parent's was."""
         if self._pid != os.getpid():
             with self._lock:
                 if self._pid != os.getpid():
@@ -52,40 +52,40 @@ class OwnPool:
                     self._pid = os.getpid()
         return self._pool
 
-    def leave(self) -> None:
-        """Let the parent's pool be, in a process that was just forked."""
-        self._lock = threading.Lock()  # a thread that is not here may have held it
-        _leave(self._pool)
+    def abandon(self) -> None:
+        """Abandon the parent's pool, in a process that was just forked."""
+        self._lock = threading.Lock()  # a thread that this process lacks may have held it
+        _keep_for_ever(self._pool)
 
 
-def own_items(items: Generator[T, None, None]) -> Generator[T, None, None]:
-    """Pass on what comes over a connection, in the process that began it alone."""
+def process_items(items: Generator[T, None, None]) -> Generator[T, None, None]:
+    """Yield the items that arrive over a connection, but only in the process that has started it."""
     pid = os.getpid()
     _listings.add(items)
     try:
         for item in items:
             yield item
             if os.getpid() != pid:
-                raise TrackerError("this listing was begun by another process; begin one in each")
+                raise TrackerError("this listing was started by another process; start one in each")
     finally:
         if os.getpid() == pid:
             items.close()
 
 
-_pools: "weakref.WeakSet[OwnPool]" = weakref.WeakSet()
+_pools: "weakref.WeakSet[ProcessPool]" = weakref.WeakSet()
 _listings: "weakref.WeakSet[Generator[object, None, None]]" = weakref.WeakSet()
 
 
-def _leave_what_is_the_parents() -> None:
+def _abandon_all() -> None:
     for pool in list(_pools):
-        pool.leave()
+        pool.abandon()
     for listing in list(_listings):
-        _leave(listing)
+        _keep_for_ever(listing)
 
 
-def _leave(thing: object) -> None:
-    """Keep a thing for ever: at its end it would stop threads that are not here, or speak to the server."""
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+def _keep_for_ever(inherited: object) -> None:
+    """Never free an object: its finalizer would stop threads that do not exist, or write to the server."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))
 
 
-os.register_at_fork(after_in_child=_leave_what_is_the_parents)
+os.register_at_fork(after_in_child=_abandon_all)

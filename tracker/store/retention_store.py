@@ -1,4 +1,4 @@
-"""What retention reads and removes: one method a step, each of them a short transaction."""
+"""What retention reads and removes: one method for each step, each a short transaction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from tracker.store.session import Session, ended_at_commit, transaction_mark
 
 JobKey = tuple[int, int]  # tenant_key, job_key
 
-# It holds ended jobs locked meanwhile, and a batch with a late message of one waits for it. So it waits for
-# others, at rows that still belong to an ended job, no longer than this.
+# How long retention waits for locks on other rows of jobs. Meanwhile it holds locks on the ended jobs
+# themselves, and a batch with a late message of one of them waits for it.
 _LOCK_TIMEOUT_MS = 200
 
 
 class Cursor(NamedTuple):
-    """A cursor in the order in which the jobs are walked: behind this job of the tenant, if any."""
+    """A position in the order in which the jobs are scanned: after this job of the tenant, if any."""
 
     tenant_key: int
     create_time: datetime | None = None
@@ -29,19 +29,19 @@ START = Cursor(0)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What a stretch of the walk has found."""
+class ScannedJobs:
+    """What one part of the scan has found."""
 
-    jobs: list[JobKey]  # to be removed, if they are still as they were seen
-    next_cursor: Cursor | None  # None: that was the last stretch
-    # By (topic, Kafka partition), for those that are not known to be published: once the group has committed
-    # these offsets, all that had been applied when the jobs were seen is.
+    expired: list[JobKey]  # to be removed, if they have not changed since
+    next_cursor: Cursor | None  # None: this was the last part
+    # By (topic, Kafka partition), where not all is known to be published. When the group has committed these
+    # offsets, all is published that was applied when the jobs were found.
     applied_offsets: dict[tuple[str, int], int]
 
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """How many jobs of a status were removed, and for how long at most one of them had not changed."""
+    """How many jobs of a status were removed, and the longest time for which one of them had not changed."""
 
     status: JobStatus
     count: int
@@ -49,21 +49,21 @@ class Removed:
 
 
 class RetentionStore(Session):
-    """Retention's connection to the job store. Not for several threads at once.
+    """Retention's connection to the job store. Do not share it between threads.
 
-    `ended_s`, `failed_s`: how long cancelled and completed, and failed jobs are kept; None: for ever. Every
-    method may raise `psycopg.Error`: nothing was done then, and the next sweep does it.
+    Cancelled and completed jobs are kept for `ended_s`, failed ones for `failed_s`; None: for ever. Every
+    method may raise `psycopg.Error`: it has done nothing then, and the next sweep does it.
     """
 
     def __init__(self, conninfo: Conninfo, ended_s: int | None, failed_s: int | None) -> None:
         super().__init__(conninfo, "tracker-retention")
-        self._times = {"ended_s": ended_s, "failed_s": failed_s}
-        self._has_lock = False  # of the session that there is
+        self._kept_s = {"ended_s": ended_s, "failed_s": failed_s}
+        self._has_lock = False  # whether the present session has it
 
     def try_lock(self) -> bool:
-        """Become the one that removes jobs, if there is none; return whether it is the one. Never waits.
+        """Take retention's lock if it is free, and return whether this session has it. Never waits.
 
-        :raises DatabaseUnavailable: no connection can be had.
+        :raises DatabaseUnavailable: no connection is available.
         """
         self.connect()
         if not self._has_lock:
@@ -71,18 +71,18 @@ class RetentionStore(Session):
         return self._has_lock
 
     def _begin(self) -> None:
-        """Take the lock, if nobody has it."""
+        """Take the lock, if it is free."""
         self._open.execute(f"SET lock_timeout = {_LOCK_TIMEOUT_MS}")
         [(self._has_lock,)] = self._execute("try_retention_lock", **{"class": locks.RETENTION}).fetchall()
 
-    def find(self, cursor: Cursor, limit: int) -> Found:
-        """Walk over up to `limit` jobs from `cursor` on, and return those that are to be removed."""
-        rows = self._execute("find_expired_jobs", **cursor._asdict(), **self._times, limit=limit).fetchall()
-        # In a later statement: a batch whose end of a job is seen above has its progress seen here.
+    def find(self, cursor: Cursor, limit: int) -> ScannedJobs:
+        """Scan up to `limit` jobs after `cursor`, and return those that are to be removed."""
+        rows = self._execute("find_expired_jobs", **cursor._asdict(), **self._kept_s, limit=limit).fetchall()
+        # In a later statement: it sees the progress of every batch that has ended a job that was found above.
         progress = self._execute("read_progress").fetchall()
-        return Found(
+        return ScannedJobs(
             [(tenant_key, job_key) for tenant_key, _, job_key, is_expired in rows if is_expired],
-            _next_place(*rows[-1][:3]) if len(rows) == limit else None,
+            _cursor_after(*rows[-1][:3]) if len(rows) == limit else None,
             {
                 (topic, kafka_partition): next_offset
                 for topic, kafka_partition, next_offset, published_offset, _ in progress
@@ -91,13 +91,14 @@ class RetentionStore(Session):
         )
 
     def remove(self, jobs: Sequence[JobKey]) -> list[Removed]:
-        """Remove those of these jobs that may be, and return how many.
+        """Remove those of these jobs that can still be removed, and return how many.
 
-        Locks are taken in the order of everyone: jobs, edges, pending tasks; a job with outbox rows stays.
+        Takes locks in the order of every transaction: jobs, edges, pending tasks. Keeps a job that has outbox
+        rows.
         """
         keys = {"tenant_keys": [key[0] for key in jobs], "job_keys": [key[1] for key in jobs]}
         with transaction_mark(), ended_at_commit(), self._open.transaction():
-            locked = self._execute("lock_expired_jobs", **keys, **self._times).fetchall()
+            locked = self._execute("lock_expired_jobs", **keys, **self._kept_s).fetchall()
             if not locked:
                 return []
             keys = {"tenant_keys": [key[0] for key in locked], "job_keys": [key[1] for key in locked]}
@@ -108,13 +109,13 @@ class RetentionStore(Session):
         return [Removed(STATUSES[status], count, age_s) for status, count, age_s in rows]
 
     def remove_leftovers(self, limit: int) -> int:
-        """Remove some of what removed jobs have left, and return how many rows; 0: nothing was left."""
+        """Remove some of the rows that removed jobs have left, and return how many; 0: none were left."""
         [(count,)] = self._execute("remove_leftovers", limit=limit).fetchall()
         return int(count)
 
 
-def _next_place(tenant_key: int, create_time: datetime | None, job_key: int | None) -> Cursor:
-    """Return the cursor behind a row of the walk; one without job is the end of its tenant."""
+def _cursor_after(tenant_key: int, create_time: datetime | None, job_key: int | None) -> Cursor:
+    """Return the cursor after a row of the scan; a row without a job is the end of its tenant."""
     if job_key is None:
         return Cursor(tenant_key + 1)
     return Cursor(tenant_key, create_time, job_key)

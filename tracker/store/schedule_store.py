@@ -1,4 +1,4 @@
-"""What the scheduler reads and writes: one method a step."""
+"""What the scheduler reads and writes: one method for each step."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ class DroppedWork(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OutboxEntry:
-    """One row of the outbox: a job's task message, a held message, or, when its payload is gone, neither."""
+    """A row of the outbox: a pending task, a held message, or neither, if its payload is gone."""
 
     send_number: int
     task: PendingTask | None
@@ -36,47 +36,47 @@ class OutboxEntry:
 
     @property
     def topic(self) -> str:
-        """Where it is to be sent; empty where that is nowhere."""
+        """The topic to send it to; empty if it is not sent."""
         if self.task is not None:
             return self.task.task_pipe
         return self.held.destination if self.held is not None else ""
 
     def without_payload(self) -> "OutboxEntry":
-        """Return an entry that only uses up its number."""
+        """Return an entry that sends nothing, but has the same number."""
         return OutboxEntry(self.send_number, None, is_delayed=False, held=None)
 
 
 class ScheduleStore(Session):
-    """The scheduler's connection to the job store. Not for several threads at once.
+    """The scheduler's connection to the job store. Do not share it between threads.
 
-    Every method may raise `psycopg.Error`; the round is then to be begun again.
+    Every method may raise `psycopg.Error`; start the whole round again then.
     """
 
     def __init__(self, conninfo: Conninfo) -> None:
         super().__init__(conninfo, "tracker-scheduler")
 
     def _begin(self) -> None:
-        """Listen to those who have something to send."""
+        """Listen for notifications that there is something to send."""
         self._open.execute(f"LISTEN {CHANNEL}")
 
     def try_lock(self) -> bool:
-        """Become the one scheduler of this database, if there is none. Never waits."""
+        """Become the active scheduler, unless there is one, and return whether it is. Never waits."""
         [(locked,)] = self._execute("try_scheduler_lock", **{"class": locks.SCHEDULER}).fetchall()
         return bool(locked)
 
     def wait(self, timeout_s: float) -> None:
-        """Wait until there may be something to send, or that time has passed."""
+        """Wait until there may be something to send, but no longer than the timeout."""
         for _ in self._open.notifies(timeout=timeout_s, stop_after=1):
             pass
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Store everything within as a whole, or nothing."""
+        """Store everything within it as a whole, or nothing."""
         with transaction_mark(), ended_at_commit(), self._open.transaction():
             yield
 
     def lock_send_numbers(self) -> tuple[int, int]:
-        """Lock the numbering; return the last number given, and that up to which all are known to be sent."""
+        """Lock the send numbers; return the last one that was given, and the last sent number."""
         [(_, last, sent)] = self._execute("lock_deployment").fetchall()
         return last, sent
 
@@ -85,13 +85,13 @@ class ScheduleStore(Session):
         self._execute("delete_published", sent_number=sent_number)
 
     def enqueue_due(self, limit: int) -> None:
-        """Give numbers to what is due, up to `limit` of each kind, and drop what is held for ended jobs."""
+        """Put what is due into the outbox, up to `limit` of each kind; drop what is held for ended jobs."""
         self._execute("enqueue_eligible_tasks", limit=limit)
         self._execute("enqueue_held_messages", limit=limit)
         self._execute("delete_resumed_jobs")
 
     def take_dropped_work(self, limit: int) -> list[DroppedWork]:
-        """Return what is noted of dropped work, by whoever dropped it, and forget it."""
+        """Return some of the notes on dropped work, and delete them."""
         rows = self._execute("take_dropped_work", limit=limit).fetchall()
         return [
             DroppedWork(kind, reason, amount, JobName(partition_id, job_id))
@@ -99,14 +99,14 @@ class ScheduleStore(Session):
         ]
 
     def read_outbox(self, sent_number: int, limit: int, limit_bytes: int) -> list[OutboxEntry]:
-        """Return what has a number above `sent_number`, in order."""
+        """Return entries with numbers above `sent_number`, in their order."""
         rows = self._execute(
             "read_unsent", sent_number=sent_number, limit=limit, limit_bytes=limit_bytes
         ).fetchall()
         return [_outbox_entry(row) for row in rows]
 
     def postpone(self, tasks: list[PendingTask], delay_s: int = POSTPONED_S) -> None:
-        """Put jobs back that cannot be sent now; they are tried again after a while."""
+        """Remove pending tasks from the outbox; they become eligible again after `delay_s`."""
         if tasks:
             self._execute(
                 "postpone_tasks",

@@ -1,4 +1,4 @@
-"""A session with the job store, begun anew where it is lost, and the named statements that run in it."""
+"""A session with the job store, which reconnects after a loss, and executes named statements."""
 
 import threading
 from collections.abc import Iterator
@@ -12,26 +12,26 @@ from tracker.store.arrays import encode
 from tracker.store.connect import Conninfo, connect_by_index
 from tracker.store.queries import query
 
-_open_here = threading.local()
+_thread = threading.local()
 
 
 def in_transaction() -> bool:
-    """Tell whether the calling thread has a transaction open, for whose locks others may wait."""
-    return getattr(_open_here, "count", 0) > 0
+    """Return whether the calling thread has an open transaction, whose locks others may wait for."""
+    return getattr(_thread, "open_transactions", 0) > 0
 
 
 @contextmanager
 def transaction_mark() -> Iterator[None]:
-    """Mark that a transaction is open: nothing that may take long, such as Kafka, is asked within it."""
-    _open_here.count = getattr(_open_here, "count", 0) + 1
+    """Mark a transaction as open: within it, nothing that may take long, such as Kafka, is asked."""
+    _thread.open_transactions = getattr(_thread, "open_transactions", 0) + 1
     try:
         yield
     finally:
-        _open_here.count -= 1
+        _thread.open_transactions -= 1
 
 
 class Session:
-    """One connection at a time, on which every row is reached by index. Not for several threads at once."""
+    """One connection at a time, on which every row is reached by index. Do not share it between threads."""
 
     def __init__(self, conninfo: Conninfo, application_name: str) -> None:
         self._conninfo = conninfo
@@ -40,13 +40,13 @@ class Session:
 
     @property
     def is_sound(self) -> bool:
-        """Whether there is a connection, and none of its errors has ended it."""
+        """Whether there is a connection, and no error has ended it."""
         return self._connection is not None and not self._connection.broken and not self._connection.closed
 
     def connect(self) -> bool:
-        """Connect where there is no sound connection; return whether that was so: its locks are gone.
+        """Connect if there is no sound connection, and return whether there was none: its locks are gone.
 
-        :raises DatabaseUnavailable: it cannot be had.
+        :raises DatabaseUnavailable: no connection is available.
         """
         if self.is_sound:
             return False
@@ -55,24 +55,24 @@ class Session:
         try:
             self._begin()
         except BaseException:
-            self.close()  # or the next call would take it for one that has begun
+            self.close()  # otherwise the next call would take it for a session that has begun
             raise
         return True
 
     def _begin(self) -> None:
-        """Do what belongs to each new session."""
+        """Set up a new session."""
 
     def close(self) -> None:
-        """Close the connection; a transaction that is open is rolled back, and its locks are let go of."""
+        """Close the connection; PostgreSQL rolls an open transaction back, and releases all locks."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
     def close_if_read_only(self, error: Exception) -> None:
-        """Close the connection where a statement failed because the session may only read.
+        """Close the connection if a statement failed because the session is read-only.
 
-        Where its role's setting made it so, a session stays so for as long as it lasts, even though the
-        setting has been changed back. A new one has the setting of now.
+        If a setting of its role made it so, a session remains read-only until it ends, even after the setting
+        was changed back. A new session has the present setting.
         """
         if isinstance(error, ReadOnlySqlTransaction):
             self.close()
@@ -89,16 +89,16 @@ class Session:
 
 @contextmanager
 def ended_at_commit() -> Iterator[None]:
-    """Say that the session is lost where PostgreSQL ended it in the middle of a COMMIT.
+    """Raise an `OperationalError` if PostgreSQL ends the session in the middle of a COMMIT.
 
-    The answer to COMMIT and the reason of the end then come together, and psycopg (3.3) says that it received
-    two results. Whether it was committed is not known.
+    The answer to COMMIT and the reason of the end then arrive together, and psycopg (3.3) complains that it
+    received two results. Whether the transaction was committed is unknown.
 
-    :raises psycopg.OperationalError: it was so.
+    :raises psycopg.OperationalError: PostgreSQL has ended the session.
     """
     try:
         yield
     except psycopg.InternalError as error:
-        if error.sqlstate is None:  # PostgreSQL's own have one
+        if error.sqlstate is None:  # PostgreSQL's own internal errors have one
             raise psycopg.OperationalError(f"the session ended at COMMIT: {error}") from error
         raise

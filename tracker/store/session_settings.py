@@ -1,8 +1,8 @@
-"""What every session with the job store has: settings of its own, and a process of PostgreSQL to itself.
+"""Gives every session with the job store its settings, and a backend process of PostgreSQL to itself.
 
-The settings are set by statements and read back. A connection pooler refuses those that come with the start
-of a connection (PgBouncer by default: "unsupported startup parameter: options") or drops them without a word
-(``ignore_startup_parameters``). One that gives each transaction to another process of PostgreSQL would also
+Statements set the settings, and read them back. A connection pooler refuses settings that come with the start
+of a connection (PgBouncer by default: "unsupported startup parameter: options") or drops them silently
+(``ignore_startup_parameters``). A pooler that gives each transaction to another backend process would also
 lose advisory locks, prepared statements and notifications: such a session is refused.
 """
 
@@ -22,8 +22,8 @@ from psycopg.pq import ExecStatus
 from tracker.errors import TrackerError
 from tracker.store.queries import query
 
-STATEMENT_TIMEOUT_S = 300  # 100,000 jobs are stored in one statement or two of a few seconds
-LOCK_TIMEOUT_S = 60  # a submit of the same 1,000,000 jobs waits for about that long
+STATEMENT_TIMEOUT_S = 300  # 100,000 jobs are stored in one or two statements of a few seconds
+LOCK_TIMEOUT_S = 60  # a submit waits for about as long for another of the same 1,000,000 jobs
 IDLE_IN_TRANSACTION_TIMEOUT_S = 120
 
 NO_SESSION = (
@@ -31,14 +31,14 @@ NO_SESSION = (
     " or statement mode): use its session mode (PgBouncer: pool_mode=session) or connect directly"
 )
 
-# A user's time limits win over these.
+# A user's own limits take precedence over these.
 _LIMITS = {
     "statement_timeout": f"{STATEMENT_TIMEOUT_S}s",
     "lock_timeout": f"{LOCK_TIMEOUT_S}s",
     "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT_S}s",
 }
 
-# What is right rests on these, so they win over the user's own options.
+# Correctness depends on these, so they take precedence over the user's own options.
 _FIXED = {
     "search_path": "tracker,pg_temp",
     "client_encoding": "UTF8",
@@ -46,7 +46,7 @@ _FIXED = {
     "TimeZone": "UTC",
 }
 
-# PostgreSQL takes these only with the start of a connection.
+# PostgreSQL accepts these only with the start of a connection.
 _ONLY_AT_START = frozenset(
     {
         "ignore_system_indexes",
@@ -58,44 +58,44 @@ _ONLY_AT_START = frozenset(
     }
 )
 
-# A pooler whose servers are all in use lets the second session wait. It does not share the first one then.
+# A pooler whose backends are all in use makes the second session wait. It does not share the first one then.
 _SECOND_SESSION_S = 2.0
 
 
-def session_settings(given: Mapping[str, object]) -> dict[str, str]:
-    """Return the settings of a session: ours, and those in the options of a connection string."""
-    users, _ = _split_options(given)
+def session_settings(parameters: Mapping[str, object]) -> dict[str, str]:
+    """Return the settings of a session: the tracker's, and those in the options of a connection string."""
+    from_options, _ = _split_options(parameters)
     fixed = {name.lower() for name in _FIXED}
-    return _LIMITS | {name: value for name, value in users.items() if name not in fixed} | _FIXED
+    return _LIMITS | {name: value for name, value in from_options.items() if name not in fixed} | _FIXED
 
 
-def start_options(given: Mapping[str, object]) -> str:
-    """Return what of the user's options can only be sent with the start of a connection; usually nothing."""
-    _, rest = _split_options(given)
+def start_options(parameters: Mapping[str, object]) -> str:
+    """Return the user's options that can only be sent with the start of a connection; usually none."""
+    _, rest = _split_options(parameters)
     return rest
 
 
 def settings_of(conninfo: str) -> dict[str, str]:
-    """Return the settings of a session with the database that `conninfo` names."""
+    """Return the settings of a session that `conninfo` opens."""
     return session_settings(conninfo_to_dict(conninfo))
 
 
 def prepare_session(connection: psycopg.Connection[Any], settings: Mapping[str, str]) -> None:
-    """Give a session its settings and make sure that it keeps them. Ends the transaction.
+    """Give a session its settings, and check that it keeps them. Ends the transaction.
 
-    Closes the connection where that fails: a pool that calls this forgets it.
+    After an error it closes the connection: a pool that calls this does not.
 
-    :raises TrackerError: it does not keep them, or PostgreSQL does not know one of the user's.
+    :raises TrackerError: the session does not keep them, or PostgreSQL rejects one of the user's.
     """
     names = list(settings)
     parameters = {"names": names, "values": list(settings.values())}
     try:
-        with _settings_of_users():
-            made = connection.execute(query("set_session"), parameters).fetchall()
+        with _rejected_settings():
+            set_values = connection.execute(query("set_session"), parameters).fetchall()
         connection.commit()
-        [(kept,)] = connection.execute(query("read_session"), {"names": names}).fetchall()
+        [(read_values,)] = connection.execute(query("read_session"), {"names": names}).fetchall()
         connection.commit()
-        _require_kept(made, kept)
+        _require_kept(set_values, read_values)
     except BaseException:
         connection.close()
         raise
@@ -104,44 +104,46 @@ def prepare_session(connection: psycopg.Connection[Any], settings: Mapping[str, 
 async def prepare_session_async(
     connection: psycopg.AsyncConnection[Any], settings: Mapping[str, str]
 ) -> None:
-    """Do what `prepare_session` does."""
+    """Do the same as `prepare_session`."""
     names = list(settings)
     parameters = {"names": names, "values": list(settings.values())}
     try:
-        with _settings_of_users():
-            made = await (await connection.execute(query("set_session"), parameters)).fetchall()
+        with _rejected_settings():
+            set_values = await (await connection.execute(query("set_session"), parameters)).fetchall()
         await connection.commit()
-        [(kept,)] = await (await connection.execute(query("read_session"), {"names": names})).fetchall()
+        [(read_values,)] = await (
+            await connection.execute(query("read_session"), {"names": names})
+        ).fetchall()
         await connection.commit()
-        _require_kept(made, kept)
+        _require_kept(set_values, read_values)
     except BaseException:
         await connection.close()
         raise
 
 
 def require_session(connection: psycopg.Connection[Any], conninfo: str) -> None:
-    """Make sure that one process of PostgreSQL serves this session, and no other. Call it before all else.
+    """Check that one backend process of PostgreSQL serves this session alone. Call it before all else.
 
-    A pooler in transaction mode gives a second session the process of the first, which is idle. A pooler
-    hides the process from the client, so where the login named the very process that serves, there is none
-    between, and no second session is needed.
+    A pooler in transaction mode gives a second session the process of the first, which is idle. A pooler also
+    hides the process from the client, so if the login named the very process that serves the session, there
+    is no pooler, and the check needs no second session.
 
     :raises TrackerError: several clients share the process.
-    :raises psycopg.Error: one of the two sessions cannot be had.
+    :raises psycopg.Error: one of the two sessions is not available.
     """
     pid = _pid(connection)
     if pid == connection.info.backend_pid:
         return
     with psycopg.connect(conninfo, autocommit=True) as second:
-        for _ in range(3):  # others may be quicker to take the first one's process
+        for _ in range(3):  # another client may take the first one's process before it
             if _pid_in_time(second) == pid or _pid(connection) != pid:
                 raise TrackerError(NO_SESSION)
 
 
-def _split_options(given: Mapping[str, object]) -> tuple[dict[str, str], str]:
-    """Return the settings in the user's options, by name in small letters, and the other options."""
-    text = str(given.get("options") or os.environ.get("PGOPTIONS", ""))
-    # As PostgreSQL does it: words end at white space, and a backslash takes the next character as it is.
+def _split_options(parameters: Mapping[str, object]) -> tuple[dict[str, str], str]:
+    """Return the settings in the user's options, by name in lower case, and the other options."""
+    text = str(parameters.get("options") or os.environ.get("PGOPTIONS", ""))
+    # As in PostgreSQL: words end at white space, and a backslash escapes the next character.
     words = [
         re.sub(r"\\(.)", r"\1", word, flags=re.DOTALL)
         for word in re.findall(r"(?:[^\s\\]|\\.)+", text, re.DOTALL)
@@ -161,22 +163,21 @@ def _split_options(given: Mapping[str, object]) -> tuple[dict[str, str], str]:
     return settings, " ".join(rest)
 
 
-def _require_kept(made: Sequence[tuple[str, str]], kept: Sequence[str]) -> None:
-    lost = [name for (name, value), found in zip(made, kept, strict=True) if value != found]
+def _require_kept(set_values: Sequence[tuple[str, str]], read_values: Sequence[str]) -> None:
+    both = zip(set_values, read_values, strict=True)
+    lost = [name for (name, value), read in both if value != read]
     if lost:
         raise TrackerError(f"the session has lost {', '.join(lost)} between two statements: {NO_SESSION}")
 
 
 @contextmanager
-def _settings_of_users() -> Iterator[None]:
-    """Say that PostgreSQL does not take a setting, which can only be one of the user's."""
+def _rejected_settings() -> Iterator[None]:
+    """Explain that PostgreSQL rejects a setting, which can only be one of the user's."""
     try:
         yield
     except (errors.UndefinedObject, errors.CantChangeRuntimeParam, errors.InvalidParameterValue) as error:
         reason = error.diag.message_primary or type(error).__name__
-        raise TrackerError(
-            f"PostgreSQL does not take a setting of the connection's options: {reason}"
-        ) from error
+        raise TrackerError(f"PostgreSQL rejects a setting in the connection's options: {reason}") from error
 
 
 def _pid(connection: psycopg.Connection[Any]) -> int:
@@ -185,7 +186,7 @@ def _pid(connection: psycopg.Connection[Any]) -> int:
 
 
 def _pid_in_time(connection: psycopg.Connection[Any]) -> int | None:
-    """Return which process serves a session; None where a pooler has none for it for a while."""
+    """Return the process that serves a session; None if a pooler has none for it in time."""
     link = connection.pgconn
     link.send_query(query("session_pid").as_bytes())
     until = time.monotonic() + _SECOND_SESSION_S

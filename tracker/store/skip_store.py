@@ -1,4 +1,4 @@
-"""Records that cannot be received, and are to be stepped over."""
+"""Requests to step over records that cannot be received."""
 
 from tracker.messages.skipped_records import SkippedRecords
 from tracker.store.connect import connected
@@ -7,18 +7,18 @@ from tracker.store.queries import query
 
 
 def request_skip(conninfo: str, skip: SkippedRecords) -> None:
-    """Have the worker that has the Kafka partition step over them.
+    """Have the worker of the Kafka partition step over records.
 
-    :raises TrackerError: the database cannot be reached, or its schema is another's.
+    :raises TrackerError: the database cannot be reached, or its schema does not match this program.
     """
     with database_errors(), connected(conninfo, application_name="tracker adopt") as connection:
         connection.execute(query("request_skip"), skip._asdict())
 
 
 def read_skips(conninfo: str) -> list[SkippedRecords]:
-    """Return what is to be stepped over, and forget what has been.
+    """Return the records that are to be stepped over, and delete the requests that are done.
 
-    :raises TrackerError: the database cannot be reached, or its schema is another's.
+    :raises TrackerError: the database cannot be reached, or its schema does not match this program.
     """
     with database_errors(), connected(conninfo, application_name="tracker skips") as connection:
         connection.execute(query("remove_done_skips"))

@@ -1,11 +1,11 @@
-"""What a verb asks of the database, step by step.
+"""The steps in which a verb uses the database.
 
-A verb is a generator: it yields steps and is sent their rows, and knows nothing of connections, threads or
-event loops. So it is written once, and run by `Client` and by `AsyncClient`. All the steps of a verb are one
+A verb is a generator: it yields steps and receives their rows, and knows nothing of connections, threads or
+event loops. So it is written once, and both `Client` and `AsyncClient` run it. All steps of a verb are one
 transaction; only a `Sleep` or a `Commit` ends one, and the next step begins another.
 
-A verb is run again when its transaction was undone. What it is given may be readable only once (a generator,
-an open file), so the arguments are read first, and what the verb is begun with is `Prepared`.
+A verb is run again if its transaction was rolled back. Its arguments may be readable only once (a generator,
+an open file), so they are read first, and the result, a `Prepared`, can begin the verb several times.
 """
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -23,7 +23,7 @@ Row = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Query:
-    """A statement; it is answered with its rows."""
+    """A statement; the answer is its rows."""
 
     statement: SQL | Composed
     parameters: Mapping[str, object]
@@ -40,19 +40,19 @@ class Copy:
 
 @dataclass(frozen=True)
 class Sleep:
-    """Wait, without a connection."""
+    """Wait without a connection."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
 class Commit:
-    """Let others see what was done so far."""
+    """Commit, so that others see what was done so far."""
 
 
 @dataclass(frozen=True)
 class Listing(Generic[T]):
-    """What a verb returns whose answer may be too large for memory: some items, then a query's rows."""
+    """An answer that may be too large for memory: some items, then the rows of a query."""
 
     query: Query
     shape: Callable[[Row], T]
@@ -65,7 +65,7 @@ Verb = Generator[Step, list[Row], T]
 
 @dataclass(frozen=True)
 class Prepared(Generic[T]):
-    """A verb whose arguments have been read and checked. It can be begun any number of times."""
+    """A verb with arguments that are read and checked. It can be begun any number of times."""
 
     begin: Callable[[], Verb[T]]
 
@@ -77,7 +77,7 @@ def ask(name: str, **parameters: object) -> Verb[list[Row]]:
 
 
 def copy(name: str, types: Sequence[str], rows: Iterable[Sequence[object]]) -> Verb[None]:
-    """Send rows by the named COPY statement; nothing, where there are none."""
+    """Send rows with the named COPY statement, if there are any."""
     rows = iter(rows)
     for first in rows:
         yield Copy(query(name), types, chain([first], rows))

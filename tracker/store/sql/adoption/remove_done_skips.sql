@@ -1,4 +1,4 @@
--- Forget the records that have been stepped over.
+-- Delete the requests to step over records that have been stepped over.
 DELETE FROM record_skip AS skip
 USING kafka_progress AS progress
 WHERE progress.topic = skip.topic

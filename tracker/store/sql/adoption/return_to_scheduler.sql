@@ -1,5 +1,6 @@
--- Have the scheduler send what a Kafka partition's records below an offset were to start and may not have
--- started: they do not come again. Outbox rows are locked first, then pending tasks, as everywhere.
+-- Have the scheduler send the pending tasks that a Kafka partition's records below an offset have released, and
+-- that may not have been sent: those records do not come again. Lock outbox rows first, then pending tasks, as
+-- every statement does.
 WITH locked_outbox AS (
     SELECT tenant_key, job_key
     FROM outbox

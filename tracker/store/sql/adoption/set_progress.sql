@@ -1,4 +1,4 @@
--- Take a Kafka partition for applied and published up to an offset, whatever was known of it.
+-- Record that a Kafka partition is applied and published up to an offset, whatever was stored.
 INSERT INTO kafka_progress (topic, kafka_partition, next_offset, published_offset, topic_id)
 VALUES (%(topic)s, %(kafka_partition)s, %(offset)s, %(offset)s, %(topic_id)s)
 ON CONFLICT (topic, kafka_partition) DO UPDATE

@@ -1,4 +1,4 @@
--- Note how far the batch's Kafka partitions are applied, and known to be published.
+-- Store up to which offsets the batch's Kafka partitions are applied, and known to be published.
 UPDATE kafka_progress AS progress
 SET next_offset = new.next_offset,
     published_offset = new.published_offset,

@@ -1,5 +1,5 @@
--- Remove what the committed offsets prove to be published: the stored task messages, and the outbox rows.
--- Outbox rows are locked first, then pending tasks, both in key order, as everywhere.
+-- Delete what is published according to the committed offsets: pending tasks, and their outbox rows. Lock outbox
+-- rows first, then pending tasks, both in key order, as every statement does.
 WITH published AS (
     SELECT outbox.tenant_key, outbox.job_key, outbox.held_number
     FROM unnest(%(topics)b::text[], %(kafka_partitions)b::integer[], %(committed_offsets)b::bigint[])

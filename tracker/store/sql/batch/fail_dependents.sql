@@ -1,9 +1,9 @@
--- Mark everything downstream of failed jobs as failed, whole graph at once: none of it can ever run. The
--- jobs were locked by lock_batch_jobs_and_downstream; edges and pending tasks are locked here, in key order.
+-- Mark all jobs downstream of failed jobs as Failed, the whole graph at once, because none of them can ever run.
+-- lock_batch_jobs_and_downstream has locked the jobs; this locks edges and pending tasks, in key order.
 --
--- Each is found from a failed job, its root, and one root is enough: of those that lead to a job by the same
--- number of steps only the first goes on, and none goes through a job that has failed by itself. So a lattice
--- of 100 x 100 jobs under 100 roots is 10,000 rows and not 1,000,000.
+-- Each job is found from a failed job, its root, and one root is enough. If several roots lead to a job by the
+-- same number of steps, only the first is followed further; and no path continues through a job that has failed
+-- by itself. So a lattice of 100 x 100 jobs under 100 roots takes 10,000 rows and not 1,000,000.
 WITH RECURSIVE downstream_job AS (
     SELECT failed.tenant_key, failed.job_key, job.job_id, failed.job_key AS root_key
     FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS failed (tenant_key, job_key)
@@ -23,23 +23,23 @@ WITH RECURSIVE downstream_job AS (
         ORDER BY dependent.tenant_key, dependent.job_key, downstream_job.root_key
     ) AS next_job
 ),
-doomed_job AS (
+job_root AS (
     SELECT DISTINCT ON (tenant_key, job_key) tenant_key, job_key, root_key
     FROM downstream_job
     WHERE job_key <> root_key
     ORDER BY tenant_key, job_key, root_key
 ),
 explained_job AS MATERIALIZED (
-    SELECT doomed_job.tenant_key, doomed_job.job_key,
+    SELECT job_root.tenant_key, job_root.job_key,
            json_build_object(
                'root_failure', tenant.partition_id || ':' || root.job_id,
                'failure_details', ('[' || replace(coalesce(root.failure_summary, ''), E'\n', ',') || ']')::json
            )::text AS failure_summary
-    FROM doomed_job
-    JOIN job AS root ON root.tenant_key = doomed_job.tenant_key AND root.job_key = doomed_job.root_key
-    JOIN tenant ON tenant.tenant_key = doomed_job.tenant_key
+    FROM job_root
+    JOIN job AS root ON root.tenant_key = job_root.tenant_key AND root.job_key = job_root.root_key
+    JOIN tenant ON tenant.tenant_key = job_root.tenant_key
 ),
-marked_job AS (
+updated_job AS (
     UPDATE job
     SET status = 3 /* Failed */, percentage = 0, last_update_time = now(),
         failure_summary = explained_job.failure_summary
@@ -48,16 +48,16 @@ marked_job AS (
         AND job.status < 3 /* Failed */
     RETURNING job.tenant_key, job.job_key
 ),
-dropped_message AS (  -- of paused ones: it would be dropped if it came now
-    DELETE FROM held_message USING marked_job
-    WHERE held_message.tenant_key = marked_job.tenant_key AND held_message.job_key = marked_job.job_key
+dropped_message AS (  -- those of paused jobs, because messages of failed jobs are dropped
+    DELETE FROM held_message USING updated_job
+    WHERE held_message.tenant_key = updated_job.tenant_key AND held_message.job_key = updated_job.job_key
     RETURNING held_message.tenant_key, held_message.job_key
 ),
 locked_edge AS (
     SELECT prerequisite.tenant_key, prerequisite.prerequisite_job_id, prerequisite.job_key
-    FROM marked_job
+    FROM updated_job
     JOIN prerequisite
-        ON prerequisite.tenant_key = marked_job.tenant_key AND prerequisite.job_key = marked_job.job_key
+        ON prerequisite.tenant_key = updated_job.tenant_key AND prerequisite.job_key = updated_job.job_key
     ORDER BY prerequisite.tenant_key, prerequisite.prerequisite_job_id, prerequisite.job_key
     FOR UPDATE OF prerequisite
 ),
@@ -81,7 +81,7 @@ deleted_task AS (
     WHERE pending_task.tenant_key = locked_task.tenant_key AND pending_task.job_key = locked_task.job_key
     RETURNING pending_task.tenant_key, pending_task.job_key
 ),
-drop AS (
+drop_count AS (
     SELECT tenant_key, 'pending_task' AS kind, count(*) AS amount, min(job_key) AS job_key
     FROM deleted_task
     GROUP BY tenant_key
@@ -91,6 +91,6 @@ drop AS (
     GROUP BY tenant_key
 )
 INSERT INTO dropped_work (tenant_key, kind, reason, amount, job_id)
-SELECT drop.tenant_key, drop.kind, 'prerequisite_failed', drop.amount, job.job_id
-FROM drop
-JOIN job ON job.tenant_key = drop.tenant_key AND job.job_key = drop.job_key
+SELECT drop_count.tenant_key, drop_count.kind, 'prerequisite_failed', drop_count.amount, job.job_id
+FROM drop_count
+JOIN job ON job.tenant_key = drop_count.tenant_key AND job.job_key = drop_count.job_key

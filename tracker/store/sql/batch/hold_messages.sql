@@ -1,5 +1,5 @@
--- Keep the messages of paused jobs, in the order in which they came. The jobs are locked, so a resume
--- finds all of them or comes before.
+-- Hold messages of paused jobs, in the order in which they came. The jobs are locked, so a resume either finds all
+-- of the messages or comes before them.
 INSERT INTO held_message (tenant_key, job_key, destination, message_key, message_value, headers,
                           source_topic, source_partition, source_offset, source_time_ms)
 SELECT held.tenant_key, held.job_key, held.destination, held.message_key, held.message_value, held.headers,

@@ -1,5 +1,5 @@
--- The jobs downstream of some. Run after they were locked: a job that was submitted while the lock was waited
--- for is found here, and nobody can add one any more, since a submit share-locks the prerequisites.
+-- Return the jobs downstream of locked jobs. This finds a job that was submitted while the batch waited for the
+-- locks. No job can be added any more, because a submit takes share locks on prerequisites.
 WITH RECURSIVE downstream_job AS (
     SELECT job.tenant_key, job.job_key, job.job_id
     FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS root (tenant_key, job_key)

@@ -1,4 +1,4 @@
--- Load the blocks of children that a batch touches.
+-- Return the blocks of children that a batch needs.
 SELECT task_block.tenant_key, task_block.job_key, task_block.path, task_block.block,
        task_block.completed, task_block.tracked
 FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[], %(paths)b::text[], %(blocks)b::integer[])

@@ -1,4 +1,4 @@
--- Load the tasks that a batch touches, and that are more than a bit.
+-- Return the rows of the tasks that a batch needs.
 SELECT task.tenant_key, task.job_key, task.path, task.reported, task.failed, task.last_child,
        task.highest_child, task.completed_children, task.failed_children, task.children_percentage
 FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[], %(paths)b::text[])

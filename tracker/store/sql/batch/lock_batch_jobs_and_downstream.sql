@@ -1,6 +1,6 @@
--- As lock_batch_jobs, with every job downstream of those that the batch may fail: a failure is to be
--- propagated to them, and all jobs of a transaction are locked by one statement in one order, or two
--- transactions could wait for each other. `wanted` tells the batch's own from the others.
+-- Lock jobs as lock_batch_jobs does, and all jobs downstream of those that the batch may fail, because it may
+-- propagate failures to them. One statement locks all jobs of a transaction in one order; otherwise two
+-- transactions could wait for each other.
 WITH RECURSIVE wanted_job AS (
     SELECT job.tenant_key, job.job_key, job.job_id, wanted.may_fail
     FROM unnest(%(partition_ids)b::text[], %(job_ids)b::text[], %(may_fail)b::boolean[])

@@ -1,6 +1,5 @@
--- Lock all the edges that a batch is about to take away, those of jobs that it completed and those of jobs
--- downstream of what failed, in one order: each of the statements that follow locks in key order, but not all
--- of them together.
+-- Lock all edges that a batch is about to delete, of jobs that it has completed and of jobs downstream of failed
+-- ones, in one order: each of the statements that follow locks in key order, but not all of them together.
 WITH wanted_edge AS (
     SELECT prerequisite.tenant_key, prerequisite.prerequisite_job_id, prerequisite.job_key
     FROM unnest(%(completed_tenant_keys)b::integer[], %(completed_job_ids)b::text[])

@@ -1,12 +1,12 @@
--- Release the dependents of jobs that have completed: take away their edges, count down what each
--- dependent still waits for, and put those that wait for nothing into the outbox, under the record that
--- completed the last prerequisite. What must wait (a delay, a pause, a suspended partition ID) becomes
--- eligible instead, and the scheduler sends it, or drops it where the job has ended meanwhile. What was reported
--- of a job before does not matter: one that is Active is released as one that is Waiting.
+-- Release the dependents of jobs that have completed: delete their edges, subtract these from the number of unmet
+-- prerequisites of each dependent, and put the dependents without unmet ones into the outbox, under the record
+-- that completed the last prerequisite. A dependent that must wait (a delay, a pause, a suspended partition ID)
+-- becomes eligible instead; the scheduler sends it, or drops it if the job has ended by then. Earlier reports on a
+-- job do not matter: an Active job is released like a Waiting one.
 --
--- Two prerequisites may complete at the same moment in two transactions. Each sees the other's edge, but
--- the count in pending_task goes through the row's lock, so the second one finds 0. Locks: edges, then
--- pending tasks, both in key order, as everywhere.
+-- Two prerequisites may complete at the same moment in two transactions. Each sees the edge of the other, but
+-- the number in pending_task changes under the lock of its row, so the second transaction arrives at 0. Lock edges
+-- first, then pending tasks, both in key order, as every statement does.
 WITH completed_job AS (
     SELECT *
     FROM unnest(
@@ -34,7 +34,7 @@ met_edge AS (
         AND prerequisite.job_key = locked_edge.job_key
     RETURNING locked_edge.*
 ),
-dependent AS (  -- with the last of its prerequisites; not joined with it, as that would have no index
+dependent AS (  -- each with the record that completed its last prerequisite; a join would have no index
     SELECT DISTINCT ON (tenant_key, job_key)
            tenant_key, job_key, topic, kafka_partition, record_offset, correlation_id,
            count(*) OVER (PARTITION BY tenant_key, job_key)::integer AS met

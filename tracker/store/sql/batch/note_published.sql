@@ -1,6 +1,6 @@
--- Note that all that is applied of Kafka partitions is published, unless more has been applied since. In order,
--- as the progress of a batch is locked.
-WITH idle AS (
+-- Record that Kafka partitions are published up to where they are applied, unless more has been applied since then.
+-- Lock in the same order as lock_progress.
+WITH published_progress AS (
     SELECT progress.topic, progress.kafka_partition
     FROM kafka_progress AS progress
     JOIN unnest(%(topics)b::text[], %(kafka_partitions)b::integer[], %(published_offsets)b::bigint[])
@@ -13,5 +13,5 @@ WITH idle AS (
 )
 UPDATE kafka_progress AS progress
 SET published_offset = progress.next_offset, withheld = '', refused = '{}'
-FROM idle
-WHERE progress.topic = idle.topic AND progress.kafka_partition = idle.kafka_partition
+FROM published_progress
+WHERE progress.topic = published_progress.topic AND progress.kafka_partition = published_progress.kafka_partition

@@ -1,9 +1,9 @@
--- The task messages to be published with a batch: those that its records have caused, now or in an
+-- Return the pending tasks to be published with a batch: those that its records have released, now or in an earlier
 -- attempt whose Kafka transaction did not commit.
 --
--- The tenant is looked up, not joined: joined, it offers the planner its key to look jobs up with, and where
--- it knows nothing of the tables yet it takes that, and reads all the tenant's jobs for each row (10 s for
--- 10,000 rows, and not 0.1 s).
+-- The tenant is a subquery, not a join. A join offers the planner the tenant's key to find jobs with; without
+-- statistics of the tables the planner takes it, and reads all jobs of the tenant for each row (10 s for 10,000
+-- rows, and not 0.1 s).
 SELECT outbox.tenant_key, outbox.job_key,
        (SELECT tenant.partition_id FROM tenant WHERE tenant.tenant_key = outbox.tenant_key),
        job.job_id, pending_task.task_classifier, pending_task.task_api_version,

@@ -1,4 +1,4 @@
--- Remove the failure details of tasks that have completed after all.
+-- Delete the failure details of tasks that have completed after all.
 DELETE FROM task_failure
 USING unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[], %(paths)b::text[])
     AS completed_task (tenant_key, job_key, path)

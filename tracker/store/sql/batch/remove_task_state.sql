@@ -1,4 +1,4 @@
--- Remove what is stored of the tasks of jobs that have completed: nothing can change them any more.
+-- Delete the rows of the tasks of jobs that have completed, because nothing can change such jobs any more.
 WITH completed_job AS (
     SELECT * FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS completed (tenant_key, job_key)
 ),

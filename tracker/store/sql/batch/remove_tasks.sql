@@ -1,4 +1,4 @@
--- Remove the rows of tasks that have completed: their bits say the rest.
+-- Delete the rows of tasks that have completed: from now on, they are only bits.
 DELETE FROM task
 USING unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[], %(paths)b::text[])
     AS completed_task (tenant_key, job_key, path)

@@ -1,4 +1,4 @@
--- Begin to keep the progress of Kafka partitions that the group has read nothing of yet.
+-- Create the progress of Kafka partitions from which the group has read nothing yet.
 INSERT INTO kafka_progress (topic, kafka_partition, next_offset, published_offset, topic_id)
 SELECT new.topic, new.kafka_partition, new.first_offset, new.first_offset, new.topic_id
 FROM unnest(

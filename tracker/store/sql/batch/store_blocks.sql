@@ -1,4 +1,4 @@
--- Store blocks of children that a batch has changed. The job's row is locked, so the bits are whole.
+-- Store blocks of children that a batch has changed. The job's row is locked, so no other bit is lost.
 INSERT INTO task_block (tenant_key, job_key, path, block, completed, tracked)
 SELECT *
 FROM unnest(

@@ -1,4 +1,4 @@
--- Store the details of failed tasks; a task that fails again has those of the last time.
+-- Store the details of failed tasks. If a task fails again, they replace the earlier ones.
 INSERT INTO task_failure (tenant_key, job_key, path, failure_id, failure_time_ms, failure_source, failure_message)
 SELECT *
 FROM unnest(

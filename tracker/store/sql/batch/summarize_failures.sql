@@ -1,5 +1,5 @@
--- Write the bounded summary of failures into the rows of jobs whose failed tasks have changed: the first
--- ten by path, a JSON object a line.
+-- Store a summary of the failures of jobs whose failed tasks have changed: the first ten by path, with one JSON
+-- object on each line.
 WITH changed_job AS (
     SELECT * FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS changed (tenant_key, job_key)
 ),

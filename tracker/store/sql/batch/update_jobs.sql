@@ -1,4 +1,4 @@
--- Write the status and percentage that a batch has made of its jobs. A completed job has no failed tasks.
+-- Store the status and percentage of jobs that a batch has changed. A completed job has no failed tasks.
 UPDATE job
 SET status = new.status,
     percentage = new.percentage,

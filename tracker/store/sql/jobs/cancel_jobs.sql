@@ -1,6 +1,6 @@
--- Cancels locked jobs, with their pending tasks. Jobs that wait for them keep waiting. An outbox row stays,
+-- Cancel locked jobs, and delete their pending tasks. Their dependents keep waiting. An outbox row remains,
 -- because it may be on its way to Kafka: its sender drops it when it finds no payload.
--- Returns the number of dropped held messages of each job that had any.
+-- Return the number of dropped held messages of each job that had any.
 WITH ended_job AS MATERIALIZED (
     SELECT tenant_key, job_key
     FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS ended_job (tenant_key, job_key)
@@ -28,7 +28,7 @@ deleted_held_message AS (
     WHERE held_message.tenant_key = ended_job.tenant_key AND held_message.job_key = ended_job.job_key
     RETURNING held_message.tenant_key, held_message.job_key
 ),
-drop AS (
+drop_count AS (
     SELECT tenant_key, 'pending_task' AS kind, count(*) AS amount, min(job_key) AS job_key
     FROM deleted_pending_task
     GROUP BY tenant_key
@@ -39,9 +39,9 @@ drop AS (
 ),
 noted_drop AS (
     INSERT INTO dropped_work (tenant_key, kind, reason, amount, job_id)
-    SELECT drop.tenant_key, drop.kind, 'cancelled', drop.amount, job.job_id
-    FROM drop
-    JOIN job ON job.tenant_key = drop.tenant_key AND job.job_key = drop.job_key
+    SELECT drop_count.tenant_key, drop_count.kind, 'cancelled', drop_count.amount, job.job_id
+    FROM drop_count
+    JOIN job ON job.tenant_key = drop_count.tenant_key AND job.job_key = drop_count.job_key
 )
 SELECT tenant_key, job_key, count(*)
 FROM deleted_held_message

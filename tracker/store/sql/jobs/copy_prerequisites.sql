@@ -1,3 +1,3 @@
--- Unmet prerequisites of new jobs.
+-- Store unmet prerequisites of new jobs.
 COPY prerequisite (tenant_key, prerequisite_job_id, job_key)
 FROM STDIN (FORMAT BINARY)

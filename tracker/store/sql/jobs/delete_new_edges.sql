@@ -1,4 +1,4 @@
--- Deletes edges that this transaction has stored itself, because their prerequisites have completed in the meantime.
+-- Delete edges that this transaction has stored itself, because their prerequisites have completed in the meantime.
 -- A job that waits for nothing else becomes eligible. No other transaction sees these rows yet, so none is locked.
 WITH completed_edge AS (
     SELECT tenant_key, prerequisite_job_id COLLATE "C" AS prerequisite_job_id, job_key

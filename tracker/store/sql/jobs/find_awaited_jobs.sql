@@ -1,5 +1,5 @@
--- The new jobs that jobs stored before wait for: a cycle through the database runs
--- through them. The new jobs' own edges are stored already, and do not count; their keys are in a few ranges.
+-- Return the new jobs that jobs stored earlier wait for: a cycle through the database leads through them. The edges
+-- of the new jobs themselves are stored already, and do not count; the new jobs' keys are in a few ranges.
 SELECT DISTINCT prerequisite.tenant_key, prerequisite.prerequisite_job_id
 FROM unnest(%(tenant_keys)b::integer[], %(job_ids)b::text[]) AS new_job (tenant_key, job_id)
 JOIN prerequisite

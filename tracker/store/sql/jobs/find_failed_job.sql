@@ -1,4 +1,4 @@
--- A job and the summary of its failures.
+-- Return a job and the summary of its failures.
 SELECT job.tenant_key, job.job_key, job.failure_summary
 FROM tenant
 JOIN job USING (tenant_key)

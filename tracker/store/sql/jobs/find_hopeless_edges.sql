@@ -1,4 +1,4 @@
--- The prerequisites of stored jobs that do not exist, have failed or were cancelled.
+-- Return the prerequisites of stored jobs that do not exist, have failed or were cancelled.
 SELECT dependent.tenant_key, dependent.job_id, prerequisite.prerequisite_job_id, prerequisite_job.status
 FROM unnest(%(tenant_keys)b::integer[], %(job_ids)b::text[]) AS stored_job (tenant_key, job_id)
 JOIN job AS dependent USING (tenant_key, job_id)

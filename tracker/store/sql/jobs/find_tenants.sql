@@ -1,4 +1,4 @@
--- The keys of partition IDs.
+-- Return the keys of partition IDs.
 SELECT partition_id, tenant_key
 FROM tenant
 WHERE partition_id = ANY (%(partition_ids)b::text[])

@@ -1,5 +1,5 @@
--- What is shown of the jobs that match. The first jobs of each tenant are read in the order of an index, if there
--- is one, and of these the first of all. Conditions and order come from tracker.store.conditions.
+-- Return what is shown of the jobs that match. This reads the first jobs of each tenant in the order of an index, if
+-- there is one, and takes the first of all from those. Conditions and order come from tracker.store.conditions.
 WITH listed_job AS (
     SELECT tenant.partition_id, tenant_job.*
     FROM tenant
@@ -30,8 +30,8 @@ SELECT
         WHERE prerequisite.tenant_key = listed_job.tenant_key AND prerequisite.job_key = listed_job.job_key
         ORDER BY prerequisite.prerequisite_job_id
     ) AS prerequisite_job_ids,
-    -- A task with children whose number is not known makes the percentage a guess. A job may have a million rows
-    -- of tasks: only the first 100 are read, the job itself before all others.
+    -- A task with children whose number is not known makes the percentage an estimate. A job may have a million
+    -- rows of tasks: only the first 100 are read, and the job itself before all others.
     status < 5 /* Completed */ AND EXISTS (
         SELECT
         FROM (

@@ -1,4 +1,4 @@
--- All the unmet prerequisites of some jobs, theirs, and so on, as edges from dependent to prerequisite.
+-- Return all unmet prerequisites of some jobs, theirs, and so on, as edges from dependent to prerequisite.
 WITH RECURSIVE reached_job (tenant_key, job_id) AS (
     SELECT start_job.tenant_key, start_job.job_id COLLATE "C"
     FROM unnest(%(tenant_keys)b::integer[], %(job_ids)b::text[]) AS start_job (tenant_key, job_id)

@@ -1,5 +1,5 @@
--- The outbox rows of locked jobs, locked before the pending tasks and the held messages, as where the
--- outbox is cleared.
+-- Lock the outbox rows of locked jobs, before the pending tasks and the held messages, as where the outbox is
+-- cleared.
 SELECT outbox.tenant_key, outbox.job_key
 FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS locked_job (tenant_key, job_key)
 JOIN outbox USING (tenant_key, job_key)

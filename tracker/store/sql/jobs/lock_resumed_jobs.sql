@@ -1,5 +1,5 @@
--- The notes of resumed jobs, locked before their held messages: a scheduler that deletes the note may be dropping
--- these.
+-- Lock the notes of resumed jobs, before their held messages: a scheduler that deletes a note may be dropping the
+-- messages.
 SELECT resumed_job.tenant_key, resumed_job.job_key
 FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS locked_job (tenant_key, job_key)
 JOIN resumed_job USING (tenant_key, job_key)

@@ -1,4 +1,4 @@
--- The advisory locks of a submit, in the order of the arrays (see tracker.store.locks.PREREQUISITES). The
+-- Take the advisory locks of a submit, in the order of the arrays (see tracker.store.locks.PREREQUISITES). The
 -- statements after it see everything that was committed before it got them.
 SELECT CASE
     WHEN lock.is_alone THEN pg_advisory_xact_lock(%(class)s, lock.key)

@@ -1,6 +1,6 @@
--- Pauses locked jobs, with their pending tasks. Held messages of an earlier pause that have not been sent are
--- held again. `resumed` is for programs before 0.2.0, which may run beside this one: they send an Active job only
--- where it is set.
+-- Pause locked jobs, with their pending tasks. Messages that were held by an earlier pause and have not been sent
+-- are held again. `resumed` is for programs before 0.2.0, which may run beside this one: they send an Active job
+-- only if it is set.
 WITH paused_job AS MATERIALIZED (
     SELECT tenant_key, job_key
     FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS paused_job (tenant_key, job_key)

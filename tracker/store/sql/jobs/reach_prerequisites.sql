@@ -1,4 +1,4 @@
--- The unmet prerequisites of some jobs, theirs, and so on, with the jobs themselves, up to a limit. The rows are
+-- Return the unmet prerequisites of some jobs, theirs, and so on, with the jobs themselves, up to a limit. Rows are
 -- returned as they are found, so that the search ends at the limit.
 WITH RECURSIVE reached_job (tenant_key, job_id) AS (
     SELECT start_job.tenant_key, start_job.job_id COLLATE "C"

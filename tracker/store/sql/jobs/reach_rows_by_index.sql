@@ -1,5 +1,6 @@
--- Until the end of the transaction, the planner reaches every row by index, in the order in which a statement names
--- its tables: what it believes of tables that were just filled is wrong (see tracker.store.connect, _BY_INDEX).
+-- Until the end of the transaction, have the planner reach every row by index, and join tables in the order in which a
+-- statement names them: its statistics of tables that were just filled are wrong (see tracker.store.connect,
+-- _BY_INDEX).
 SELECT set_config(setting.name, setting.value, true)
 FROM (VALUES
     ('join_collapse_limit', '1'), ('from_collapse_limit', '1'), ('enable_seqscan', 'off'),

@@ -1,2 +1,2 @@
--- Ends the savepoint: what follows can no longer be undone by itself.
+-- End the savepoint: what follows can no longer be rolled back by itself.
 RELEASE SAVEPOINT before_locks

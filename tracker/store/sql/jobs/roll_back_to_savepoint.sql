@@ -1,2 +1,2 @@
--- Releases the locks that were taken after the savepoint: those of rows, and the advisory ones.
+-- Release the locks that were taken after the savepoint: those on rows, and advisory locks.
 ROLLBACK TO SAVEPOINT before_locks

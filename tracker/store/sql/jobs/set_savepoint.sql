@@ -1,2 +1,2 @@
--- Begins what can be undone by itself, with the release of its locks.
+-- Begin a part of the transaction that can be rolled back by itself, which releases its locks.
 SAVEPOINT before_locks

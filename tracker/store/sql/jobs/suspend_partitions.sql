@@ -1,4 +1,4 @@
--- Suspends or resumes partition IDs that have a key, in order; returns those whose state changes.
+-- Suspend or resume partition IDs that have a key, in order, and return those whose state changes.
 UPDATE tenant SET suspended = %(suspended)s
 FROM (
     SELECT tenant_key

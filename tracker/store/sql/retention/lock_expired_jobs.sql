@@ -1,5 +1,5 @@
--- Lock, in key order, those of the given jobs that are still to be removed. One that somebody works on is passed
--- over: the next sweep finds it again.
+-- Lock those of the jobs that are still to be removed, in key order. A job that another transaction has locked is
+-- skipped: the next sweep finds it again.
 SELECT job.tenant_key, job.job_key
 FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS found_job (tenant_key, job_key)
 JOIN job ON job.tenant_key = found_job.tenant_key AND job.job_key = found_job.job_key

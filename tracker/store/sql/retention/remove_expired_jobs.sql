@@ -1,11 +1,10 @@
--- Removes jobs that ended long ago and are locked, with their edges and pending tasks: all but those
--- that somebody still waits for (a failed one may be repaired, and only a job that is there can be seen to be in
--- the way) or of which something may be still to be sent. Of their tasks, which may be a million, only a note
--- is made.
+-- Delete locked jobs that ended long ago, with their edges and pending tasks, except two kinds: jobs that others still
+-- wait for (a failed one may be repaired, and only a job that is stored can be seen to be in the way), and jobs that
+-- may have something left to send. Their tasks, which may be a million, are only noted.
 --
--- Run after the locks, so that it sees who came to wait before them; nobody can come now, since a submit
--- share-locks the prerequisites.
--- Gives the number of jobs by status, and for how long at most they had not changed, in seconds.
+-- Run it after the locks were taken, so that it sees which jobs came to wait before that. None can come now, because
+-- a submit takes share locks on prerequisites.
+-- Return the number of jobs by status, and the longest time in seconds for which one of them had not changed.
 WITH expired_job AS MATERIALIZED (
     SELECT locked_job.tenant_key, locked_job.job_key, job.job_id, job.status
     FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS locked_job (tenant_key, job_key)

@@ -1,2 +1,2 @@
--- Become the one that removes old jobs, for as long as the session lasts.
+-- Take the lock of retention until the end of the session, if it is free. Never waits.
 SELECT pg_try_advisory_lock(%(class)s, 0)

@@ -1,5 +1,5 @@
--- Remove what the scheduler's committed offset proves to be published: pending tasks, held messages, and
--- the outbox rows. Outbox rows are locked first, then pending tasks, both in key order, as everywhere.
+-- Delete what is published according to the scheduler's committed offset: pending tasks, held messages, and their
+-- outbox rows. Lock outbox rows first, then pending tasks, both in key order, as every statement does.
 WITH published AS (
     SELECT tenant_key, job_key, held_number
     FROM outbox
@@ -25,7 +25,7 @@ removed_message AS (
     WHERE held_message.tenant_key = published.tenant_key AND held_message.job_key = published.job_key
         AND held_message.held_number = published.held_number
 ),
-known AS (
+updated_deployment AS (
     UPDATE deployment SET sent_number = greatest(sent_number, %(sent_number)b::bigint)
 )
 DELETE FROM outbox USING published

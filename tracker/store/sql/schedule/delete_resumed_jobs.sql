@@ -1,12 +1,12 @@
--- Forget resumed jobs whose held messages are all sent, and drop what is held for those that have ended
--- since: it would be dropped if it came now. One that a pause, cancel or delete is taking away is left to it.
+-- Delete the notes of resumed jobs whose held messages are all sent, and drop the held messages of jobs that have ended
+-- since, because messages of ended jobs are dropped. A note that a pause, cancel or delete has locked is left to it.
 WITH locked_job AS (
     SELECT tenant_key, job_key
     FROM resumed_job
     ORDER BY tenant_key, job_key
     FOR UPDATE SKIP LOCKED
 ),
-looked_up_job AS (
+found_job AS (
     SELECT locked_job.tenant_key, locked_job.job_key,
            job.status IS NULL OR job.status > 2 /* Paused */ AS is_ended,
            CASE job.status
@@ -21,18 +21,18 @@ looked_up_job AS (
     LEFT JOIN job ON job.tenant_key = locked_job.tenant_key AND job.job_key = locked_job.job_key
 ),
 dropped_message AS (
-    DELETE FROM held_message USING looked_up_job
-    WHERE held_message.tenant_key = looked_up_job.tenant_key AND held_message.job_key = looked_up_job.job_key
-        AND looked_up_job.is_ended
-    RETURNING looked_up_job.tenant_key, looked_up_job.reason, looked_up_job.job_id
+    DELETE FROM held_message USING found_job
+    WHERE held_message.tenant_key = found_job.tenant_key AND held_message.job_key = found_job.job_key
+        AND found_job.is_ended
+    RETURNING found_job.tenant_key, found_job.reason, found_job.job_id
 ),
-forgotten_job AS (
-    DELETE FROM resumed_job USING looked_up_job
-    WHERE resumed_job.tenant_key = looked_up_job.tenant_key AND resumed_job.job_key = looked_up_job.job_key
-        AND (looked_up_job.is_ended OR NOT EXISTS (
+deleted_note AS (
+    DELETE FROM resumed_job USING found_job
+    WHERE resumed_job.tenant_key = found_job.tenant_key AND resumed_job.job_key = found_job.job_key
+        AND (found_job.is_ended OR NOT EXISTS (
             SELECT FROM held_message
-            WHERE held_message.tenant_key = looked_up_job.tenant_key
-                AND held_message.job_key = looked_up_job.job_key
+            WHERE held_message.tenant_key = found_job.tenant_key
+                AND held_message.job_key = found_job.job_key
         ))
 )
 INSERT INTO dropped_work (tenant_key, kind, reason, amount, job_id)

@@ -1,8 +1,8 @@
--- Put jobs that are due to be sent into the outbox, with consecutive numbers. Those that have ended meanwhile
--- lose their pending task. What was reported of a job before does not matter.
+-- Put pending tasks that are due into the outbox, with consecutive numbers. Delete those whose jobs have ended in the
+-- meantime. Earlier reports on a job do not matter.
 --
--- A tenant may have a million jobs that are suspended; so the index is walked tenant by tenant, from one
--- that has any to the next, and those that are suspended are passed over whole.
+-- A suspended tenant may have a million jobs. So this walks the index from one tenant with eligible tasks to the
+-- next, and skips the suspended ones as a whole.
 WITH RECURSIVE eligible_tenant AS (
     (
         SELECT tenant_key FROM pending_task

@@ -1,6 +1,5 @@
--- Put messages that were held for jobs that are resumed into the outbox, in their order, with consecutive
--- numbers.
-WITH held AS (
+-- Put held messages of resumed jobs into the outbox, in their order, with consecutive numbers.
+WITH next_message AS (
     SELECT held_message.tenant_key, held_message.job_key, held_message.held_number
     FROM resumed_job
     JOIN job
@@ -22,7 +21,7 @@ WITH held AS (
 numbered_message AS (
     SELECT tenant_key, job_key, held_number,
            row_number() OVER (ORDER BY tenant_key, job_key, held_number) AS row_number
-    FROM held
+    FROM next_message
 ),
 numbering AS (
     UPDATE deployment

@@ -1,2 +1,2 @@
--- Lock the one row of the deployment: whoever schedules waits here for whoever does so at the same time.
+-- Lock the one row of the deployment: another scheduler that works at the same time waits here.
 SELECT database_id, last_send_number, sent_number FROM deployment FOR UPDATE

@@ -1,2 +1,2 @@
--- Wakes the scheduler when this transaction commits.
+-- Wake the scheduler when this transaction commits.
 SELECT pg_notify('tracker_scheduler', '')

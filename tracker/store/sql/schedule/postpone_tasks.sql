@@ -1,5 +1,5 @@
--- Take jobs out of the outbox that cannot be sent, since their topic does not exist or is not allowed. They
--- become eligible again after a while, and the scheduler tries once more.
+-- Take pending tasks that cannot be sent out of the outbox, because their topic does not exist or is not allowed. They
+-- become eligible again after a while, and the scheduler tries again.
 WITH locked_outbox AS (
     SELECT outbox.tenant_key, outbox.job_key
     FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS postponed (tenant_key, job_key)

@@ -1,4 +1,4 @@
--- What is to be sent next, in the order of the numbers, up to a number of rows and of bytes. A row whose
+-- Return what is to be sent next, in the order of the numbers, up to a number of rows and of bytes. A row whose
 -- payload is gone (its job was cancelled or deleted) has no task_pipe and no destination.
 WITH next_send AS (
     SELECT outbox.send_number, outbox.tenant_key, outbox.job_key, outbox.held_number, outbox.task_id

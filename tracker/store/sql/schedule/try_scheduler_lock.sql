@@ -1,2 +1,2 @@
--- Become the one that sends what no message triggers, for as long as the session lasts.
+-- Become the active scheduler until the end of the session, unless there is one. Never waits.
 SELECT pg_try_advisory_lock(%(class)s, 0)

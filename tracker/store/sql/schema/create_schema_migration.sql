@@ -1,4 +1,4 @@
--- The schema, and the table of the migrations that it has had. Two statements, without parameters.
+-- Create the schema, and the table of the migrations that were applied to it. Two statements, without parameters.
 CREATE SCHEMA IF NOT EXISTS tracker;
 CREATE TABLE IF NOT EXISTS tracker.schema_migration (
     version      integer PRIMARY KEY,

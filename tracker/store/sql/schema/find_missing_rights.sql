@@ -1,4 +1,4 @@
--- Which of these rights on the tracker's tables and sequences the current role lacks, in words.
+-- Return which of these rights on the tracker's tables and sequences the current role lacks, in words.
 SELECT wanted.right_name || ' on ' || wanted.name
 FROM unnest(%(tables)s::text[], %(rights)s::text[]) WITH ORDINALITY AS wanted (name, right_name, ordinality)
 WHERE NOT has_table_privilege('tracker.' || wanted.name, wanted.right_name)

@@ -1,4 +1,4 @@
--- Whether the schema was ever created, and whether its table of migrations is the tracker's.
+-- Return whether the schema was ever created, and whether its table of migrations has the tracker's columns.
 SELECT
     to_regclass('tracker.schema_migration') IS NOT NULL,
     (

@@ -1,4 +1,5 @@
--- Notes that a migration was applied. The table has the column oldest_program from migration 3 on; before, it is left out.
+-- Record that a migration was applied. The table has the column oldest_program from migration 3 on; before that, it is
+-- left out.
 INSERT INTO tracker.schema_migration
 SELECT (new_row).*
 FROM jsonb_populate_record(

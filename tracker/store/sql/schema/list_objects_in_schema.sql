@@ -1,4 +1,5 @@
--- What is in the schema before the tracker's first migration: a few names of tables, types and the like, and functions.
+-- Return a few names of what the schema contains before the tracker's first migration: tables, types and the like, and
+-- functions.
 (SELECT relname::text FROM pg_class WHERE relnamespace = to_regnamespace('tracker') AND relkind <> 'i' ORDER BY 1 LIMIT 4)
 UNION
 (SELECT typname::text FROM pg_type WHERE typnamespace = to_regnamespace('tracker') AND typtype <> 'c' AND typcategory <> 'A' ORDER BY 1 LIMIT 4)

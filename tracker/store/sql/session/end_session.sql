@@ -1,5 +1,6 @@
--- End an earlier session of our own that the server may still believe in after the network was cut, and wait for
--- it to let go of its locks. Not one that has no slot: a connection pooler has given its process to others, or to us.
+-- End an earlier session of this supervisor, which the server may still consider alive after the network was cut, and
+-- wait until its locks are released. Do not end one without a slot: a connection pooler has given its process to other
+-- clients, or to this one.
 SELECT pg_terminate_backend(pid, 5000)
 FROM pg_stat_activity
 WHERE pid = %(pid)s

@@ -1,2 +1,2 @@
--- What tells this database from a copy or another one, and which consumer group it serves.
+-- Return the ID of this database, and the consumer group that it serves.
 SELECT database_id, group_id FROM deployment

@@ -1,2 +1,2 @@
--- Which process of PostgreSQL serves the session at this moment.
+-- Return the process that serves the session at this moment.
 SELECT pg_catalog.pg_backend_pid()

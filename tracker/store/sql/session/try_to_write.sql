@@ -1,2 +1,2 @@
--- Change nothing, and fail where the session may only read: a standby, or a role that was made read-only.
+-- Change nothing, and fail if the session is read-only: on a standby, or with a read-only role.
 SELECT FROM deployment WHERE false FOR UPDATE

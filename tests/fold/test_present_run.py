@@ -93,9 +93,9 @@ def test_a_job_may_fail_by_a_message_of_any_of_the_runs() -> None:
 def test_the_same_batch_can_be_judged_again_after_the_job_was_submitted_again() -> None:
     batch = decode([message("acme:job.1", PRESENT), message("acme:job.2", EARLIER)])
     for key, destinations in ((1, ["worker-out", None]), (9, [None, "worker-out"]), (5, [None, None])):
-        fresh = batch.fresh()
-        decide(fresh, {JOB: JobState(JOB, 1, key, JobStatus.ACTIVE, 0)})
-        assert fresh.destinations == destinations
+        copy = batch.copy()
+        decide(copy, {JOB: JobState(JOB, 1, key, JobStatus.ACTIVE, 0)})
+        assert copy.destinations == destinations
     assert batch.destinations == ["worker-out"] * 2
 
 

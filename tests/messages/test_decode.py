@@ -214,9 +214,9 @@ def test_the_same_destination_is_an_event_for_one_topic_and_refused_for_another(
 
 def test_fresh_destinations_can_be_changed_apart() -> None:
     batch = decode_one(task_message("acme:job.1"))
-    batch.fresh().destinations[0] = None
+    batch.copy().destinations[0] = None
     assert batch.destinations == ["worker-out"]
-    assert batch.fresh().jobs is batch.jobs
+    assert batch.copy().jobs is batch.jobs
 
 
 # --- what they report

@@ -167,7 +167,7 @@ written = st.tuples(siblings, last_indexes).map(".".join) | siblings
 def test_names_read_beside_their_siblings_are_those_read_alone(names: list[str]) -> None:
     reader = TaskNames()
     for name in names:
-        assert outcome(reader.read, name) == outcome(task_name, name)
+        assert outcome(reader.parse, name) == outcome(task_name, name)
 
 
 def outcome(read: Callable[[str], TaskName], name: str) -> TaskName | Reason:
@@ -180,9 +180,9 @@ def outcome(read: Callable[[str], TaskName], name: str) -> TaskName | Reason:
 def test_a_name_that_is_too_long_is_refused_beside_its_siblings() -> None:
     reader = TaskNames()
     parent = "acme:job" + ".2147483647" * 90
-    reader.read(f"{parent}.1")
+    reader.parse(f"{parent}.1")
     with pytest.raises(RecordRefused, match="characters"):
-        reader.read(f"{parent}.12")
+        reader.parse(f"{parent}.12")
 
 
 @given(

@@ -95,7 +95,7 @@ def _skip(settings: "Settings", record: str, *, dry_run: bool, json: bool) -> No
     done = "would be stepped over" if dry_run else "are stepped over within 10 s, if a worker runs"
     typer.echo(
         sentence(
-            f"Kafka partition {skip.kafka_partition} of topic {skip.topic!r}: {skip.offsets()}"
+            f"Kafka partition {skip.kafka_partition} of topic {skip.topic!r}: {skip.describe_offsets()}"
             f" cannot be received ({skip.reason}) and {done}"
         )
     )

@@ -1,4 +1,4 @@
-"""The headers of a dead letter, written and read: what a record was, and why it is one.
+"""The headers of a dead letter: where its record was read, and why it was refused.
 
 The names are part of the contract: `docs/message-format.md` lists them.
 """
@@ -13,12 +13,12 @@ Headers = list[Header]
 
 
 class Source(NamedTuple):
-    """Where a record was read; in headers named as Kafka's tools do."""
+    """Where a record was read. The headers have the names that Kafka's tools use."""
 
     topic: str
     partition: int
     offset: int
-    timestamp: int  # ms since 1970; -1: not known, as Kafka says it
+    timestamp: int  # ms since 1970; -1: unknown, as in Kafka
 
 
 MAX_DETAIL_CHARS = 1_000
@@ -29,9 +29,9 @@ _HEADERS_UNREADABLE = "tracker-error-headers-unreadable"
 _KEY_REPLACED = "tracker-error-key-replaced"
 
 UNREADABLE_HEADERS: Headers = []
-"""This very list stands for the headers of a record that has one whose name is not UTF-8: librdkafka's Python
-client cannot hand those over, so they cannot be sent on. No name in it could: a record may have such a header
-itself, and a dead letter that is replayed would."""
+"""This list object stands for the headers of a record if the name of one is not UTF-8: librdkafka's Python
+client cannot return such headers, so they cannot be forwarded. A special header name could not stand for
+them, because a record may have a header of that name itself, and a replayed dead letter would."""
 
 
 def dead_letter_headers(
@@ -40,51 +40,51 @@ def dead_letter_headers(
     source: Source,
     group_id: str,
 ) -> tuple[Headers, Headers]:
-    """Return the headers of the dead letter: the record's own; and why and where it was refused.
+    """Return the headers of a dead letter in two lists: the record's own, and those of the refusal.
 
-    The headers of an earlier refusal are replaced, and counted up.
+    The headers of an earlier refusal are replaced, and the count of refusals grows.
     """
     count = 1
     kept: Headers = []
     unreadable = headers is UNREADABLE_HEADERS
     for name, value in [] if headers is None or unreadable else headers:
         if name == _COUNT:
-            count = _counted(value) + 1
-        elif not _is_ours(name):
+            count = _count_in(value) + 1
+        elif not _is_from_refusal(name):
             kept.append((name, value))
-    ours: Headers = [
+    added: Headers = [
         ("tracker-error-reason", refusal.reason.value.encode()),
         ("tracker-error-detail", _one_sentence(refusal.detail).encode("utf-8", "replace")),
     ]
     for name, text in zip(Source._fields, source, strict=True):
-        ours.append((f"tracker-source-{name}", str(text).encode("utf-8", "replace")))
-    ours.append(("tracker-group", group_id.encode("utf-8", "replace")))
-    ours.append((_COUNT, str(count).encode()))
+        added.append((f"tracker-source-{name}", str(text).encode("utf-8", "replace")))
+    added.append(("tracker-group", group_id.encode("utf-8", "replace")))
+    added.append((_COUNT, str(count).encode()))
     if unreadable:
-        ours.append((_HEADERS_UNREADABLE, None))
-    return kept, ours
+        added.append((_HEADERS_UNREADABLE, None))
+    return kept, added
 
 
 def truncated_header(size_bytes: int) -> tuple[str, bytes]:
-    """Return the header of a dead letter that was cut to fit its topic: the value's full size."""
+    """Return the header of a dead letter whose value was cut to fit its topic: the full size."""
     return _TRUNCATED, str(size_bytes).encode()
 
 
 def headers_dropped_header(count: int, size_bytes: int, digest: str) -> tuple[str, bytes]:
-    """Return the header of a dead letter whose record's headers do not fit its topic: what they were."""
+    """Return the header of a dead letter whose record's headers do not fit its topic: count, size, digest."""
     return _HEADERS_DROPPED, f"{count} headers, {size_bytes} bytes, sha256 {digest}".encode()
 
 
 def key_replaced_header(size_bytes: int, digest: str) -> tuple[str, bytes]:
-    """Return the header of a dead letter whose record's key does not fit its topic: what it was."""
+    """Return the header of a dead letter whose record's key does not fit its topic: size and digest."""
     return _KEY_REPLACED, f"{size_bytes} bytes, sha256 {digest}".encode()
 
 
-def _is_ours(name: str) -> bool:
+def _is_from_refusal(name: str) -> bool:
     return name.startswith(("tracker-error-", "tracker-source-")) or name == "tracker-group"
 
 
-def _counted(value: bytes | None) -> int:
+def _count_in(value: bytes | None) -> int:
     text = (value or b"").decode("ascii", "replace")
     return int(text) if text.isdecimal() and len(text) < 10 else 0
 

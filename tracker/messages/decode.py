@@ -1,8 +1,8 @@
-"""Decodes the records of one poll: what is bad, where each goes, and what it reports on which task.
+"""Decodes the records of one poll: which are bad, where each goes, and what it reports on which task.
 
-The cost of a message is what limits a worker, so the work for each is one pass of msgspec, a few
-look-ups, and two appends to the *group* of its task's siblings; what can be done once for a group (the
-grammar of the job's name and path, the numbers of the children) waits until the group is whole.
+The cost of a message limits a worker. So each message takes one pass of msgspec, a few look-ups, and two
+appends to the *group* of its task's siblings. What can be done once for a group (the grammar of the job's
+name and path, the numbers of the children) is done when the group is complete.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -45,23 +45,23 @@ from tracker.messages.tracking import without_tracking
 
 
 class Record(Protocol):
-    """What is read of a Kafka record; confluent_kafka's Message is one."""
+    """The part of a Kafka record that is decoded; confluent_kafka's Message is one."""
 
     def topic(self) -> str | None:
-        """Return the topic that it was read from."""
+        """Return the topic that the record was read from."""
 
     def value(self) -> bytes | None:
-        """Return the message, or None for a tombstone."""
+        """Return the message; None for a tombstone."""
 
     def headers(self) -> Any:
-        """Return its headers, a list of (name, value), or None."""
+        """Return the headers, a list of (name, value), or None."""
 
 
 class Rules:
-    """What a record is judged by besides itself.
+    """What decides on a record besides its content.
 
-    `refuse_destination` says why nothing may be sent to a topic, or returns None; it is asked once a
-    batch for each topic. `tracking_topics` are in lower case.
+    `refuse_destination` returns why nothing may be sent to a topic, or None; a batch asks once for each
+    topic. `tracking_topics` are in lower case.
     """
 
     __slots__ = ("max_failure_chars", "max_message_bytes", "refuse_destination", "tracking_topics")
@@ -80,36 +80,36 @@ class Rules:
 
 
 class DecodedBatch:
-    """What the records of a batch say. A position is the index of a record in the batch."""
+    """The decoded records of a batch. A position is the index of a record in the batch."""
 
     __slots__ = ("destinations", "events", "jobs", "refused", "retries", "untracked", "values")
 
     def __init__(self, size: int) -> None:
-        self.destinations: list[str | None] = [None] * size  # where each record goes; None: nowhere
-        self.values: list[bytes | None] = [None] * size  # what is sent there
+        self.destinations: list[str | None] = [None] * size  # of each record; None: nowhere
+        self.values: list[bytes | None] = [None] * size  # that are sent there
         self.refused: list[tuple[int, Refusal]] = []
         self.jobs: dict[JobName, JobWork] = {}
         self.events = 0
         self.retries = 0
         self.untracked = 0  # without tracking or jobTaskId: forwarded, not reported
 
-    def fresh(self) -> "DecodedBatch":
-        """Return one whose destinations can be changed without changing these."""
-        again = DecodedBatch(0)
+    def copy(self) -> "DecodedBatch":
+        """Return a shallow copy with destinations of its own."""
+        copied = DecodedBatch(0)
         for name in self.__slots__:
-            setattr(again, name, getattr(self, name))
-        again.destinations = list(self.destinations)
-        return again
+            setattr(copied, name, getattr(self, name))
+        copied.destinations = list(self.destinations)
+        return copied
 
     def work_of(self, job: JobName) -> JobWork:
-        """Return what there is for the job, from now on something."""
+        """Return the work of a job; create it if there is none yet."""
         work = self.jobs.get(job)
         if work is None:
             work = self.jobs[job] = JobWork()
         return work
 
     def work_of_run(self, job: JobName, run: int) -> JobWork:
-        """Return what there is of one of the job's runs, from now on something."""
+        """Return the work of one of a job's runs; create it if there is none yet."""
         work = self.jobs.get(job)
         if work is None:
             work = self.jobs[job] = JobWork(run)
@@ -128,7 +128,7 @@ class _Decoder:
         self.decoded = DecodedBatch(size)
         self.groups: list[Siblings] = []
         self.siblings: dict[str, Siblings] = {}  # the group that the last message belongs to
-        self.siblings_of_run: dict[tuple[str, int], Siblings] = {}  # only where there are several runs
+        self.siblings_of_run: dict[tuple[str, int], Siblings] = {}  # only if there are several runs
         self.event_siblings: dict[TaskName, Siblings] = {}
         self.names = TaskNames()
         self.allowed: set[str] = set()  # destinations
@@ -142,7 +142,7 @@ class _Decoder:
             except RecordRefused as refused:
                 result.refused.append((position, refused.refusal))
         for siblings in self.groups:
-            self._finish(siblings)
+            self._finish_group(siblings)
         result.refused.sort(key=itemgetter(0))
         return result
 
@@ -158,19 +158,19 @@ class _Decoder:
         message, tracking = decode_message(value)
         to = message.to
         if to is not None and to not in self.allowed and self._is_event(to, record):
-            self._place_event(position, message)
+            self._add_event(position, message)
             return
         if tracking is None:
             self.decoded.untracked += 1
         else:
-            ends_here = _same(to, tracking.trackTo)
+            tracking_ends = _same_topic(to, tracking.trackTo)
             if tracking.jobTaskId is None:
                 self.decoded.untracked += 1
             elif message.taskStatus in DONE_STATUSES:
-                self._place_proxied(position, tracking.jobTaskId, tracking.statusCheckUrl, ends_here)
+                self._add_proxied(position, tracking.jobTaskId, tracking.statusCheckUrl, tracking_ends)
             else:
-                self._place_unusual(position, record, message, tracking, ends_here)
-            if ends_here and to is not None:
+                self._add_unusual(position, record, message, tracking, tracking_ends)
+            if tracking_ends and to is not None:
                 value = without_tracking(value, message.tracking)
         self.decoded.destinations[position] = to
         self.decoded.values[position] = value
@@ -184,9 +184,9 @@ class _Decoder:
         )
 
     def _is_event(self, to: str, record: Record) -> bool:
-        """Return whether a message to a topic that is not (yet) among those allowed is for the tracker.
+        """Return whether a message is for the tracker itself; its topic is not among the allowed ones yet.
 
-        :raises RecordRefused: it is not, and nothing may be sent to the topic.
+        :raises RecordRefused: it is not, and nothing may be sent to its topic.
         """
         lowered = to.lower()
         if lowered == (record.topic() or "").lower():
@@ -194,7 +194,9 @@ class _Decoder:
         refusal = self.refused_destinations.get(to)
         if refusal is None:
             refusal = (
-                _OUR_TOPIC if lowered in self.rules.tracking_topics else self.rules.refuse_destination(to)
+                _OTHER_TRACKING_TOPIC
+                if lowered in self.rules.tracking_topics
+                else self.rules.refuse_destination(to)
             )
         if refusal is not None:
             self.refused_destinations[to] = refusal
@@ -202,7 +204,7 @@ class _Decoder:
         self.allowed.add(to)
         return False
 
-    def _place_event(self, position: int, message: TaskMessage) -> None:
+    def _add_event(self, position: int, message: TaskMessage) -> None:
         event = decode_event(message, self.now_ms, self.rules.max_failure_chars, self.names)
         self.decoded.events += 1
         for completed in event.completed:
@@ -224,49 +226,49 @@ class _Decoder:
         siblings.completed += completed.indexes
         siblings.last = max(siblings.last, completed.last)
 
-    def _place_proxied(
-        self, position: int, job_task_id: str, status_check_url: str | None, ends_here: bool
+    def _add_proxied(
+        self, position: int, job_task_id: str, status_check_url: str | None, tracking_ends: bool
     ) -> None:
-        """Note that a task has completed, or goes on."""
-        head, dot, index = job_task_id.rpartition(".")
-        siblings = self.siblings.get(head)
+        """Add a message whose task has completed or continues."""
+        parent_text, dot, index = job_task_id.rpartition(".")
+        siblings = self.siblings.get(parent_text)
         if siblings is None or len(job_task_id) > MAX_JOB_TASK_ID_CHARS:
             name = task_name(job_task_id)
             run = job_key_in(status_check_url)
             if not dot:
                 work = self.decoded.work_of_run(name.job, run)
-                (work.job_completed_positions if ends_here else work.open_positions).append(position)
+                (work.job_completed_positions if tracking_ends else work.open_positions).append(position)
                 return
-            siblings = self.siblings[head] = Siblings(name.parent(), status_check_url, run)
+            siblings = self.siblings[parent_text] = Siblings(name.parent(), status_check_url, run)
             self.groups.append(siblings)
         elif siblings.status_check_url != status_check_url:  # 0.03 µs a message
-            siblings = self._siblings_with_url(head, siblings, status_check_url)
-        if ends_here:
+            siblings = self._siblings_with_url(parent_text, siblings, status_check_url)
+        if tracking_ends:
             siblings.completed_texts.append(index)
             siblings.completed_positions.append(position)
         else:
             siblings.open_texts.append(index)
             siblings.open_positions.append(position)
 
-    def _siblings_with_url(self, head: str, last: Siblings, status_check_url: str | None) -> Siblings:
-        """Return the group of a message whose URL is not that of the message before it."""
+    def _siblings_with_url(self, parent_text: str, last: Siblings, status_check_url: str | None) -> Siblings:
+        """Return the group of a message whose URL differs from that of the group's message before it."""
         run = job_key_in(status_check_url)
         siblings = last
         if run != last.run:
-            self.siblings_of_run[head, last.run] = last
-            found = self.siblings_of_run.get((head, run))
+            self.siblings_of_run[parent_text, last.run] = last
+            found = self.siblings_of_run.get((parent_text, run))
             if found is None:
                 found = Siblings(TaskName(last.job, last.path, last.steps), status_check_url, run)
-                self.siblings_of_run[head, run] = found
+                self.siblings_of_run[parent_text, run] = found
                 self.groups.append(found)
-            siblings = self.siblings[head] = found
+            siblings = self.siblings[parent_text] = found
         siblings.status_check_url = status_check_url
         return siblings
 
-    def _place_unusual(
-        self, position: int, record: Record, message: TaskMessage, tracking: Tracking, ends_here: bool
+    def _add_unusual(
+        self, position: int, record: Record, message: TaskMessage, tracking: Tracking, tracking_ends: bool
     ) -> None:
-        """Note that a task has failed, was rejected, or is tried again."""
+        """Add a message whose task has failed, was rejected, or is tried again."""
         task = task_name(tracking.jobTaskId or "")
         failure = self._failure_of(record, message)
         work = self.decoded.work_of_run(task.job, job_key_in(tracking.statusCheckUrl))
@@ -274,10 +276,10 @@ class _Decoder:
             self.decoded.retries += 1
         else:
             work.reports.append((position, Failed(task, failure)))
-        (work.ending_positions if ends_here else work.open_positions).append(position)
+        (work.ending_positions if tracking_ends else work.open_positions).append(position)
 
     def _failure_of(self, record: Record, message: TaskMessage) -> Failure | None:
-        """Return the details of the failure, or None where the task is to be tried again."""
+        """Return the details of the failure; None if the task is tried again."""
         if message.taskStatus in FAILED_STATUSES:
             failure_id = str(message.taskStatus)
             data = task_data_bytes(message.taskData) if message.taskData is not None else b""
@@ -290,12 +292,12 @@ class _Decoder:
             text = _rejection(headers[REJECTED_HEADER] or b"", headers.get(RETRY_HEADER) or b"")
         return make_failure(failure_id, self.now_ms, _source(message), text, self.rules.max_failure_chars)
 
-    def _finish(self, siblings: Siblings) -> None:
-        """Read the indexes of a whole group, and hand it to its job."""
-        self._read_indexes(siblings.open_texts, siblings.open_positions)
-        read = self._read_indexes(siblings.completed_texts, siblings.completed_positions)
-        if read is not None:
-            siblings.completed, siblings.last = read
+    def _finish_group(self, siblings: Siblings) -> None:
+        """Parse the indexes of a complete group, and add it to the work of its job."""
+        self._parse_indexes(siblings.open_texts, siblings.open_positions)
+        parsed = self._parse_indexes(siblings.completed_texts, siblings.completed_positions)
+        if parsed is not None:
+            siblings.completed, siblings.last = parsed
         elif not siblings.open_positions:
             return
         work = self.decoded.work_of_run(siblings.job, siblings.run)
@@ -303,23 +305,23 @@ class _Decoder:
         work.open_positions += siblings.open_positions
         work.ending_positions += siblings.completed_positions
 
-    def _read_indexes(self, texts: list[str], positions: list[int]) -> tuple[list[int], int] | None:
-        """Return the indexes and the highest mark; malformed ones are refused. None: none are left."""
+    def _parse_indexes(self, texts: list[str], positions: list[int]) -> tuple[list[int], int] | None:
+        """Return the indexes and the highest mark, and refuse malformed ones; None if none are left."""
         if not texts:
             return None
-        read = parse_indexes(texts)
-        if read is not None:
-            return read
-        sound = []
+        parsed = parse_indexes(texts)
+        if parsed is not None:
+            return parsed
+        valid = []
         for text, position in zip(texts, positions, strict=True):
             try:
                 parse_index(text)
-                sound.append((text, position))
+                valid.append((text, position))
             except BadIdentifier as error:
                 reason = Reason.NUL_IN_TEXT if "\0" in text else Reason.BAD_JOB_TASK_ID
                 self._refuse(position, Refusal(reason, str(error)))
-        texts[:] = [text for text, _ in sound]
-        positions[:] = [position for _, position in sound]
+        texts[:] = [text for text, _ in valid]
+        positions[:] = [position for _, position in valid]
         return parse_indexes(texts) if texts else None
 
     def _refuse(self, position: int, refusal: Refusal) -> None:
@@ -339,12 +341,12 @@ def _source(message: TaskMessage) -> str:
     return message.sourceInfo.name if message.sourceInfo.name is not None else "Unknown - worker name not set"
 
 
-def _same(one: str | None, other: str | None) -> bool:
-    """Compare topics without case."""
+def _same_topic(one: str | None, other: str | None) -> bool:
+    """Compare topics case-insensitively."""
     return one == other or (one is not None and other is not None and one.lower() == other.lower())
 
 
-_OUR_TOPIC = Refusal(
+_OTHER_TRACKING_TOPIC = Refusal(
     Reason.DESTINATION_NOT_ALLOWED,
-    "the destination is another tracking topic than the one that it was read from",
+    "the destination is a tracking topic, but not the one that the message was read from",
 )

@@ -1,4 +1,4 @@
-"""What a batch has for each job, before anybody knows the jobs' statuses."""
+"""What a batch has for each job, before the statuses of the jobs are known."""
 
 from tracker.identifiers import JobName, Step, TaskName
 from tracker.messages.event import Failed, Report
@@ -6,9 +6,9 @@ from tracker.messages.run_marker import NO_MARKER
 
 
 class Siblings:
-    """What the batch's proxied messages of one run say of the children of one task.
+    """What the proxied messages of one run say about the children of one task.
 
-    The texts behind the last ``.`` of the `jobTaskId`s are kept as they came until `finish`.
+    The texts after the last ``.`` of the `jobTaskId`s are parsed when the group is complete.
     """
 
     __slots__ = (
@@ -19,12 +19,12 @@ class Siblings:
     def __init__(self, parent: TaskName, status_check_url: str | None = None, run: int = NO_MARKER) -> None:
         self.job: JobName = parent.job
         self.run = run
-        self.status_check_url = status_check_url  # of the message that came last
+        self.status_check_url = status_check_url  # of the last message
         self.path: str = parent.path  # of the parent
         self.steps: tuple[Step, ...] = parent.steps
         self.completed_texts: list[str] = []
         self.completed_positions: list[int] = []
-        self.open_texts: list[str] = []  # still in progress: nothing is written
+        self.open_texts: list[str] = []  # of tasks that continue: nothing is written
         self.open_positions: list[int] = []
         self.completed: list[int] = []  # indexes, with repetitions, as in completed_positions
         self.last = 0  # highest index marked as last among the completed
@@ -33,8 +33,8 @@ class Siblings:
 class JobWork:
     """What a batch has for one job: what events report, and the proxied messages of one run.
 
-    `run` is what `job_key_in` makes of their `statusCheckUrl`, None while there are none. Those of other runs
-    are in `other_runs`; until the job has been looked up, nobody knows which run is the present one.
+    `run` is the `job_key_in` of their `statusCheckUrl`; None while there are no messages. Messages of other
+    runs are in `other_runs`: until the job is loaded, the batch does not know which run is the present one.
     """
 
     __slots__ = (
@@ -53,14 +53,13 @@ class JobWork:
         self.run = run
         self.other_runs: dict[int, JobWork] | None = None
         self.siblings: list[Siblings] = []
-        self.job_completed_positions: list[
-            int
-        ] = []  # the job itself is reported complete; forwarded like the ending ones
-        self.reports: list[tuple[int, Report]] = []  # of proxied messages, with their positions: failures
+        # Messages that report the job itself as completed; they are forwarded like the ending ones.
+        self.job_completed_positions: list[int] = []
+        self.reports: list[tuple[int, Report]] = []  # failures of proxied messages, with positions
         self.event_reports: list[tuple[int, Report]] = []
-        self.event_siblings: list[Siblings] = []  # of events that report nothing but completed children
-        # Proxied records that are forwarded only if the job's status allows it:
-        self.open_positions: list[int] = []  # tracking goes on: held while the job is paused
+        self.event_siblings: list[Siblings] = []  # of events with nothing but completed children
+        # Proxied messages, which are forwarded if the job's status allows it:
+        self.open_positions: list[int] = []  # tracking continues: held while the job is paused
         self.ending_positions: list[int] = []  # tracking ends
 
     @property
@@ -76,17 +75,17 @@ class JobWork:
 
     @property
     def may_fail(self) -> bool:
-        """Whether anything reports a failure, of any run."""
+        """Whether anything reports a failure, in any run."""
         reports = [report for work in self.runs() for _, report in work.reports]
         reports += [report for _, report in self.event_reports]
         return any(isinstance(report, Failed) for report in reports)
 
     def runs(self) -> "list[JobWork]":
-        """Return what there is of each run."""
+        """Return the work of each run."""
         return [self, *self.other_runs.values()] if self.other_runs else [self]
 
     def work_of_run(self, run: int) -> "JobWork":
-        """Return what there is of a run, from now on something."""
+        """Return the work of a run; create it if there is none yet."""
         if self.run is None:
             self.run = run
             return self
@@ -99,5 +98,5 @@ class JobWork:
         return self.open_positions + self.ending_positions + self.job_completed_positions
 
     def count_event_reports(self) -> int:
-        """Return how many reports events have brought."""
+        """Return the number of reports in events."""
         return len(self.event_reports) + sum(len(siblings.completed) for siblings in self.event_siblings)

@@ -1,4 +1,4 @@
-"""Which job and task a message names, for people: whatever else is wrong with it."""
+"""The job and the task that a message names, for log lines, even if the message is bad."""
 
 import msgspec
 
@@ -17,7 +17,7 @@ _decode = msgspec.json.Decoder(_Message).decode
 
 
 def task_in(value: bytes | None) -> dict[str, object]:
-    """Return `job` and `task` as log lines have them; nothing where they cannot be read."""
+    """Return the fields `job` and `task` of log lines, or nothing if they cannot be read."""
     try:
         tracking = _decode(value or b"").tracking
     except (msgspec.MsgspecError, UnicodeError, RecursionError):

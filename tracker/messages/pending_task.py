@@ -12,7 +12,7 @@ from tracker.messages.task_message import NEWEST_VERSION
 
 
 class PendingTask(NamedTuple):
-    """What is stored of a job's task until it is sent."""
+    """A job's task as it is stored until it is sent."""
 
     tenant_key: int
     job_key: int
@@ -27,7 +27,7 @@ class PendingTask(NamedTuple):
 
 
 class StatusCheck(NamedTuple):
-    """What goes into the `tracking` of every task message that the tracker itself sends."""
+    """The settings that the `tracking` of every task message has that the tracker itself writes."""
 
     service_url: str
     interval_ms: int

@@ -1,4 +1,4 @@
-"""Why a record is refused."""
+"""Why a record or a destination is refused."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -28,8 +28,8 @@ class Reason(StrEnum):
 class Refusal:
     """Why a record or a destination is refused: a reason, and one sentence.
 
-    It is a value, which may be kept and shared. An exception may not: each raise adds frames to its
-    traceback, and their locals hold the record.
+    It is a value, which can be kept and shared. An exception cannot: each raise adds frames to its traceback,
+    and their locals hold the record.
     """
 
     reason: Reason
@@ -37,7 +37,7 @@ class Refusal:
 
 
 class RecordRefused(Exception):
-    """A record cannot be honoured. Only the `refusal` outlives the handling of it."""
+    """A record cannot be honoured. Keep its `refusal`, and never the exception."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(reason, detail)

@@ -1,4 +1,4 @@
-"""Records that nobody can receive, and that are stepped over."""
+"""Records that cannot be received, and that are stepped over."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from tracker.messages.refusal import Reason, Refusal
 
 
 class SkippedRecords(NamedTuple):
-    """Offsets of a Kafka partition, from `first_offset` to before `next_offset`, and why none is received."""
+    """Offsets of a Kafka partition, from `first_offset` up to `next_offset`, and why they are skipped."""
 
     topic: str
     kafka_partition: int
@@ -14,14 +14,14 @@ class SkippedRecords(NamedTuple):
     next_offset: int
     reason: str
 
-    def offsets(self) -> str:
-        """Name them."""
+    def describe_offsets(self) -> str:
+        """Return the offsets in words."""
         last = self.next_offset - 1
         return f"offset {last}" if last == self.first_offset else f"offsets {self.first_offset} to {last}"
 
-    def why(self) -> Refusal:
-        """Say in a dead letter that they were stepped over."""
+    def refusal(self) -> Refusal:
+        """Return the refusal for their dead letter."""
         return Refusal(
             Reason.UNRECEIVABLE,
-            f"{self.offsets()} could not be received, and somebody had them stepped over: {self.reason}",
+            f"{self.describe_offsets()} could not be received, and were stepped over by hand: {self.reason}",
         )

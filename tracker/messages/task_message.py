@@ -1,4 +1,4 @@
-"""The task message: the envelope that every record is."""
+"""The task message, which is the value of every record."""
 
 import re
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from tracker.messages.refusal import Reason, RecordRefused
 
 NEWEST_VERSION = 3
 MAX_DEPTH = 200
-_LEAST_NESTED_BYTES = 5 * MAX_DEPTH  # a level takes at least `{"":` and `}`, where it is not a list
+_LEAST_NESTED_BYTES = 5 * MAX_DEPTH  # a level takes at least `{"":` and `}`, if it is not a list
 
 DONE_STATUSES = frozenset({"NEW_TASK", "RESULT_SUCCESS", "RESULT_FAILURE"})
 FAILED_STATUSES = frozenset({"RESULT_EXCEPTION", "INVALID_TASK"})
@@ -20,7 +20,7 @@ RETRY_HEADER = "x-caf-worker-retry"
 
 
 class OpaqueObject(msgspec.Struct, gc=False):
-    """A JSON object that is nobody's business here."""
+    """A JSON object whose content is not read."""
 
 
 class SourceInfo(msgspec.Struct, gc=False):
@@ -31,7 +31,7 @@ class SourceInfo(msgspec.Struct, gc=False):
 
 
 class Tracking(msgspec.Struct, gc=False):
-    """Which task the message is about, and where its tracking ends."""
+    """The task that a message is about, and where its tracking ends."""
 
     jobTaskId: str | None = None
     lastStatusCheckTime: int | float | str | None = None
@@ -42,17 +42,17 @@ class Tracking(msgspec.Struct, gc=False):
 
 
 class TaskMessage(msgspec.Struct, gc=False):
-    """What the tracker reads of a task message; the rest is passed over, and forwarded as it came."""
+    """The fields that the tracker reads of a task message; all others are forwarded unread."""
 
     taskId: str
     version: int | None = None
     taskClassifier: str | None = None
     taskApiVersion: int | None = None
-    taskData: str | None = None  # base64; decoded only where it is needed
+    taskData: str | None = None  # base64; decoded only if it is needed
     taskStatus: str | None = None
     context: OpaqueObject | None = None
     to: str | None = None
-    tracking: msgspec.Raw = msgspec.Raw(b"null")  # decoded apart, so that it can be found again
+    tracking: msgspec.Raw = msgspec.Raw(b"null")  # decoded separately, so that its text can be found again
     sourceInfo: SourceInfo | None = None
     priority: int | None = None
     correlationId: str | None = None
@@ -75,30 +75,30 @@ T = TypeVar("T")
 
 
 def decode_message(value: bytes) -> tuple[TaskMessage, Tracking | None]:
-    """Return the message, and its tracking where it has one.
+    """Return the message, and its tracking if it has one.
 
-    :raises RecordRefused: not JSON, not an object, too deep, a field is missing or has another type, or the
-        version is newer than this program knows.
+    :raises RecordRefused: the value is not JSON, is not an object, or is nested too deeply; a field is
+        missing or has another type; or the version is newer than this program knows.
     """
     try:
         message = _decode_message(value)
         tracking = _decode_tracking(message.tracking)
     except _UNDECODABLE as error:
-        raise _why_undecodable(value, error, "the value", _newer_version_in) from None
-    # To count the brackets takes as long as to decode the message, so short ones are spared it.
+        raise _refusal_of(value, error, "the value", _newer_version_in) from None
+    # To count the brackets takes as long as to decode the message, so short messages skip it.
     if (
         not value.isascii()
         or value.find(b"[") >= 0
         or (len(value) > _LEAST_NESTED_BYTES and value.count(b"{") > MAX_DEPTH)
     ):
-        _require_sound(value, "the value")
+        _require_valid(value, "the value")
     if message.version is not None and message.version > NEWEST_VERSION:
         raise _newer(message.version)
     return message, tracking
 
 
 def _newer_version_in(value: bytes) -> RecordRefused | None:
-    """Return the refusal of a newer version, in which any other field may have changed."""
+    """Return the refusal of a newer version, in which any other field may be different."""
     with suppress(*_UNDECODABLE):
         version = _decode_version(value).version
         if version is not None and version > NEWEST_VERSION:
@@ -113,36 +113,39 @@ def _newer(version: int) -> RecordRefused:
 
 
 def decode_json(decode: Callable[[bytes], T], value: bytes, what: str) -> T:
-    """Return what a decoder of msgspec makes of `value`; `what` names that in a refusal.
+    """Decode `value` with a decoder of msgspec; `what` names the value in a refusal.
 
-    :raises RecordRefused: not JSON, not an object, too deep, a field is missing or has another type.
+    :raises RecordRefused: the value is not JSON, is not an object, or is nested too deeply; or a field is
+        missing or has another type.
     """
     try:
         decoded = decode(value)
     except _UNDECODABLE as error:
-        raise _why_undecodable(value, error, what, lambda _: None) from None
-    _require_sound(value, what)
+        raise _refusal_of(value, error, what, lambda _: None) from None
+    _require_valid(value, what)
     return decoded
 
 
-def _why_undecodable(
+def _refusal_of(
     value: bytes, error: Exception, what: str, newer_version_in: Callable[[bytes], RecordRefused | None]
 ) -> RecordRefused:
-    """Find what is wrong first of all: msgspec stops at a wrong type before it sees a later syntax error."""
+    """Return the most basic mistake: msgspec stops at a wrong type before it sees a later syntax error."""
     if not isinstance(error, RecursionError):
         try:
-            _require_sound(value, what)
+            _require_valid(value, what)
             _decode_members(value)
             return newer_version_in(value) or _translated(error, what)
         except RecordRefused as refused:
             return refused
         except _UNDECODABLE as earlier_error:
-            return _translated(earlier_error, what)  # as a local, it and this frame would hold each other
+            return _translated(
+                earlier_error, what
+            )  # a local variable for it would make a reference cycle with this frame
     return _translated(error, what)
 
 
 def _translated(error: Exception, what: str) -> RecordRefused:
-    """Translate msgspec's word on JSON that does not fit its type."""
+    """Translate an error of msgspec."""
     text = str(error)
     if isinstance(error, RecursionError):
         return RecordRefused(Reason.TOO_DEEP, f"{what} is nested more than {MAX_DEPTH} levels deep")
@@ -157,8 +160,8 @@ def _translated(error: Exception, what: str) -> RecordRefused:
     return RecordRefused(Reason.WRONG_TYPE, f"{what}: {text}")
 
 
-def _require_sound(value: bytes, what: str) -> None:
-    """Refuse what msgspec does not notice in what it skips: bytes that are no UTF-8, and depth."""
+def _require_valid(value: bytes, what: str) -> None:
+    """Refuse what msgspec does not check in parts that it skips: bytes that are not UTF-8, and depth."""
     if not value.isascii():
         try:
             value.decode("utf-8")

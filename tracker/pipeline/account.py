@@ -28,7 +28,7 @@ def account_for(applied: Applied, recorder: Recorder, limited_log: RateLimitedLo
     """Record a published batch in the metrics, and log what was unusual about it."""
     batch, new, decided = applied.batch, applied.decoded, applied.decided
     if batch.skipped:
-        recorder.add(DEAD_LETTERS, reason=batch.skipped.why().reason.value)
+        recorder.add(DEAD_LETTERS, reason=batch.skipped.refusal().reason.value)
         log.warning("stepped over records that cannot be received", **batch.skipped._asdict())
         return
     if not batch.records:

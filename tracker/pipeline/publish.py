@@ -88,7 +88,7 @@ class Publisher:
 
     def _dead_letter_of_skipped(self, skipped: SkippedRecords) -> OutgoingMessage:
         source = Source(skipped.topic, skipped.kafka_partition, skipped.first_offset, -1)
-        return self._dead_letters.make(None, None, None, skipped.why(), source)
+        return self._dead_letters.make(None, None, None, skipped.refusal(), source)
 
     def _dead_letter(self, record: Message, refusal: Refusal) -> OutgoingMessage:
         (topic, kafka_partition), offset = coordinates(record)

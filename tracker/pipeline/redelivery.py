@@ -43,7 +43,7 @@ def split_redelivered(
     """
     records = list(batch.records)
     if all(applied[key].next_offset <= offsets.first for key, offsets in batch.ranges.items()):
-        return Part([], DecodedBatch(0)), Part(records, decoded.fresh())
+        return Part([], DecodedBatch(0)), Part(records, decoded.copy())
     old: list[Message] = []
     new: list[Message] = []
     for record in records:

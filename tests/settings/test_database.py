@@ -112,8 +112,8 @@ def test_parts_may_repeat_the_connection_string() -> None:
 
 def test_part_that_differs_from_the_connection_string_is_a_problem_naming_both() -> None:
     assert problem(TRACKER_DATABASE_URL="postgresql://db/x", JOB_SERVICE_DATABASE_NAME="y") == (
-        'TRACKER_DATABASE_URL has dbname "x" and JOB_SERVICE_DATABASE_NAME is "y": they must be equal, or '
-        "one of them left out."
+        'TRACKER_DATABASE_URL has dbname "x" and JOB_SERVICE_DATABASE_NAME is "y": make them equal, or '
+        "leave one out."
     )
 
 

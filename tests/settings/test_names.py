@@ -32,8 +32,8 @@ def test_alias_and_name_are_the_same_if_they_mean_the_same() -> None:
 
 def test_alias_and_name_that_differ_are_a_problem_naming_both() -> None:
     assert problem(CAF_WORKER_MAX_BATCH_SIZE="1", TRACKER_BATCH_SIZE="2") == (
-        'TRACKER_BATCH_SIZE is "2" and CAF_WORKER_MAX_BATCH_SIZE is "1": they mean the same, and must be '
-        "equal, or one of them left out."
+        'TRACKER_BATCH_SIZE is "2" and CAF_WORKER_MAX_BATCH_SIZE is "1": they set the same; make them '
+        "equal, or leave one out."
     )
 
 

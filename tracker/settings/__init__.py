@@ -1,8 +1,8 @@
 """The settings: read once from the environment, checked, and documented in one place.
 
-`model` declares each setting once, with its type, default, bounds, alias and meaning; what is read, checked,
-shown and documented all comes from there. Kafka properties pass through by the rules of `kafka` and
-`refused`, the connection string of PostgreSQL by those of `database`. `reference` makes the page of the docs.
+`model` declares each setting once, with its type, default, bounds, alias and meaning; the code that reads,
+checks, shows and documents settings uses these. Kafka properties follow the rules of `kafka` and `refused`,
+the connection string of PostgreSQL those of `database`. `reference` generates the page of the documentation.
 """
 
 from tracker.settings.description import Row, describe

@@ -1,4 +1,4 @@
-"""What is allowed, and still probably not what was meant."""
+"""Warns of settings that are allowed, but probably not meant."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,13 +10,13 @@ from psycopg import conninfo
 from tracker.settings.database import Database
 from tracker.settings.kafka import KafkaProperty, effective
 
-# What mechanisms send as it stands.
-_SHOWN = MappingProxyType({"PLAIN": "sasl.password", "OAUTHBEARER": "the token"})
+# What these mechanisms send without encryption of their own.
+_EXPOSED = MappingProxyType({"PLAIN": "sasl.password", "OAUTHBEARER": "the token"})
 _ENCRYPTED = {"require", "verify-ca", "verify-full"}
 
 
 def advice(environ: Mapping[str, str], kafka: Sequence[KafkaProperty], database: Database) -> tuple[str, ...]:
-    """Return a sentence for each probable mistake, above all those that give a secret away."""
+    """Return a sentence for each probable mistake. Most of these mistakes would disclose a secret."""
     sides = (effective(kafka, "consumer"), effective(kafka, "producer"))
     sentences = dict.fromkeys(sentence for side in sides for sentence in _about_kafka(side))
     return (*sentences, *_about_database(environ, database))
@@ -28,16 +28,16 @@ def _about_kafka(side: Mapping[str, str]) -> Iterator[str]:
         yield f"{unused} is set, but security.protocol is {protocol}: Kafka is reached without a login."
     if not protocol.endswith("ssl") and (unused := _unused(side, "ssl.")):
         yield f"{unused} is set, but security.protocol is {protocol}: Kafka is reached without encryption."
-    shown = _SHOWN.get(_mechanism(side))
-    if protocol == "sasl_plaintext" and shown and not _all_brokers_local(side):
-        yield f"{shown} crosses the network in plain text, because security.protocol is sasl_plaintext."
+    exposed = _EXPOSED.get(_mechanism(side))
+    if protocol == "sasl_plaintext" and exposed and not _all_brokers_local(side):
+        yield f"{exposed} crosses the network in plain text, because security.protocol is sasl_plaintext."
     endpoint = side.get("sasl.oauthbearer.token.endpoint.url", "")
     if endpoint.lower().startswith("http://") and not _is_local(urlsplit(endpoint).hostname or ""):
         yield "the client's secret crosses the network in plain text: the token endpoint has an http URL."
     if protocol.endswith("ssl") and side.get("enable.ssl.certificate.verification") == "false":
         yield "enable.ssl.certificate.verification is false: anyone can pose as a broker."
     elif protocol.endswith("ssl") and side.get("ssl.endpoint.identification.algorithm") == "none":
-        yield "ssl.endpoint.identification.algorithm is none: any certificate will do for a broker."
+        yield "ssl.endpoint.identification.algorithm is none: any certificate is accepted for a broker."
     if side.get("enable.sasl.oauthbearer.unsecure.jwt") == "true":
         yield "enable.sasl.oauthbearer.unsecure.jwt is true: such tokens prove nothing and are for tests."
 
@@ -67,7 +67,7 @@ def _about_database(environ: Mapping[str, str], database: Database) -> Iterator[
     remote = next((host for host in hosts if not _is_local(host)), None)
     if has_password and remote and mode not in _ENCRYPTED:
         yield (
-            f"The password for PostgreSQL goes to {remote} with sslmode={mode}, so perhaps not encrypted: "
+            f"The password for PostgreSQL goes to {remote} with sslmode={mode}, perhaps unencrypted: "
             "set sslmode=verify-full, or at least require, in the connection string or as PGSSLMODE."
         )
 

@@ -1,4 +1,4 @@
-"""The connection string for PostgreSQL: from one variable, or from the parts that others give."""
+"""The connection string for PostgreSQL, from one variable, or from the variables of its parts."""
 
 import re
 from collections.abc import Mapping
@@ -43,22 +43,22 @@ class Database(BaseModel):
     origin: str = "default"
     names_a_database: bool = False
     libpq_variables: tuple[tuple[str, str], ...] = ()  # the PG* variables that are set, passwords masked
-    variables: tuple[tuple[str, SecretStr], ...] = ()  # those it was read from, where one names a file
+    variables: tuple[tuple[str, SecretStr], ...] = ()  # from which it was read, if one of them names a file
 
     def current_conninfo(self) -> str:
-        """Return the connection string with what the files hold now, as secrets are rotated.
+        """Return the connection string with the present content of the files, because secrets are rotated.
 
-        Where they hold nothing that could be used, it is the one that was read at the start.
+        If that is not usable, it is the one that was read at the start.
         """
         if not self.variables:
             return self.conninfo.get_secret_value()
         problems = Problems()
-        again = read({name: value.get_secret_value() for name, value in self.variables}, problems)
-        return (self if problems.sentences else again).conninfo.get_secret_value()
+        present = read({name: value.get_secret_value() for name, value in self.variables}, problems)
+        return (self if problems.sentences else present).conninfo.get_secret_value()
 
 
 def read(environ: Mapping[str, str], problems: Problems) -> Database:
-    """Return the connection that the environment describes; whatever is wrong goes to `problems`."""
+    """Return the connection that the environment describes, and add every mistake to `problems`."""
     url = read_text(environ, URL, problems, secret=True)
     params = _parsed(url, problems) if url and url.value.strip() else {}
     parts = _parts(environ, problems)
@@ -89,7 +89,7 @@ def _rotated(environ: Mapping[str, str]) -> tuple[tuple[str, SecretStr], ...]:
 
 
 def masked(params: Mapping[str, str]) -> str:
-    """Return a connection as a keyword string in which passwords are masked."""
+    """Return a connection as a keyword string with masked passwords."""
     visible = {key: "***" if key in _SECRET_KEYWORDS else value for key, value in params.items()}
     return conninfo.make_conninfo("", **visible)
 
@@ -101,7 +101,7 @@ def _libpq_variables(environ: Mapping[str, str]) -> list[tuple[str, str]]:
 
 
 def _parts(environ: Mapping[str, str], problems: Problems) -> dict[str, Text]:
-    """Return the parts of the connection that have variables of their own; an empty one counts as not set."""
+    """Return the parts of the connection that have their own variables; an empty one counts as not set."""
     parts = {}
     for variable, keyword in PART_VARIABLES.items():
         text = read_text(environ, variable, problems, secret=variable == PASSWORD_PART)
@@ -119,18 +119,21 @@ def _differs(keyword: str, in_url: str, text: Text, url: Text | None) -> str:
     origin = url.variable if url else URL
     return (
         f"{origin} has {keyword} {shown(in_url, secret=secret)} and {text.variable} is "
-        f"{shown(text.value, secret=secret)}: they must be equal, or one of them left out."
+        f"{shown(text.value, secret=secret)}: make them equal, or leave one out."
     )
 
 
 def _parsed(url: Text, problems: Problems) -> dict[str, str]:
-    """Return the parameters of a connection string; nothing, and a problem, where there is something wrong.
+    """Return the parameters of a connection string; if it is wrong, add a problem and return nothing.
 
-    What cannot be taken apart is never shown: nobody could say which of it is the password.
+    A string that cannot be parsed is never shown, because any part of it may be the password.
     """
     try:
         params = {key: str(value) for key, value in conninfo.conninfo_to_dict(url.value).items()}
-    except (psycopg.Error, UnicodeError) as error:  # the second: bytes of the environment that are no UTF-8
+    except (
+        psycopg.Error,
+        UnicodeError,
+    ) as error:  # UnicodeError: the environment has bytes that are not UTF-8
         problems.add(f"{url.variable} is ***: it must be {_ALLOWED}{_hint(str(error))}")
         return {}
     rest = url.value.partition("://")[2].partition("?")[0]
@@ -147,7 +150,7 @@ def _parsed(url: Text, problems: Problems) -> dict[str, str]:
 
 
 def _hint(error: str) -> str:
-    """Name a misspelt parameter, if it resembles a known one: others may be a piece of a password."""
+    """Name a misspelt parameter, if it resembles a known one: any other may be a part of a password."""
     unknown = re.search(r'invalid (?:connection option|URI query parameter:) "([a-z_]+)"', error)
     if unknown is None:
         return "."

@@ -1,4 +1,4 @@
-"""The effective settings as rows for people: value, where it comes from, default, meaning."""
+"""The effective settings as rows for users: value, origin, default, meaning."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ class Row(NamedTuple):
 
     name: str
     value_masked: str
-    origin: str  # `default`, the variable's name, or for a secret's file `VARIABLE_FILE=path`
+    origin: str  # `default`, the name of the variable, or for the file of a secret `VARIABLE_FILE=path`
     default: str
     meaning: str
 
@@ -36,9 +36,15 @@ def _plain(settings: Settings) -> list[Row]:
 
 
 def _kafka(settings: Settings) -> list[Row]:
-    who = {"common": "all clients", "consumer": "consumers only", "producer": "producers only"}
+    clients = {"common": "all clients", "consumer": "consumers only", "producer": "producers only"}
     return [
-        Row(item.variable, item.shown, item.origin, "", f"The Kafka property {item.name}, {who[item.side]}.")
+        Row(
+            item.variable,
+            item.shown,
+            item.origin,
+            "",
+            f"The Kafka property {item.name}, {clients[item.side]}.",
+        )
         for item in settings.kafka
     ]
 
@@ -49,7 +55,7 @@ def _database(settings: Settings) -> list[Row]:
     return [
         Row(database.URL, connection.shown, connection.origin, "", meaning),
         *(
-            Row(name, value, name, "", "Read by libpq where the connection string leaves it out.")
+            Row(name, value, name, "", "Used by libpq if the connection string leaves it out.")
             for name, value in connection.libpq_variables
         ),
     ]

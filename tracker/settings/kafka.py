@@ -1,4 +1,4 @@
-"""The librdkafka properties that a user set: found, checked, and handed to each kind of client."""
+"""The librdkafka properties that a user has set: reads, checks, and selects them for each kind of client."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -51,11 +51,11 @@ _TRUTHS = MappingProxyType(
     {"true": "true", "yes": "true", "1": "true", "false": "false", "no": "false", "0": "false"}
 )
 
-_KIP_848_UNKNOWN = ("session.timeout.ms", "heartbeat.interval.ms")
+_DECIDED_BY_BROKERS = ("session.timeout.ms", "heartbeat.interval.ms")
 
 
 class Property(NamedTuple):
-    """What librdkafka says of one of its properties; a row of `librdkafka.tsv`."""
+    """A property of librdkafka; a row of `librdkafka.tsv`."""
 
     name: str
     side: str  # C, P or * for both
@@ -64,53 +64,53 @@ class Property(NamedTuple):
     alias_of: str
 
     @property
-    def meaning(self) -> str:
-        """The name that all names for the same property share."""
+    def main_name(self) -> str:
+        """The main name of the property, for all its names."""
         return self.alias_of or self.name
 
     @property
     def variable(self) -> str:
-        """What follows the prefix in the variable's name."""
+        """The name of its variable, without the prefix."""
         return self.name.upper().replace(".", "_")
 
     @property
     def reason_refused(self) -> str | None:
-        """Why a user cannot set it, whichever of its names is used; None where one can."""
-        same = (name for name, item in properties().items() if item.meaning == self.meaning)
+        """Why a user cannot set it, under any of its names; None if a user can."""
+        same = (name for name, item in properties().items() if item.main_name == self.main_name)
         return next((REFUSED[name] for name in same if name in REFUSED), None)
 
 
 class KafkaProperty(BaseModel):
-    """A property that the user set."""
+    """A property that the user has set."""
 
     model_config = ConfigDict(frozen=True)
 
     name: str
-    value: SecretStr  # all of them, so that no print of the settings need know which are secret
+    value: SecretStr  # masks every value, so that code that prints settings need not know which are secret
     side: Side
     origin: str
     path: str = ""  # of the file that holds the value, which is read again for each new client
 
     def current(self) -> str:
-        """Return the value of now; that of the start, where the file holds none that could be used."""
-        again = read_again(self.path) if self.path else None
-        return self.value.get_secret_value() if again is None else again
+        """Return the present value; the value of the start, if the file has no usable one."""
+        present = read_again(self.path) if self.path else None
+        return self.value.get_secret_value() if present is None else present
 
     @property
     def variable(self) -> str:
-        """The variable that sets it, or would if its value did not come from a file."""
+        """The variable that sets it, or would set it if its value did not come from a file."""
         side = "" if self.side == "common" else self.side.upper() + "_"
         return PREFIX + side + properties()[self.name].variable
 
     @property
     def shown(self) -> str:
-        """The value, masked where it is a secret."""
+        """The value, masked if it is a secret."""
         return "***" if self.name in SECRETS else self.value.get_secret_value()
 
 
 @cache
 def properties() -> Mapping[str, Property]:
-    """Return all properties that librdkafka knows and a variable can hold, by name."""
+    """Return all properties of librdkafka that a variable can hold, by name."""
     table = files("tracker.settings").joinpath("librdkafka.tsv").read_text("utf-8")
     rows = (Property(*line.split("\t")) for line in table.splitlines())
     return MappingProxyType({row.name: row for row in rows})
@@ -122,19 +122,19 @@ def _by_variable() -> Mapping[str, Property]:
 
 
 def secret_file_variables() -> Iterable[str]:
-    """Name every variable that can name the file of a Kafka secret."""
+    """Yield the variables that can name the file of a Kafka secret."""
     for name in sorted(SECRETS):
         for side in ("", *_SIDES):
             yield f"{PREFIX}{side}{properties()[name].variable}_FILE"
 
 
 def read(environ: Mapping[str, str], problems: Problems) -> tuple[KafkaProperty, ...]:
-    """Return the properties that the environment sets; whatever is wrong goes to `problems`."""
+    """Return the properties that the environment sets, and add every mistake to `problems`."""
     found: list[KafkaProperty] = []
     for variable in sorted(name for name in environ if name.startswith(PREFIX)):
         if is_file_variable(variable) and variable.removesuffix(FILE) in environ:
-            continue  # looked at together with the variable without the suffix
-        item, side = _look_up(variable)
+            continue  # read together with the variable without the suffix
+        item, side = _find(variable)
         if item is None:
             problems.add(_unknown(variable, environ[variable]))
         elif reason := _misplaced(item, side):
@@ -150,24 +150,24 @@ def read(environ: Mapping[str, str], problems: Problems) -> tuple[KafkaProperty,
 
 
 def effective(found: Iterable[KafkaProperty], client: Client) -> dict[str, str]:
-    """Return the properties for a kind of client; its own win over the common ones, under whichever name."""
-    letters = {"client": "*", "consumer": "*C", "producer": "*P"}[client]
+    """Return the properties for a kind of client. Its own override the common ones, under any name."""
+    sides = {"client": "*", "consumer": "*C", "producer": "*P"}[client]
     chosen: dict[str, KafkaProperty] = {}
     for side in ("common", client):
         for item in found:
             known = properties()[item.name]
-            if item.side == side and known.side in letters:
-                chosen[known.meaning] = item
+            if item.side == side and known.side in sides:
+                chosen[known.main_name] = item
     return {item.name: item.current() for item in chosen.values()}
 
 
 def names_brokers(found: Iterable[KafkaProperty]) -> bool:
-    """Whether any broker is named."""
-    return any(properties()[item.name].meaning == "metadata.broker.list" for item in found)
+    """Return whether any broker is named."""
+    return any(properties()[item.name].main_name == "metadata.broker.list" for item in found)
 
 
-def _look_up(variable: str) -> tuple[Property | None, Side]:
-    """Find the property and side that a variable means; `_FILE` comes last, as names may end in it."""
+def _find(variable: str) -> tuple[Property | None, Side]:
+    """Return the property and the side of a variable; try `_FILE` last, because names may end in it."""
     rest = variable.removeprefix(PREFIX)
     prefix = next((prefix for prefix in _SIDES if rest.startswith(prefix)), "")
     side = _SIDES.get(prefix, "common")
@@ -180,13 +180,11 @@ def _look_up(variable: str) -> tuple[Property | None, Side]:
 
 
 def _unknown(variable: str, value: str) -> str:
-    plain, _ = _look_up(variable.removesuffix(FILE))
+    plain, _ = _find(variable.removesuffix(FILE))
     if is_file_variable(variable) and plain:
-        return (
-            f"{variable} is {shown(value)}: only secrets can be read from a file, and {plain.name} is none."
-        )
+        return f"{variable} is {shown(value)}: only secrets can be read from a file, not {plain.name}."
     near = nearest(variable, _settable_variables())
-    meant = _look_up(near)[0] if near else None
+    meant = _find(near)[0] if near else None
     value = shown(value, secret=looks_secret(variable) or (meant is not None and meant.name in SECRETS))
     return f"{variable} is {value}: librdkafka has no such property" + (
         f"; did you mean {near}?" if near else "."
@@ -200,12 +198,12 @@ def _settable_variables() -> list[str]:
 
 
 def _misplaced(item: Property, side: Side) -> str:
-    """Say why this property cannot be set, or not for this side; empty where it can."""
+    """Return why this property cannot be set, or not for this side; empty if it can."""
     if item.reason_refused:
         return f"{item.name} cannot be set, because {item.reason_refused}"
     if side == "common":
         return ""
-    if item.meaning == "metadata.broker.list":
+    if item.main_name == "metadata.broker.list":
         return f"consumers and producers share one cluster, so it must be {PREFIX}{item.variable}"
     if item.side not in {"*", side[0].upper()}:
         other = "producers" if side == "consumer" else "consumers"
@@ -214,7 +212,7 @@ def _misplaced(item: Property, side: Side) -> str:
 
 
 def _checked(item: Property, text: Text, problems: Problems) -> SecretStr | None:
-    """Return the value as librdkafka takes it; None, and a problem, where it would not."""
+    """Return the value in librdkafka's spelling; if it is not allowed, add a problem and return None."""
     value = _normal(item, text.value)
     if value is None:
         allowed = _allowed(item)
@@ -229,7 +227,7 @@ def _allowed(item: Property) -> str:
     if item.name in RESTRICTED:
         _, allowed, reason = RESTRICTED[item.name]
         return f"{allowed}, because {reason}"
-    if item.meaning == "metadata.broker.list":
+    if item.main_name == "metadata.broker.list":
         return "host:port of one or more brokers, with commas between"
     low, _, high = item.allowed.partition("..")
     return {
@@ -243,12 +241,12 @@ def _allowed(item: Property) -> str:
 
 
 def _normal(item: Property, text: str) -> str | None:
-    """Return the value in librdkafka's spelling; None where it is not allowed."""
+    """Return the value in librdkafka's spelling; None if it is not allowed."""
     value = text if item.name in SECRETS else text.strip()
     words = item.allowed.split(",")
     if item.name in RESTRICTED:
         return value if RESTRICTED[item.name][0].fullmatch(value) else None
-    if item.meaning == "metadata.broker.list":
+    if item.main_name == "metadata.broker.list":
         return value if all(map(_is_broker, value.split(","))) else None
     if item.kind in {"integer", "float"}:
         return value if _in_range(value, item) else None
@@ -269,7 +267,7 @@ def _in_range(value: str, item: Property) -> bool:
 
 
 def _is_broker(text: str) -> bool:
-    """Whether this is `host`, `host:port` or `[IPv6]:port`, as librdkafka takes it."""
+    """Return whether this is `host`, `host:port` or `[IPv6]:port`, which librdkafka accepts."""
     match = re.fullmatch(
         r"(?:[a-zA-Z_]+://)?(?:\[[0-9a-fA-F:.%]+\]|[a-zA-Z0-9._-]+)(?::([0-9]{1,5}))?", text.strip()
     )
@@ -277,21 +275,21 @@ def _is_broker(text: str) -> bool:
 
 
 def _contradictions(found: list[KafkaProperty]) -> Iterable[str]:
-    """Name the variables that mean the same property, or that exclude each other, and differ."""
+    """Yield a sentence for variables that set a property differently, or exclude each other."""
     first: dict[tuple[str, str], KafkaProperty] = {}
     for item in found:
-        before = first.setdefault((item.side, properties()[item.name].meaning), item)
+        before = first.setdefault((item.side, properties()[item.name].main_name), item)
         if before.value != item.value:
             yield (
                 f"{before.variable} is {shown(before.shown)} and {item.variable} is {shown(item.shown)}: "
-                "they are the same property, and must be equal, or one of them left out."
+                "they set the same property; make them equal, or leave one out."
             )
     protocol = effective(found, "consumer").get("group.protocol", "classic")
     for item in found:
-        if protocol == "consumer" and item.name in _KIP_848_UNKNOWN:
+        if protocol == "consumer" and item.name in _DECIDED_BY_BROKERS:
             yield (
                 f"{item.variable} is {shown(item.shown)}: with group.protocol=consumer the brokers decide "
-                f"{item.name}, and it must be left out."
+                f"{item.name}; leave it out."
             )
         if protocol == "classic" and item.name == "group.remote.assignor":
             yield f"{item.variable} is {shown(item.shown)}: it needs {PREFIX}GROUP_PROTOCOL=consumer."

@@ -1,4 +1,4 @@
-"""Reads the environment into `Settings`, and says all that is wrong with it at once."""
+"""Reads the environment into `Settings`, and reports all mistakes in it at once."""
 
 import os
 import re
@@ -16,14 +16,16 @@ from tracker.settings.values import allowed_text, shown
 
 Need = Literal["kafka", "database"]
 
-_EVERYTHING: tuple[Need, ...] = ("kafka", "database")
+_ALL: tuple[Need, ...] = ("kafka", "database")
 
 
-def load(environ: Mapping[str, str] = os.environ, *, need: Collection[Need] = _EVERYTHING) -> Settings:
-    """Return the settings that these variables make, or raise SettingsError with all that is wrong with them.
+def load(environ: Mapping[str, str] = os.environ, *, need: Collection[Need] = _ALL) -> Settings:
+    """Return the settings that these variables describe.
 
-    `need` says what the caller is going to use: brokers, the database, or both must then be named. Whatever
-    is set is checked even if it is not needed. Reads nothing but the variables and the files of secrets.
+    `need` is what the caller is going to use: the variables must name the brokers, the database, or both. All
+    that is set is checked, even if it is not needed. Only the variables and the files of secrets are read.
+
+    :raises SettingsError: something is wrong; the error has a sentence for each mistake.
     """
     environ = {name: text for name, text in environ.items() if not _is_service_link(name, environ)}
     problems = Problems()
@@ -45,25 +47,25 @@ def load(environ: Mapping[str, str] = os.environ, *, need: Collection[Need] = _E
 
 
 def _variables(environ: Mapping[str, str], problems: Problems) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the values that are set, and where each comes from, by field."""
+    """Return the values that are set, and their origins, by field."""
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for variable in VARIABLES:
         found = [(text, _value(variable, text, problems)) for text in _texts(variable, environ)]
-        sound = [(text, value[0]) for text, value in found if value]
-        if len(sound) == 2 and sound[0][1] != sound[1][1]:
-            (new, _), (old, _) = sound
+        valid = [(text, value[0]) for text, value in found if value]
+        if len(valid) == 2 and valid[0][1] != valid[1][1]:
+            (new, _), (old, _) = valid
             problems.add(
-                f"{new.variable} is {shown(new.value)} and {old.variable} is {shown(old.value)}: they mean "
-                "the same, and must be equal, or one of them left out."
+                f"{new.variable} is {shown(new.value)} and {old.variable} is {shown(old.value)}: they set "
+                "the same; make them equal, or leave one out."
             )
-        if sound:
-            origins[variable.field], values[variable.field] = sound[0][0].origin, sound[0][1]
+        if valid:
+            origins[variable.field], values[variable.field] = valid[0][0].origin, valid[0][1]
     return values, origins
 
 
 def _texts(variable: Variable, environ: Mapping[str, str]) -> Iterator[Text]:
-    """Yield what the variable and its alias hold. An alias that is empty is as good as not set."""
+    """Yield the texts of the variable and its alias. An empty alias counts as not set."""
     if variable.name in environ:
         yield Text(environ[variable.name], variable.name, variable.name)
     alias = variable.about.alias
@@ -72,7 +74,7 @@ def _texts(variable: Variable, environ: Mapping[str, str]) -> Iterator[Text]:
 
 
 def _value(variable: Variable, text: Text, problems: Problems) -> tuple[Any] | None:
-    """Return the value that a text stands for, in a tuple; None, and a problem, where it is not allowed."""
+    """Return the value of a text, in a tuple; if it is not allowed, add a problem and return None."""
     annotated: Any = Annotated[(variable.annotation, *variable.metadata)]
     try:
         return (TypeAdapter(annotated).validate_python(text.value),)
@@ -83,7 +85,7 @@ def _value(variable: Variable, text: Text, problems: Problems) -> tuple[Any] | N
 
 
 def _unknown(environ: Mapping[str, str]) -> Iterator[str]:
-    """Name the variables that have the prefix and no meaning, but for those of Kafka properties."""
+    """Yield a sentence for each unknown variable with the prefix, except those of Kafka properties."""
     known = {variable.name for variable in VARIABLES} | {database.URL, database.URL + FILE}
     for name in sorted(environ):
         if not name.startswith("TRACKER_") or name in known or name.startswith(kafka.PREFIX):
@@ -93,26 +95,26 @@ def _unknown(environ: Mapping[str, str]) -> Iterator[str]:
             yield f"{name} is {shown(environ[name])}: only secrets can be read from a file."
         else:
             value = shown(environ[name], secret=looks_secret(name))
-            hint = (
-                f"did you mean {near}?" if near else "the variables that do are listed by `tracker config`."
-            )
+            hint = f"did you mean {near}?" if near else "`tracker config` lists the settings."
             yield f"{name} is {value}: no setting has this name; {hint}"
 
 
 def _is_service_link(name: str, environ: Mapping[str, str]) -> bool:
-    """Whether Kubernetes set this variable, to tell of a service whose name begins with `tracker`.
+    """Return whether Kubernetes has set this variable, for a service whose name begins with `tracker`.
 
     For a service `tracker-x`, each container of the namespace gets TRACKER_X_SERVICE_HOST, TRACKER_X_PORT and
-    others, which are nobody's mistake.
+    others. They are no mistake of the user.
     """
     match = re.fullmatch(r"(TRACKER\w*?)_(SERVICE_HOST|(?:SERVICE_)?PORT(?:_\w+)?)", name)
     if match is None or not {f"{match[1]}_SERVICE_HOST", f"{match[1]}_SERVICE_PORT"} <= environ.keys():
         return False
-    return match[2] != "PORT" or "://" in environ[name]  # else it is a user's, such as TRACKER_HTTP_PORT
+    return (
+        match[2] != "PORT" or "://" in environ[name]
+    )  # otherwise a user has set it, such as TRACKER_HTTP_PORT
 
 
 def _contradictions(values: Mapping[str, Any]) -> Iterator[str]:
-    """Say which values are sound by themselves but not together."""
+    """Yield a sentence for values that are valid by themselves, but not together."""
     fields = Settings.model_fields
     topics = values.get("topics", fields["topics"].default)
     dead_letters = values.get("dead_letter_topic", fields["dead_letter_topic"].default)
@@ -129,10 +131,10 @@ def _missing(
     properties: tuple[kafka.KafkaProperty, ...],
     connection: database.Database,
 ) -> Iterator[str]:
-    """Name what is needed and not set; what is set wrongly has been complained of already."""
+    """Yield a sentence for what is needed and not set; a wrong value has its sentence already."""
     named = (f"{kafka.PREFIX}BOOTSTRAP_SERVERS", f"{kafka.PREFIX}METADATA_BROKER_LIST")
     if "kafka" in need and not kafka.names_brokers(properties) and not any(name in environ for name in named):
         yield kafka.MISSING
-    tried = environ.get(database.URL) or database.URL + FILE in environ
-    if "database" in need and not connection.names_a_database and not tried:
+    is_set = environ.get(database.URL) or database.URL + FILE in environ
+    if "database" in need and not connection.names_a_database and not is_set:
         yield database.MISSING

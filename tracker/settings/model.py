@@ -28,32 +28,32 @@ from tracker.settings.values import (
 
 @dataclass(frozen=True)
 class About:
-    """What people are told about a setting."""
+    """What users read about a setting."""
 
     theme: str
     meaning: str
     unit: str = ""
     alias: str | None = None
-    computed_default: str | None = None  # in words, where the default depends on the machine
+    computed_default: str | None = None  # in words, if the default depends on the machine
 
 
 def available_cpus() -> int:
-    """Count the CPUs that this process may use; in a container that is fewer than the machine has."""
+    """Return the number of CPUs that this process may use; in a container, fewer than the machine has."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def host_name() -> str:
-    """Return the host's name, with any character that a member ID may not have replaced by `-`."""
+    """Return the host's name, with `-` for each character that a member ID must not have."""
     return re.sub(r"[^a-zA-Z0-9._-]", "-", socket.gethostname())[:100] or "localhost"
 
 
 class Settings(BaseModel):
-    """The effective settings: immutable, picklable, and showing no secret when printed.
+    """The effective settings: immutable, picklable, and without secrets when printed.
 
-    Obtain them from `load`. A worker process is handed these and does not read the environment again; only
-    libpq does, for the `PG*` variables.
+    Get them from `load`. A worker process receives them, and does not read the environment again; only libpq
+    does, for the `PG*` variables.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,13 +69,16 @@ class Settings(BaseModel):
     ] = ("tracking",)
     dead_letter_topic: Annotated[
         Topic,
-        About("Topics", "Where records go that cannot be honoured, with the reason. Not a tracking topic."),
+        About(
+            "Topics",
+            "The topic for records that cannot be honoured, with the reason. It is not a tracking topic.",
+        ),
     ] = "tracker-dead-letter"
     destinations: Annotated[
         Patterns,
         About(
             "Topics",
-            "The topics that messages may be forwarded to. Empty: any legal one. Tracking topics, the "
+            "The topics that messages may be forwarded to. Empty: any legal topic. Tracking topics, the "
             "dead-letter topic and Kafka's internal topics are never allowed.",
         ),
     ] = ()
@@ -92,8 +95,8 @@ class Settings(BaseModel):
         MemberName,
         About(
             "Processes",
-            "Names this machine in its group: with a slot number it makes the stable transactional and "
-            "member IDs of the workers.",
+            "The name of this machine in its group. With a slot number, it makes the transactional IDs and "
+            "member IDs of the workers, which are stable.",
             computed_default="the host name",
         ),
     ] = Field(default_factory=host_name)
@@ -110,7 +113,7 @@ class Settings(BaseModel):
     shutdown_timeout_s: Annotated[
         WholeNumber,
         Field(ge=1, le=3600),
-        About("Processes", "From SIGTERM to exit at most.", unit="seconds"),
+        About("Processes", "The longest time from SIGTERM to exit.", unit="seconds"),
     ] = 25
     delivery: Annotated[
         Literal["exactly_once", "at_least_once"],
@@ -126,7 +129,7 @@ class Settings(BaseModel):
         Field(ge=1, le=1_000_000),
         About(
             "Batches",
-            "A batch ends at this many records.",
+            "A batch ends when it has this many records.",
             unit="records",
             alias="CAF_WORKER_MAX_BATCH_SIZE",
         ),
@@ -134,15 +137,15 @@ class Settings(BaseModel):
     batch_bytes: Annotated[
         WholeNumber,
         Field(ge=1024, le=1_073_741_824),
-        About("Batches", "A batch ends once its records have this size.", unit="bytes"),
+        About("Batches", "A batch ends when its records reach this size.", unit="bytes"),
     ] = 16_777_216
     batch_wait_ms: Annotated[
         WholeNumber,
         Field(ge=0, le=60_000),
         About(
             "Batches",
-            "How long a batch that is not full waits for more records while the one before it is worked on. "
-            "When none is, it does not wait.",
+            "How long a batch that is not full waits for more records while the batch before it is worked "
+            "on. If there is none, it does not wait.",
             unit="milliseconds",
             alias="CAF_WORKER_MAX_BATCH_TIME",
         ),
@@ -159,14 +162,16 @@ class Settings(BaseModel):
     max_failure_chars: Annotated[
         WholeNumber,
         Field(ge=1, le=1_000_000),
-        About("Jobs", "A longer failure message is cut, and says so.", unit="characters"),
+        About(
+            "Jobs", "A longer failure message is cut, and ends with a note that says so.", unit="characters"
+        ),
     ] = 10_000
     service_url: Annotated[
         Url,
         About(
             "Jobs",
-            "Where the job service answers. The `statusCheckUrl` of the task messages that are sent is "
-            "this and `/partitions/P/jobs/J/status?run=MARKER`; the path alone where this is empty.",
+            "The URL of the job service. The `statusCheckUrl` of the tracker's own task messages is this, "
+            "followed by `/partitions/P/jobs/J/status?run=MARKER`; if it is empty, the path alone.",
             alias="CAF_WEBSERVICE_URL",
         ),
     ] = ""
@@ -175,8 +180,8 @@ class Settings(BaseModel):
         Field(ge=1, le=2_147_483),
         About(
             "Jobs",
-            "How often workers are to check whether a job is still wanted: the "
-            "`statusCheckIntervalMillis` of the task messages that the tracker sends.",
+            "How often workers should check whether a job is still wanted: the "
+            "`statusCheckIntervalMillis` of the tracker's own task messages.",
             unit="seconds",
             alias="CAF_STATUS_CHECK_INTERVAL_SECONDS",
         ),
@@ -185,7 +190,7 @@ class Settings(BaseModel):
         SecondsOrNone,
         About(
             "Jobs",
-            "Completed and cancelled jobs are removed this long after they ended. Empty: never.",
+            "How long after their end completed and cancelled jobs are removed. Empty: never.",
             unit="seconds",
         ),
     ] = None
@@ -193,32 +198,29 @@ class Settings(BaseModel):
         SecondsOrNone,
         About(
             "Jobs",
-            "Failed jobs, which could still be repaired, are removed when they have not changed for this "
-            "long. Empty: never.",
+            "How long after their last change failed jobs, which could still be repaired, are removed. "
+            "Empty: never.",
             unit="seconds",
         ),
     ] = None
 
     http_host: Annotated[
         Host,
-        About("Observing", "The address on which `tracker run` serves `/livez`, `/readyz` and `/metrics`."),
+        About("Monitoring", "The address on which `tracker run` serves `/livez`, `/readyz` and `/metrics`."),
     ] = "127.0.0.1"
     http_port: Annotated[
         PortOrNone,
-        SecondsOrNone,
-        About(
-            "Observing", "The port for them. 0: any free one, which is logged. Empty: they are not served."
-        ),
+        About("Monitoring", "The port for these. 0: any free port, which is logged. Empty: none are served."),
     ] = 8080
     log_format: Annotated[
         Literal["auto", "json", "console"],
         Word,
-        About("Observing", "`auto`: `console` on a terminal, else `json`."),
+        About("Monitoring", "`auto`: `console` on a terminal, otherwise `json`."),
     ] = "auto"
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Word,
-        About("Observing", "The least level that is logged."),
+        About("Monitoring", "The lowest level that is logged."),
     ] = "info"
 
     kafka: tuple[KafkaProperty, ...] = ()
@@ -227,23 +229,23 @@ class Settings(BaseModel):
     warnings: tuple[str, ...] = ()
 
     def kafka_client_properties(self) -> dict[str, str]:
-        """Return what the user set for every kind of client, by librdkafka's names: enough to administer."""
+        """Return the properties that the user has set for all clients: enough for an admin client."""
         return effective(self.kafka, "client")
 
     def consumer_properties(self) -> dict[str, str]:
-        """Return what the user set for consumers: the common properties, and over them the consumers' own."""
+        """Return the properties that the user has set for consumers, which override the common ones."""
         return effective(self.kafka, "consumer")
 
     def producer_properties(self) -> dict[str, str]:
-        """Return what the user set for producers: the common properties, and over them the producers' own."""
+        """Return the properties that the user has set for producers, which override the common ones."""
         return effective(self.kafka, "producer")
 
     def database_conninfo(self) -> str:
-        """Return the libpq connection string, secrets and all; libpq fills the rest from `PG*` variables.
+        """Return the libpq connection string, with secrets; libpq takes the rest from `PG*` variables.
 
-        Files of secrets are read again each time, so call it for each new connection.
+        Call it for each new connection, because it reads the files of secrets again.
 
-        Raises SettingsError where neither it nor a `PG*` variable names a database.
+        :raises SettingsError: neither the string nor a `PG*` variable names a database.
         """
         if not self.database.names_a_database:
             raise SettingsError(MISSING)
@@ -252,7 +254,7 @@ class Settings(BaseModel):
 
 @dataclass(frozen=True)
 class Variable:
-    """A setting that one variable holds, with what the model says of it."""
+    """A setting that one variable holds, as the model declares it."""
 
     field: str
     about: About
@@ -266,19 +268,19 @@ class Variable:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The variable's name, and its alias where it has one."""
+        """The name of the variable, and its alias if it has one."""
         return (self.name, self.about.alias) if self.about.alias else (self.name,)
 
     @property
     def default_text(self) -> str:
-        """The default as one would set it, or in words where the machine decides."""
+        """The default as text for the variable, or in words if it depends on the machine."""
         if self.about.computed_default is not None:
             return self.about.computed_default
         return as_text(Settings.model_fields[self.field].default)
 
 
 def as_text(value: object) -> str:
-    """Return a setting's value as one would write it in the environment."""
+    """Return the value of a setting as text for a variable."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):

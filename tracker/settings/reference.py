@@ -1,4 +1,4 @@
-"""Makes `docs/configuration.md`: `python -m tracker.settings.reference > docs/configuration.md`."""
+"""Generates `docs/configuration.md`: `python -m tracker.settings.reference > docs/configuration.md`."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ from tracker.settings.values import allowed_text
 
 
 def render_reference() -> str:
-    """Return the page, as Markdown: the text of `reference.md` with the tables put in."""
+    """Return the page in Markdown: the text of `reference.md` with the tables."""
     template = Template(files("tracker.settings").joinpath("reference.md").read_text("utf-8"))
     return template.substitute(
         refused="\n".join(_refused()),
@@ -64,8 +64,8 @@ def _aliases() -> Iterator[str]:
 
 
 def _secrets() -> Iterator[str]:
-    of_kafka = (kafka.PREFIX + kafka.properties()[name].variable for name in sorted(kafka.SECRETS))
-    for name in (database.URL, database.PASSWORD_PART, *of_kafka):
+    kafka_variables = (kafka.PREFIX + kafka.properties()[name].variable for name in sorted(kafka.SECRETS))
+    for name in (database.URL, database.PASSWORD_PART, *kafka_variables):
         yield f"- {_code([name + '_FILE'])}"
 
 

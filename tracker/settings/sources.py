@@ -1,4 +1,4 @@
-"""Where a setting's text comes from: a variable, an alias, or a file that a variable names."""
+"""The sources of a setting's text: a variable, an alias, or a file that a variable names."""
 
 import difflib
 import re
@@ -10,62 +10,62 @@ from tracker.settings.values import shown
 
 FILE = "_FILE"
 
-# Secrets are short; more than this is a wrong path, such as a device that never ends.
+# Secrets are short. A longer file is a wrong path, such as an endless device.
 _MAX_FILE_BYTES = 65_536
 
 
 class Text(NamedTuple):
-    """A setting's text as it was found."""
+    """The text of a setting, and where it was found."""
 
     value: str
-    variable: str  # whose value it is, or which names the file
-    origin: str  # the same for people
+    variable: str  # which holds the text, or names the file
+    origin: str  # the same, for users
     path: str = ""  # of the file
 
 
 class Problems:
-    """Collects what is wrong, so that a user is told all of it at once."""
+    """Collects mistakes, so that the user sees all of them at once."""
 
     def __init__(self) -> None:
         self._sentences: dict[str, None] = {}
 
     def add(self, sentence: str) -> None:
-        """Remember a sentence, once."""
+        """Add a sentence, unless it is there already."""
         self._sentences[sentence] = None
 
     def extend(self, sentences: Iterable[str]) -> None:
-        """Remember several."""
+        """Add several sentences."""
         for sentence in sentences:
             self.add(sentence)
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """All sentences, in the order in which they were found."""
+        """All sentences, in the order in which they were added."""
         return tuple(self._sentences)
 
 
 def is_file_variable(name: str) -> bool:
-    """Whether a variable's name says that it names a file."""
+    """Return whether a variable names a file, according to its own name."""
     return name.endswith(FILE)
 
 
 def looks_secret(variable: str) -> bool:
-    """Whether a variable that nobody knows may hold a secret, by its name."""
+    """Return whether an unknown variable may hold a secret, according to its name."""
     return re.search(r"PASS|SECRET|TOKEN|KEY|PEM|CREDENTIAL|AUTH|URL|URI|DSN|CONNINFO", variable) is not None
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that was most likely meant."""
+    """Return the known name that the user has most likely meant."""
     return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=0.75)), None)
 
 
 def read_text(
     environ: Mapping[str, str], variable: str, problems: Problems, *, secret: bool = False
 ) -> Text | None:
-    """Return the text that a variable holds or, for a secret's `…_FILE`, its file holds; None if neither.
+    """Return the text of a variable or, for a secret with `…_FILE`, of its file; None without either.
 
-    Both set is a problem, as is a file that cannot be read; the text is then None. Beside a file, an empty
-    variable counts as not set: that is how compose files leave one out.
+    If both are set, or the file cannot be read, the text is None, and a problem is added. An empty variable
+    beside a file counts as not set, because that is how compose files leave one out.
     """
     if not secret:
         return Text(environ[variable], variable, variable) if variable in environ else None
@@ -80,13 +80,13 @@ def read_text(
 
 
 def read_again(path: str) -> str | None:
-    """Return the secret that a file holds now; None where it holds none that could be used."""
+    """Return the present secret in a file; None if it has no usable one."""
     text = _from_file("", path, Problems())
     return text.value if text is not None else None
 
 
 def _from_file(variable: str, path: str, problems: Problems) -> Text | None:
-    """Read a secret from its file, without the one newline that editors put at the end."""
+    """Read a secret from its file, without the one newline that editors add at the end."""
     try:
         with Path(path).open("rb") as file:
             content = file.read(_MAX_FILE_BYTES + 1)

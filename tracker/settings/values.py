@@ -1,4 +1,4 @@
-"""The kinds of values that settings have: how each is read from text, and what is allowed, in words."""
+"""The types of settings: how each is parsed from text, and what is allowed, in words."""
 
 import json
 import re
@@ -12,8 +12,8 @@ from pydantic import AfterValidator, BeforeValidator
 
 TOPIC_RULE = "1 to 249 of the characters a-z A-Z 0-9 . _ -, not . or .., and not beginning with __"
 
-# As for a topic, since brokers hold a member's ID to the rule of topic names; 100, so that group, instance
-# and slot together stay below its 249 characters.
+# As for a topic, because brokers apply the rule of topic names to member IDs; at most 100 characters, so that
+# group, instance and slot together remain below the 249 of that rule.
 MEMBER_RULE = "1 to 100 of the characters a-z A-Z 0-9 . _ -"
 
 _USER_INFO = re.compile(r"://[^/\s]*@")
@@ -22,13 +22,13 @@ _PASSWORD_PAIR = re.compile(r"(?i)((?:password|secret|passphrase)\s*=\s*)('(?:[^
 
 @dataclass(frozen=True)
 class Allowed:
-    """Says what is allowed where the type and its bounds do not say it by themselves."""
+    """What is allowed, in words, if the type and its bounds do not express it."""
 
     text: str
 
 
 def shown(text: str, *, secret: bool = False) -> str:
-    """Return a value as an error may show it: quoted, in one line, cut, and without passwords."""
+    """Return a value for use in an error: quoted, on one line, cut, and without passwords."""
     if secret:
         return "***"
     text = _PASSWORD_PAIR.sub(r"\1***", _USER_INFO.sub("://***@", text))
@@ -38,7 +38,7 @@ def shown(text: str, *, secret: bool = False) -> str:
 
 
 def legal_topic(name: str) -> bool:
-    """Whether Kafka takes this name for a topic, and it is not one of Kafka's internal ones."""
+    """Return whether Kafka accepts this name for a topic, and it is not the name of an internal one."""
     return (
         re.fullmatch(r"[a-zA-Z0-9._-]{1,249}", name) is not None
         and name not in {".", ".."}
@@ -47,10 +47,10 @@ def legal_topic(name: str) -> bool:
 
 
 def allowed_text(annotation: object, metadata: Sequence[object], unit: str) -> str:
-    """Say in words what a setting of this type may be: `a whole number of records from 1 to 10`."""
-    says = next((item.text for item in metadata if isinstance(item, Allowed)), None)
-    if says is not None:
-        return says
+    """Return in words what is allowed for this type, such as `a whole number of records from 1 to 10`."""
+    text = next((item.text for item in metadata if isinstance(item, Allowed)), None)
+    if text is not None:
+        return text
     if get_origin(annotation) is Literal:
         return " or ".join(get_args(annotation))
     low = next(item.ge for item in metadata if isinstance(item, Ge))
@@ -99,7 +99,7 @@ def _topic(name: str) -> str:
 
 def _topics(names: tuple[str, ...]) -> tuple[str, ...]:
     if not names or len({_topic(name).lower() for name in names}) < len(names):
-        raise ValueError("a name twice")
+        raise ValueError("no name, or a name twice")
     return names
 
 
@@ -119,9 +119,9 @@ def _url(value: str) -> str:
     if not value:
         return value
     parts = urlsplit(value)
-    _ = parts.port  # raises where it is not a number
-    sound = parts.scheme in {"http", "https"} and parts.hostname and "@" not in parts.netloc
-    if not sound or parts.query or parts.fragment or re.search(r"[\s\x00-\x1f]", value):
+    _ = parts.port  # raises an error if it is not a number
+    is_complete = parts.scheme in {"http", "https"} and parts.hostname and "@" not in parts.netloc
+    if not is_complete or parts.query or parts.fragment or re.search(r"[\s\x00-\x1f]", value):
         raise ValueError("not a plain URL")
     return value.rstrip("/")
 
@@ -144,11 +144,11 @@ PortOrNone = Annotated[
     BeforeValidator(_whole_or_none),
     Allowed("a port from 0 to 65535, or empty"),
 ]
-_MOST_SECONDS = 3_153_600_000  # a hundred years
+_MAX_SECONDS = 3_153_600_000  # a hundred years
 SecondsOrNone = Annotated[
-    Annotated[int, Ge(1), Le(_MOST_SECONDS)] | None,
+    Annotated[int, Ge(1), Le(_MAX_SECONDS)] | None,
     BeforeValidator(_whole_or_none),
-    Allowed(f"a whole number of seconds from 1 to {_MOST_SECONDS}, or empty"),
+    Allowed(f"a whole number of seconds from 1 to {_MAX_SECONDS}, or empty"),
 ]
 Truth = Annotated[bool, BeforeValidator(_truth), Allowed("true or false (also yes, no, 1, 0)")]
 Word = BeforeValidator(_lower)

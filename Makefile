@@ -35,11 +35,12 @@ soak: test-prerequisites .venv ## Run it under random faults for MINUTES=30; ARG
 	@$(BIN)/python -m tests.faults.chaos \
 		$(if $(filter file,$(origin MINUTES)),$(if $(ARGS),,--minutes $(MINUTES)),--minutes $(MINUTES)) $(ARGS)
 
-check: .venv ## Check lint, format, types and layers; change nothing
+check: .venv ## Check lint, format, types, layers and words; change nothing
 	@$(BIN)/ruff check --quiet $(SOURCES)
 	@$(BIN)/ruff format --check --quiet $(SOURCES)
 	@$(BIN)/mypy --no-error-summary $(SOURCES)
 	@found=$$($(BIN)/lint-imports --no-logo) || { echo "$$found"; exit 1; }
+	@$(BIN)/python deploy/words
 
 audit: build/audit/complete ## Look dependencies up among known vulnerabilities; list them in build/sbom.json
 	@build/audit/bin/python deploy/audit

@@ -7,7 +7,7 @@ Three things make it so:
 1. The producer has a transactional ID. A worker that starts ends what its predecessor of the same name left
    open, so give each worker that runs at the same time a name of its own.
 2. Offsets are committed by the producer, within the transaction, and never by the consumer.
-3. Whoever reads the results reads committed messages only, which is librdkafka's default.
+3. The readers of the results read committed messages only, which is librdkafka's default.
 
 This holds for what goes through Kafka. What your worker does elsewhere (a file written, a mail sent) is done
 again when a batch is done again, so let doing it twice do no harm.
@@ -67,7 +67,7 @@ def subtask(
 ) -> TaskMessage:
     """Return subtask `number` of `last` of a task, for the workers that read the topic `to`.
 
-    Subtasks are numbered from 1. The star behind the last one's number tells the tracker how many there are,
+    Subtasks are numbered from 1. The star after the last one's number tells the tracker how many there are,
     so that it knows the percentage, and when all have completed. The order in which they are sent and done
     does not matter.
     """
@@ -130,7 +130,7 @@ class TaskWorker:
         self._stopping = True
 
     def run(self) -> None:
-        """Work until stopped. Raise KafkaException where a new start is the way to go on."""
+        """Work until stopped. Raise KafkaException where only a restart helps."""
         self._start_producer()
         try:
             while not self._stopping:
@@ -205,11 +205,11 @@ def answer(handle: Handler, task: TaskMessage, worker: str) -> list[TaskMessage]
     """Return what comes of a task. One that cannot be done has a result too, which says why.
 
     Both kinds of failure fail the task, and with it its job, in the eyes of the tracker. They go where
-    tracking ends, for whoever reads the results.
+    tracking ends, for the readers of the results.
     """
     try:
         return list(handle(task))
-    except (ValueError, KeyError, TypeError) as error:  # whoever sent it made a mistake
+    except (ValueError, KeyError, TypeError) as error:  # the sender made a mistake
         status, text = "INVALID_TASK", f"{type(error).__name__}: {error}"
     except Exception as error:  # noqa: BLE001 - one bad task must not stop the others
         status, text = "RESULT_EXCEPTION", str(error)

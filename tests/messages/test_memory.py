@@ -49,7 +49,7 @@ def test_nothing_keeps_a_refused_record(poison: Poison) -> None:
         assert [ref() for ref in seen] == [None] * 3
 
 
-KEPT_ONCE = {"worker.py": "self._pipeline.failure", "retention.py": "self._mistake"}
+KEPT_ONCE = {"worker.py": "self._context.pipeline.failure", "retention.py": "self._failure"}
 """What a thread died of, which ends its process: raised once, by the main thread."""
 
 

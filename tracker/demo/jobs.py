@@ -16,7 +16,7 @@ MS_PER_SCANNED_PAGE = 1.5
 
 
 class DemoError(TrackerError):
-    """The demo cannot go on; the text says why."""
+    """The demo cannot continue; the text says why."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ class Names:
     group: str = "tracker"
 
     @classmethod
-    def behind(cls, prefix: str) -> "Names":
+    def with_prefix(cls, prefix: str) -> "Names":
         """Return names that begin with `prefix`, for servers that others use too."""
         plain = cls()
         return cls(

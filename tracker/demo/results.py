@@ -93,7 +93,7 @@ class Reader:
         """Read all that is there, when nobody sends any more; say whether it was in time."""
         deadline = time.monotonic() + timeout_s
         ends: set[tuple[str, int]] = set()
-        self._assign()  # anew, so that each end is told of
+        self._assign()  # again, so that librdkafka reports each end
         while ends < self._next.keys():
             if time.monotonic() > deadline:
                 return False

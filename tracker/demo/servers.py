@@ -56,7 +56,7 @@ def demo_servers(environment: Mapping[str, str], *, keep: bool, say: Say) -> Ite
     if keep and (named_kafka or named_database):
         variable = KAFKA_VARIABLE if named_kafka else DATABASE_VARIABLE
         raise DemoError(f"the demo can keep only servers that it starts, and {variable} names others")
-    names = Names.behind(f"demo-{uuid.uuid4().hex[:8]}") if named_kafka or named_database else Names()
+    names = Names.with_prefix(f"demo-{uuid.uuid4().hex[:8]}") if named_kafka or named_database else Names()
     with ExitStack() as stack:
         bootstrap_servers, database_url = _start(environment, stack, keep=keep, say=say)
         if named_database:

@@ -262,7 +262,7 @@ class KafkaCluster:
             broker.launch()
 
     def wait_until_started(self, timeout_s: float = START_TIMEOUT_S) -> None:
-        """Wait until all brokers serve clients. Begin anew with other ports if somebody else took one."""
+        """Wait until all brokers serve clients. Start again with other ports if another program took one."""
         for attempt in range(PORT_ATTEMPTS):
             try:
                 self._wait_for_all(time.monotonic() + timeout_s)

@@ -13,8 +13,8 @@ def free_ports(count: int) -> list[int]:
     They are drawn by chance from below the range that the system gives to outgoing connections: a port of
     that range can be taken by anybody's connection while its server is down for a restart; it can even be
     taken by a client that tries to reach the server, and thereby reaches itself. Another program may still
-    take a port before the server does, so whoever starts a server must be ready to try again with other
-    ports.
+    take a port before the server does, so the program that starts a server must be ready to try again with
+    other ports.
     """
     held: list[socket.socket] = []
     try:

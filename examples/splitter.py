@@ -33,7 +33,7 @@ def split(task: TaskMessage, pages_topic: str, scans_topic: str) -> Iterator[Tas
     document = read_data(task)
     name, count = document["document"], document["pages"]
     damaged = set(document.get("damaged", ()))
-    # Scanned pages take long, so they have a topic and workers of their own: other pages do not wait for them.
+    # Scanned pages take long. They have a topic and workers of their own, so that other pages do not wait.
     to = scans_topic if document.get("scanned") else pages_topic
     for number in [count, *range(1, count)] if count else []:
         # Yours reads the document from where it is stored; this one knows what is in it.

@@ -261,7 +261,7 @@ def test_a_table_that_is_kept_for_long_is_a_sentence(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     follow(monkeypatch, "ALTER TABLE deployment ADD extra integer")
-    monkeypatch.setattr(migrate, "_LOCK_TRIES", 1)
+    monkeypatch.setattr(migrate, "_LOCK_ATTEMPTS", 1)
     with closing(connect(database_url)) as holder:
         holder.execute("LOCK TABLE tracker.deployment IN ACCESS SHARE MODE")
         with pytest.raises(

@@ -134,7 +134,8 @@ class Checker:
             pass  # the paused job failed before it was resumed
 
     def _process(self, record: Received) -> Outcome:
-        if any(job.eligible_at is not None for job in self.model.unsent.values()):
+        # Not each time: it looks through all unsent jobs, thousands at the end of a round.
+        if self.model.last_eligible_s > self.model.now_s:
             self.model.advance(1_000)  # a job's records are sent after it has started, so its delay is over
         job = self.job_of(record)
         if job is not None and job.key in self.model.unsent:

@@ -1,4 +1,4 @@
-"""Fixtures of the fault tests: servers behind proxies, and rounds on them."""
+"""Fixtures of the fault tests: servers that are reached through proxies, and rounds on them."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ NewRound = Callable[..., Round]
 
 @pytest.fixture(scope="session")
 def one_broker() -> Iterator[Cluster]:
-    """One broker and PostgreSQL, each behind a proxy."""
+    """One broker and PostgreSQL, each reached through a proxy."""
     with start_cluster() as cluster:
         yield cluster
 

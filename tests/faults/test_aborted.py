@@ -22,7 +22,7 @@ SOCKET_TIMEOUT_S = 1.0
 
 @pytest.fixture
 def producer(one_broker: Cluster, kafka_topic: str) -> BatchProducer:
-    """A producer behind the proxy that lingers, so that a test can block the network before it sends."""
+    """A producer that uses the proxy and lingers, so that a test can block the network before it sends."""
     settings = loaded(
         **one_broker.variables(one_broker.stack.database_url),
         TRACKER_KAFKA_PRODUCER_LINGER_MS="500",

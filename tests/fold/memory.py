@@ -1,7 +1,7 @@
 """The worker's path without PostgreSQL and Kafka: decode, decide, load, fold, store, on rows in dicts.
 
-Between batches only what the SQL would keep is kept, and a fold is given only what it has asked for, so that
-whatever it needs and does not ask for, or changes and does not write, shows.
+Between batches, it keeps only what the SQL would keep, and a fold gets only what it has asked for. So a test
+fails if the fold needs something without asking for it, or changes something without writing it.
 """
 
 from collections.abc import Iterator, Sequence

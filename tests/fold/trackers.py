@@ -1,4 +1,4 @@
-"""The fold and the naive model behind one interface, so that one suite of rules tests both."""
+"""One interface to the fold and the naive model, so that one suite of rules tests both."""
 
 from abc import ABC, abstractmethod
 from collections import Counter

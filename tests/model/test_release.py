@@ -106,7 +106,7 @@ def test_a_dependent_that_was_paused_and_resumed_is_released(tracker: NaiveTrack
     assert released(complete(tracker, "acme:job")) == ["b"]
 
 
-def test_a_dependent_is_released_whatever_was_reported_of_it_before(tracker: NaiveTracker) -> None:
+def test_a_dependent_is_released_whatever_was_reported_on_it_before(tracker: NaiveTracker) -> None:
     tracker.create_job("acme", "b", prerequisites=["job"])
     progress(tracker, "acme:b", 5)
     assert released(complete(tracker, "acme:job")) == ["b"]

@@ -106,6 +106,7 @@ class NaiveTracker:
         self.service_url = service_url
         self.status_check_interval_s = status_check_interval_s
         self.now_s: float = 0
+        self.last_eligible_s: float = 0  # after this time, no job waits for its delay
         self.created = 0
         self.jobs: dict[JobKey, Job] = {}
         self.unsent: dict[JobKey, Job] = {}
@@ -247,7 +248,7 @@ class NaiveTracker:
             for dependent in self._dependents(job):
                 dependent.unmet.remove(job.job_id)
                 if not dependent.unmet:
-                    dependent.eligible_at = self.now_s + dependent.content["delay"]
+                    dependent.eligible_at = self._eligible_at(dependent.content["delay"])
                     dependent.correlation_id = correlation_id
             outcome.released += self._send_due()
         elif self.propagate_failures:
@@ -272,6 +273,11 @@ class NaiveTracker:
             for other in self.unsent.values()
             if other.partition_id == job.partition_id and job.job_id in other.unmet
         ]
+
+    def _eligible_at(self, delay: float) -> float:
+        """Return when a job can be sent that waits only for its delay."""
+        self.last_eligible_s = max(self.last_eligible_s, self.now_s + delay)
+        return self.now_s + delay
 
     def _send_due(self) -> list[Release]:
         """Send the jobs that are due."""
@@ -368,7 +374,7 @@ class NaiveTracker:
             return Outcome()
         unmet = self._outstanding(partition_id, prerequisites)
         self._refuse_cycle(partition_id, job_id, unmet)
-        eligible_at = None if unmet else self.now_s + delay
+        eligible_at = None if unmet else self._eligible_at(delay)
         self.created += 1
         job = Job(partition_id, job_id, content, unmet, eligible_at)
         job.marker = str(self.created) if marker is None else marker

@@ -30,9 +30,8 @@ class RateLimitedLog:
         self._interval_s = interval_s
         self._clock = clock
         self._lock = threading.Lock()
-        self._kinds: dict[
-            tuple[str, str], tuple[float, int]
-        ] = {}  # when it was last logged, and how many occurred since
+        # By event and reason: when a line was last logged, and how many occurred since then.
+        self._kinds: dict[tuple[str, str], tuple[float, int]] = {}
 
     def log(
         self,

@@ -291,9 +291,8 @@ class BatchConsumer:
     ) -> None:
         """Record how far the assigned Kafka partitions are behind.
 
-        `committed`: what this worker has committed. `ends_of(keys)` returns the ends of logs, once it knows
-        them. It is asked while all are paused, because a paused consumer fetches nothing and does not learn
-        them.
+        `committed`: what this worker has committed. `ends_of(keys)` returns the ends of logs that it knows
+        so far. It is asked while all are paused, because a paused consumer does not learn them.
         """
         keys = list(self._assignment.positions)
         asked = ends_of(keys) if self._paused else {}

@@ -36,10 +36,10 @@ __all__ = [
 
 TIMEOUT_S = 15.0
 
-# A login or a name look-up that fails does so within a second; what takes longer is not there.
+# A login or a name look-up that fails does so within a second; a broker that needs longer is away.
 _CLUSTER_TIMEOUT_S = 10.0
 
-# Without a logger of its own, librdkafka writes its log to stderr, where the sentences go.
+# Without a logger of its own, librdkafka writes its log to stderr, between the command's sentences.
 SILENT = logging.getLogger("tracker.inspection")
 SILENT.addHandler(logging.NullHandler())
 SILENT.propagate = False
@@ -83,7 +83,7 @@ def connect_admin(settings: Settings, logger: logging.Logger = SILENT) -> AdminC
 def count_kafka_partitions(admin: AdminClient) -> dict[str, int]:
     """Return the number of Kafka partitions of each topic.
 
-    All are asked for, because to ask for one by name could create it, where the broker does so.
+    It asks for all topics: to ask for one by name would create it, if brokers create topics by themselves.
 
     :raises TrackerError: Kafka does not answer.
     """
@@ -93,12 +93,12 @@ def count_kafka_partitions(admin: AdminClient) -> dict[str, int]:
 
 
 def has_members(admin: AdminClient, group_id: str) -> bool:
-    """Tell whether a group has members, by the list of all groups.
+    """Tell whether a group has members, from the list of all groups.
 
-    Its coordinator could tell how many, but where that goes away meanwhile, librdkafka (2.16) may end the
-    process (its issue 4605).
+    Rejected: to ask its coordinator for the members. If that goes away meanwhile, librdkafka (2.16) may end
+    the process (its issue 4605).
 
-    :raises TrackerError: it is not known.
+    :raises TrackerError: no broker says it.
     """
     try:
         groups = answer_of(admin.list_consumer_groups(request_timeout=TIMEOUT_S), TIMEOUT_S)
@@ -107,7 +107,7 @@ def has_members(admin: AdminClient, group_id: str) -> bool:
     for group in groups.valid:
         if group.group_id == group_id:
             return group.state not in (ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD)
-    for problem in groups.errors:  # of brokers, one of which may be the group's
+    for problem in groups.errors:  # of brokers; one of them may know the group
         raise _unknown_members(problem)
     return False
 

@@ -1,4 +1,4 @@
-"""The group's protocol, and whether this process is a member, where librdkafka does not say it."""
+"""The group's protocol, and whether this process is a member, also if librdkafka does not say it."""
 
 from struct import Struct
 

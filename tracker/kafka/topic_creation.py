@@ -16,7 +16,7 @@ _TIMEOUT_S = 15.0
 def create_topics(
     admin: AdminClient, kafka_partitions: Mapping[str, int], replication_factor: int = BROKERS_DEFAULT
 ) -> None:
-    """Create topics with so many Kafka partitions each; one that exists by now is left as it is.
+    """Create topics with these numbers of Kafka partitions; leave topics that exist by now as they are.
 
     :raises TrackerError: Kafka does not answer, or refuses.
     """
@@ -28,7 +28,7 @@ def create_topics(
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise
-    # The brokers learn of a new topic one after the other.
+    # Brokers learn of a new topic one after the other.
     deadline = time.monotonic() + _TIMEOUT_S
     while time.monotonic() < deadline and not count_kafka_partitions(admin).keys() >= kafka_partitions.keys():
         time.sleep(0.1)

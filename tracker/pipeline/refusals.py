@@ -18,9 +18,8 @@ class _RefusedOfBatch:
     """What was refused of one batch, and how far that batch went in each Kafka partition."""
 
     next_offsets: dict[KafkaPartition, int]
-    records: dict[tuple[KafkaPartition, int], Refusal] = field(
-        default_factory=dict
-    )  # by Kafka partition and offset
+    # By Kafka partition and offset.
+    records: dict[tuple[KafkaPartition, int], Refusal] = field(default_factory=dict)
     releases: dict[JobKey, Refusal] = field(default_factory=dict)
 
     def __len__(self) -> int:

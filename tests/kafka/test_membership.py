@@ -29,7 +29,11 @@ def test_a_member_that_is_assigned_nothing_is_one_too(bootstrap_servers: str, to
         for member in members:
             member.subscribe([tracking])
         wait_until(both_joined, "both have joined, though there is one Kafka partition")
-        assert sorted(len(member.assignment()) for member in members) == [0, 1]
+
+        def is_assigned() -> bool:
+            return both_joined() and sorted(len(member.assignment()) for member in members) == [0, 1]
+
+        wait_until(is_assigned, "one of them has it, and both are members still")
 
 
 def test_a_form_that_is_not_known_is_no_member() -> None:

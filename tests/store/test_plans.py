@@ -1,7 +1,7 @@
 """Every hot query reaches its rows by index, whatever the planner last knew of the tables.
 
-The plans are those of the stores' own statements, sent as the stores send them, on 300,000 jobs. Those of
-clients' statements are in `test_client_plans.py`.
+The plans are those of the stores' own statements, sent as the stores send them, on 300,000 jobs. Most of
+the clients' statements are in `test_client_plans.py`.
 """
 
 from collections.abc import Iterator
@@ -11,6 +11,8 @@ import pytest
 
 from tests.store.batch_cases import BATCH
 from tests.store.cases import STATES, Case, assert_frugal, assert_locks_in_order, keys
+from tests.store.client_cases import UNDER_LOCKS
+from tests.store.client_session import Session, open_session
 from tests.store.plans import Plan, PlanLog, undo, watched
 from tests.store.scheduler_cases import RETENTION, SCHEDULE
 from tracker.store.batch_store import BatchStore
@@ -70,6 +72,20 @@ LOCKING += [(RetentionStore, case) for case in RETENTION if case.locks]
 def test_rows_are_locked_in_the_order_of_their_keys(stores: Stores, kind: type, case: Case) -> None:
     """Two transactions that want the same rows wait for each other, and never in a cycle."""
     assert_locks_in_order(plan_of(stores, kind, case), case)
+
+
+@pytest.fixture(scope="module", params=STATES)
+def client_session(request: pytest.FixtureRequest, full_databases: dict[str, str]) -> Iterator[Session]:
+    """A submit that has its locks sets how plans are made, because what the planner knows may be wrong."""
+    with open_session(full_databases[request.param]) as session:
+        yield session
+
+
+@pytest.mark.parametrize("case", UNDER_LOCKS, ids=str)
+def test_a_submit_under_its_locks_reaches_its_rows_by_index(client_session: Session, case: Case) -> None:
+    plan = client_session.plan_of(case, by_index=True)
+    assert_frugal(plan, case)
+    assert_locks_in_order(plan, case)
 
 
 def test_no_statement_is_planned_for_the_values_that_came_first(stores: Stores) -> None:

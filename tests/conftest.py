@@ -1,6 +1,8 @@
 """Fixtures that all tests share."""
 
 import os
+import signal
+import threading
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
@@ -27,6 +29,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="spread the tables over N hash partitions (deploy/hash-partitions.sql)",
     )
+
+
+def pytest_configure() -> None:
+    """Have the programs under test take signals as in the foreground: those that are ignored are inherited.
+
+    `nohup` ignores SIGHUP, and a shell's `&` ignores SIGINT.
+    """
+    for number, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if (
+            signal.getsignal(number) is signal.SIG_IGN
+            and threading.current_thread() is threading.main_thread()
+        ):
+            signal.signal(number, default)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -86,4 +86,4 @@ def _process(settings: dict[str, Any], watchdog: Watchdog) -> Iterator[subproces
         finally:
             child.kill()
             child.wait(_END_TIMEOUT_S)
-            watchdog.forget(identity)
+            watchdog.unwatch(identity)

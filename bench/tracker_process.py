@@ -81,7 +81,7 @@ def run_tracker(variables: Mapping[str, str], database: str, watchdog: Watchdog)
                 run.stop()
             finally:
                 _end(child)
-                watchdog.forget(identity)
+                watchdog.unwatch(identity)
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

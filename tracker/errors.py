@@ -14,7 +14,7 @@ class JobConflict(TrackerError):
 
 
 class JobRefused(TrackerError):
-    """A rule forbids it; nothing was stored or changed.
+    """A rule forbids the call; nothing was stored or changed.
 
     The rule is about stored jobs: a prerequisite has failed or was cancelled, prerequisites would form a
     cycle, or the status of a job does not allow the change. Two subclasses are about the arguments alone.
@@ -38,8 +38,8 @@ class InvalidQuery(JobRefused):
 class SettingsError(TrackerError):
     """The configuration is wrong.
 
-    Each of `problems` is a sentence that names a variable, its value (secrets masked) and what is allowed;
-    the text is all of them, one a line.
+    Each of `problems` is a sentence that names a variable, its value (secrets masked) and what is allowed.
+    The text is all of them, each on a line.
     """
 
     def __init__(self, *problems: str) -> None:
@@ -59,11 +59,11 @@ class DatabaseReadOnly(DatabaseUnavailable):
 
 
 class TransactionConflict(TrackerError):
-    """Other transactions were in the way of each attempt, and nothing was changed; it may work later."""
+    """Each attempt conflicted with other transactions, and nothing was changed; the call may work later."""
 
 
 class SchemaMismatch(TrackerError):
-    """The database's schema is not this program's; the text says what to do."""
+    """The database's schema does not match this program; the text says what to do."""
 
 
 class StackError(TrackerError):

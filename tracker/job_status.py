@@ -4,26 +4,26 @@ from enum import StrEnum
 
 
 class JobStatus(StrEnum):
-    """How far a job is: the later, the greater. It never falls back, except from Paused to Active."""
+    """The status of a job. A later one is greater; only a resume goes back, from Paused to Active."""
 
-    WAITING = "Waiting"  # for its prerequisites, its delay, or its first report
+    WAITING = "Waiting"  # for its prerequisites, its delay, or the first report on it
     ACTIVE = "Active"
     PAUSED = "Paused"
-    FAILED = "Failed"  # can still complete, if its failed tasks do
+    FAILED = "Failed"  # it can still complete, if its failed tasks do
     CANCELLED = "Cancelled"
     COMPLETED = "Completed"
 
     @property
     def number(self) -> int:
-        """The number that the database has for it."""
+        """The number of the status in the database."""
         return _NUMBERS[self]
 
     @property
     def ended(self) -> bool:
-        """Whether it has Failed, was Cancelled, or has Completed."""
+        """Whether the job has failed, was cancelled, or has completed."""
         return self >= JobStatus.FAILED
 
-    # As strings, they would be compared by their letters.
+    # Comparisons of strings would compare letters.
 
     def __lt__(self, other: str) -> bool:
         return _NUMBERS[self] < _NUMBERS[JobStatus(other)]
@@ -39,6 +39,6 @@ class JobStatus(StrEnum):
 
 
 STATUSES = tuple(JobStatus)
-"""By their numbers."""
+"""The statuses by their numbers."""
 
 _NUMBERS = {status: number for number, status in enumerate(STATUSES)}

@@ -95,7 +95,7 @@ def test_up_without_java_says_what_to_install(shell: Shell, open_folder: Path) -
     del shell.environment["TRACKER_KAFKA_BOOTSTRAP_SERVERS"]
     shell.environment |= {"PATH": str(open_folder), "JAVA_HOME": ""}
     assert shell.fail("up") == (
-        "Kafka needs Java 17 or later, and there is none on the PATH: install it (on Debian and Ubuntu: "
+        "Kafka needs Java 17 or later, but there is none on the PATH: install it (on Debian and Ubuntu: "
         "openjdk-17-jre-headless), or start deploy/compose.yaml and name its broker in "
         "TRACKER_KAFKA_BOOTSTRAP_SERVERS.\n"
     )
@@ -112,7 +112,7 @@ def test_up_without_maven_says_what_to_install(shell: Shell, open_folder: Path) 
         "XDG_CACHE_HOME": str(open_folder / "cache"),
     }
     assert shell.fail("up") == (
-        "Kafka is fetched with Maven, and there is none on the PATH: install it (on Debian and Ubuntu: "
+        "Kafka is fetched with Maven, but there is none on the PATH: install it (on Debian and Ubuntu: "
         "maven), or unpack Kafka and name its folder in KAFKA_HOME, or start deploy/compose.yaml and name "
         "its broker in TRACKER_KAFKA_BOOTSTRAP_SERVERS.\n"
     )

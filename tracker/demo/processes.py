@@ -129,7 +129,7 @@ class Processes:
                 _kill(child)
             self._children.clear()
             if self.keep_logs:
-                self._watchdog.forget_directory(self.logs)
+                self._watchdog.unwatch_directory(self.logs)
             else:
                 shutil.rmtree(self.logs, ignore_errors=True)
             self._watchdog.close()

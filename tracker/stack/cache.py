@@ -1,4 +1,4 @@
-"""The user's cache folder, and how several programs at once fill it without disturbing each other."""
+"""The user's cache folder, which several programs can fill at once."""
 
 import fcntl
 import os
@@ -8,15 +8,15 @@ from pathlib import Path
 
 
 def cache_directory() -> Path:
-    """Return this program's folder among the user's caches; it may not exist yet."""
+    """Return this program's folder in the user's cache; it may not exist yet."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "job-tracker"
 
 
 def filled(directory: Path, fill: Callable[[Path], None]) -> Path:
-    """Return the folder; if it is not there yet, have it filled first.
+    """Return the folder; if it does not exist, call `fill` first.
 
-    It appears whole or not at all. When several programs ask for it at once, one fills it and the others
-    wait.
+    The folder appears as a whole or not at all. If several programs ask for it at once, one fills it, and the
+    others wait.
     """
     if directory.is_dir():
         return directory
@@ -25,7 +25,7 @@ def filled(directory: Path, fill: Callable[[Path], None]) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not directory.is_dir():
             partial = directory.with_name(directory.name + ".partial")
-            # Left there by a program that was killed: nobody else works on it, since we hold the lock.
+            # A killed program has left it. No other program works on it, because this one holds the lock.
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir()
             fill(partial)

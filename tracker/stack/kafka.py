@@ -1,4 +1,4 @@
-"""A Kafka cluster of one or more brokers on this machine, each of which is a controller too."""
+"""A Kafka cluster of one or more brokers on this machine, each also a controller."""
 
 import base64
 import shutil
@@ -19,20 +19,20 @@ PORT_ATTEMPTS = 5
 
 
 def kafka_uuid() -> str:
-    """Return a new unique ID as Kafka writes them."""
+    """Return a new unique ID in Kafka's notation."""
     return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
 
 @dataclass(frozen=True)
 class KafkaSoftware:
-    """What it takes to run a broker."""
+    """The files that a broker needs."""
 
     java: Path
     jars: tuple[Path, ...]
-    # What `StorageTool format` writes for this version: the features that a new cluster starts with.
+    # The output of `StorageTool format` for this version: the features with which a new cluster starts.
     checkpoint: Path | None = None
-    # Kafka's classes, parsed and checked beforehand: a broker then starts in 1.4 s instead of 2.5 s (2 cores,
-    # JDK 17).
+    # Kafka's classes, parsed and checked in advance: with it, a broker starts in 1.4 s instead of 2.5 s (2
+    # cores, JDK 17).
     class_archive: Path | None = None
 
     def command(self, *arguments: str | Path) -> list[str | Path]:
@@ -44,7 +44,7 @@ class KafkaSoftware:
 
 @dataclass(frozen=True)
 class ClusterPlan:
-    """What the brokers of a cluster have in common."""
+    """The configuration that the brokers of a cluster share."""
 
     software: KafkaSoftware
     client_ports: tuple[int, ...]
@@ -52,7 +52,7 @@ class ClusterPlan:
     heap: str = "1g"
     settings: Mapping[str, str] = field(default_factory=dict)
     java_options: Sequence[str] = ()
-    # Of a second listener of each broker, which sends clients to a proxy in front of it; none by default.
+    # Ports of a second listener of each broker, which sends clients to the proxy before it; by default none.
     proxied_ports: tuple[int, ...] = ()
     proxy_ports: tuple[int, ...] = ()
     cluster_id: str = field(default_factory=kafka_uuid)
@@ -83,8 +83,7 @@ class ClusterPlan:
             "auto.create.topics.enable": "false",
             "default.replication.factor": str(replicas),
             "min.insync.replicas": in_sync,
-            # The defaults of 50 partitions each are for large clusters, and cost seconds when they are first
-            # used.
+            # The defaults, 50 Kafka partitions each, are for large clusters, and take seconds at first.
             "offsets.topic.num.partitions": "4",
             "offsets.topic.replication.factor": str(replicas),
             "transaction.state.log.num.partitions": "4",
@@ -94,24 +93,23 @@ class ClusterPlan:
             "share.coordinator.state.topic.replication.factor": str(replicas),
             "share.coordinator.state.topic.min.isr": in_sync,
             "group.initial.rebalance.delay.ms": "0",
-            # With the group protocol `consumer` it is the brokers that decide these: 5 s and 45 s by default.
+            # With the group protocol `consumer`, the brokers decide these: 5 s and 45 s by default.
             "group.consumer.min.heartbeat.interval.ms": "100",
             "group.consumer.heartbeat.interval.ms": "500",
             "group.consumer.min.session.timeout.ms": "1000",
             "group.consumer.session.timeout.ms": "10000",
-            # A broker that was killed cannot come back before its session has ended: 9 s by default.
+            # A killed broker cannot return before its session has ended: 9 s by default.
             "broker.session.timeout.ms": "4000",
             "broker.heartbeat.interval.ms": "1000",
-            # 128 MB of heap by default, to compact topics far larger than these.
+            # By default 128 MB of heap, to compact much larger topics.
             "log.cleaner.dedupe.buffer.size": "16777216",
         } | dict(self.settings)
 
 
 class KafkaBroker:
-    """One broker. It keeps its ports and its data over any number of starts, stops and kills."""
+    """A broker. It keeps its ports and its data through any number of starts, stops and kills."""
 
-    # Ends it at once, for when its data is of no more use: a majority of brokers cannot shut down in an
-    # orderly way.
+    # Ends a broker at once when its data is not needed: a majority of brokers cannot shut down cleanly.
     fast_stop_signal = signal.SIGKILL
 
     def __init__(
@@ -120,7 +118,7 @@ class KafkaBroker:
         self.directory = directory
         self.node_id = node_id
         self.address = f"127.0.0.1:{plan.client_ports[node_id - 1]}"
-        # Where a proxy in front of this broker is to lead to.
+        # The port that a proxy before this broker connects to.
         self.proxied_port = plan.proxied_ports[node_id - 1] if plan.proxied_ports else None
         self._plan = plan
         self._process = ServerProcess(
@@ -132,41 +130,47 @@ class KafkaBroker:
 
     @property
     def identity(self) -> ProcessIdentity:
-        """The broker's process, safe to be signalled later. Raise StackError if the broker is not running."""
+        """The broker's process, which is safe to signal later.
+
+        :raises StackError: the broker is not running.
+        """
         return self._process.identity
 
     @property
     def pid(self) -> int:
-        """The process ID. Raise StackError if the broker is not running."""
+        """The process ID.
+
+        :raises StackError: the broker is not running.
+        """
         return self._process.identity.pid
 
     @property
     def log(self) -> Path:
-        """The file with all that the broker has logged."""
+        """The broker's log file."""
         return self._process.log
 
     def is_running(self) -> bool:
-        """Say whether the broker's process was started and has not ended."""
+        """Return whether the broker's process was started and has not ended."""
         return self._process.is_running()
 
     def start(self, timeout_s: float = START_TIMEOUT_S) -> None:
-        """Start the broker and wait until it serves. A broker of a cluster does so only among a majority."""
+        """Start the broker and wait until it serves. In a cluster, it serves only with a majority."""
         deadline = time.monotonic() + timeout_s
         self.launch()
         self.wait_until_started(deadline)
 
     def launch(self) -> None:
-        """Start the broker and return at once; `wait_until_started` is to follow."""
+        """Start the broker and return at once; call `wait_until_started` next."""
         if not self.directory.exists():
             self._format()
         plan = self._plan
         options = [
             f"-Xmx{plan.heap}",
-            # The quick compiler only. On 2 cores a broker then takes 1.6 s of CPU to start instead of 2.5,
-            # and 3.8 s instead of 6 for the first 2 million messages of 800 bytes; after 6 million it is
-            # still no slower.
+            # Only the quick compiler. On 2 cores, a broker then takes 1.6 s of CPU to start instead of 2.5,
+            # and 3.8 s instead of 6 for the first 2 million messages of 800 bytes. After 6 million it is
+            # still not slower.
             "-XX:TieredStopAtLevel=1",
-            # Both leave files in the system's temporary folder behind when a broker is killed.
+            # Without these two, a killed broker leaves files in the system's temporary folder.
             "-XX:-UsePerfData",
             f"-Djava.io.tmpdir={self.directory / 'tmp'}",
             *plan.java_options,
@@ -177,11 +181,14 @@ class KafkaBroker:
         self._process.launch(command, clean_environment(), self.directory)
 
     def wait_until_started(self, deadline: float) -> None:
-        """Wait until the broker serves. Raise StackError if it does not by then (`time.monotonic`)."""
+        """Wait until the broker serves.
+
+        :raises StackError: it does not until the deadline (`time.monotonic`).
+        """
         self._process.wait_for_log("Kafka Server started", deadline)
 
     def stop(self, timeout_s: float = 30.0) -> None:
-        """Shut the broker down in an orderly way: it hands its leaderships over first."""
+        """Shut the broker down cleanly: it first hands over its leaderships."""
         self._process.stop(signal.SIGTERM, timeout_s)
 
     def kill(self) -> None:
@@ -189,11 +196,11 @@ class KafkaBroker:
         self._process.kill()
 
     def disown(self) -> None:
-        """Let the broker outlive this program; this object knows it no more."""
+        """Let the broker outlive this program. Afterwards this object does not know it any more."""
         self._process.disown()
 
     def _format(self) -> None:
-        # Does what `StorageTool format` does, without the second and a half that a Java program takes.
+        # The same as `StorageTool format`, without the 1.5 s that a Java program takes.
         data = self.directory / "data"
         data.mkdir(parents=True)
         (self.directory / "tmp").mkdir()
@@ -207,10 +214,10 @@ class KafkaBroker:
 
 
 class KafkaCluster:
-    """Brokers that form one cluster, with as many replicas as there are brokers, and two in sync of three.
+    """Brokers that form one cluster, with as many replicas as brokers; with three, two must be in sync.
 
-    `proxy_ports`: for each broker the port of a proxy that leads to the broker's `proxied_port`. Clients that
-    come that way are told of the other brokers' proxies only, so that all their traffic goes through them.
+    `proxy_ports`: for each broker, the port of a proxy that connects to the broker's `proxied_port`. Clients
+    that come through a proxy learn only of the other brokers' proxies, so that all their traffic uses these.
     """
 
     def __init__(
@@ -241,7 +248,7 @@ class KafkaCluster:
         return ",".join(broker.address for broker in self.brokers)
 
     def launch(self) -> None:
-        """Start all brokers with new data on free ports, and return; `wait_until_started` is to follow."""
+        """Start all brokers with new data on free ports, and return; call `wait_until_started` next."""
         size = self._size
         ports = free_ports(3 * size if self._proxy_ports else 2 * size)
         plan = ClusterPlan(
@@ -262,7 +269,7 @@ class KafkaCluster:
             broker.launch()
 
     def wait_until_started(self, timeout_s: float = START_TIMEOUT_S) -> None:
-        """Wait until all brokers serve clients. Start again with other ports if another program took one."""
+        """Wait until all brokers serve clients. If another program has taken a port, start them on others."""
         for attempt in range(PORT_ATTEMPTS):
             try:
                 self._wait_for_all(time.monotonic() + timeout_s)
@@ -292,8 +299,7 @@ class KafkaCluster:
         self._wait_for_membership(deadline)
 
     def _wait_for_membership(self, deadline: float) -> None:
-        # A broker that serves may not have heard of the others yet, and would refuse a topic with as many
-        # replicas.
+        # A broker that serves may not know the others yet, and would refuse a topic with as many replicas.
         from confluent_kafka import KafkaException
         from confluent_kafka.admin import AdminClient
 
@@ -306,9 +312,9 @@ class KafkaCluster:
         for broker in self.brokers:
             admin = AdminClient({"bootstrap.servers": broker.address})
             if not wait_until(all_known, deadline - time.monotonic()):
-                raise StackError("The Kafka brokers did not find one another in time.")
+                raise StackError("The Kafka brokers did not find each other in time.")
 
 
 def write_properties(path: Path, properties: Mapping[str, str]) -> None:
-    """Write a file of Java properties; the values must need no escapes."""
+    """Write a file of Java properties; the values must not need escapes."""
     path.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))

@@ -1,4 +1,4 @@
-"""Where a Kafka broker comes from: `KAFKA_HOME`, or Maven once and the user's cache folder from then on."""
+"""Finds a Kafka broker: in `KAFKA_HOME`, or with Maven once, and then in the user's cache folder."""
 
 import hashlib
 import os
@@ -22,9 +22,9 @@ Say = Callable[[str], None]
 
 
 def find_kafka(say: Say) -> KafkaSoftware:
-    """Return a broker's software, ready for fast starts; fetch and prepare it the first time, and say so.
+    """Return a broker's software, prepared for fast starts; fetch and prepare it the first time, and say so.
 
-    Raise StackError with what to install when there is no way to have it.
+    :raises StackError: something is missing; the text says what to install.
     """
     java, java_version = _find_java()
     jars = _jars_of_kafka_home() or _jars_of_cache(say)
@@ -52,7 +52,7 @@ def _find_java() -> tuple[Path, str]:
             return Path(found), shown
     where = f"at JAVA_HOME ({home})" if home else "on the PATH"
     raise StackError(
-        f"Kafka needs Java {OLDEST_JAVA} or later, and there is none {where}: "
+        f"Kafka needs Java {OLDEST_JAVA} or later, but there is none {where}: "
         f"install it (on Debian and Ubuntu: openjdk-17-jre-headless), {OTHERWISE}."
     )
 
@@ -88,14 +88,13 @@ def _fetch(pom: Path, version: str, folder: Path, say: Say) -> None:
     maven = shutil.which("mvn")
     if maven is None:
         raise StackError(
-            "Kafka is fetched with Maven, and there is none on the PATH: "
+            "Kafka is fetched with Maven, but there is none on the PATH: "
             "install it (on Debian and Ubuntu: maven), "
             f"or unpack Kafka and name its folder in KAFKA_HOME, {OTHERWISE}."
         )
     say(f"Fetching Kafka {version} with Maven (43 MB, once) ...")
     goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={folder}"]
-    # A copy, since Maven may want to write beside the file it reads, and the package may not be ours to write
-    # to.
+    # A copy, because Maven may write beside the file that it reads, and the package may not be writable.
     work = folder / "maven"
     work.mkdir()
     shutil.copy(pom, work / "pom.xml")
@@ -156,7 +155,7 @@ def _archive_classes(software: KafkaSoftware, work: Path, archive: Path) -> None
         cluster.start()
         cluster.brokers[0].stop()
     except StackError:
-        # A Java that cannot do this starts Kafka all the same, a second later. If it cannot start Kafka at
+        # A Java that cannot create an archive still starts Kafka, a second later. If it cannot start Kafka at
         # all, the start that follows says so.
         archive.unlink(missing_ok=True)
     finally:

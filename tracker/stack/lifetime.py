@@ -1,14 +1,14 @@
-"""How long server processes live: who they are, how they are ended, and what happens when their owner dies.
+"""Identifies and ends server processes, also if their owner dies.
 
-A server is known by its process ID *and* the time it started, so that a later process which happens to get
-the same ID is never signalled. Servers that belong to a program (a test run, a benchmark, the demo) must not
-outlive it, even when it is killed with SIGKILL. The usual `PR_SET_PDEATHSIG` will not do: it fires when the
-*thread* that started the server ends, and exists on Linux only. So a second small process, the watchdog,
-holds the other end of a pipe; it is told of each server and folder, and when the pipe closes it ends and
-removes what is left.
+A server is identified by its process ID *and* its start time, so that a later process with the same ID never
+gets its signals. Servers that belong to a program (a test run, a benchmark, the demo) must not outlive it,
+even if it is killed with SIGKILL. The usual `PR_SET_PDEATHSIG` does not work for this: it fires when the
+*thread* that started the server ends, and exists only on Linux. So a second small process, the watchdog,
+holds the other end of a pipe. It learns of each server and folder; when the pipe closes, it ends the servers
+and removes the folders that are left.
 
-This file is also the watchdog's program. It is run by its path with nothing but the standard library, so that
-it is up in a few milliseconds and takes little memory.
+This file is also the watchdog's program. It runs by its path, with nothing but the standard library, so that
+it starts in a few milliseconds and takes little memory.
 """
 
 import contextlib
@@ -30,29 +30,29 @@ POLL_S = 0.02
 
 @dataclass(frozen=True)
 class ProcessIdentity:
-    """One process, never confused with a later one of the same ID, not even after a reboot."""
+    """One process, which is distinct from later ones with the same ID, even after a reboot."""
 
     pid: int
     started: str
 
     @classmethod
     def of(cls, pid: int) -> Self:
-        """Return who has this process ID now; if nobody has, an identity that is not running."""
+        """Return the process that has this ID now; if there is none, an identity that is not running."""
         return cls(pid, _start_of(pid) or "never")
 
     def is_running(self) -> bool:
-        """Say whether the process has not ended; one that has ended but was not reaped has ended."""
+        """Return whether the process has not ended. A process that was not reaped has ended too."""
         return _start_of(self.pid) == self.started
 
     def send(self, signal_number: int) -> None:
-        """Send a signal if the process still runs."""
+        """Send a signal, if the process is still running."""
         if self.is_running():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal_number)
 
 
 def end_all(servers: Iterable[tuple[ProcessIdentity, int]], timeout_s: float = 10.0) -> None:
-    """End each process with its own signal, all at once; what still runs after the timeout gets SIGKILL."""
+    """End all processes at once, each with its own signal; after the timeout, send SIGKILL."""
     servers = list(servers)
     for identity, signal_number in servers:
         identity.send(signal_number)
@@ -63,7 +63,7 @@ def end_all(servers: Iterable[tuple[ProcessIdentity, int]], timeout_s: float = 1
 
 
 def wait_until(condition: Callable[[], bool], timeout_s: float) -> bool:
-    """Wait until the condition holds, and say whether it came to hold in time."""
+    """Wait until the condition holds, and return whether it did in time."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:
@@ -73,9 +73,10 @@ def wait_until(condition: Callable[[], bool], timeout_s: float) -> bool:
 
 
 class Watchdog:
-    """The owner's side: tell it of servers and folders; they go when this process does, however it ends.
+    """The owner's side of the watchdog.
 
-    Not started until it is first told of something. Threads may share it.
+    The watchdog ends the servers and removes the folders when this process ends in any way. It starts with
+    the first call. Threads may share it.
     """
 
     def __init__(self) -> None:
@@ -83,29 +84,29 @@ class Watchdog:
         self._lock = threading.Lock()
 
     def watch(self, identity: ProcessIdentity, signal_number: int) -> None:
-        """From now on end this process, with this signal, when the owner dies."""
-        self._tell({"watch": identity.pid, "started": identity.started, "signal": signal_number})
+        """End this process, with this signal, when the owner dies."""
+        self._send({"watch": identity.pid, "started": identity.started, "signal": signal_number})
 
-    def forget(self, identity: ProcessIdentity) -> None:
-        """Leave this process alone: it has ended, or is to outlive the owner."""
-        self._tell({"forget": identity.pid})
+    def unwatch(self, identity: ProcessIdentity) -> None:
+        """Leave this process alone, because it has ended, or is to outlive the owner."""
+        self._send({"unwatch": identity.pid})
 
     def watch_directory(self, directory: Path) -> None:
-        """From now on remove this folder when the owner dies, after the processes have ended."""
-        self._tell({"watch_directory": str(directory)})
+        """Remove this folder when the owner dies, after the processes have ended."""
+        self._send({"watch_directory": str(directory)})
 
-    def forget_directory(self, directory: Path) -> None:
+    def unwatch_directory(self, directory: Path) -> None:
         """Leave this folder alone."""
-        self._tell({"forget_directory": str(directory)})
+        self._send({"unwatch_directory": str(directory)})
 
     def close(self) -> None:
-        """End what is still watched and remove the folders, as the owner's death would, and wait for that."""
+        """End all watched processes and remove the folders, as after the owner's death, and wait for it."""
         with self._lock:
             process, self._process = self._process, None
         if process is not None:
             process.communicate()
 
-    def _tell(self, message: dict[str, Any]) -> None:
+    def _send(self, message: dict[str, Any]) -> None:
         with self._lock:
             if self._process is None:
                 self._process = subprocess.Popen(
@@ -122,18 +123,18 @@ class Watchdog:
             self._process.stdin.flush()
 
 
-def _keep_watch(orders: IO[str]) -> None:
+def _watch_owner(messages: IO[str]) -> None:
     servers: dict[int, tuple[ProcessIdentity, int]] = {}
     directories: dict[str, None] = {}
-    for line in orders:
+    for line in messages:
         match json.loads(line):
             case {"watch": int(pid), "started": str(started), "signal": int(signal_number)}:
                 servers[pid] = (ProcessIdentity(pid, started), signal_number)
-            case {"forget": int(pid)}:
+            case {"unwatch": int(pid)}:
                 servers.pop(pid, None)
             case {"watch_directory": str(directory)}:
                 directories[directory] = None
-            case {"forget_directory": str(directory)}:
+            case {"unwatch_directory": str(directory)}:
                 directories.pop(directory, None)
     end_all(servers.values())
     for directory in directories:
@@ -147,7 +148,7 @@ def _start_of(pid: int) -> str | None:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
-    # The second field is the program's name in parentheses, and may itself hold blanks and parentheses.
+    # The second field is the program's name in parentheses, which may itself contain spaces and parentheses.
     fields = stat[stat.rindex(")") + 2 :].split()
     state, ticks_since_boot = fields[0], fields[19]
     return None if state in "ZX" else f"{_boot_id()}/{ticks_since_boot}"
@@ -169,6 +170,6 @@ def _start_by_ps(pid: int) -> str | None:
 
 
 if __name__ == "__main__":
-    # The owner's Ctrl-C is not for the watchdog: it waits for the pipe to close.
+    # The owner's Ctrl-C does not concern the watchdog, which waits for the pipe to close.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _keep_watch(sys.stdin)
+    _watch_owner(sys.stdin)

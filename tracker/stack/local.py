@@ -1,4 +1,4 @@
-"""Kafka and PostgreSQL together, for as long as a program needs them."""
+"""Kafka and PostgreSQL, for as long as a program needs them."""
 
 import shutil
 import tempfile
@@ -20,16 +20,15 @@ DATABASE_VARIABLE = "TRACKER_DATABASE_URL"
 class LocalStack:
     """A Kafka cluster and a PostgreSQL server with new data, on free ports of 127.0.0.1.
 
-    Any number of them can run on one machine. `directory` must not exist, or be empty; by default it is a new
-    one among the system's temporary files. `stop` removes it with all data in it, and so does the watchdog if
-    this program dies before. `bootstrap_servers` and `database_url` name servers that are there already:
-    those are used instead, and never stopped. `kafka_proxy_ports`: see `KafkaCluster`.
+    Any number of stacks can run on one machine. `directory` must not exist, or must be empty; by default, it
+    is a new one in the system's temporary folder. `stop` removes it with all data; the watchdog does so if
+    this program dies before. `bootstrap_servers` and `database_url` name servers that exist already: these
+    are used instead, and never stopped. `kafka_proxy_ports`: see `KafkaCluster`.
 
-    Single brokers, and PostgreSQL, can be stopped, killed and started again by way of `brokers` and
-    `postgres`.
+    `brokers` and `postgres` can be stopped, killed and started again one by one.
     """
 
-    def __init__(  # noqa: PLR0913 - all of them by name, and none needed
+    def __init__(  # noqa: PLR0913 - all by name, and all optional
         self,
         directory: Path | None = None,
         *,
@@ -52,15 +51,15 @@ class LocalStack:
         self._kafka_java_options = kafka_java_options
         self._kafka_proxy_ports = kafka_proxy_ports
         self._postgres_settings = postgres_settings
-        self._given_bootstrap_servers = bootstrap_servers
-        self._given_database_url = database_url
+        self._external_bootstrap_servers = bootstrap_servers
+        self._external_database_url = database_url
         self._say = say
         self._watchdog = Watchdog()
         self._started_in: Path | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], *, say: Say = lambda _: None) -> Self:
-        """Return a stack that uses the servers which the environment names, and starts the others."""
+        """Return a stack that uses the servers that the environment names, and starts the others."""
         return cls(
             bootstrap_servers=environment.get(KAFKA_VARIABLE) or None,
             database_url=environment.get(DATABASE_VARIABLE) or None,
@@ -69,18 +68,24 @@ class LocalStack:
 
     @property
     def bootstrap_servers(self) -> str:
-        """What to give to Kafka clients. Raise StackError before the start."""
-        if self._given_bootstrap_servers is not None:
-            return self._given_bootstrap_servers
+        """The addresses for Kafka clients.
+
+        :raises StackError: the stack was not started.
+        """
+        if self._external_bootstrap_servers is not None:
+            return self._external_bootstrap_servers
         if self.kafka is None:
             raise StackError("The stack has not been started.")
         return self.kafka.bootstrap_servers
 
     @property
     def database_url(self) -> str:
-        """The database `tracker`, for its owner. Raise StackError before the start."""
-        if self._given_database_url is not None:
-            return self._given_database_url
+        """The database `tracker`, for its owner.
+
+        :raises StackError: the stack was not started.
+        """
+        if self._external_database_url is not None:
+            return self._external_database_url
         if self.postgres is None:
             raise StackError("The stack has not been started.")
         return self.postgres.url
@@ -91,11 +96,14 @@ class LocalStack:
         return () if self.kafka is None else self.kafka.brokers
 
     def environment(self) -> dict[str, str]:
-        """Return the variables that lead `tracker` to this stack."""
+        """Return the variables with which `tracker` uses this stack."""
         return {KAFKA_VARIABLE: self.bootstrap_servers, DATABASE_VARIABLE: self.database_url}
 
     def start(self) -> None:
-        """Start both and wait until they serve. Raise StackError, with nothing left behind, if that fails."""
+        """Start both and wait until they serve.
+
+        :raises StackError: that fails; nothing is left then.
+        """
         try:
             self._start()
         except BaseException:
@@ -103,7 +111,7 @@ class LocalStack:
             raise
 
     def stop(self) -> None:
-        """End both at once and remove their data. Stopping what was not started, or twice, does nothing."""
+        """End both at once and remove their data. It does nothing without a start, or the second time."""
         if self.kafka is not None:
             self.kafka.kill()
         if self.postgres is not None:
@@ -111,7 +119,7 @@ class LocalStack:
         self.kafka = self.postgres = None
         self._watchdog.close()
         if self._started_in is not None:
-            # The watchdog has done so already, unless somebody killed it.
+            # The watchdog has removed it already, unless the watchdog was killed.
             shutil.rmtree(self._started_in, ignore_errors=True)
             self._started_in = None
 
@@ -123,13 +131,13 @@ class LocalStack:
         return [(part.identity, part.fast_stop_signal) for part in parts]
 
     def disown(self) -> None:
-        """Let the servers and their data outlive this program; this object knows them no more."""
+        """Let the servers and their data outlive this program. Afterwards this object does not know them."""
         for broker in self.brokers:
             broker.disown()
         if self.postgres is not None:
             self.postgres.disown()
         if self._started_in is not None:
-            self._watchdog.forget_directory(self._started_in)
+            self._watchdog.unwatch_directory(self._started_in)
             self._started_in = None
         self.kafka = self.postgres = None
         self._watchdog.close()
@@ -144,10 +152,10 @@ class LocalStack:
         self.stop()
 
     def _start(self) -> None:
-        software = find_kafka(self._say) if self._given_bootstrap_servers is None else None
-        programs = find_postgres() if self._given_database_url is None else None
+        software = find_kafka(self._say) if self._external_bootstrap_servers is None else None
+        programs = find_postgres() if self._external_database_url is None else None
         directory = self._create_directory()
-        # PostgreSQL makes its data while Java starts.
+        # PostgreSQL creates its data while Java starts.
         if software is not None:
             self.kafka = KafkaCluster(
                 directory,
@@ -178,6 +186,6 @@ class LocalStack:
             directory.mkdir(parents=True, exist_ok=True)
         self._started_in = directory
         self._watchdog.watch_directory(directory)
-        # PostgreSQL may run as another user, who must be able to reach its own folder in this one.
+        # PostgreSQL may run as another user, which must be able to enter its own folder in this one.
         directory.chmod(0o711)
         return directory

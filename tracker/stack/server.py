@@ -14,12 +14,12 @@ from tracker.stack.lifetime import POLL_S, ProcessIdentity, Watchdog
 
 
 class PortTaken(StackError):
-    """Somebody else listens on the port that the server was given; another port will do."""
+    """Another program listens on the port of the server; try another port."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """The user that a server runs as, where that is not the user of this program."""
+    """The user that a server runs as, if it is not the user of this program."""
 
     name: str
     uid: int
@@ -27,10 +27,10 @@ class Account:
 
 
 class ServerProcess:
-    """A server as a child process in a session of its own, so that Ctrl-C in a terminal does not reach it.
+    """A server as a child process, in a session of its own, so that Ctrl-C in a terminal does not reach it.
 
-    It may be started, ended and started again any number of times; ending what does not run does nothing.
-    With a watchdog it does not outlive this program; without one it does, unless it is stopped.
+    It can be started, ended and started again any number of times. To end it has no effect if it is not
+    running. With a watchdog, it does not outlive this program; without one it does, unless it is stopped.
     """
 
     def __init__(
@@ -53,17 +53,23 @@ class ServerProcess:
 
     @property
     def identity(self) -> ProcessIdentity:
-        """The running process. Raise StackError if none runs."""
+        """The running process.
+
+        :raises StackError: it is not running.
+        """
         if self._identity is None or not self.is_running():
             raise StackError(f"{self.name} is not running.")
         return self._identity
 
     def is_running(self) -> bool:
-        """Say whether the process was started and has not ended."""
+        """Return whether the process was started and has not ended."""
         return self._child is not None and self._child.poll() is None
 
     def launch(self, command: Sequence[str | Path], environment: Mapping[str, str], directory: Path) -> None:
-        """Start the process, and return at once. Raise StackError if it runs already."""
+        """Start the process, and return at once.
+
+        :raises StackError: it is running already, or cannot be run.
+        """
         if self.is_running():
             raise StackError(f"{self.name} is running already.")
         with self.log.open("ab") as log, _runnable(command):
@@ -83,26 +89,29 @@ class ServerProcess:
             self._watchdog.watch(self._identity, self.fast_stop_signal)
 
     def wait_for_log(self, text: str, deadline: float) -> None:
-        """Wait until the log of this start holds the text. If it never does, end it and raise StackError."""
+        """Wait until the log of this start contains the text.
+
+        :raises StackError: it does not in time, and the process is ended; or the process has ended.
+        """
         while text not in self.log_text():
             if not self.is_running():
-                self._gone()
+                self._drop()
                 if "Address already in use" in self.log_text():
                     raise PortTaken(f"{self.name} found its port taken.")
-                raise StackError(f"{self.name} did not start: {self._last_complaint()}")
+                raise StackError(f"{self.name} did not start: {self._last_error()}")
             if time.monotonic() > deadline:
                 self.kill()
-                raise StackError(f"{self.name} did not start in time: {self._last_complaint()}")
+                raise StackError(f"{self.name} did not start in time: {self._last_error()}")
             time.sleep(POLL_S)
 
     def log_text(self) -> str:
-        """Return what the server has logged since it was last started."""
+        """Return the log since the last start."""
         with self.log.open("rb") as log:
             log.seek(self._log_start)
             return log.read().decode(errors="replace")
 
     def stop(self, signal_number: int, timeout_s: float) -> None:
-        """Ask the process to end and wait for it; kill it if it takes longer than the timeout."""
+        """Ask the process to end, and wait for it; kill it after the timeout."""
         if self._child is not None and self.is_running():
             self._child.send_signal(signal_number)
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -114,28 +123,28 @@ class ServerProcess:
         if self._child is not None and self.is_running():
             self._child.kill()
             self._child.wait()
-        self._gone()
+        self._drop()
 
     def disown(self) -> None:
-        """Let the process outlive this program; this object knows it no more."""
+        """Let the process outlive this program. Afterwards this object does not know it any more."""
         if self._watchdog is not None:
-            self._watchdog.forget(self.identity)
+            self._watchdog.unwatch(self.identity)
         if self._child is not None:
-            # Popen warns of a child that is still running when it is forgotten. Here that is what is meant.
+            # Popen warns if it is freed while its child is running, which is intended here.
             self._child.returncode = 0
         self._child = self._identity = None
 
-    def _gone(self) -> None:
+    def _drop(self) -> None:
         if self._watchdog is not None and self._identity is not None:
-            self._watchdog.forget(self._identity)
+            self._watchdog.unwatch(self._identity)
         self._child = self._identity = None
 
-    def _last_complaint(self) -> str:
+    def _last_error(self) -> str:
         lines = [line.strip() for line in self.log_text().splitlines() if line.strip()]
-        complaints = [
+        errors = [
             line for line in lines if any(word in line for word in ("ERROR", "FATAL", "Error", "Exception"))
         ]
-        last = (complaints or lines or ["it logged nothing"])[-1]
+        last = (errors or lines or ["it logged nothing"])[-1]
         return f"the log says: {last}"
 
 
@@ -147,7 +156,10 @@ def run_to_end(
     environment: Mapping[str, str],
     account: Account | None = None,
 ) -> None:
-    """Run a command that is expected to end by itself. Raise StackError with its last words if it fails."""
+    """Run a command until it ends.
+
+    :raises StackError: it fails; the text has its first error, or its last line.
+    """
     with _runnable(command):
         done = subprocess.run(
             command,
@@ -168,7 +180,7 @@ def run_to_end(
 
 
 def clean_environment(**additional: str) -> dict[str, str]:
-    """Return this program's environment without what would change how a server behaves (PG..., KAFKA...)."""
+    """Return this program's environment without variables that change servers (PG..., KAFKA...)."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -180,7 +192,7 @@ def clean_environment(**additional: str) -> dict[str, str]:
 
 
 def run_as(account: Account | None) -> dict[str, Any]:
-    """Return the arguments of `subprocess` that make a process run as this user."""
+    """Return the arguments of `subprocess` with which a process runs as this user."""
     return {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}
 
 

@@ -1,4 +1,4 @@
-"""The demo from its beginning to its end."""
+"""Runs the demo from its beginning to its end."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -31,9 +31,9 @@ class DemoOptions:
 
 
 def run_demo(environment: Mapping[str, str], options: DemoOptions, screen: Screen) -> int:
-    """Show jobs going through the tracker; return 0 if all went as it has to, else 1.
+    """Show how jobs pass through the tracker; return 0 if the outcome is as expected, otherwise 1.
 
-    However it ends, nothing of it runs on afterwards, except servers that are to be kept.
+    However it ends, none of its processes continues, except servers that are to be kept.
 
     :raises TrackerError: something is missing, or has ended too early.
     """
@@ -73,7 +73,7 @@ def _start_processes(processes: Processes, options: DemoOptions, screen: Screen)
 
 
 def _run_jobs(servers: Servers, processes: Processes, options: DemoOptions, screen: Screen) -> bool:
-    """Run the jobs, show what happens, and say whether it was right."""
+    """Run the jobs, show what happens, and return whether the outcome is as expected."""
     jobs = demo_jobs(options.pages)
     pages = sum(job.pages for job in jobs)
     with Client(servers.database_url, max_connections=1) as client, Reader(servers) as reader:
@@ -99,7 +99,7 @@ def _run_jobs(servers: Servers, processes: Processes, options: DemoOptions, scre
 def _judge(
     jobs: Sequence[DemoJob], found: Mapping[str, Job], processes: Processes, reader: Reader
 ) -> list[Check]:
-    """End the processes, read what has arrived, and compare."""
+    """End the processes, read the results, and compare them with what is expected."""
     # Jobs complete in the database first; their last messages follow at once.
     expected = sum(job.pages for job in jobs if found[job.id].percentage_complete == 100)
     reader.read_until(lambda: reader.arrived.pages.total() >= expected, _RESULTS_TIMEOUT_S)

@@ -1,4 +1,4 @@
-"""The jobs of the demo: documents to be split into pages, and what has to become of each."""
+"""The jobs of the demo: documents that are split into pages, and the expected outcome of each."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from tracker.errors import TrackerError
 PARTITION_ID = "demo"
 FEWEST_PAGES = 100
 
-# Cancelled when this much of it is done. Its pages take long, so that there is time to do so on any machine.
+# The job is cancelled at this percentage. Its pages take long, so that any machine has time for it.
 CANCEL_AT_PERCENT = 15.0
 SCANNED_PAGES = 10_000
 MS_PER_SCANNED_PAGE = 1.5
@@ -30,19 +30,19 @@ class DemoJob:
     delay_s: int = 0
     damaged_page: int | None = None  # makes it fail
     cancelled: bool = False  # by the demo, while it runs
-    what: str = ""  # there is to see
+    what: str = ""  # this job shows
 
     def __str__(self) -> str:
         return f"{PARTITION_ID}:{self.id}"
 
     @property
     def about(self) -> str:
-        """What there is to see."""
+        """What this job shows."""
         return self.what or f"after {' and '.join(self.after)}"
 
     @property
     def starts(self) -> bool:
-        """Whether it is ever started: one whose prerequisite fails is not."""
+        """Whether the job ever starts; one with a failed prerequisite does not."""
         return self.expected is not JobStatus.FAILED or self.damaged_page is not None
 
     def to_submit(self, names: Names) -> NewJob:
@@ -70,7 +70,7 @@ class DemoJob:
 
 
 def demo_jobs(pages: int) -> list[DemoJob]:
-    """Return the jobs, of about this many pages in all, and those of one that is cancelled."""
+    """Return the jobs, with about this many pages in total, plus those of a job that is cancelled."""
     size = max(pages, FEWEST_PAGES) // 10
     failed = JobStatus.FAILED
     return [

@@ -30,7 +30,7 @@ class Names:
         )
 
     def kafka_partitions(self) -> dict[str, int]:
-        """Return each topic, with how many Kafka partitions it is to have."""
+        """Return the number of Kafka partitions of each topic."""
         return {
             self.documents: 2,
             self.tracking: 4,

@@ -1,4 +1,4 @@
-"""What happened, and whether it is what has to happen."""
+"""Compares the outcome of the demo with what is expected."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from tracker.demo.results import Arrived
 
 @dataclass(frozen=True)
 class Check:
-    """Something that has to be so."""
+    """A condition that must hold."""
 
     right: bool
     text: str
@@ -18,7 +18,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Row:
-    """What became of one job."""
+    """The outcome of one job."""
 
     id: str
     about: str
@@ -31,7 +31,7 @@ class Row:
 
 
 def rows(jobs: Sequence[DemoJob], found: Mapping[str, Job], arrived: Arrived) -> Iterator[Row]:
-    """Yield what became of each job."""
+    """Yield the outcome of each job."""
     for job in jobs:
         seen = found[job.id]
         yield Row(
@@ -49,7 +49,7 @@ def rows(jobs: Sequence[DemoJob], found: Mapping[str, Job], arrived: Arrived) ->
 def checks(
     jobs: Sequence[DemoJob], found: Mapping[str, Job], arrived: Arrived, troubles: Sequence[str]
 ) -> Iterator[Check]:
-    """Yield each thing that has to be so, and whether it is."""
+    """Yield each condition that must hold, and whether it does."""
     yield _check_statuses(jobs, found)
     yield _check_completed([job for job in jobs if job.expected is JobStatus.COMPLETED], arrived)
     for job in jobs:

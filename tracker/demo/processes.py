@@ -1,4 +1,4 @@
-"""The tracker, and the workers of `examples/`, run as users run them: processes of their own."""
+"""Runs the tracker and the workers of `examples/` as users run them, each as a process."""
 
 import os
 import re
@@ -31,12 +31,12 @@ _MESSAGES = re.compile(r"^tracker_messages_total\{.*\} (\S+)$", re.MULTILINE)
 
 
 def is_clone() -> bool:
-    """Say whether this program runs from a clone of its repository, and is not installed."""
+    """Return whether this program runs from a clone of its repository, and is not installed."""
     return (_CLONE / "pyproject.toml").exists()
 
 
 def examples_folder() -> Path:
-    """Return where the example workers are: beside the package in a clone, else in `share`."""
+    """Return the folder of the example workers: beside the package in a clone, otherwise in `share`."""
     return (
         _CLONE / "examples"
         if is_clone()
@@ -54,11 +54,14 @@ class Processes:
         self._watchdog = Watchdog()
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self.logs = Path(tempfile.mkdtemp(prefix="tracker-demo-"))
-        self.keep_logs = False  # set where somebody should look at them
+        self.keep_logs = False  # set if the user should read them
         self._watchdog.watch_directory(self.logs)
 
     def start(self) -> None:
-        """Start all of them and wait until the tracker is ready. Raise DemoError if one does not start."""
+        """Start all processes and wait until the tracker is ready.
+
+        :raises DemoError: a process does not start.
+        """
         self._start(TRACKER, ["-m", "tracker", "run"])
         names = self._servers.names
         self._start_example("splitter", names.documents, "--pages", names.pages, "--scans", names.scans)
@@ -76,7 +79,10 @@ class Processes:
             time.sleep(0.05)
 
     def check(self) -> None:
-        """Raise DemoError if one of them has ended."""
+        """Check that all processes are running.
+
+        :raises DemoError: one of them has ended.
+        """
         for name, child in self._children.items():
             if child.poll() is not None:
                 self.keep_logs = True
@@ -86,18 +92,18 @@ class Processes:
                 )
 
     def messages(self) -> int | None:
-        """Return how many messages have passed the tracker, by its metrics; None: it does not say.
+        """Return how many messages have passed the tracker, from its metrics; None if it does not answer.
 
-        Raise DemoError if one of the processes has ended.
+        :raises DemoError: one of the processes has ended.
         """
         self.check()
         text = self._get("/metrics")
         return None if text is None else sum(int(float(count)) for count in _MESSAGES.findall(text))
 
     def stop(self) -> list[str]:
-        """End all of them in an orderly way; return a sentence for each that did not end well.
+        """End all processes cleanly; return a sentence for each that did not end well.
 
-        Stopping what was not started, or twice, does nothing.
+        It has no effect without a start, or the second time.
         """
         troubles = []
         for child in self._children.values():
@@ -152,7 +158,7 @@ class Processes:
                 start_new_session=True,  # so that Ctrl-C in a terminal does not reach it
             )
         self._children[name] = child
-        # If this program is killed, the tracker sees off its own processes; the others need no time.
+        # If this program is killed, the tracker ends its own processes; the others can be killed.
         fast_stop = signal.SIGTERM if name == TRACKER else signal.SIGKILL
         self._watchdog.watch(ProcessIdentity.of(child.pid), fast_stop)
 

@@ -1,4 +1,4 @@
-"""What has arrived where tracking ends, read as any consumer reads it, and what has become a dead letter."""
+"""Reads the results, in the topic at which tracking ends, and the dead letters."""
 
 import base64
 import time
@@ -28,12 +28,12 @@ class _Page(msgspec.Struct):
 
 
 class Arrived:
-    """What has arrived, counted."""
+    """Counts the results and the dead letters."""
 
     def __init__(self) -> None:
         self.pages: Counter[tuple[str, int]] = Counter()  # (document, page): how often its result came
         self.failures: Counter[str] = Counter()  # partitionId:jobId: how many results were failures
-        self.tracked = 0  # results with which tracking has not ended; there must be none
+        self.tracked = 0  # results with tracking that has not ended; there must be none
         self.dead_letters = 0
 
     def add(self, key: str, value: bytes) -> None:
@@ -71,7 +71,7 @@ class Reader:
         self._consumer = Consumer(
             {
                 "bootstrap.servers": servers.bootstrap_servers,
-                "group.id": f"{names.group}-demo-reader",  # librdkafka wants one; it is not used
+                "group.id": f"{names.group}-demo-reader",  # librdkafka requires one; it is not used
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
@@ -80,24 +80,24 @@ class Reader:
         )
 
     def read_until(self, enough: Callable[[], bool], timeout_s: float) -> bool:
-        """Read until there is enough; say whether there was in time."""
+        """Read until there is enough; return whether there was in time."""
         deadline = time.monotonic() + timeout_s
         self._assign()
         while not enough():
             if time.monotonic() > deadline:
                 return False
-            self._take()
+            self._count_some()
         return True
 
     def read_to_end(self, timeout_s: float) -> bool:
-        """Read all that is there, when nobody sends any more; say whether it was in time."""
+        """Read everything, after the processes have ended; return whether that took less than the timeout."""
         deadline = time.monotonic() + timeout_s
         ends: set[tuple[str, int]] = set()
         self._assign()  # again, so that librdkafka reports each end
         while ends < self._next.keys():
             if time.monotonic() > deadline:
                 return False
-            ends |= self._take()
+            ends |= self._count_some()
         return True
 
     def __enter__(self) -> Self:
@@ -109,19 +109,21 @@ class Reader:
         self._consumer.close()
 
     def _assign(self) -> None:
-        self._consumer.assign([TopicPartition(*place, offset) for place, offset in self._next.items()])
+        self._consumer.assign(
+            [TopicPartition(*kafka_partition, offset) for kafka_partition, offset in self._next.items()]
+        )
 
-    def _take(self) -> set[tuple[str, int]]:
+    def _count_some(self) -> set[tuple[str, int]]:
         """Count some records; return the Kafka partitions whose end was reached."""
         ends = set()
         for record in self._consumer.consume(_AT_ONCE, _POLL_S):
-            place = record.topic() or "", record.partition() or 0
+            kafka_partition = record.topic() or "", record.partition() or 0
             error = record.error()
             if error is None:
-                self._next[place] = (record.offset() or 0) + 1
+                self._next[kafka_partition] = (record.offset() or 0) + 1
                 self._count(record)
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - one of librdkafka's own codes
-                ends.add(place)
+                ends.add(kafka_partition)
             else:
                 raise KafkaException(error)
         return ends

@@ -1,4 +1,4 @@
-"""What is shown: bars that move on a terminal, plain lines elsewhere."""
+"""Shows the demo: with moving bars on a terminal, and otherwise with plain lines."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -24,8 +24,8 @@ _STYLES = {
     JobStatus.CANCELLED: "magenta",
     JobStatus.COMPLETED: "green",
 }
-_OTHER_COLUMNS = 70  # that the live table needs beside the bar
-_ROOM_FOR_ALL = 120  # columns; a narrower table does without what there was to see
+_OTHER_COLUMNS = 70  # the width of the live table without the bars
+_ROOM_FOR_ALL = 120  # width; a narrower table leaves out what each job shows
 _COLUMNS = ("JOB", "", "STATUS", "%", "PAGES", "ARRIVED", "ENDED AT", "FAILURE")
 _NUMBERS = frozenset(_COLUMNS[3:7])
 
@@ -37,16 +37,16 @@ class Screen(Protocol):
         """Show a sentence."""
 
     def working(self, text: str) -> AbstractContextManager[object]:
-        """Show what takes a while, as long as it does."""
+        """Return a context during which to show that something takes a while."""
 
     def watching(self, jobs: Sequence[DemoJob]) -> AbstractContextManager[object]:
-        """Return what `show` is to be called within."""
+        """Return the context within which to call `show`."""
 
     def show(self, found: Mapping[str, Job], speed: Speed) -> None:
-        """Show how far the jobs are."""
+        """Show the progress of the jobs."""
 
     def finish(self, rows: Sequence[Row], checks: Sequence[Check]) -> None:
-        """Show what became of them."""
+        """Show the outcome."""
 
 
 class Terminal:
@@ -63,18 +63,18 @@ class Terminal:
         self._console.print(text, highlight=False, markup=False)
 
     def working(self, text: str) -> AbstractContextManager[object]:
-        """Turn a wheel."""
+        """Show a spinner."""
         return self._console.status(Text(text))
 
     def watching(self, jobs: Sequence[DemoJob]) -> AbstractContextManager[object]:
-        """Show bars until the context ends; they go then, and make room for the table."""
+        """Show bars until the context ends; the table of `finish` replaces them."""
         self._jobs = jobs
         self._submitted_s = time.monotonic()
         self._live = Live(console=self._console, refresh_per_second=8, transient=True)
         return self._live
 
     def show(self, found: Mapping[str, Job], speed: Speed) -> None:
-        """Move the bars."""
+        """Update the bars."""
         if self._live is None:
             return
         table = _table()
@@ -143,13 +143,13 @@ class Lines:
         return nullcontext()
 
     def watching(self, jobs: Sequence[DemoJob]) -> AbstractContextManager[object]:
-        """Begin: all jobs wait."""
+        """Start with all jobs Waiting."""
         self._known = {job.id: JobStatus.WAITING for job in jobs}
         self._next_s = time.monotonic() + self._INTERVAL_S
         return nullcontext()
 
     def show(self, found: Mapping[str, Job], speed: Speed) -> None:
-        """Print what has changed."""
+        """Print the changes."""
         for job_id, status in self._known.items():
             now = found[job_id].status
             if now is not status:
@@ -178,7 +178,7 @@ class Lines:
 
 
 def open_screen() -> Screen:
-    """Return the screen that suits where stdout goes."""
+    """Return the screen for stdout: a terminal, or plain lines."""
     console = Console()
     return Terminal(console) if console.is_terminal else Lines()
 

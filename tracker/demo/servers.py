@@ -1,4 +1,4 @@
-"""What the demo needs to run: a Kafka with its topics, and a PostgreSQL with the schema."""
+"""The servers of the demo: a Kafka with its topics, and a PostgreSQL with the schema."""
 
 import logging
 import time
@@ -27,7 +27,7 @@ _CALL_TIMEOUT_S = 15.0
 
 Say = Callable[[str], None]
 
-# Without a logger of its own, librdkafka writes its log to stderr, where the sentences go.
+# Without a logger, librdkafka writes its log to stderr, between the sentences of the demo.
 silent = logging.getLogger("tracker.demo.kafka")
 silent.addHandler(logging.NullHandler())
 silent.propagate = False
@@ -35,7 +35,7 @@ silent.propagate = False
 
 @dataclass(frozen=True)
 class Servers:
-    """Where things are."""
+    """The addresses of the servers, and the names of the demo's topics."""
 
     bootstrap_servers: str
     database_url: str
@@ -44,11 +44,11 @@ class Servers:
 
 @contextmanager
 def demo_servers(environment: Mapping[str, str], *, keep: bool, say: Say) -> Iterator[Servers]:
-    """Bring up Kafka and PostgreSQL, with topics and schema, for as long as the demo runs.
+    """Provide Kafka and PostgreSQL, with topics and schema, while the demo runs.
 
-    Servers that the environment names are used, and not started. There the demo has topics and a database of
-    its own, which are removed again. With `keep`, which is for servers that the demo starts, they stay up,
-    and those that were kept before go first.
+    Servers that the environment names are used, and not started. On these, the demo creates its own topics
+    and its own database, and removes them at the end. With `keep`, which works only for servers that the demo
+    starts, the servers stay up; those of an earlier demo are ended first.
 
     :raises TrackerError: something is missing, or cannot be reached.
     """
@@ -89,7 +89,7 @@ def _take_down_after_failure(kind: object, _error: object, _trace: object) -> No
 
 @contextmanager
 def _own_database(url: str, names: Names) -> Iterator[str]:
-    """Create a database beside the one that is named, yield its URL, and drop it."""
+    """Create a database on the server of this URL, yield the URL of the new one, and drop it."""
     name = names.group.replace("-", "_")
 
     def run(statement: LiteralString) -> None:

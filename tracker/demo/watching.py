@@ -1,4 +1,4 @@
-"""Follows the jobs until all have ended, and cancels the one that is to be cancelled."""
+"""Watches the jobs until all have ended, and cancels one of them."""
 
 import time
 from collections import deque
@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from tracker import Client, Job
 from tracker.demo.jobs import CANCEL_AT_PERCENT, PARTITION_ID, DemoError, DemoJob
 
-_LOOK_INTERVAL_S = 0.15
-_PATIENCE_S = 60.0
-_RATE_WINDOW_S = 2.0  # the workers count for a second before they tell
+_POLL_INTERVAL_S = 0.15
+_STALL_TIMEOUT_S = 60.0
+_RATE_WINDOW_S = 2.0  # the workers publish their counts once a second
 
 
 class Speed:
-    """Messages a second, from readings of a counter."""
+    """The rate of messages, from readings of a counter."""
 
     def __init__(self) -> None:
         self.messages = 0
@@ -21,7 +21,7 @@ class Speed:
         self._readings: deque[tuple[float, int]] = deque()
 
     def read(self, messages: int) -> None:
-        """Take note of a reading."""
+        """Add a reading."""
         now_s = time.monotonic()
         self.messages = messages
         self._readings.append((now_s, messages))
@@ -49,7 +49,7 @@ def watch(
     show: Show,
     say: Callable[[str], None],
 ) -> tuple[dict[str, Job], Speed]:
-    """Show the jobs until all have ended; return how they ended, and how fast.
+    """Show the jobs until all have ended; return them as they ended, and the speed.
 
     :raises DemoError: nothing has moved for a long time.
     """
@@ -73,6 +73,6 @@ def watch(
         now_s = time.monotonic()
         if found != before:
             before, moved_s = found, now_s
-        elif now_s - moved_s > _PATIENCE_S:
-            raise DemoError(f"nothing has moved for {_PATIENCE_S:.0f} s")
-        time.sleep(_LOOK_INTERVAL_S)
+        elif now_s - moved_s > _STALL_TIMEOUT_S:
+            raise DemoError(f"nothing has moved for {_STALL_TIMEOUT_S:.0f} s")
+        time.sleep(_POLL_INTERVAL_S)

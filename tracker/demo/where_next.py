@@ -1,4 +1,4 @@
-"""Where a user who has seen the demo can go from here."""
+"""Suggests what to do after the demo."""
 
 import shlex
 import sys
@@ -9,7 +9,7 @@ from tracker.demo.servers import KEPT_STACK
 
 
 def where_next(*, kept: bool) -> str:
-    """Return a few lines: how to look around in servers that were kept, or else what to do next."""
+    """Return a few lines: how to use servers that were kept, or otherwise what to do next."""
     program = _program()
     if kept:
         return (
@@ -35,6 +35,6 @@ def where_next(*, kept: bool) -> str:
 
 
 def _program() -> str:
-    """Return what the user typed to run this."""
+    """Return the command that the user typed to run this program."""
     typed = sys.argv[0]
     return shlex.quote(typed) if Path(typed).name == "tracker" else "python -m tracker"

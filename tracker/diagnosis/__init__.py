@@ -1,1 +1,1 @@
-"""What is explained from Kafka and the database together."""
+"""Explains the state of Kafka and the database together."""

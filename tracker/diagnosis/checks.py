@@ -1,4 +1,4 @@
-"""Whether Kafka and PostgreSQL are there and ready for the tracker, in sentences."""
+"""Checks whether Kafka and PostgreSQL are available and ready for the tracker, and says so in sentences."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -20,7 +20,7 @@ _CLOCK_TOLERANCE_S = 60.0
 
 
 class Finding(NamedTuple):
-    """What was found."""
+    """The result of one check."""
 
     subject: str  # kafka, topics, limits, postgresql, clock, schema or rights
     good: bool
@@ -36,7 +36,7 @@ def _bad(subject: str, text: str) -> Finding:
 
 
 def check_kafka(settings: Settings) -> Iterator[Finding]:
-    """Connect to Kafka; yield whether it answers, and then whether each topic of the tracker is there."""
+    """Connect to Kafka; yield whether it answers, and then whether each topic of the tracker exists."""
     try:
         admin, metadata = inspect_cluster(settings)
     except TrackerError as error:
@@ -76,7 +76,7 @@ def _check_topics(settings: Settings, metadata: ClusterMetadata) -> Iterator[Fin
 
 
 def check_database(settings: Settings) -> Iterator[Finding]:
-    """Connect to PostgreSQL; yield whether it answers, and then whether its schema is this program's."""
+    """Connect to PostgreSQL; yield whether it answers, and then whether its schema matches this program."""
     try:
         with connected(settings.database_conninfo(), application_name="tracker config") as connection:
             info = connection.info

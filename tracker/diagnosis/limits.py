@@ -1,4 +1,4 @@
-"""What the brokers' and topics' own settings do not allow, as far as they may be asked for."""
+"""Limits in the settings of brokers and topics, as far as the tracker may read these."""
 
 from collections.abc import Iterator
 
@@ -20,12 +20,12 @@ from tracker.kafka.membership import is_classic
 from tracker.settings import Settings
 
 _OUTAGE_MINUTES = 24 * 60  # offsets should outlive this
-# What headers, key and a batch's own data may add to a value, before a topic takes more than the tracker.
+# Allowance for headers, key and the batch's own data around a value, in a topic's limit.
 _AROUND_A_VALUE_BYTES = 65_536
 
 
 def misfits(settings: Settings, admin: AdminClient, metadata: ClusterMetadata) -> Iterator[str]:
-    """Yield a sentence for each limit that stops the tracker, and the variable to set, or what to change."""
+    """Yield a sentence for each limit that stops the tracker, with what to set or change."""
     broker = _broker(admin, metadata)
     limits = limits_in(broker)
     asked = users_transaction_timeout(settings)
@@ -51,7 +51,7 @@ def misfits(settings: Settings, admin: AdminClient, metadata: ClusterMetadata) -
 
 
 def warnings_of_limits(settings: Settings, admin: AdminClient, metadata: ClusterMetadata) -> Iterator[str]:
-    """Yield a sentence for each limit that the tracker can work with, and that people should know of."""
+    """Yield a sentence for each limit that does not stop the tracker, but that users should know."""
     limits = limits_in(_broker(admin, metadata))
     if settings.delivery == "exactly_once":
         yield from map(sentence, transaction_warnings(settings, limits))
@@ -61,8 +61,8 @@ def warnings_of_limits(settings: Settings, admin: AdminClient, metadata: Cluster
 
 
 def _sizes(settings: Settings, admin: AdminClient, metadata: ClusterMetadata) -> Iterator[str]:
-    """Compare TRACKER_MAX_MESSAGE_BYTES with what topics take: those whose names the settings have."""
-    ours = settings.max_message_bytes
+    """Compare TRACKER_MAX_MESSAGE_BYTES with the limits of the topics that the settings name."""
+    limit = settings.max_message_bytes
     sizes = {}
     for name in dict.fromkeys(
         [*settings.topics, *(name for name in settings.destinations if "*" not in name)]
@@ -73,17 +73,17 @@ def _sizes(settings: Settings, admin: AdminClient, metadata: ClusterMetadata) ->
                 sizes[name] = size
     for name, size in sizes.items():
         is_read = name in settings.topics
-        if size < ours:
+        if size < limit:
             becomes = "cannot be sent there" if is_read else "become dead letters"
             yield (
                 f"The {'tracking topic' if is_read else 'destination'} {name} takes messages of {size} bytes"
-                f" (max.message.bytes), and TRACKER_MAX_MESSAGE_BYTES is {ours}: messages between the two"
+                f" (max.message.bytes), and TRACKER_MAX_MESSAGE_BYTES is {limit}: messages between the two"
                 f" {becomes}; raise the one, or set TRACKER_MAX_MESSAGE_BYTES={size} or less."
             )
-        elif is_read and size > ours + _AROUND_A_VALUE_BYTES:
+        elif is_read and size > limit + _AROUND_A_VALUE_BYTES:
             yield (
                 f"The tracking topic {name} takes messages of {size} bytes (max.message.bytes), and"
-                f" TRACKER_MAX_MESSAGE_BYTES is {ours}: messages whose values are larger become dead letters;"
+                f" TRACKER_MAX_MESSAGE_BYTES is {limit}: messages whose values are larger become dead letters;"
                 f" set TRACKER_MAX_MESSAGE_BYTES={size}, or lower the topic's limit."
             )
 

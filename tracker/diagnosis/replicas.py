@@ -1,4 +1,4 @@
-"""Topics whose messages wait when one broker is down."""
+"""Warns of topics whose messages wait while one broker is down."""
 
 from collections.abc import Iterator
 
@@ -6,13 +6,14 @@ from tracker.kafka.destinations import compile_patterns
 from tracker.kafka.inspection import ClusterMetadata, TopicMetadata
 from tracker.settings import Settings
 
-_NAMED = 10
+_MAX_NAMED = 10
 
 
 def warnings_of_replicas(settings: Settings, metadata: ClusterMetadata) -> Iterator[str]:
-    """Yield what is to be said of the tracker's topics and of destinations, as far as they can be known.
+    """Yield warnings about the tracker's topics and the known destinations.
 
-    Those are the topics that TRACKER_DESTINATIONS allows; where it is empty, messages may name any topic.
+    The known destinations are the topics that TRACKER_DESTINATIONS allows. If it is empty, messages may name
+    any topic.
     """
     own = {*settings.topics, settings.dead_letter_topic}
     patterns = compile_patterns(settings.destinations)
@@ -44,6 +45,6 @@ def _replicas(topic: TopicMetadata) -> int:
 
 
 def _listed(names: list[str]) -> str:
-    rest = len(names) - _NAMED
+    rest = len(names) - _MAX_NAMED
     kind = "topic" if len(names) == 1 else "topics"
-    return f"{kind} {', '.join(names[:_NAMED])}" + (f" and {rest} more" if rest > 0 else "")
+    return f"{kind} {', '.join(names[:_MAX_NAMED])}" + (f" and {rest} more" if rest > 0 else "")

@@ -1,8 +1,8 @@
 """The steps in which a verb uses the database.
 
 A verb is a generator: it yields steps and receives their rows, and knows nothing of connections, threads or
-event loops. It is therefore written once, and both `Client` and `AsyncClient` run it. All steps of a verb
-are one transaction; only a `Sleep` or a `Commit` ends one, and the next step begins another.
+event loops. One generator therefore serves both `Client` and `AsyncClient`. All steps of a verb are one
+transaction; only a `Sleep` or a `Commit` ends one, and the next step begins another.
 
 A verb is run again if its transaction was rolled back. Its arguments may be readable only once (a generator,
 an open file), so they are read first, and the result, a `Prepared`, can begin the verb several times.

@@ -1,10 +1,10 @@
--- Spreads the tables of the tracker's schema over hash partitions, by tenant, with all that they hold:
+-- Divides the tables of the tracker's schema, with their rows, into hash partitions by tenant:
 --
 --     tracker migrate
 --     psql "$TRACKER_DATABASE_URL" -v ON_ERROR_STOP=1 -c "SET tracker.hash_partitions = 16" -f hash-partitions.sql
 --
--- In one transaction, which locks the tables: stop the tracker before. Run again it does what a later
--- migration has left to do, with the same number.
+-- This is one transaction, which locks the tables: stop the tracker before. After a later migration, run it again, with
+-- the same number, to divide new tables.
 DO $$
 DECLARE
     partitions integer := current_setting('tracker.hash_partitions');
@@ -14,7 +14,7 @@ BEGIN
     FOR whole IN
         SELECT pg_class.oid, relname AS name,
                coalesce('WITH (' || array_to_string(reloptions, ', ') || ')', '') AS options,
-               -- What LIKE would give other names: keys first, then the other indexes; and who may do what.
+               -- Objects to which LIKE would give other names: keys first, then the other indexes; and the rights.
                ARRAY(
                    SELECT format('ALTER TABLE tracker.%I ADD CONSTRAINT %I %s', relname, conname, pg_get_constraintdef(oid))
                    FROM pg_constraint WHERE conrelid = pg_class.oid AND contype IN ('p', 'u')
@@ -28,7 +28,7 @@ BEGIN
                                  CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END)
                    FROM aclexplode(relacl)
                ) AS statements,
-               -- What partitions do not have from the whole: what the planner is to believe.
+               -- Partitions do not inherit these from the whole table: the statistics that the planner is told.
                ARRAY(
                    SELECT format('ALTER %I SET (%s)', attname, array_to_string(attoptions, ', '))
                    FROM pg_attribute WHERE attrelid = pg_class.oid AND attoptions IS NOT NULL

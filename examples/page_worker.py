@@ -2,13 +2,13 @@
 
     python examples/page_worker.py --bootstrap-servers localhost:9092 --input pages
 
-Its tasks come from the splitter, by way of the tracker. The task data of one, and of its result:
+Its tasks come from the splitter, through the tracker. The task data of a task, and of its result:
 
     {"document": "report", "page": 12, "text": "..."}
     {"document": "report", "page": 12, "words": 340}
 
 A result is sent to where tracking ends, so that the page counts as complete. To do something else with it
-first, send it to the next worker's topic instead; whichever worker is the last sends it there.
+first, send it to the topic of the next worker instead; the last worker sends it to where tracking ends.
 
 Exactly once; see `task_worker.py`.
 """
@@ -28,12 +28,12 @@ class PageDamaged(Exception):
 
 
 def handle(task: TaskMessage, ms_per_page: float = 0) -> Iterator[TaskMessage]:
-    """Yield the result of one page. What is raised here becomes the result's failure (see `answer`)."""
+    """Yield the result of one page. An exception becomes the failure in the result (see `answer`)."""
     page = read_data(task)
     if page["text"] is None:
         raise PageDamaged(f"Page {page['page']} is damaged.")
     if ms_per_page:
-        time.sleep(ms_per_page / 1000)  # looking at a picture takes longer than counting words
+        time.sleep(ms_per_page / 1000)  # to read a picture takes longer than to count words
     counted = {"document": page["document"], "page": page["page"], "words": len(page["text"].split())}
     yield result(task, "RESULT_SUCCESS", json.dumps(counted).encode(), NAME, track_to(task))
 

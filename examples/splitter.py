@@ -2,7 +2,7 @@
 
     python examples/splitter.py --bootstrap-servers localhost:9092 --input documents --pages pages
 
-Its tasks are the jobs themselves, as somebody has submitted them. The task data of one:
+Its tasks are the jobs themselves, as they were submitted. The task data of a task:
 
     {"document": "report", "pages": 3000}
     {"document": "report", "pages": 3000, "damaged": [617], "scanned": true}
@@ -25,23 +25,23 @@ def split(task: TaskMessage, pages_topic: str, scans_topic: str) -> Iterator[Tas
     """Yield a task for each page of the document.
 
     The last page goes first. The tracker learns how many pages there are when the last one, with its star, is
-    complete; until then it can only guess the percentage, and guesses high. Any other order is right as well.
+    complete. Until then it estimates the percentage, and estimates it too high. Any other order works too.
 
-    All of them are one transaction, which is fine for some 100,000. Cut a larger document into parts first,
-    each a subtask that is split into pages in turn: `job.1`, `job.2` ... then `job.1.1`, `job.1.2` ...
+    All pages are one transaction, which is fine for up to about 100,000. Split a larger document into parts
+    first, each a subtask that is split into pages in turn: `job.1`, `job.2` ... then `job.1.1`, `job.1.2` ...
     """
     document = read_data(task)
     name, count = document["document"], document["pages"]
     damaged = set(document.get("damaged", ()))
-    # Scanned pages take long. They have a topic and workers of their own, so that other pages do not wait.
+    # Scanned pages take long. With their own topic and workers, no other page waits for them.
     to = scans_topic if document.get("scanned") else pages_topic
     for number in [count, *range(1, count)] if count else []:
-        # Yours reads the document from where it is stored; this one knows what is in it.
+        # A real splitter reads the document from its storage; this one knows what is in it.
         text = None if number in damaged else TEXT.format(number, name, number)
         page = {"document": name, "page": number, "text": text}
         yield subtask(task, number, count, "PageWorker", json.dumps(page).encode(), NAME, to)
     if count == 0:
-        # Without subtasks, this is all there is to do: the job itself is complete.
+        # Without subtasks, there is nothing else to do: the job itself is complete.
         yield result(task, "RESULT_SUCCESS", b"{}", NAME, track_to(task))
 
 

@@ -1,20 +1,20 @@
-"""What every worker has in common: take task messages from Kafka, handle them, send what comes of them.
+"""What every worker has in common: it receives task messages from Kafka, handles them, and sends the results.
 
 **Exactly once.** The messages that a worker sends, and the offsets that say which messages it has handled,
-are one Kafka transaction: whatever crashes, and whenever, each message is handled with its results seen once.
-Three things make it so:
+are one Kafka transaction. Whatever crashes, and whenever, the results of each message are seen exactly once.
+This takes three things:
 
-1. The producer has a transactional ID. A worker that starts ends what its predecessor of the same name left
-   open, so give each worker that runs at the same time a name of its own.
-2. Offsets are committed by the producer, within the transaction, and never by the consumer.
-3. The readers of the results read committed messages only, which is librdkafka's default.
+1. The producer has a transactional ID. A worker that starts ends the open transaction of its predecessor of
+   the same name, so give each worker that runs at the same time its own name.
+2. The producer commits offsets, within the transaction. The consumer never does.
+3. Programs that read the results read only committed messages, which is librdkafka's default.
 
-This holds for what goes through Kafka. What your worker does elsewhere (a file written, a mail sent) is done
-again when a batch is done again, so let doing it twice do no harm.
+This covers what goes through Kafka. Other effects of your worker (a file, a mail) happen again if a batch is
+handled again, so make sure that a repetition does no harm.
 
-To write your own worker: copy this file, and write a function like `handle` in `splitter.py` and
-`page_worker.py`. It gets one task message and returns the messages that come of it; `result` and `subtask`
-make them.
+To write your own worker: copy this file, and write a function like `handle` in `page_worker.py` or `split` in
+`splitter.py`. It receives one task message, and returns the resulting messages; `result` and `subtask` create
+them.
 """
 
 import argparse
@@ -37,13 +37,13 @@ POLL_S = 0.1  # to wait for that many
 CALL_TIMEOUT_S = 30.0
 
 
-# Task messages: what is in them, and how to make them
+# Task messages: their content, and how to create them
 
 
 def read_data(task: TaskMessage) -> Any:
-    """Return what the task is about: the JSON in its `taskData`.
+    """Return the data of the task: the JSON in its `taskData`.
 
-    Raise ValueError where it is not JSON; the worker then answers with INVALID_TASK.
+    Raise ValueError if it is not JSON; the worker then answers with INVALID_TASK.
     """
     return json.loads(base64.b64decode(task.get("taskData") or ""))
 
@@ -51,8 +51,8 @@ def read_data(task: TaskMessage) -> Any:
 def result(task: TaskMessage, status: str, data: bytes, worker: str, to: str | None) -> TaskMessage:
     """Return the result of a task: the same task, with another status and other data.
 
-    Where `to` is the topic at which tracking ends (`track_to`), the task is complete when this message comes
-    by the tracker.
+    If `to` is the topic at which tracking ends (`track_to`), the task is complete when this message passes
+    the tracker.
     """
     return task | {
         "taskStatus": status,
@@ -67,17 +67,18 @@ def subtask(
 ) -> TaskMessage:
     """Return subtask `number` of `last` of a task, for the workers that read the topic `to`.
 
-    Subtasks are numbered from 1. The star after the last one's number tells the tracker how many there are,
-    so that it knows the percentage, and when all have completed. The order in which they are sent and done
-    does not matter.
+    Subtasks are numbered from 1. The star after the number of the last one tells the tracker how many there
+    are, so that it knows the percentage, and when all have completed. They can be sent and done in any order.
     """
     star = "*" if number == last else ""
-    made = result(task, "NEW_TASK", data, worker, to)
-    made["taskId"] = str(uuid.uuid4())
-    made["taskClassifier"] = classifier
+    message = result(task, "NEW_TASK", data, worker, to)
+    message["taskId"] = str(uuid.uuid4())
+    message["taskClassifier"] = classifier
     if task.get("tracking"):
-        made["tracking"] = task["tracking"] | {"jobTaskId": f"{task['tracking']['jobTaskId']}.{number}{star}"}
-    return made
+        message["tracking"] = task["tracking"] | {
+            "jobTaskId": f"{task['tracking']['jobTaskId']}.{number}{star}"
+        }
+    return message
 
 
 def track_to(task: TaskMessage) -> str | None:
@@ -88,10 +89,10 @@ def track_to(task: TaskMessage) -> str | None:
 
 
 def next_topic(message: TaskMessage) -> str | None:
-    """Return the topic that a message is produced to; None: nobody wants it.
+    """Return the topic to produce a message to; None if it has none.
 
-    This is how the tracker learns of everything: a message for the topic `to` is not produced there, but to
-    the tracking topic, and the tracker passes it on.
+    A message for the topic `to` is not produced to that topic, but to the tracking topic, and the tracker
+    forwards it. This is how the tracker learns of everything.
     """
     tracking = message.get("tracking") or {}
     topic: str | None = tracking.get("trackingPipe") or message.get("to")
@@ -114,7 +115,7 @@ class TaskWorker:
                 "group.id": group,
                 "enable.auto.commit": False,  # the producer does it, in its transaction
                 "auto.offset.reset": "earliest",
-                "heartbeat.interval.ms": 500,  # at which another worker is let in; the default is 3,000
+                "heartbeat.interval.ms": 500,  # when another worker can join; default 3,000
             }
         )
         self._producer_settings: dict[str, str | int] = {
@@ -126,11 +127,11 @@ class TaskWorker:
         self._consumer.subscribe([topic])
 
     def stop(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
-        """Finish what has been begun, then let `run` return. A signal may call this."""
+        """Finish the present batch, and then have `run` return. A signal handler may call this."""
         self._stopping = True
 
     def run(self) -> None:
-        """Work until stopped. Raise KafkaException where only a restart helps."""
+        """Work until stopped. Raise KafkaException if the worker must be started again."""
         self._start_producer()
         try:
             while not self._stopping:
@@ -150,8 +151,8 @@ class TaskWorker:
 
     def _do(self, records: list[Message]) -> None:
         """Handle a batch: its results and its offsets are one transaction."""
-        # How far this worker has read, and which group that was in: so the broker can refuse a worker whose
-        # Kafka partitions have been given to another one since.
+        # The position of this worker, and its membership of the group: the broker can then refuse a worker
+        # whose Kafka partitions another one has received since.
         offsets = self._consumer.position(self._consumer.assignment())
         group = self._consumer.consumer_group_metadata()
         self._producer.begin_transaction()
@@ -161,13 +162,14 @@ class TaskWorker:
             self._producer.send_offsets_to_transaction(offsets, group, CALL_TIMEOUT_S)
             self._producer.commit_transaction(CALL_TIMEOUT_S)
         except KafkaException as error:
-            # Ordinary when workers come and go: nothing of the batch counts, and it is done again. Other
-            # errors end this worker; the next one of its name ends the transaction and begins where it began.
+            # This is normal when workers come and go: nothing of the batch counts, and it is handled again.
+            # Other errors end this worker; the next one of its name aborts the transaction, and starts where
+            # this one did.
             if not error.args[0].txn_requires_abort():
                 raise
             self._producer.abort_transaction(CALL_TIMEOUT_S)
-            # Not with the same one: librdkafka (2.16) may give the sequence numbers of what it has sent and
-            # not heard of to the next messages, which brokers then drop as sent twice.
+            # Not with the same producer: librdkafka (2.16) may give the sequence numbers of messages without
+            # an acknowledgement to the next messages, which brokers then drop as duplicates.
             self._start_producer()
             self._rewind()
 
@@ -175,14 +177,17 @@ class TaskWorker:
         try:
             task = json.loads(record.value() or b"")
         except ValueError:
-            # Only somebody who goes around the tracker can send such. Yours might go to a dead-letter topic.
-            say(self._group, f"passed over what is not JSON: {record.topic()} at offset {record.offset()}")
+            # Only a program that bypasses the tracker can send these. Yours might use a dead-letter topic.
+            say(
+                self._group,
+                f"skipped a message that is not JSON: {record.topic()} at offset {record.offset()}",
+            )
             return
         for message in answer(self._handle, task, self._group):
             topic = next_topic(message)
             if topic is not None:
-                # The key stays `partitionId:jobId`: so all of a job is on one Kafka partition, with one
-                # worker of the tracker, which is what makes it fast.
+                # Keep the key, `partitionId:jobId`: all messages of a job are then on one Kafka partition,
+                # with one worker of the tracker, which is fast.
                 self._produce(topic, json.dumps(message).encode(), record.key())
 
     def _produce(self, topic: str, value: bytes, key: bytes | None) -> None:
@@ -196,16 +201,16 @@ class TaskWorker:
 
     def _rewind(self) -> None:
         """Go back to the committed offsets."""
-        for place in self._consumer.committed(self._consumer.assignment(), CALL_TIMEOUT_S):
-            start = place.offset if place.offset >= 0 else OFFSET_BEGINNING
-            self._consumer.seek(TopicPartition(place.topic, place.partition, start))
+        for committed in self._consumer.committed(self._consumer.assignment(), CALL_TIMEOUT_S):
+            start = committed.offset if committed.offset >= 0 else OFFSET_BEGINNING
+            self._consumer.seek(TopicPartition(committed.topic, committed.partition, start))
 
 
 def answer(handle: Handler, task: TaskMessage, worker: str) -> list[TaskMessage]:
-    """Return what comes of a task. One that cannot be done has a result too, which says why.
+    """Return the messages that result from a task. One that cannot be done has a result too, which says why.
 
-    Both kinds of failure fail the task, and with it its job, in the eyes of the tracker. They go where
-    tracking ends, for the readers of the results.
+    For the tracker, both kinds of failure fail the task, and its job. They go to where tracking ends, for the
+    programs that read the results.
     """
     try:
         return list(handle(task))
@@ -217,7 +222,7 @@ def answer(handle: Handler, task: TaskMessage, worker: str) -> list[TaskMessage]
 
 
 def arguments(description: str, group: str) -> argparse.ArgumentParser:
-    """Return a parser of what every worker must be told."""
+    """Return a parser of the arguments of every worker."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--bootstrap-servers", required=True, help="the brokers, as host:port")
     parser.add_argument("--input", required=True, metavar="TOPIC", help="where the tasks are read from")
@@ -236,7 +241,7 @@ def run(options: argparse.Namespace, handle: Handler) -> int:
     try:
         worker.run()
     except KafkaException as error:
-        say(options.group, f"ended, and has to be started again: {error.args[0].str()}")
+        say(options.group, f"ended, and must be started again: {error.args[0].str()}")
         return 1
     return 0
 

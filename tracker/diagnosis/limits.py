@@ -62,7 +62,7 @@ def warnings_of_limits(settings: Settings, admin: AdminClient, metadata: Cluster
 
 def _sizes(settings: Settings, admin: AdminClient, metadata: ClusterMetadata) -> Iterator[str]:
     """Compare TRACKER_MAX_MESSAGE_BYTES with the limits of the topics that the settings name."""
-    limit = settings.max_message_bytes
+    own = settings.max_message_bytes
     sizes = {}
     for name in dict.fromkeys(
         [*settings.topics, *(name for name in settings.destinations if "*" not in name)]
@@ -73,17 +73,17 @@ def _sizes(settings: Settings, admin: AdminClient, metadata: ClusterMetadata) ->
                 sizes[name] = size
     for name, size in sizes.items():
         is_read = name in settings.topics
-        if size < limit:
+        if size < own:
             becomes = "cannot be sent there" if is_read else "become dead letters"
             yield (
                 f"The {'tracking topic' if is_read else 'destination'} {name} takes messages of {size} bytes"
-                f" (max.message.bytes), and TRACKER_MAX_MESSAGE_BYTES is {limit}: messages between the two"
+                f" (max.message.bytes), and TRACKER_MAX_MESSAGE_BYTES is {own}: messages between the two"
                 f" {becomes}; raise the one, or set TRACKER_MAX_MESSAGE_BYTES={size} or less."
             )
-        elif is_read and size > limit + _AROUND_A_VALUE_BYTES:
+        elif is_read and size > own + _AROUND_A_VALUE_BYTES:
             yield (
                 f"The tracking topic {name} takes messages of {size} bytes (max.message.bytes), and"
-                f" TRACKER_MAX_MESSAGE_BYTES is {limit}: messages whose values are larger become dead letters;"
+                f" TRACKER_MAX_MESSAGE_BYTES is {own}: messages whose values are larger become dead letters;"
                 f" set TRACKER_MAX_MESSAGE_BYTES={size}, or lower the topic's limit."
             )
 

@@ -242,7 +242,7 @@ def is_a(value: Any, kind: str) -> bool:
         INTEGER: whole_64,
         NUMBER: whole or isinstance(value, float),
         OBJECT: isinstance(value, dict),
-        TIME: whole_64 or isinstance(value, str),
+        TIME: whole_64 or isinstance(value, float | str),  # kept as it came
         LIST: isinstance(value, list),
     }[kind]
 

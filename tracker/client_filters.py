@@ -3,12 +3,10 @@
 from collections.abc import Iterable
 from typing import TypedDict, Unpack
 
-from tracker.jobs import query
+from tracker.jobs import filter_text, query
 from tracker.jobs.arguments import check_limit, check_several, check_text
 from tracker.jobs.filter import JobFilter, Page, Sort
-from tracker.jobs.filter_text import read_label, read_prefix, read_sort, read_status
 from tracker.jobs.job import Job
-from tracker.jobs.validation import read_partition_id
 from tracker.store.steps import Listing, Prepared
 
 
@@ -68,16 +66,16 @@ def _read_filter(
     :raises InvalidQuery: a status that does not exist, or a text that no job can have.
     :raises BadIdentifier: a malformed partition ID.
     """
-    return JobFilter(
-        partition_id=None if partition_id is None else read_partition_id(partition_id),
-        labels=tuple(read_label(check_text("label", text)) for text in check_several("labels", label)),
-        prefix=None if prefix is None else read_prefix(check_text("prefix", prefix)),
-        statuses=tuple(read_status(check_text("status", text)) for text in check_several("statuses", status)),
+    return filter_text.read_filter(
+        partition_id,
+        None if prefix is None else check_text("prefix", prefix),
+        (check_text("status", text) for text in check_several("statuses", status)),
+        (check_text("label", text) for text in check_several("labels", label)),
     )
 
 
 def _read_sort(sort: str) -> Sort:
-    return read_sort(check_text("sort", sort))
+    return filter_text.read_sort(check_text("sort", sort))
 
 
 def _read_page(limit: int) -> Page:

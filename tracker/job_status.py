@@ -1,6 +1,7 @@
 """The statuses of a job."""
 
 from enum import StrEnum
+from typing import Self
 
 
 class JobStatus(StrEnum):
@@ -13,10 +14,15 @@ class JobStatus(StrEnum):
     CANCELLED = "Cancelled"
     COMPLETED = "Completed"
 
-    @property
-    def number(self) -> int:
-        """The number of the status in the database."""
-        return _NUMBERS[self]
+    number: int
+    """The number of the status in the database."""
+
+    def __new__(cls, text: str) -> Self:
+        """Number the statuses in their order; a batch compares some for each of its jobs."""
+        status = str.__new__(cls, text)
+        status._value_ = text
+        status.number = len(cls.__members__)
+        return status
 
     @property
     def ended(self) -> bool:
@@ -26,19 +32,21 @@ class JobStatus(StrEnum):
     # Comparisons of strings would compare letters.
 
     def __lt__(self, other: str) -> bool:
-        return _NUMBERS[self] < _NUMBERS[JobStatus(other)]
+        return self.number < _number_of(other)
 
     def __le__(self, other: str) -> bool:
-        return _NUMBERS[self] <= _NUMBERS[JobStatus(other)]
+        return self.number <= _number_of(other)
 
     def __gt__(self, other: str) -> bool:
-        return _NUMBERS[self] > _NUMBERS[JobStatus(other)]
+        return self.number > _number_of(other)
 
     def __ge__(self, other: str) -> bool:
-        return _NUMBERS[self] >= _NUMBERS[JobStatus(other)]
+        return self.number >= _number_of(other)
 
 
 STATUSES = tuple(JobStatus)
 """The statuses by their numbers."""
 
-_NUMBERS = {status: number for number, status in enumerate(STATUSES)}
+
+def _number_of(status: str) -> int:
+    return status.number if isinstance(status, JobStatus) else JobStatus(status).number

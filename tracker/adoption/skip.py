@@ -5,8 +5,9 @@ from contextlib import closing
 from tracker.errors import TrackerError
 from tracker.kafka.committed import CommittedOffsets
 from tracker.kafka.explain import kafka_errors
-from tracker.kafka.inspection import connect_admin, count_kafka_partitions
+from tracker.kafka.inspection import connect_admin, kafka_partition_counts
 from tracker.kafka.unreceivable import find_unreceivable
+from tracker.kafka_partition import describe
 from tracker.logs import kafka_logger
 from tracker.messages.skipped_records import SkippedRecords
 from tracker.settings import Settings
@@ -18,11 +19,11 @@ def plan_skip(settings: Settings, topic: str, kafka_partition: int, offset: int)
 
     :raises TrackerError: the record at the offset can be received, or was passed; or Kafka does not answer.
     """
-    where = f"Kafka partition {kafka_partition} of topic {topic!r}"
+    where = describe((topic, kafka_partition))
     if topic not in settings.topics:
         raise TrackerError(f"{topic!r} is not one of TRACKER_TOPICS ({', '.join(settings.topics)})")
     with kafka_errors():
-        count = count_kafka_partitions(connect_admin(settings, kafka_logger())).get(topic, 0)
+        count = kafka_partition_counts(connect_admin(settings, kafka_logger())).get(topic, 0)
         if kafka_partition >= count:
             raise TrackerError(f"there is no {where}")
         with closing(CommittedOffsets(settings, settings.group_id)) as group:

@@ -9,7 +9,7 @@ from tracker.kafka.explain import kafka_errors
 from tracker.kafka.inspection import GroupOffsets, connect_admin
 from tracker.kafka.sent_number import SentNumber
 from tracker.kafka.topics import topic_ids
-from tracker.kafka_partition import KafkaPartition
+from tracker.kafka_partition import KafkaPartition, describe
 from tracker.logs import kafka_logger
 from tracker.settings import Settings
 from tracker.store.adoption_store import adoption_store
@@ -29,8 +29,7 @@ class KafkaPartitionState:
     @property
     def name(self) -> str:
         """What people call it."""
-        topic, number = self.kafka_partition
-        return f"Kafka partition {number} of topic {topic!r}"
+        return describe(self.kafka_partition)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,16 +19,9 @@ def read_filter(
     :raises InvalidQuery: a status does not exist, or no job can have a text.
     :raises BadIdentifier: the partition ID is malformed.
     """
-    from tracker.jobs.filter import JobFilter
-    from tracker.jobs.filter_text import read_label, read_prefix, read_status
-    from tracker.jobs.validation import read_partition_id
+    from tracker.jobs import filter_text
 
-    return JobFilter(
-        partition_id=None if partition is None else read_partition_id(partition),
-        prefix=None if prefix is None else read_prefix(prefix),
-        statuses=tuple(map(read_status, status or ())),
-        labels=tuple(map(read_label, label or ())),
-    )
+    return filter_text.read_filter(partition, prefix, status or (), label or ())
 
 
 def read_sort(text: str) -> "Sort":

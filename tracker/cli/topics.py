@@ -29,13 +29,13 @@ def topics(
     json: Json = False,
 ) -> None:
     """Show, and create, the tracking topics and the dead-letter topic."""
-    from tracker.kafka.inspection import connect_admin, count_kafka_partitions
+    from tracker.kafka.inspection import connect_admin, kafka_partition_counts
     from tracker.kafka.topic_creation import BROKERS_DEFAULT, create_topics
     from tracker.settings import load
 
     settings = load(need={"kafka"})
     admin = connect_admin(settings)
-    before = count_kafka_partitions(admin)
+    before = kafka_partition_counts(admin)
     wanted = dict.fromkeys(settings.topics, "tracking") | {settings.dead_letter_topic: "dead letters"}
     missing = [topic for topic in wanted if topic not in before]
     if create and missing:
@@ -44,7 +44,7 @@ def topics(
             topic: partitions or (1 if topic == settings.dead_letter_topic else default) for topic in missing
         }
         create_topics(admin, counts, replication_factor or BROKERS_DEFAULT)
-    after = count_kafka_partitions(admin) if create and missing else before
+    after = kafka_partition_counts(admin) if create and missing else before
     shown = [
         {
             "topic": topic,

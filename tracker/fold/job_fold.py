@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from operator import itemgetter
 
 from tracker.fold.state import (
-    FULL,
     Block,
     JobChanges,
     JobNeeds,
@@ -21,7 +20,7 @@ from tracker.fold.state import (
 )
 from tracker.identifiers import JobName, Step, TaskName, child_path, parent_of
 from tracker.job_status import JobStatus
-from tracker.messages.event import Complete, Failed, Failure, Progress, Report
+from tracker.messages.event import FULL, Complete, Failed, Failure, Progress, Report
 from tracker.messages.job_work import JobWork, Siblings
 
 

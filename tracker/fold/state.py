@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 from tracker.identifiers import JobName
 from tracker.job_status import JobStatus
-from tracker.messages.event import Failure
+from tracker.messages.event import FULL, Failure
 
-FULL = 100_000_000  # 100 % in millionths of a percent
 MAX_UNFINISHED = 99_700_000  # of a task whose children have not all completed
 BLOCK_CHILDREN = 4096  # in one row of task_block; the comments on the tables say so too
 _BLOCK_SHIFT = 12

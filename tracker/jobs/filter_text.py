@@ -1,9 +1,27 @@
 """Reads the words in which people write a filter or a sort; the command line and `Client` share them."""
 
+from collections.abc import Iterable
+
 from tracker.errors import InvalidQuery
 from tracker.job_status import STATUSES, JobStatus
-from tracker.jobs.filter import LabelFilter, Sort, SortField
-from tracker.jobs.validation import find_unstorable
+from tracker.jobs.filter import JobFilter, LabelFilter, Sort, SortField
+from tracker.jobs.validation import find_unstorable, read_partition_id
+
+
+def read_filter(
+    partition_id: str | None, prefix: str | None, statuses: Iterable[str], labels: Iterable[str]
+) -> JobFilter:
+    """Return the filter that these words describe; None: any.
+
+    :raises InvalidQuery: a status that does not exist, or a text that no job can have.
+    :raises BadIdentifier: a malformed partition ID.
+    """
+    return JobFilter(
+        partition_id=None if partition_id is None else read_partition_id(partition_id),
+        labels=tuple(map(read_label, labels)),
+        prefix=None if prefix is None else read_prefix(prefix),
+        statuses=tuple(map(read_status, statuses)),
+    )
 
 
 def read_status(text: str) -> JobStatus:

@@ -1,10 +1,10 @@
 """A batch: the records of one poll, or the offsets that it passed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from confluent_kafka import Message
+from confluent_kafka import Message, TopicPartition
 
 from tracker.kafka_partition import KafkaPartition
 from tracker.messages.skipped_records import SkippedRecords
@@ -90,3 +90,8 @@ def coordinates(record: Message) -> tuple[KafkaPartition, int]:
     if topic is None or kafka_partition is None or offset is None:
         raise ValueError("the record was not consumed from Kafka")
     return (topic, kafka_partition), offset
+
+
+def offsets_to_commit(offsets: Mapping[KafkaPartition, int], metadata: str) -> list[TopicPartition]:
+    """Return offsets in the form that a transaction takes."""
+    return [TopicPartition(topic, number, offset, metadata) for (topic, number), offset in offsets.items()]

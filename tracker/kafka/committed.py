@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable
 from contextlib import closing
+from typing import NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
@@ -53,25 +54,51 @@ def _ask_once(
         return [], coordinators or error.args[0]
 
 
-class CommittedOffsets:
-    """Reads a group's committed offsets. It never joins the group, and commits nothing.
+class CommittedOffset(NamedTuple):
+    """What a group has committed for a Kafka partition."""
+
+    offset: int
+    metadata: str
+
+
+def group_reader(settings: Settings, group_id: str, *, wait_for_transactions: bool) -> Consumer:
+    """Make a consumer that reads a group's committed offsets. It never joins the group.
 
     With `wait_for_transactions` the broker gives no answer while an offset of the group is in an open
     transaction, which under load is always the case. Without it, the answer is committed as well, but may be
     about to be replaced.
     """
+    properties = {
+        **outsider_properties(settings),
+        "group.id": group_id,
+        "enable.auto.commit": "false",
+        "isolation.level": "read_committed" if wait_for_transactions else "read_uncommitted",
+    }
+    return Consumer(properties, logger=kafka_logger())
+
+
+def read_committed_offsets(
+    consumer: Consumer, kafka_partitions: Iterable[KafkaPartition]
+) -> dict[KafkaPartition, CommittedOffset]:
+    """Return what is committed, without Kafka partitions that have no offset.
+
+    :raises KafkaException: as `ask_committed`.
+    """
+    found = {}
+    for each in ask_committed(consumer, kafka_partitions):
+        if each.error is not None:
+            raise KafkaException(each.error)
+        if each.offset >= 0:
+            found[each.topic, each.partition] = CommittedOffset(each.offset, each.metadata or "")
+    return found
+
+
+class CommittedOffsets:
+    """Reads a group's committed offsets, with a password that may change; see `group_reader`."""
 
     def __init__(self, settings: Settings, group_id: str, *, wait_for_transactions: bool = False) -> None:
         self._password = RotatedPassword(settings, "consumer")
-        self._consumer = Consumer(
-            {
-                **outsider_properties(settings),
-                "group.id": group_id,
-                "enable.auto.commit": "false",
-                "isolation.level": "read_committed" if wait_for_transactions else "read_uncommitted",
-            },
-            logger=kafka_logger(),
-        )
+        self._consumer = group_reader(settings, group_id, wait_for_transactions=wait_for_transactions)
 
     def read(self, kafka_partitions: Iterable[KafkaPartition]) -> dict[KafkaPartition, int]:
         """Return the committed offsets, without Kafka partitions that have none.
@@ -79,13 +106,8 @@ class CommittedOffsets:
         :raises KafkaException: no broker has answered.
         """
         self._password.update(self._consumer)
-        offsets = {}
-        for found in ask_committed(self._consumer, kafka_partitions):
-            if found.error is not None:
-                raise KafkaException(found.error)
-            if found.offset >= 0:
-                offsets[found.topic, found.partition] = found.offset
-        return offsets
+        committed = read_committed_offsets(self._consumer, kafka_partitions)
+        return {key: each.offset for key, each in committed.items()}
 
     def close(self) -> None:
         """Disconnect."""

@@ -8,7 +8,7 @@ from typing import Any
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from tracker.kafka.assignment import Assignment, StartOffset, read_start_offsets, topic_partitions
-from tracker.kafka.batch import Batch, Epoch, OffsetRange
+from tracker.kafka.batch import Batch, Epoch, OffsetRange, offsets_to_commit
 from tracker.kafka.broker_limits import BrokerLimits
 from tracker.kafka.consumer_errors import ConsumerErrors
 from tracker.kafka.explain import kafka_errors
@@ -279,10 +279,7 @@ class BatchConsumer:
 
         :raises KafkaException: they are not committed.
         """
-        self._consumer.commit(
-            offsets=[TopicPartition(*key, offset, metadata) for key, offset in offsets.items()],
-            asynchronous=False,
-        )
+        self._consumer.commit(offsets=offsets_to_commit(offsets, metadata), asynchronous=False)
 
     def measure_lag(
         self,

@@ -5,18 +5,16 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
-from confluent_kafka import Consumer, ConsumerGroupState, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import ConsumerGroupState, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._metadata import ClusterMetadata, TopicMetadata
 
 from tracker.errors import TrackerError
 from tracker.kafka.answers import answer_of
-from tracker.kafka.committed import ask_committed
+from tracker.kafka.committed import CommittedOffset, group_reader, read_committed_offsets
 from tracker.kafka.errors import reason_of
 from tracker.kafka.explain import explain, kafka_errors
-from tracker.kafka.properties import outsider_properties
 from tracker.kafka_partition import KafkaPartition
-from tracker.logs import kafka_logger
 from tracker.settings import Settings
 
 __all__ = [
@@ -29,9 +27,9 @@ __all__ = [
     "TopicMetadata",
     "commit_offset",
     "connect_admin",
-    "count_kafka_partitions",
     "has_members",
     "inspect_cluster",
+    "kafka_partition_counts",
 ]
 
 TIMEOUT_S = 15.0
@@ -80,7 +78,7 @@ def connect_admin(settings: Settings, logger: logging.Logger = SILENT) -> AdminC
         return AdminClient({**settings.kafka_client_properties()}, logger=logger)
 
 
-def count_kafka_partitions(admin: AdminClient) -> dict[str, int]:
+def kafka_partition_counts(admin: AdminClient) -> dict[str, int]:
     """Return the number of Kafka partitions of each topic.
 
     It asks for all topics: to ask for one by name would create it, if brokers create topics by themselves.
@@ -116,13 +114,6 @@ def _unknown_members(error: KafkaException) -> TrackerError:
     return TrackerError(f"it is not known whether the group has members: {explain(error.args[0])}")
 
 
-class CommittedOffset(NamedTuple):
-    """What a group has committed for a Kafka partition."""
-
-    offset: int
-    metadata: str
-
-
 class GroupOffsets:
     """Reads a group's committed offsets, and where Kafka partitions begin and end. It never joins the group.
 
@@ -130,15 +121,7 @@ class GroupOffsets:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._consumer = Consumer(
-            {
-                **outsider_properties(settings),
-                "group.id": settings.group_id,
-                "enable.auto.commit": "false",
-                "isolation.level": "read_committed",
-            },
-            logger=kafka_logger(),
-        )
+        self._consumer = group_reader(settings, settings.group_id, wait_for_transactions=True)
 
     def kafka_partitions(self, topics: Iterable[str]) -> list[KafkaPartition]:
         """Return the Kafka partitions of those topics that exist."""
@@ -151,13 +134,7 @@ class GroupOffsets:
 
     def committed(self, kafka_partitions: Iterable[KafkaPartition]) -> dict[KafkaPartition, CommittedOffset]:
         """Return what is committed; Kafka partitions without an offset are left out."""
-        found = {}
-        for each in ask_committed(self._consumer, kafka_partitions):
-            if each.error is not None:
-                raise KafkaException(each.error)
-            if each.offset >= 0:
-                found[each.topic, each.partition] = CommittedOffset(each.offset, each.metadata or "")
-        return found
+        return read_committed_offsets(self._consumer, kafka_partitions)
 
     def watermarks(self, kafka_partitions: Sequence[KafkaPartition]) -> dict[KafkaPartition, tuple[int, int]]:
         """Return the first offset of Kafka partitions, and the offset after the last record."""
@@ -174,7 +151,6 @@ def commit_offset(settings: Settings, kafka_partition: KafkaPartition, committed
 
     :raises KafkaException: it is not committed.
     """
-    own = {"group.id": settings.group_id, "enable.auto.commit": "false"}
-    with closing(Consumer({**outsider_properties(settings), **own}, logger=kafka_logger())) as consumer:
+    with closing(group_reader(settings, settings.group_id, wait_for_transactions=True)) as consumer:
         offset = TopicPartition(*kafka_partition, committed.offset, committed.metadata)
         consumer.commit(offsets=[offset], asynchronous=False)

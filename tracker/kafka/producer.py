@@ -1,7 +1,7 @@
 """Transactions out: a batch's messages and its offsets become visible together."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
@@ -15,7 +15,6 @@ from tracker.kafka.password import RotatedPassword, secrets_of
 from tracker.kafka.produce_errors import Fault, fault_of, is_about_the_clock
 from tracker.kafka.properties import producer_properties
 from tracker.kafka.stuck import StuckDestinations, Undelivered
-from tracker.kafka_partition import KafkaPartition
 from tracker.logs import get_logger, kafka_logger
 from tracker.metrics import KAFKA_ABORTS, KAFKA_RETRIES, Recorder
 from tracker.obstacles import Obstacles
@@ -364,8 +363,3 @@ class BatchProducer:
     def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
         if error is not None and error.code() not in (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT):
             self._delivery_errors.append((message.topic() or "", error))
-
-
-def offsets_to_commit(offsets: Mapping[KafkaPartition, int], metadata: str) -> list[TopicPartition]:
-    """Return offsets in the form that a transaction takes."""
-    return [TopicPartition(topic, number, offset, metadata) for (topic, number), offset in offsets.items()]

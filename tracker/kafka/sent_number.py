@@ -5,12 +5,10 @@ between deployments that share a database. Numbers only grow, so the highest one
 database counts, on whichever topic it is.
 """
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
-from tracker.kafka.committed import ask_committed
+from tracker.kafka.committed import ask_committed, group_reader
 from tracker.kafka.password import RotatedPassword
-from tracker.kafka.properties import outsider_properties
-from tracker.logs import kafka_logger
 from tracker.settings import Settings
 
 _CALL_TIMEOUT_S = 10.0
@@ -26,15 +24,7 @@ class SentNumber:
         self.group_id = f"{settings.group_id}-scheduler"
         self.topic = settings.topics[0]
         self._password = RotatedPassword(settings, "consumer")
-        self.consumer = Consumer(
-            {
-                **outsider_properties(settings),
-                "group.id": self.group_id,
-                "enable.auto.commit": "false",
-                "isolation.level": "read_committed",  # reads wait until an open transaction has ended
-            },
-            logger=kafka_logger(),
-        )
+        self.consumer = group_reader(settings, self.group_id, wait_for_transactions=True)
 
     def read(self, database_id: str) -> tuple[int | None, str]:
         """Return the number, None if there is none, and the ID of the database that it was committed with.

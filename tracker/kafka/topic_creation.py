@@ -7,7 +7,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tracker.kafka.explain import kafka_errors
-from tracker.kafka.inspection import count_kafka_partitions
+from tracker.kafka.inspection import kafka_partition_counts
 
 BROKERS_DEFAULT = -1
 _TIMEOUT_S = 15.0
@@ -30,5 +30,5 @@ def create_topics(
                     raise
     # Brokers learn of a new topic one after the other.
     deadline = time.monotonic() + _TIMEOUT_S
-    while time.monotonic() < deadline and not count_kafka_partitions(admin).keys() >= kafka_partitions.keys():
+    while time.monotonic() < deadline and not kafka_partition_counts(admin).keys() >= kafka_partitions.keys():
         time.sleep(0.1)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from tracker.agreement import REMEDY, Known, disagreement, is_recreated
 from tracker.kafka.batch import AssignedOffset, Batch
 from tracker.kafka.errors import OffsetsRefused
-from tracker.kafka_partition import KafkaPartition
+from tracker.kafka_partition import KafkaPartition, describe
 from tracker.pipeline.handover import Pipeline
 from tracker.store.applied_offsets import AppliedOffsets
 from tracker.store.batch_store import BatchStore
@@ -66,7 +66,7 @@ def _require_agreement(
         )
     problem = disagreement(assigned.committed, assigned.metadata, known, database_id, first)
     if problem:
-        raise Disputed(key, assigned, f"{_describe(key)}: {problem}; {REMEDY}")
+        raise Disputed(key, assigned, f"{describe(key)}: {problem}; {REMEDY}")
 
 
 def _require_first(missing: Mapping[KafkaPartition, int], batch: Batch) -> None:
@@ -74,7 +74,7 @@ def _require_first(missing: Mapping[KafkaPartition, int], batch: Batch) -> None:
     for key, first in missing.items():
         if key not in batch.assigned_offsets:
             raise OffsetsRefused(
-                f"{_describe(key)}: the worker has reached {first}, and the database no longer knows"
+                f"{describe(key)}: the worker has reached {first}, and the database no longer knows"
                 " anything about it: it was replaced by an earlier copy or by another database while the"
                 f" worker ran; {REMEDY}"
             )
@@ -87,10 +87,6 @@ def _require_no_gap(key: KafkaPartition, first: int, applied: AppliedOffsets) ->
     """
     if first > applied.next_offset:
         raise OffsetsRefused(
-            f"{_describe(key)}: the worker has reached {first}, and the database has applied it only up to"
+            f"{describe(key)}: the worker has reached {first}, and the database has applied it only up to"
             f" {applied.next_offset}: it was replaced by an earlier copy while the worker ran; {REMEDY}"
         )
-
-
-def _describe(key: KafkaPartition) -> str:
-    return f"Kafka partition {key[1]} of topic {key[0]!r}"

@@ -5,10 +5,10 @@ from functools import partial
 
 from confluent_kafka import Message
 
-from tracker.kafka.batch import coordinates
+from tracker.kafka.batch import coordinates, offsets_to_commit
 from tracker.kafka.dead_letters import DeadLetters, refusal_of
 from tracker.kafka.errors import MessagesRefused
-from tracker.kafka.producer import BatchProducer, OutgoingMessage, offsets_to_commit
+from tracker.kafka.producer import BatchProducer, OutgoingMessage
 from tracker.kafka.sending import outgoing_tasks
 from tracker.kafka_partition import KafkaPartition
 from tracker.messages.dead_letter import Source

@@ -10,7 +10,7 @@ from tracker.errors import TrackerError
 from tracker.kafka.batch import Batch
 from tracker.kafka.consumer import BatchConsumer
 from tracker.kafka.unreceivable import Stuck, why_unreceivable
-from tracker.kafka_partition import KafkaPartition
+from tracker.kafka_partition import KafkaPartition, describe
 from tracker.messages.skipped_records import SkippedRecords
 from tracker.metrics import UNRECEIVABLE, Recorder
 from tracker.obstacles import Cause, Obstacle, Obstacles
@@ -36,8 +36,7 @@ class SkipWatch:
         self._recorder = recorder
         self._reported: set[KafkaPartition] = set()
         self._skips: list[SkippedRecords] = []
-        self._probed: dict[KafkaPartition, Stuck] = {}
-        self._receivable: dict[KafkaPartition, Stuck] = {}
+        self._probed: dict[KafkaPartition, tuple[Stuck, str]] = {}  # what was asked, and the reason now
         self._thread: threading.Thread | None = None
         self._next_monotonic_s = 0.0
         self._try_again_monotonic_s = 0.0
@@ -47,10 +46,12 @@ class SkipWatch:
         unreceivable = self._consumer.unreceivable
         if not (unreceivable.stuck or self._reported or self._skips or unreceivable.is_suspected):
             return None
-        for key, stuck in self._pop_probed().items():
-            self._consumer.pause_stuck(key, stuck)
-        for key, stuck in self._pop_receivable().items():
-            self._consumer.retry_stuck(key, stuck)
+        probed, self._probed = self._probed, {}
+        for key, (asked, reason) in probed.items():
+            if reason and not asked.reason:
+                self._consumer.pause_stuck(key, asked._replace(reason=reason))
+            elif asked.reason and not reason:
+                self._consumer.retry_stuck(key, asked)
         self._report(unreceivable.stuck)
         self._start_probe()
         for skip in self._skips:
@@ -76,40 +77,27 @@ class SkipWatch:
         self._next_monotonic_s = now + _EVERY_S
         unreceivable = self._consumer.unreceivable
         positions = self._consumer.positions() if unreceivable.is_suspected else {}
-        suspects = {key: offset for key, offset in positions.items() if key not in unreceivable.stuck}
-        known: dict[KafkaPartition, Stuck] = {}
+        asked = {key: Stuck(at, "") for key, at in positions.items() if key not in unreceivable.stuck}
+        # A Kafka partition that is not fetched cannot show that its record can now be received, or is gone.
         if unreceivable.stuck and now >= self._try_again_monotonic_s:
             self._try_again_monotonic_s = now + _TRY_AGAIN_EVERY_S
-            known = dict(unreceivable.stuck)
-        self._thread = threading.Thread(target=self._probe, args=[suspects, known], name="skips", daemon=True)
+            asked |= unreceivable.stuck
+        self._thread = threading.Thread(target=self._probe, args=[asked], name="skips", daemon=True)
         self._thread.start()
 
-    def _probe(self, suspects: dict[KafkaPartition, int], known: dict[KafkaPartition, Stuck]) -> None:
+    def _probe(self, asked: dict[KafkaPartition, Stuck]) -> None:
         with suppress(psycopg.Error, TrackerError):  # the thread that applies batches reports it
             self._skips = read_skips(self._settings.database_conninfo())
-        for key, offset in suspects.items():
-            reason = why_unreceivable(self._settings, key, offset)
-            if reason:
-                self._probed = {**self._probed, key: Stuck(offset, reason)}
-        # A Kafka partition that is not fetched cannot show that its record can now be received, or is gone.
-        for key, stuck in known.items():
-            if not why_unreceivable(self._settings, key, stuck.offset):
-                self._receivable = {**self._receivable, key: stuck}
-
-    def _pop_probed(self) -> dict[KafkaPartition, Stuck]:
-        probed, self._probed = self._probed, {}
-        return probed
-
-    def _pop_receivable(self) -> dict[KafkaPartition, Stuck]:
-        receivable, self._receivable = self._receivable, {}
-        return receivable
+        for key, stuck in asked.items():
+            reason = why_unreceivable(self._settings, key, stuck.offset)
+            self._probed = {**self._probed, key: (stuck, reason)}
 
 
 def _obstacle(key: KafkaPartition, stuck: Stuck) -> Obstacle:
     topic, kafka_partition = key
     return Obstacle(
         Cause.RECORD,
-        f"offset {stuck.offset} of Kafka partition {kafka_partition} of topic {topic!r} cannot be received:"
+        f"offset {stuck.offset} of {describe(key)} cannot be received:"
         f" {stuck.reason}; 'tracker adopt --skip {topic}:{kafka_partition}:{stuck.offset}' steps over it",
         blocks=False,
     )

@@ -54,7 +54,7 @@ stack-up: prerequisites .venv ## Start a Kafka and a PostgreSQL and leave them r
 stack-down: .venv ## End them and remove their data
 	@$(BIN)/tracker stack down $(ARGS)
 
-lock: ## Resolve the dependencies anew, to the newest versions allowed
+lock: ## Resolve the dependencies to the newest versions allowed
 	@deploy/lock $(PYTHON)
 
 prerequisites:

@@ -10,7 +10,7 @@ from bench.tables import aligned, shown
 
 SINGLE_ROUND_NOISE = 0.1
 """The assumed noise of a figure that was measured once; several rounds show their noise themselves."""
-LEAST_CHANGE = 0.02
+MIN_CHANGE = 0.02
 """Smaller changes are not shown, however certain they are."""
 
 
@@ -59,7 +59,7 @@ def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
 def beyond_noise(before: Metric, after: Metric) -> bool:
     """Return whether the rounds of the two do not overlap, and their medians differ enough."""
     one, other = before.median, after.median
-    if not one.value or abs(other.value / one.value - 1) < LEAST_CHANGE:
+    if not one.value or abs(other.value / one.value - 1) < MIN_CHANGE:
         return False
     if min(len(before.values), len(after.values)) < 2:
         return abs(other.value / one.value - 1) >= SINGLE_ROUND_NOISE

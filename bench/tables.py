@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from bench.outcome import Case, Metric, Outcome
 
 _MAX_COLUMNS = 4
-_LEAST_SPREAD = 0.005  # a smaller spread is not shown
+_MIN_SPREAD = 0.005  # a smaller spread is not shown
 
 
 def table(name: str, description: str, outcome: Outcome, *, judged: bool = True) -> str:
@@ -42,7 +42,7 @@ def shown(metric: Metric) -> str:
     """Return the median, with the spread if it is not negligible."""
     median = metric.median
     text = f"{median.value:,.{metric.digits}f}"
-    if median.spread >= _LEAST_SPREAD:
+    if median.spread >= _MIN_SPREAD:
         text += f" ±{median.spread:.0%}"
     return text
 

@@ -32,7 +32,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message,
 TaskMessage = dict[str, Any]
 Handler = Callable[[TaskMessage], Iterable[TaskMessage]]
 
-MOST_RECORDS = 500  # in a transaction; one costs about 10 ms, so a few hundred keep that small
+MAX_RECORDS = 500  # in a transaction; one costs about 10 ms, so a few hundred keep that small
 POLL_S = 0.1  # to wait for that many
 CALL_TIMEOUT_S = 30.0
 
@@ -135,7 +135,7 @@ class TaskWorker:
         self._start_producer()
         try:
             while not self._stopping:
-                records = self._consumer.consume(MOST_RECORDS, POLL_S)
+                records = self._consumer.consume(MAX_RECORDS, POLL_S)
                 for record in records:
                     error = record.error()
                     if error is not None:

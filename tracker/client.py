@@ -96,8 +96,8 @@ class Client(_Verbs):
 
     `database_url` is a libpq URI or keyword string; ``PG*`` variables fill what it leaves out. Use the client
     in a ``with`` statement, or call `open` and `close`. Each verb is one transaction, and raises
-    `TrackerError`: `DatabaseUnavailable` if PostgreSQL cannot be reached, `TransactionConflict` if other
-    transactions were in the way five times.
+    `TrackerError`: `DatabaseUnavailable` if PostgreSQL cannot be reached, `TransactionConflict` if it
+    conflicted with other transactions five times.
 
     Threads can share a client. A forked process can use the client that its parent has opened, and gets
     connections of its own with the first verb; but only the process that began a listing can use it.

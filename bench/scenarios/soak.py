@@ -26,7 +26,7 @@ _SHARE = 0.7
 _CAPACITY_S = 15.0
 _WINDOW = 20_000  # messages in flight while the capacity is measured
 _SAMPLES = 120
-_LEAST_SAMPLE_S, _MOST_SAMPLE_S = 1.0, 30.0
+_MIN_SAMPLE_S, _MAX_SAMPLE_S = 1.0, 30.0
 _RETENTION_S = 60
 _JUDGED_MINUTES = 10.0  # in shorter runs, the tables still fill
 _FLAT = 1.2
@@ -146,7 +146,7 @@ def _soak(
     capacity: float,
     seconds: float,
 ) -> SoakResult:
-    every_s = min(_MOST_SAMPLE_S, max(_LEAST_SAMPLE_S, seconds / _SAMPLES))
+    every_s = min(_MAX_SAMPLE_S, max(_MIN_SAMPLE_S, seconds / _SAMPLES))
     with Sampler(mixture, tracked.contender.pids, tracked.database_url, every_s) as sampler:
         meter = CostMeter(session.servers, tracked.contender)
         sent_before, began = mixture.sent, time.monotonic()

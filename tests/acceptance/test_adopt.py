@@ -15,9 +15,9 @@ from tests.support.disagreement import (
     adopt,
     delete_group,
     forwarded,
-    make_topic_anew,
     numbered,
     process,
+    recreate_topic,
     refusal,
     set_offset,
 )
@@ -158,7 +158,7 @@ def test_offsets_that_are_gone_are_refused(tracker: Deployment) -> None:
     assert forwarded(tracker) == ALL
 
 
-def test_offsets_that_are_gone_may_mean_to_begin_anew(tracker: Deployment) -> None:
+def test_offsets_that_are_gone_may_mean_to_begin_again(tracker: Deployment) -> None:
     delete_group(tracker)
     assert "offsets 0 to 9 are reported again" in adopt(tracker, "kafka")
     process(tracker, MORE)
@@ -188,10 +188,10 @@ def test_records_that_the_topic_has_deleted_are_said_to_be_lost(tracker: Deploym
 
 
 @pytest.mark.parametrize("leader", ["database", "kafka"])
-def test_a_topic_made_anew_is_refused_and_is_then_read_from_its_start(
+def test_a_recreated_topic_is_refused_and_is_then_read_from_its_start(
     tracker: Deployment, leader: str
 ) -> None:
-    make_topic_anew(tracker)
+    recreate_topic(tracker)
     tracker.send(*numbered(tracker, MORE))
     assert "was deleted and recreated" in refusal(tracker)
     assert "the group's offset becomes 0, and the topic is read from there" in adopt(tracker, leader)
@@ -205,16 +205,16 @@ def test_what_was_to_be_stepped_over_is_forgotten_with_its_topic(tracker: Deploy
     set_offset(tracker, 4)
     adopt(tracker, "database")
     assert read_skips(tracker.database_url) == [request]
-    make_topic_anew(tracker)
+    recreate_topic(tracker)
     adopt(tracker, "database")
     assert read_skips(tracker.database_url) == []
 
 
-def test_a_topic_made_anew_while_it_is_read_is_noticed(tracker: Deployment) -> None:
+def test_a_topic_that_is_recreated_while_it_is_read_is_noticed(tracker: Deployment) -> None:
     """Also when it has more records at once than the old one: the worker's offset is then one of the new."""
     member = tracker.start_worker()
     tracker.workers.remove(member)
-    make_topic_anew(tracker)
+    recreate_topic(tracker)
     numbers = range(11, 111)
     tracker.send(*numbered(tracker, numbers))
     assert member.wait() == ExitStatus.REFUSED

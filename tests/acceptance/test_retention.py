@@ -119,7 +119,7 @@ def test_what_comes_late_for_a_removed_job_is_dropped_as_unknown(retaining: Depl
     assert len(retaining.results()) == 1
 
 
-def test_a_removed_job_can_be_submitted_anew(retaining: Deployment) -> None:
+def test_a_removed_job_can_be_submitted_again(retaining: Deployment) -> None:
     retaining.submit("job", name="first")
     retaining.start()
     retaining.process(retaining.message("acme:job.1*"))

@@ -39,7 +39,7 @@ FATES = ("",) * 12 + (
 )
 CANCELLED_OR_DELETED = ("cancelled", "cancelled-early", "deleted")
 BAD_KINDS = ("value", "key", "headers")
-_MOST_BYTES = 1_048_000  # with Kafka's overhead it fits a topic, and its dead letter does not
+_MAX_BYTES = 1_048_000  # with Kafka's overhead it fits a topic, and its dead letter does not
 PRESENT_RUN = b'/status?run=PRESENT"'
 """Stands in a message for the marker of its job's run, which is unknown until the job has started."""
 _EARLIER_RUN = b'/status?run=zzzzzzzzz"'
@@ -126,7 +126,7 @@ class Workload:
         value = b"this is not JSON" + b" %d" % number * 2_000
         if kind == "value":
             return record_of(value, key=b"acme:bad")
-        large = b"x" * (_MOST_BYTES - len(value))
+        large = b"x" * (_MAX_BYTES - len(value))
         if kind == "key":
             return record_of(value, key=large)
         return record_of(value, key=None, headers=[("large", large)])

@@ -228,7 +228,7 @@ def test_delete_knows_every_table_of_a_job(connection: Connection) -> None:
     assert {name for (name,) in tables} - {"removed_job"} == EVERYTHING_OF_A_JOB  # which has no job's data
 
 
-def test_a_deleted_job_can_be_submitted_anew(client: Client, connection: Connection) -> None:
+def test_a_deleted_job_can_be_submitted_again(client: Client, connection: Connection) -> None:
     client.submit([job("a", name="first")])
     client.delete("a")
     assert total(connection) == 0

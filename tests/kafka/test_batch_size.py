@@ -1,6 +1,6 @@
 """A producer's batches become smaller where a topic takes no larger ones, and large again after a while."""
 
-from tracker.kafka.batch_size import LEAST_BYTES, SMALL_FOR_S, BatchSize
+from tracker.kafka.batch_size import MIN_BYTES, SMALL_FOR_S, BatchSize
 
 
 class Clock:
@@ -35,4 +35,4 @@ def test_it_never_becomes_too_small_nor_larger_than_what_was_set() -> None:
     for _ in range(20):
         size.shrink()
         small.shrink()
-    assert (size.size_bytes, small.size_bytes) == (LEAST_BYTES, 1_000)
+    assert (size.size_bytes, small.size_bytes) == (MIN_BYTES, 1_000)

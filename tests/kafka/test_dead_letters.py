@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.support.profile import THOROUGH
 from tracker.kafka import dead_letters
-from tracker.kafka.dead_letters import LEAST_BYTES, DeadLetters
+from tracker.kafka.dead_letters import MIN_BYTES, DeadLetters
 from tracker.kafka.producer import OutgoingMessage
 from tracker.kafka.topics import TopicLimits
 from tracker.messages.dead_letter import Source
@@ -46,7 +46,7 @@ parts = st.integers(0, 40_000).map(lambda length: b"x" * length)
 headers = st.lists(st.tuples(st.sampled_from(["a", "\u00fc" * 100]), parts | st.none()), max_size=4)
 
 
-@given(parts | st.none(), parts | st.none(), headers, st.integers(LEAST_BYTES, 60_000))
+@given(parts | st.none(), parts | st.none(), headers, st.integers(MIN_BYTES, 60_000))
 @THOROUGH
 def test_it_fits_and_says_what_was_left_out(
     key: bytes | None, value: bytes | None, own: list[tuple[str, bytes | None]], limit_bytes: int
@@ -88,7 +88,7 @@ def test_a_topic_whose_settings_one_may_not_see_shows_them_by_what_it_refuses() 
     for _ in range(30):
         topic.letters.on_refused(TOO_LARGE)
     assert topic.make(value=b"x" * 64).value == b"x" * 64
-    assert size(topic.make(value=b"x" * 100_000)) <= LEAST_BYTES
+    assert size(topic.make(value=b"x" * 100_000)) <= MIN_BYTES
 
 
 def test_a_refusal_for_another_reason_cuts_nothing() -> None:

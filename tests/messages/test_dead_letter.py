@@ -86,7 +86,7 @@ def test_those_of_an_earlier_refusal_are_replaced_and_counted_up() -> None:
         (b"9" * 5_000, b"1"),
     ],
 )
-def test_a_count_that_is_none_begins_anew(before: bytes | None, after: bytes) -> None:
+def test_a_count_that_is_none_begins_at_one(before: bytes | None, after: bytes) -> None:
     assert dict(headers_of([("tracker-error-count", before)]))["tracker-error-count"] == after
 
 

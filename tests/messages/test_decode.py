@@ -100,7 +100,7 @@ def bad_record(random: Random) -> Record:
 
 
 def summary(batch: DecodedBatch, keep: list[int]) -> Any:
-    """Say all that was made of the records at these positions, numbered anew."""
+    """Say all that was made of the records at these positions, numbered from 0."""
     number = {position: place for place, position in enumerate(keep)}
     return {
         "destinations": [batch.destinations[position] for position in keep],

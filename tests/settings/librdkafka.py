@@ -1,4 +1,4 @@
-"""What the installed librdkafka says of its own properties; as a program, prints `librdkafka.tsv` anew."""
+"""What the installed librdkafka says of its own properties; as a program, prints a new `librdkafka.tsv`."""
 
 import ctypes
 import os

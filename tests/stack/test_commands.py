@@ -73,7 +73,7 @@ def test_stack_that_is_up_is_found_by_env_and_down(
     assert shell.succeed("down") == "No stack default was up.\n"
 
 
-def test_up_starts_anew_after_a_stack_has_died(shell: Shell) -> None:
+def test_up_starts_a_new_stack_after_one_has_died(shell: Shell) -> None:
     shell.succeed("up")
     before = shell.succeed("env")
     data = next(Path(shell.environment["XDG_STATE_HOME"]).glob("job-tracker/stacks/default/postgres/data"))

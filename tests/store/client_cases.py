@@ -26,7 +26,7 @@ SUBMIT = [
     Case("add_tenants", {"partition_ids": NEW}, N, 10 * N),
     Case("find_submitted_jobs", tenant_names(5), N, 10 * N, "job_tenant_key_job_id_key"),
     Case("find_prerequisite_jobs", tenant_names(8), N, 10 * N, "job_tenant_key_job_id_key"),
-    Case("find_hopeless_edges", tenant_names(9), 2 * N, 20 * N, "prerequisite_of_job"),
+    Case("find_broken_edges", tenant_names(9), 2 * N, 20 * N, "prerequisite_of_job"),
 ]
 FEW = 20
 CHANGE = [

@@ -269,7 +269,7 @@ def test_a_submit_that_comes_second_waits_and_finds_no_job(
             observer.wait_until_blocked()
         submitting.result()
     assert (left(observer), observer.unmet("dependent")) == (["dependent"], 1)
-    client.submit([job("a", name="anew")])
+    client.submit([job("a", name="again")])
     assert left(observer) == ["a", "dependent"]
 
 

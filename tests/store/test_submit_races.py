@@ -156,8 +156,8 @@ def test_what_is_done_under_the_locks_does_not_grow_with_the_number_of_jobs(
             session.rollback()
         return done
 
-    few = values_under_locks(prerequisites.MOST_LOOKED_UP + 1)
-    assert few == values_under_locks(2 * prerequisites.MOST_LOOKED_UP)
+    few = values_under_locks(prerequisites.MAX_LOOKED_UP + 1)
+    assert few == values_under_locks(2 * prerequisites.MAX_LOOKED_UP)
     assert max(values for _, values in few) <= 4
 
 
@@ -173,7 +173,7 @@ def test_a_prerequisite_that_completes_while_the_rows_are_stored_does_not_count(
     monkeypatch: pytest.MonkeyPatch,
     most: int,
 ) -> None:
-    monkeypatch.setattr(prerequisites, "MOST_MET_UNDER_LOCKS", most)
+    monkeypatch.setattr(prerequisites, "MAX_MET_UNDER_LOCKS", most)
     client.submit([job("a"), job("b")])
     steps = begin(job("only", "a"), job("both", "a", "b"), job("other", "b"), job("late", "a", delay=3600))
     worker.run(complete="a")
@@ -191,7 +191,7 @@ def test_many_edges_are_taken_away_without_the_locks(
     client: Client, observer: Observer, worker: Worker, begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And what changes meanwhile is seen under the next ones."""
-    monkeypatch.setattr(prerequisites, "MOST_MET_UNDER_LOCKS", 5)
+    monkeypatch.setattr(prerequisites, "MAX_MET_UNDER_LOCKS", 5)
     client.submit([job("a"), job("b")])
     steps = begin(*(job(f"d{number}", "a", "b") for number in range(10)), job("e", "b"))
     worker.run(complete="a")
@@ -245,7 +245,7 @@ def test_a_prerequisite_that_may_be_gone_and_goes_while_the_rows_are_stored_does
     most: int,
 ) -> None:
     """It may have completed, and been removed by retention: then nothing would release the job any more."""
-    monkeypatch.setattr(prerequisites, "MOST_MET_UNDER_LOCKS", most)
+    monkeypatch.setattr(prerequisites, "MAX_MET_UNDER_LOCKS", most)
     client.submit([job("a"), job("b")])
     steps = begin(job("only", "a,pc"), job("both", "a,pc", "b"), job("strict", "a"))
     worker.run(complete="a")
@@ -360,8 +360,8 @@ DIRECTIONS = pytest.mark.parametrize(
 
 
 def look_by(monkeypatch: pytest.MonkeyPatch, looked_up: int, reached: int) -> None:
-    monkeypatch.setattr(prerequisites, "MOST_LOOKED_UP", looked_up)
-    monkeypatch.setattr(prerequisites, "MOST_REACHED", reached)
+    monkeypatch.setattr(prerequisites, "MAX_LOOKED_UP", looked_up)
+    monkeypatch.setattr(prerequisites, "MAX_REACHED", reached)
 
 
 @DIRECTIONS

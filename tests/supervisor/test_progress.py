@@ -39,7 +39,7 @@ def test_work_that_comes_after_a_long_idle_time_has_its_full_time(child: Child) 
     assert child.is_stuck(now_s + 301)
 
 
-def test_progress_begins_the_time_anew(child: Child) -> None:
+def test_progress_restarts_the_time(child: Child) -> None:
     now_s = time.monotonic()
     report(child, has_work=True, progress_s=now_s)
     report(child, has_work=True, progress_s=now_s + 200)

@@ -88,7 +88,7 @@ def group_of(tracker: Deployment, sent_number: bool) -> str:
     return f"{tracker.group_id}-scheduler" if sent_number else tracker.group_id
 
 
-def make_topic_anew(tracker: Deployment) -> None:
+def recreate_topic(tracker: Deployment) -> None:
     topic = tracker.topics.tracking
     tracker.kafka.admin.delete_topics([topic])[topic].result(DEADLINE_S)
     while True:

@@ -23,7 +23,7 @@ from tracker.cli.output import Json, counted, print_fields, print_json, print_ro
 if TYPE_CHECKING:
     from tracker import ChangedJob, Job, RootFailure, SubmittedJob, TaskFailure
 
-_MOST_WARNINGS = 10
+_MAX_WARNINGS = 10
 
 app = typer.Typer(help="Submit, show, wait for and change jobs.", no_args_is_help=True)
 
@@ -166,10 +166,10 @@ def _print_submitted(jobs: "list[SubmittedJob]", *, json: bool) -> None:
 def _print_warnings(jobs: "list[SubmittedJob]") -> None:
     """Say on stderr which jobs may never run: the first few, if there are many."""
     texts = [f"{job} {text}" for job in jobs for text in job.warnings]
-    for text in texts[:_MOST_WARNINGS]:
+    for text in texts[:_MAX_WARNINGS]:
         print(f"Warning: {text}.", file=sys.stderr)
-    if len(texts) > _MOST_WARNINGS:
-        print(f"Warning: and {len(texts) - _MOST_WARNINGS:,} more; --json shows all.", file=sys.stderr)
+    if len(texts) > _MAX_WARNINGS:
+        print(f"Warning: and {len(texts) - _MAX_WARNINGS:,} more; --json shows all.", file=sys.stderr)
 
 
 def _print_ended(jobs: "list[Job]", *, json: bool) -> int:

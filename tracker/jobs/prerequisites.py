@@ -28,11 +28,11 @@ from tracker.jobs.validation import PROBLEMS_SHOWN, AcceptedJob, some_of
 from tracker.store import locks
 from tracker.store.steps import Row, Verb, ask
 
-HOPELESS = {JobStatus.FAILED: "has failed", JobStatus.CANCELLED: "was cancelled"}
+NOT_TO_WAIT_FOR = {JobStatus.FAILED: "has failed", JobStatus.CANCELLED: "was cancelled"}
 """The statuses of jobs that no new job can wait for, in words."""
-MOST_MET_UNDER_LOCKS = 2_000  # edges; to delete 2,000 takes about 30 ms
-MOST_LOOKED_UP = 5_000  # new jobs, to find out whether stored jobs wait for them: 2 µs each
-MOST_REACHED = 20_000  # jobs that other jobs wait for, directly or not: 10 µs each
+MAX_MET_UNDER_LOCKS = 2_000  # edges; to delete 2,000 takes about 30 ms
+MAX_LOOKED_UP = 5_000  # new jobs, to find out whether stored jobs wait for them: 2 µs each
+MAX_REACHED = 20_000  # jobs that other jobs wait for, directly or not: 10 µs each
 
 _Ranges = list[tuple[int, int]]
 
@@ -73,7 +73,7 @@ def find_prerequisites(new: Sequence[AcceptedJob], tenant_keys: TenantKeys) -> V
                 if may_be_gone:
                     unmet.may_be_gone.setdefault(prerequisite, []).append(job.name)
             unmet.edges.setdefault(job.name, []).append(prerequisite)
-    _refuse_hopeless(unmet, statuses)
+    _refuse_failed_and_cancelled(unmet, statuses)
     _refuse_cycle(unmet.edges, InvalidJob)
     return unmet
 
@@ -88,7 +88,7 @@ def lock_and_correct(
     :raises JobRefused: a prerequisite has failed or was cancelled, or the new jobs are part of a cycle.
     """
     new_keys = _ranges(job_keys.values()) if unmet.outside else []
-    can_be_many = sum(map(len, unmet.outside.values())) > MOST_MET_UNDER_LOCKS
+    can_be_many = sum(map(len, unmet.outside.values())) > MAX_MET_UNDER_LOCKS
     if unmet.outside:
         yield from ask("reach_rows_by_index")
     while True:
@@ -96,16 +96,16 @@ def lock_and_correct(
             yield from ask("set_savepoint")
         yield from _lock_tenants(unmet, job_keys, tenant_keys)
         statuses = yield from _find_statuses("share_prerequisite_jobs", unmet.outside, tenant_keys)
-        _refuse_hopeless(unmet, statuses)
+        _refuse_failed_and_cancelled(unmet, statuses)
         met = _take_met(unmet, statuses)
-        if len(met) > MOST_MET_UNDER_LOCKS:
+        if len(met) > MAX_MET_UNDER_LOCKS:
             # They are so many that other transactions would wait. No lock is needed to delete them: a
             # completed job stays completed, and a prerequisite that may be gone, and was, need not be waited
             # for even if it is submitted again.
             yield from ask("roll_back_to_savepoint")
             yield from ask("release_savepoint")
         yield from _delete_edges(met, job_keys, tenant_keys)
-        if len(met) <= MOST_MET_UNDER_LOCKS:
+        if len(met) <= MAX_MET_UNDER_LOCKS:
             break
     yield from _refuse_cycle_through_stored(unmet, job_keys, new_keys, tenant_keys)
     return unmet.outside.keys() - statuses.keys()
@@ -134,9 +134,9 @@ def _find_statuses(
     return {name: STATUSES[row[2]] for name, row in zip(_names(rows, tenant_keys), rows, strict=True)}
 
 
-def _refuse_hopeless(unmet: UnmetPrerequisites, statuses: Mapping[JobName, JobStatus]) -> None:
-    for hopeless, what in HOPELESS.items():
-        names = [name for name, status in statuses.items() if status is hopeless]
+def _refuse_failed_and_cancelled(unmet: UnmetPrerequisites, statuses: Mapping[JobName, JobStatus]) -> None:
+    for refused, what in NOT_TO_WAIT_FOR.items():
+        names = [name for name, status in statuses.items() if status is refused]
         if names:
             pairs = [f"{name}, for {dependent}" for name in names for dependent in unmet.outside[name]]
             raise JobRefused(f"a prerequisite {what}: {some_of(pairs, '; ')}")
@@ -207,11 +207,11 @@ def _can_be_part_of_cycle(
     There can be millions of stored edges. A few new jobs are looked up among the jobs that stored jobs wait
     for. Where they are many, the graph above their prerequisites is read instead, if it is not large.
     """
-    if len(job_keys) > MOST_LOOKED_UP:
+    if len(job_keys) > MAX_LOOKED_UP:
         reached = yield from ask(
-            "reach_prerequisites", **named(unmet.outside, tenant_keys), limit=MOST_REACHED + 1
+            "reach_prerequisites", **named(unmet.outside, tenant_keys), limit=MAX_REACHED + 1
         )
-        if len(reached) <= MOST_REACHED:
+        if len(reached) <= MAX_REACHED:
             return any(name in job_keys for name in _names(reached, tenant_keys))
     awaited = yield from ask(
         "find_awaited_jobs",

@@ -5,7 +5,7 @@ from collections.abc import Collection, Container, Mapping
 from tracker.identifiers import JobName
 from tracker.job_status import STATUSES, JobStatus
 from tracker.jobs.new_rows import TenantKeys
-from tracker.jobs.prerequisites import HOPELESS, UnmetPrerequisites, named
+from tracker.jobs.prerequisites import NOT_TO_WAIT_FOR, UnmetPrerequisites, named
 from tracker.store.steps import Verb, ask
 
 Warnings = dict[JobName, list[str]]
@@ -30,14 +30,14 @@ def of_stored_jobs(
     Jobs that wait for one of `submitted` are left out, because all of those are stored when the submit ends.
     """
     warnings = {
-        name: [f"{HOPELESS[status]}, and will not run"]
+        name: [f"{NOT_TO_WAIT_FOR[status]}, and will not run"]
         for name, status in stored.items()
-        if status in HOPELESS
+        if status in NOT_TO_WAIT_FOR
     }
     waiting = [name for name, status in stored.items() if not status.ended]
     if waiting:
         partition_ids = {key: partition_id for partition_id, key in tenant_keys.items()}
-        rows = yield from ask("find_hopeless_edges", **named(waiting, tenant_keys))
+        rows = yield from ask("find_broken_edges", **named(waiting, tenant_keys))
         for tenant_key, job_id, prerequisite_job_id, status in rows:
             name = JobName(partition_ids[tenant_key], job_id)
             prerequisite = JobName(name.partition_id, prerequisite_job_id)
@@ -49,4 +49,6 @@ def of_stored_jobs(
 
 
 def _waits_for(prerequisite: JobName, status: JobStatus | None) -> str:
-    return f"waits for {prerequisite}, which {'does not exist' if status is None else HOPELESS[status]}"
+    return (
+        f"waits for {prerequisite}, which {'does not exist' if status is None else NOT_TO_WAIT_FOR[status]}"
+    )

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-LEAST_BYTES = 16_384
+MIN_BYTES = 16_384
 SMALL_FOR_S = 600.0  # then the topic may take large batches again; each try costs an abort
 
 
@@ -17,7 +17,7 @@ class BatchSize:
 
     def shrink(self) -> None:
         """Use a quarter of the size from now on."""
-        self.size_bytes = max(self.size_bytes // 4, min(LEAST_BYTES, self._full_bytes))
+        self.size_bytes = max(self.size_bytes // 4, min(MIN_BYTES, self._full_bytes))
         self._small_until_s = self._clock() + SMALL_FOR_S
 
     def grow(self) -> bool:

@@ -17,7 +17,7 @@ from tracker.settings.kafka import PREFIX
 TRANSACTION_TIMEOUT_MS = 30_000
 SESSION_TIMEOUT_MS = 20_000
 
-_LEAST_TRANSACTION_TIMEOUT_MS = 1_000  # librdkafka's
+_MIN_TRANSACTION_TIMEOUT_MS = 1_000  # librdkafka's
 _TIMEOUT_S = 5.0
 _GROUP_IS_FULL = KafkaError(KafkaError.GROUP_MAX_SIZE_REACHED).str()
 
@@ -166,7 +166,7 @@ def shorter_transactions(settings: Settings, refused_ms: int, limits: BrokerLimi
     :raises KafkaException: the user has set the time-out, or there is no shorter one.
     """
     shorter = limits.transaction_ms if limits.transaction_ms < refused_ms else refused_ms // 2
-    shorter = max(shorter, _LEAST_TRANSACTION_TIMEOUT_MS)
+    shorter = max(shorter, _MIN_TRANSACTION_TIMEOUT_MS)
     if users_transaction_timeout(settings) is not None or shorter == refused_ms:
         reason = transaction_problem(settings, limits, refused_ms)
         raise KafkaException(KafkaError(KafkaError.INVALID_TRANSACTION_TIMEOUT, reason))

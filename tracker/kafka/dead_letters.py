@@ -23,7 +23,7 @@ from tracker.messages.dead_letter import (
 from tracker.messages.refusal import Reason, Refusal
 from tracker.settings import Settings
 
-LEAST_BYTES = 16_384
+MIN_BYTES = 16_384
 """An upper bound for the size of a dead letter without anything of its record."""
 
 _ENVELOPE_BYTES = 1_024  # an upper bound for a record's framing, beyond key, value and headers
@@ -89,7 +89,7 @@ class DeadLetters:
         self._refresh_limits()
         if error.code() in TOO_LARGE:
             if self._limit_bytes >= limit_bytes:  # the user may not ask for them
-                self._limit_bytes = max(limit_bytes // 2, LEAST_BYTES)
+                self._limit_bytes = max(limit_bytes // 2, MIN_BYTES)
             log.warning(
                 "the dead-letter topic refuses dead letters; they are cut", size_bytes=self._limit_bytes
             )
@@ -119,9 +119,9 @@ def unfit(limits: TopicLimits) -> list[str]:
     problems = []
     if limits.is_compacted:
         problems.append("it is compacted, so that dead letters replace each other: set cleanup.policy=delete")
-    if limits.max_message_bytes < LEAST_BYTES:
+    if limits.max_message_bytes < MIN_BYTES:
         problems.append(
-            f"it takes only {limits.max_message_bytes:,} bytes, and some dead letters need {LEAST_BYTES:,}:"
+            f"it takes only {limits.max_message_bytes:,} bytes, and some dead letters need {MIN_BYTES:,}:"
             " set max.message.bytes"
         )
     return problems

@@ -11,7 +11,7 @@ from tracker.messages.refusal import Reason, RecordRefused
 
 NEWEST_VERSION = 3
 MAX_DEPTH = 200
-_LEAST_NESTED_BYTES = 5 * MAX_DEPTH  # a level takes at least `{"":` and `}`, if it is not a list
+_MIN_NESTED_BYTES = 5 * MAX_DEPTH  # a level takes at least `{"":` and `}`, if it is not a list
 
 DONE_STATUSES = frozenset({"NEW_TASK", "RESULT_SUCCESS", "RESULT_FAILURE"})
 FAILED_STATUSES = frozenset({"RESULT_EXCEPTION", "INVALID_TASK"})
@@ -89,7 +89,7 @@ def decode_message(value: bytes) -> tuple[TaskMessage, Tracking | None]:
     if (
         not value.isascii()
         or value.find(b"[") >= 0
-        or (len(value) > _LEAST_NESTED_BYTES and value.count(b"{") > MAX_DEPTH)
+        or (len(value) > _MIN_NESTED_BYTES and value.count(b"{") > MAX_DEPTH)
     ):
         _require_valid(value, "the value")
     if message.version is not None and message.version > NEWEST_VERSION:

@@ -26,7 +26,6 @@ TO_ANOTHER_TRACKING_TOPIC = Poison(
 
 @contextmanager
 def without_garbage_collector() -> Iterator[None]:
-    gc.collect()
     gc.disable()
     try:
         yield

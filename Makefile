@@ -7,9 +7,9 @@ SOURCES := $(wildcard tracker tests bench examples)
 BIN := .venv/bin
 PIP := $(BIN)/pip --quiet --disable-pip-version-check --no-input
 ARGS ?=
-# Most tests wait for servers most of the time: with two processes, two cores were busy for 0.6 of it. Each process has
-# a Kafka and a PostgreSQL of its own.
-SIDE_BY_SIDE := --numprocesses 3 --dist loadfile
+# Most tests wait for servers most of the time: with three processes, two cores were busy for 0.7 of it. Each process
+# has a Kafka and a PostgreSQL of its own.
+SIDE_BY_SIDE := --numprocesses 4 --dist loadfile
 MINUTES ?= 30
 
 .DEFAULT_GOAL := help

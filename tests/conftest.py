@@ -23,7 +23,7 @@ from tracker.stack.local import KAFKA_VARIABLE
 from tracker.store.migrate import migrate
 
 _MEMORY = Path("/dev/shm")
-_ENOUGH_MEMORY_BYTES = 6 << 30  # the servers of three test processes use 2 GB
+_ENOUGH_MEMORY_BYTES = 6 << 30  # the servers of four test processes use up to 3 GB
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,9 +1,8 @@
 """The ceiling: what this machine can do at all.
 
 The ceiling has as many processes as the tracker has workers. They consume, produce and commit exactly once,
-in batches of the same size, and do nothing else. They handle one batch after the other, while the tracker's
-stages overlap. So the tracker can come close to the ceiling, or pass it, where its processes have cores to
-spare.
+and do nothing else. It is the fastest pass-through that was found: ``python -m bench ceiling`` compares
+settings, and `bench.ceiling_settings` has the best.
 """
 
 import json
@@ -14,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from bench.ceiling_settings import CeilingSettings
 from bench.contenders import Contender
 from bench.errors import BenchError
 from bench.workload import Topics
@@ -32,26 +32,30 @@ def run_ceiling(
     batch_size: int,
     eager: bool,
     watchdog: Watchdog,
+    settings: CeilingSettings,
 ) -> Iterator[Contender]:
     """Run the ceiling's processes, which wait for messages when this yields.
 
     With `eager` they take messages as soon as they come, for the least latency; otherwise they wait for whole
-    batches.
+    batches. `batch_size` is for settings that name none.
     """
     group_id = f"{topics.tracking}-ceiling"
-    settings = {
+    given = {
         "clients": clients,
         "group_id": group_id,
         "topic": topics.tracking,
         "kafka_partitions": topics.kafka_partitions,
         "destination": topics.destination,
         "processes": processes,
-        "batch_size": batch_size,
+        "batch_size": settings.records or batch_size,
         "eager": eager,
+        "overlapped": settings.overlapped,
+        "consumer": settings.consumer,
+        "producer": settings.producer,
     }
     with ExitStack() as stack:
         children = [
-            stack.enter_context(_process(settings | {"slot": slot}, watchdog)) for slot in range(processes)
+            stack.enter_context(_process(given | {"slot": slot}, watchdog)) for slot in range(processes)
         ]
         for child in children:
             assert child.stdout is not None
@@ -66,7 +70,7 @@ def run_ceiling(
 
 
 @contextmanager
-def _process(settings: dict[str, Any], watchdog: Watchdog) -> Iterator[subprocess.Popen[bytes]]:
+def _process(given: dict[str, Any], watchdog: Watchdog) -> Iterator[subprocess.Popen[bytes]]:
     child = subprocess.Popen(
         [sys.executable, "-m", "bench.ceiling_process"],
         stdin=subprocess.PIPE,
@@ -80,7 +84,7 @@ def _process(settings: dict[str, Any], watchdog: Watchdog) -> Iterator[subproces
         try:
             assert child.stdin is not None
             # Not as arguments, which every user of the machine can see: there can be passwords among them.
-            child.stdin.write(json.dumps(settings).encode() + b"\n")
+            child.stdin.write(json.dumps(given).encode() + b"\n")
             child.stdin.flush()
             yield child
         finally:

@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from bench.ceiling import run_ceiling
+from bench.ceiling_settings import SEVERAL_PARTITIONS, CeilingSettings
 from bench.contenders import Contender
 from bench.errors import BenchError
 from bench.progress import ProgressDisplay
@@ -59,7 +60,12 @@ class BenchSession:
 
     @contextmanager
     def ceiling(
-        self, topics: Topics, *, processes: int | None = None, eager: bool = False
+        self,
+        topics: Topics,
+        *,
+        processes: int | None = None,
+        eager: bool = False,
+        settings: CeilingSettings = SEVERAL_PARTITIONS,
     ) -> Iterator[Contender]:
         """Create the topics and run the ceiling on them."""
         with (
@@ -71,6 +77,7 @@ class BenchSession:
                 batch_size=self.options.batch_size,
                 eager=eager,
                 watchdog=self._watchdog,
+                settings=settings,
             ) as contender,
         ):
             yield contender

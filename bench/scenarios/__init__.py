@@ -2,6 +2,7 @@
 
 from bench.scenarios import (
     cancel,
+    ceiling,
     complete,
     events,
     fan_in,
@@ -33,6 +34,7 @@ SCENARIOS: dict[str, Scenario] = {
         cancel,
         retention,
         tuning,
+        ceiling,
         scale,
         soak,
     )

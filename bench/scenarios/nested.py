@@ -13,4 +13,5 @@ SCENARIO = Throughput(
     "nested",
     "one job of three levels, of which all leaves complete",
     [Variant("depth first", Tree, goal=0.5), Variant("shuffled", partial(Tree, shuffled=True))],
+    one_partition=True,
 )

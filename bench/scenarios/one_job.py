@@ -12,4 +12,5 @@ SCENARIO = Throughput(
         Variant("in order", partial(TasksInTurn, jobs=1), goal=0.7),
         Variant("shuffled", partial(TasksInTurn, jobs=1, shuffled=True), goal=0.7),
     ],
+    one_partition=True,
 )

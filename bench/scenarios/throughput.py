@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from statistics import median
 
+from bench.ceiling_settings import ONE_PARTITION, SEVERAL_PARTITIONS, CeilingSettings
 from bench.drain import Measurement, drain
 from bench.outcome import Case, Metric, Outcome, size_text
 from bench.session import WARM_UP_MESSAGES, BenchSession, Options, RunningTracker
@@ -42,7 +43,8 @@ class Variant:
 class Throughput:
     """A scenario of throughput. The ceiling forwards the messages of the first variant.
 
-    `share` scales the number of messages, for messages that cost more or less than others.
+    `share` scales the number of messages, for messages that cost more or less than others. With
+    `one_partition`, all messages are in one Kafka partition, and so the ceiling has settings of its own.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Throughput:
     usual: bool = True
     quick_variants: int = 1
     share: float = 1.0
+    one_partition: bool = False
 
     def steps(self, options: Options) -> int:
         return options.rounds * (1 + len(self._variants(options)))
@@ -67,7 +70,12 @@ class Throughput:
                 name = CEILING if variant is None else variant.name
                 with session.progress.step(f"{self.name}, round {number + 1} of {options.rounds}: {name}"):
                     measurement = (
-                        drain_ceiling(session, variants[0], size)
+                        drain_ceiling(
+                            session,
+                            variants[0],
+                            size,
+                            settings=ONE_PARTITION if self.one_partition else SEVERAL_PARTITIONS,
+                        )
                         if variant is None
                         else drain_tracker(session, variant, size)
                     )
@@ -106,12 +114,13 @@ def drain_ceiling(
     *,
     processes: int | None = None,
     kafka_partitions: int = 8,
+    settings: CeilingSettings = SEVERAL_PARTITIONS,
 ) -> Measurement:
     """Measure the ceiling."""
     topics = session.topics(kafka_partitions)
     workload = variant.workload(topics, size)
     warm_up = variant.workload(topics, _warm_up(size))
-    with session.ceiling(topics, processes=processes) as contender:
+    with session.ceiling(topics, processes=processes, settings=settings) as contender:
         measurement, first = drain(session.servers, contender, warm_up, workload)
         verify_messages(session.servers.clients, topics.destination, first, workload.size, workload.sent)
     return measurement

@@ -31,7 +31,7 @@ NAME = parse_task_name(TASK)
 
 def reports_of(value: bytes, max_failure_chars: int = 10_000) -> list[Report]:
     """Read an event; what it groups comes out one by one, group by group."""
-    read = decode_event(decode_message(value)[0], NOW_MS, max_failure_chars, TaskNames())
+    read = decode_event(decode_message(value), NOW_MS, max_failure_chars, TaskNames())
     grouped = [
         Complete(group.parent.child(index, text.endswith("*")))
         for group in read.completed

@@ -3,14 +3,13 @@
 import json
 from typing import Any
 
-import msgspec
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.messages import task_message
 from tests.support.model.reading import with_null_tracking
 from tests.support.profile import THOROUGH
-from tracker.messages import tracking
+from tracker.messages.tracking import without_tracking
 
 TRACKING = '{"jobTaskId":"acme:job.1","trackTo":"worker-out"}'
 
@@ -50,26 +49,58 @@ values = st.recursive(scalars | st.just(TRACKING), lambda inner: objects(inner) 
 tracked_messages = st.tuples(blanks, objects(values, tracked=True), blanks).map("".join)
 
 
-class Message(msgspec.Struct):
-    """What is needed of a task message."""
-
-    tracking: msgspec.Raw
-
-
-def without_tracking(value: bytes) -> bytes:
-    return tracking.without_tracking(value, msgspec.json.decode(value, type=Message).tracking)
-
-
 @given(tracked_messages)
 @example('{"context":{"tracking":%s},"track\\u0069ng":%s}' % (TRACKING, TRACKING))  # noqa: UP031 -- braces
 @example('{"context":{"tracking":%s},"tracking" :%s}' % (TRACKING, TRACKING))  # noqa: UP031
 @example('{"x\\"tracking":%s,"tracking":%s}' % (TRACKING, TRACKING))  # noqa: UP031
 @example('{"tracking":{"a":{"b":"}"},"c":1},"to":"x"}')
+@example('{"tracking" :%s}' % TRACKING)  # noqa: UP031
+@example('{"tracking": %s}' % TRACKING)  # noqa: UP031
+@example('{"track\\u0069ng":%s,"context":{"tracking":%s}}' % (TRACKING, TRACKING))  # noqa: UP031
 @example('{"tracking": {"a":"}"}  ,"to":"tracking"}')
+@example('{"context":{"tracking":%s},"tr\\u0061cking":{}}' % TRACKING)  # noqa: UP031
 @example('{"tracking":%s,"tracking":%s}' % (TRACKING, TRACKING))  # noqa: UP031
 @THOROUGH
 def test_only_the_top_levels_tracking_becomes_null(document: str) -> None:
     value = document.encode()
+    assert without_tracking(value) == with_null_tracking(value)
+
+
+PLAIN_KEYS = st.sampled_from(["tracking", "trackTo", "to", "", "{", ","])
+PLAIN_VALUES = st.sampled_from(
+    [
+        "null",
+        "5",
+        '""',
+        '"x"',
+        '"}"',
+        '"x}"',
+        '":}"',
+        '":"',
+        '",{"',
+        '"tracking"',
+        "{}",
+        '{"to":"x"}',
+        '{"tracking":{}}',
+        "[]",
+    ]
+)
+
+
+@given(
+    st.lists(st.tuples(PLAIN_KEYS, PLAIN_VALUES), max_size=3),
+    st.lists(st.tuples(PLAIN_KEYS, PLAIN_VALUES), max_size=3),
+    st.lists(st.tuples(PLAIN_KEYS, PLAIN_VALUES), max_size=2),
+)
+@THOROUGH
+def test_no_text_without_backslashes_misleads(
+    before: list[tuple[str, str]], inside: list[tuple[str, str]], after: list[tuple[str, str]]
+) -> None:
+    def members(pairs: list[tuple[str, str]]) -> list[str]:
+        return [f'"{key}":{value}' for key, value in pairs]
+
+    tracked = f'"tracking":{{{",".join(members(inside))}}}'
+    value = f"{{{','.join([*members(before), tracked, *members(after)])}}}".encode()
     assert without_tracking(value) == with_null_tracking(value)
 
 

@@ -155,8 +155,8 @@ class _Decoder:
             raise RecordRefused(
                 Reason.WRONG_TYPE, "the name of a header is not UTF-8; no header of it can be kept"
             )
-        message, tracking = decode_message(value)
-        to = message.to
+        message = decode_message(value)
+        to, tracking = message.to, message.tracking
         if to is not None and to not in self.allowed and self._is_event(to, record):
             self._add_event(position, message)
             return
@@ -171,7 +171,7 @@ class _Decoder:
             else:
                 self._add_unusual(position, record, message, tracking, tracking_ends)
             if tracking_ends and to is not None:
-                value = without_tracking(value, message.tracking)
+                value = without_tracking(value)
         self.decoded.destinations[position] = to
         self.decoded.values[position] = value
 

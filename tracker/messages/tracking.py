@@ -5,25 +5,59 @@ from collections.abc import Iterator
 
 import msgspec
 
+_NAME = b'"tracking"'
+_NULL_TRACKING = b'"tracking":null'
+_QUOTE, _BACKSLASH = b'"\\'
+_BEFORE_A_STRING = b":,[{ \t\r\n"  # characters that can stand before its opening quote
 _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]:,]', re.DOTALL)
 
 
-def without_tracking(value: bytes, tracking: msgspec.Raw) -> bytes:
+class _Tracked(msgspec.Struct, gc=False):
+    tracking: msgspec.Raw
+
+
+_decode_tracked = msgspec.json.Decoder(_Tracked).decode
+
+
+def without_tracking(value: bytes) -> bytes:
     """Return the task message with ``null`` as its `tracking`, and the rest byte for byte.
 
-    `tracking` is what msgspec has found under that name in `value`. Its first bytes find it in 0.5 µs (all of
-    its bytes would take twice as long), unless something else begins like it, such as a copy in the context:
-    then a scan of the top level finds it, in 15 µs. Of several fields with that name, the last one counts.
+    `value` is a JSON object that has a `tracking`. Of several, the last one counts.
+
+    A message that is written as usual takes 1 µs. Without a backslash, each `"` begins or ends a string, and
+    the name has one spelling only. If this string occurs once, it is the name at the top level. The first
+    ``}`` after it ends the object, if only one ``{`` comes between, and if the ``}`` is not within a string,
+    because the character before it ends one. To look for each of these positions would take a third longer: a
+    call of `bytes.find` takes 0.1 µs, as much as the search.
     """
-    text = bytes(tracking)
+    parts = value.split(_NAME)
+    if len(parts) == 2 and _BACKSLASH not in value:
+        before, after = parts
+        written, _, rest = after.partition(b"}")
+        if written.rfind(b"{") == 1 and written[-1] == _QUOTE and written[-2] not in _BEFORE_A_STRING:
+            return _NULL_TRACKING.join((before, rest))
+    start, end = _bounds_by_text(value) or _bounds_by_scan(value)
+    return value[:start] + b"null" + value[end:]
+
+
+def _bounds_by_text(value: bytes) -> tuple[int, int] | None:
+    """Return the bounds of `tracking` if nothing else in the message begins like it, in 1 µs.
+
+    All of its bytes would take twice as long to find as the first ones.
+    """
+    text = bytes(_decode_tracked(value).tracking)
     beginning = text[:24]
     start = value.find(beginning)
-    end = start + len(text)
-    if value.find(beginning, start + 1) >= 0:
-        for name, value_start, value_end in _top_level_members(value):
-            if name == b'"tracking"' or (b"\\" in name and msgspec.json.decode(name) == "tracking"):
-                start, end = value_start, value_end
-    return value[:start] + b"null" + value[end:]
+    return (start, start + len(text)) if value.find(beginning, start + 1) < 0 else None
+
+
+def _bounds_by_scan(value: bytes) -> tuple[int, int]:
+    """Return the bounds of `tracking`, in 15 µs."""
+    bounds = 0, 0
+    for name, start, end in _top_level_members(value):
+        if name == _NAME or (b"\\" in name and msgspec.json.decode(name) == "tracking"):
+            bounds = start, end
+    return bounds
 
 
 def _top_level_members(value: bytes) -> Iterator[tuple[bytes, int, int]]:

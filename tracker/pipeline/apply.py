@@ -255,7 +255,7 @@ def _completed(folds: list[JobFold], records: list[Message]) -> list[CompletedJo
         if fold.status is JobStatus.COMPLETED:
             record = records[fold.completing_position()]
             (topic, kafka_partition), offset = coordinates(record)
-            correlation_id = decode_message(record.value() or b"")[0].correlationId
+            correlation_id = decode_message(record.value() or b"").correlationId
             encoded = correlation_id.encode() if correlation_id is not None else None
             completed.append(CompletedJob(fold.job, topic, kafka_partition, offset, encoded))
     return completed

@@ -64,7 +64,7 @@ class PassThrough:
 
     def _run_overlapped(self) -> None:
         """Consume a batch while another thread produces the one before."""
-        batches: queue.Queue[tuple[list[Message], list[TopicPartition]]] = queue.Queue(1)
+        batches: queue.Queue[tuple[list[Message], list[TopicPartition], Any]] = queue.Queue(1)
 
         def publish() -> None:
             while True:
@@ -74,8 +74,8 @@ class PassThrough:
         while True:
             batches.put(self._next_batch())
 
-    def _next_batch(self) -> tuple[list[Message], list[TopicPartition]]:
-        """Return records, and the offsets after them."""
+    def _next_batch(self) -> tuple[list[Message], list[TopicPartition], Any]:
+        """Return records, the offsets after them, and the group's metadata."""
         while True:
             if not self._eager:
                 records = self._consumer.consume(self._batch_size, 0.1)
@@ -83,9 +83,10 @@ class PassThrough:
                 first = self._consumer.poll(0.1)
                 records = [] if first is None else [first, *self._consumer.consume(self._batch_size - 1, 0)]
             if records:
-                return records, self._consumer.position(self._share)
+                offsets = self._consumer.position(self._share)
+                return records, offsets, self._consumer.consumer_group_metadata()
 
-    def _publish(self, records: list[Message], offsets: list[TopicPartition]) -> None:
+    def _publish(self, records: list[Message], offsets: list[TopicPartition], metadata: Any) -> None:
         producer, destination = self._producer, self._destination
         producer.begin_transaction()
         produce = producer.produce
@@ -95,7 +96,6 @@ class PassThrough:
                 produce(destination, record.value(), record.key(), headers=headers)
             else:
                 produce(destination, record.value(), record.key())
-        metadata = self._consumer.consumer_group_metadata()
         producer.send_offsets_to_transaction(offsets, metadata, _CALL_TIMEOUT_S)
         producer.commit_transaction(_CALL_TIMEOUT_S)
 

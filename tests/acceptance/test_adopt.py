@@ -199,7 +199,7 @@ def test_a_recreated_topic_is_refused_and_is_then_read_from_its_start(
     assert (forwarded(tracker), tracker.percentage("job")) == (ALL, percentage(15))
 
 
-def test_what_was_to_be_stepped_over_is_forgotten_with_its_topic(tracker: Deployment) -> None:
+def test_what_was_to_be_skipped_is_forgotten_with_its_topic(tracker: Deployment) -> None:
     request = SkippedRecords(tracker.topics.tracking, 0, 12, 15, "it cannot be received")
     store_skip(tracker.settings, request)
     set_offset(tracker, 4)

@@ -1,4 +1,4 @@
-"""What cannot even be received stops its own Kafka partition, is named, and is stepped over when asked."""
+"""What cannot even be received stops its own Kafka partition, is named, and is skipped on request."""
 
 from functools import partial
 from typing import Any
@@ -45,7 +45,7 @@ def stuck_at(tracker: Deployment, offset: int) -> bool:
 
 
 @pytest.mark.parametrize("kind", ["packed too tightly", "too large"])
-def test_what_cannot_be_received_is_named_and_stepped_over(deploy: Deploy, kind: str, delivery: str) -> None:
+def test_what_cannot_be_received_is_named_and_skipped(deploy: Deploy, kind: str, delivery: str) -> None:
     variables = SMALL_RECEIVER if kind == "too large" else {}
     tracker = deploy(partitions=2, TRACKER_DELIVERY=delivery, **variables)
     tracker.kafka.configure(tracker.topics.tracking, **ROOMY)
@@ -64,7 +64,7 @@ def test_what_cannot_be_received_is_named_and_stepped_over(deploy: Deploy, kind:
     assert all(member.ready for member in tracker.workers)
     for number in range(3, 8):  # a single one may be fetched by luck
         send_to(tracker, 1, f"acme:job.1{number}")
-        wait_until(partial(_have_arrived, tracker, number), "another Kafka partition goes on")
+        wait_until(partial(_have_arrived, tracker, number), "another Kafka partition continues")
 
     skip = plan_skip(tracker.settings, topic, 0, 2)
     assert skip == SkippedRecords(topic, 0, 2, behind, skip.reason)
@@ -83,7 +83,7 @@ def test_what_cannot_be_received_is_named_and_stepped_over(deploy: Deploy, kind:
     assert (arrived(tracker), len(tracker.dead_letters())) == (9, 1)
 
 
-def test_only_what_cannot_be_received_can_be_stepped_over(deploy: Deploy) -> None:
+def test_only_what_cannot_be_received_can_be_skipped(deploy: Deploy) -> None:
     tracker = deploy(partitions=1)
     tracker.submit("job")
     topic = tracker.topics.tracking
@@ -104,20 +104,20 @@ def test_only_what_cannot_be_received_can_be_stepped_over(deploy: Deploy) -> Non
             plan_skip(settings, *place)
 
 
-def test_a_step_that_is_given_up_is_done_again_with_one_dead_letter(
+def test_a_skip_that_is_abandoned_is_repeated_with_one_dead_letter(
     deploy: Deploy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The database has it by then, and knows that the Kafka partition has come further."""
+    """The database has recorded the skip by then, and knows that the Kafka partition has advanced."""
     tracker = deploy(partitions=1)
     topic = tracker.topics.tracking
     publish = BatchProducer.publish
-    given_up: list[Any] = []
+    abandoned: list[Any] = []
 
     def failing(
         producer: BatchProducer, records: Any, destinations: Any, values: Any, others: Any, *rest: Any
     ) -> None:
-        if not records and others and len(given_up) < 2:
-            given_up.append(others)
+        if not records and others and len(abandoned) < 2:
+            abandoned.append(others)
             raise BatchAbandoned("a test wants it")
         publish(producer, records, destinations, values, others, *rest)
 
@@ -128,11 +128,11 @@ def test_a_step_that_is_given_up_is_done_again_with_one_dead_letter(
     send_to(tracker, 0, "acme:job.1")
     tracker.start(scheduler=False)
     tracker.wait_until_processed()
-    assert len(given_up) == 2
+    assert len(abandoned) == 2
     assert (arrived(tracker), len(tracker.dead_letters())) == (1, 1)
 
 
-def test_a_job_starts_that_was_released_by_a_record_that_is_stepped_over_when_it_comes_again(
+def test_a_job_starts_that_was_released_by_a_record_that_is_skipped_when_it_comes_again(
     deploy: Deploy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was received and applied, and its Kafka transaction aborted. Then a disk has damaged it, say."""
@@ -141,17 +141,17 @@ def test_a_job_starts_that_was_released_by_a_record_that_is_stepped_over_when_it
     tracker.submit("first")
     tracker.submit("second", "first")
     poll, publish = BatchConsumer.poll, BatchProducer.publish
-    given_up: list[Any] = []
+    abandoned: list[Any] = []
 
     def failing(producer: BatchProducer, records: Any, *rest: Any) -> None:
         if records:
-            given_up.append(records)
+            abandoned.append(records)
             raise BatchAbandoned("a test wants it")
         publish(producer, records, *rest)
 
     def damaged(consumer: BatchConsumer, *arguments: Any) -> Batch | None:
         batch = poll(consumer, *arguments)
-        if batch is None or not given_up:
+        if batch is None or not abandoned:
             return batch
         consumer._assignment.positions[topic, 0] = 0
         consumer._assignment.assigned_offsets.update(batch.assigned_offsets)
@@ -164,7 +164,7 @@ def test_a_job_starts_that_was_released_by_a_record_that_is_stepped_over_when_it
     send_to(tracker, 0, "acme:first.1*")
     tracker.start(scheduler=False)
     tracker.wait_until_processed()
-    assert (len(given_up), len(tracker.dead_letters())) == (1, 1)
+    assert (len(abandoned), len(tracker.dead_letters())) == (1, 1)
     assert tracker.status("first") == "Completed"
     assert tracker.started() == ["acme:second"]
 

@@ -27,7 +27,7 @@ def test_wrong_usage_is_one_sentence(tracker: Tracker, arguments: tuple[str, ...
     assert why in " ".join(result.err)
 
 
-def test_it_says_what_would_be_stepped_over_and_asks_for_it(
+def test_it_says_what_would_be_skipped_and_asks_for_it(
     tracker: Tracker, bootstrap_servers: str, database_url: str, topic: MakeTopic
 ) -> None:
     name = topic()
@@ -42,9 +42,9 @@ def test_it_says_what_would_be_stepped_over_and_asks_for_it(
     assert said.out[0].startswith(
         f"Kafka partition 0 of topic '{name}': offsets 3 to 1999 cannot be received ("
     )
-    assert said.out[0].endswith(" and would be stepped over.")
+    assert said.out[0].endswith(" and would be skipped.")
     done = tracker("adopt", "--skip", f"{name}:0:3", "--json", **variables)
     assert json.loads(done.out[0]).items() >= {"first_offset": 3, "next_offset": 2_000}.items()
     refused = tracker("adopt", "--skip", f"{name}:0:2000", **variables)
     assert (refused.status, len(refused.err)) == (1, 1)
-    assert "can be received, and is not stepped over" in refused.err[0]
+    assert "can be received, and is not skipped" in refused.err[0]

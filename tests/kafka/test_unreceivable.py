@@ -54,7 +54,7 @@ def test_the_end_of_a_batch_is_found_in_few_steps(
 
 
 @pytest.mark.parametrize("sound", [3, 4, 7, 12])
-def test_a_sound_record_among_others_that_are_too_large_by_as_much_is_not_stepped_over(
+def test_a_sound_record_among_others_that_are_too_large_by_as_much_is_not_skipped(
     reaches_to: Callable[[Log, int], int], sound: int
 ) -> None:
     """Of such a record only the size of the response is known, and a producer may send many of one size."""

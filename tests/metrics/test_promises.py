@@ -26,7 +26,7 @@ PROMISES = {
         "tracker_reports_ignored": _IGNORED,
     },
     "acceptance/test_unreceivable.py": {
-        "tracker_unreceivable_record": "test_what_cannot_be_received_is_named_and_stepped_over",
+        "tracker_unreceivable_record": "test_what_cannot_be_received_is_named_and_skipped",
     },
     "acceptance/test_lag.py": {
         "tracker_lag_records": "test_nothing_counts_as_done_that_is_not_committed",

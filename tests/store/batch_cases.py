@@ -32,7 +32,7 @@ BATCH = [
         "kafka_progress_pkey",
     ),
     Case(
-        "note_published",
+        "record_published",
         PLACE | {"published_offsets": [5001]},
         1,
         20,

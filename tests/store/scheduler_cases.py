@@ -10,7 +10,7 @@ SCHEDULE = [
     Case("enqueue_held_messages", {"limit": N}, 1, 20, "resumed_job_pkey"),
     Case("delete_resumed_jobs", {}, 1, 20, "resumed_job_pkey"),
     # 2,000 notes of 40 tenants.
-    Case("take_dropped_work", {"limit": N}, N, 12 * N, "dropped_work_pkey"),
+    Case("pop_dropped_work", {"limit": N}, N, 12 * N, "dropped_work_pkey"),
     Case(
         "read_unsent",
         {"sent_number": 10_000, "limit": N, "limit_bytes": 1 << 25},

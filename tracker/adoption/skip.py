@@ -1,4 +1,4 @@
-"""Has workers step over records that cannot be received."""
+"""Has workers skip records that cannot be received."""
 
 from contextlib import closing
 
@@ -32,12 +32,12 @@ def plan_skip(settings: Settings, topic: str, kafka_partition: int, offset: int)
             raise TrackerError(f"{where}: offset {offset} has been passed, the group is at {committed}")
         found = find_unreceivable(settings, (topic, kafka_partition), offset)
     if found is None:
-        raise TrackerError(f"{where}: the record at offset {offset} can be received, and is not stepped over")
+        raise TrackerError(f"{where}: the record at offset {offset} can be received, and is not skipped")
     return SkippedRecords(topic, kafka_partition, found.first_offset, found.next_offset, found.reason)
 
 
 def store_skip(settings: Settings, skip: SkippedRecords) -> None:
-    """Have the worker of the Kafka partition step over what was found.
+    """Have the worker of the Kafka partition skip what was found.
 
     :raises TrackerError: the database cannot be reached, or its schema is another's.
     """

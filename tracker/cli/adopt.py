@@ -1,4 +1,4 @@
-"""`tracker adopt`: bring Kafka's offsets and the database together; step over what cannot be received."""
+"""`tracker adopt`: bring Kafka's offsets and the database together; skip what cannot be received."""
 
 import re
 from enum import StrEnum
@@ -36,7 +36,7 @@ def adopt(
         typer.Option(
             "--skip",
             metavar="TOPIC:PARTITION:OFFSET",
-            help="Instead: step over a record that cannot be received. No worker has to stop: the one that"
+            help="Instead: skip a record that cannot be received. No worker has to stop: the one that"
             " has the Kafka partition does it within 10 s, and leaves a dead letter that says what is known.",
         ),
     ] = None,
@@ -47,13 +47,13 @@ def adopt(
 ) -> None:
     """Bring Kafka's offsets and the database together, when workers refuse because the two disagree.
 
-    First stop every `tracker run` of the group, and find out why they disagree. With --skip, step over a
-    record that cannot be received.
+    First stop every `tracker run` of the group, and find out why they disagree. With --skip, a record
+    that cannot be received is skipped instead.
     """
     from tracker.settings import load
 
     if (leader is None) == (skip is None):
-        raise typer.BadParameter("name 'database' or 'kafka', or what to step over with --skip")
+        raise typer.BadParameter("name 'database' or 'kafka', or what to skip with --skip")
     if skip is not None:
         _skip(load(), skip, dry_run=dry_run, json=json)
     elif leader is not None:
@@ -92,7 +92,7 @@ def _skip(settings: "Settings", record: str, *, dry_run: bool, json: bool) -> No
     if json:
         print_json([skip._asdict()])
         return
-    done = "would be stepped over" if dry_run else "are stepped over within 10 s, if a worker runs"
+    done = "would be skipped" if dry_run else "are skipped within 10 s, if a worker runs"
     typer.echo(
         sentence(
             f"Kafka partition {skip.kafka_partition} of topic {skip.topic!r}: {skip.describe_offsets()}"

@@ -318,7 +318,7 @@ class BatchConsumer:
         if self.unreceivable.stuck.get(key) == stuck:
             self._fetch_again(key)
 
-    def step_over(self, skipped: SkippedRecords) -> Batch | None:
+    def skip(self, skipped: SkippedRecords) -> Batch | None:
         """Return a batch without records that moves past what cannot be received."""
         if self.epoch.abandoned:
             return None

@@ -1,4 +1,4 @@
-"""Records that cannot be received, and that are stepped over."""
+"""Records that cannot be received, and that are skipped."""
 
 from typing import NamedTuple
 
@@ -23,5 +23,5 @@ class SkippedRecords(NamedTuple):
         """Return the refusal for their dead letter."""
         return Refusal(
             Reason.UNRECEIVABLE,
-            f"{self.describe_offsets()} could not be received, and were stepped over by hand: {self.reason}",
+            f"{self.describe_offsets()} could not be received, and were skipped by hand: {self.reason}",
         )

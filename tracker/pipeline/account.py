@@ -29,7 +29,7 @@ def account_for(applied: Applied, recorder: Recorder, limited_log: RateLimitedLo
     batch, new, decided = applied.batch, applied.decoded, applied.decided
     if batch.skipped:
         recorder.add(DEAD_LETTERS, reason=batch.skipped.refusal().reason.value)
-        log.warning("stepped over records that cannot be received", **batch.skipped._asdict())
+        log.warning("skipped records that cannot be received", **batch.skipped._asdict())
         return
     if not batch.records:
         log.debug("moved past transaction markers", kafka_partitions=len(batch.ranges))

@@ -131,7 +131,7 @@ class Applier:
         :raises psycopg.Error: nothing is recorded; the next batch records it.
         """
         with self._store.transaction():
-            self._store.note_published(published)
+            self._store.record_published(published)
 
     def clear_outbox(self, committed: Mapping[KafkaPartition, int]) -> None:
         """Remove the outbox entries that these committed offsets prove to be published.

@@ -1,4 +1,4 @@
-"""What a worker does about records that it cannot receive: it names them, and steps over them if asked."""
+"""What a worker does about records that it cannot receive: it names them, and skips them on request."""
 
 import threading
 import time
@@ -42,7 +42,7 @@ class SkipWatch:
         self._try_again_monotonic_s = 0.0
 
     def poll(self) -> Batch | None:
-        """Report what is stuck; return a batch that steps over it, if that was asked for."""
+        """Report what is stuck; return a batch that skips it, if this was requested."""
         unreceivable = self._consumer.unreceivable
         if not (unreceivable.stuck or self._reported or self._skips or unreceivable.is_suspected):
             return None
@@ -57,7 +57,7 @@ class SkipWatch:
         for skip in self._skips:
             stuck_at = unreceivable.stuck.get((skip.topic, skip.kafka_partition))
             if stuck_at and skip.first_offset <= stuck_at.offset < skip.next_offset:
-                return self._consumer.step_over(skip._replace(first_offset=stuck_at.offset))
+                return self._consumer.skip(skip._replace(first_offset=stuck_at.offset))
         return None
 
     def _report(self, stuck: dict[KafkaPartition, Stuck]) -> None:
@@ -98,6 +98,6 @@ def _obstacle(key: KafkaPartition, stuck: Stuck) -> Obstacle:
     return Obstacle(
         Cause.RECORD,
         f"offset {stuck.offset} of {describe(key)} cannot be received:"
-        f" {stuck.reason}; 'tracker adopt --skip {topic}:{kafka_partition}:{stuck.offset}' steps over it",
+        f" {stuck.reason}; 'tracker adopt --skip {topic}:{kafka_partition}:{stuck.offset}' skips it",
         blocks=False,
     )

@@ -232,7 +232,7 @@ class Scheduler:
             if self._sent > known_sent:
                 self._store.delete_published(self._sent)
             self._store.enqueue_due(_ROUND)
-            dropped = self._store.take_dropped_work(_ROUND)
+            dropped = self._store.pop_dropped_work(_ROUND)
             entries = self._store.read_outbox(self._sent, 2 * _ROUND, _ROUND_BYTES)
         for each in dropped:
             self._record_dropped(each)

@@ -250,10 +250,10 @@ class BatchStore(Session):
             refused=[json.dumps(each.refused) for each in progress.values()],
         )
 
-    def note_published(self, published: Mapping[KafkaPartition, int]) -> None:
-        """Note that Kafka partitions are published up to these offsets, unless they are applied further."""
+    def record_published(self, published: Mapping[KafkaPartition, int]) -> None:
+        """Record that Kafka partitions are published up to these offsets, unless they are applied further."""
         self._execute(
-            "note_published", **_kafka_partitions(published), published_offsets=list(published.values())
+            "record_published", **_kafka_partitions(published), published_offsets=list(published.values())
         )
 
     def clear_outbox(self, committed: Mapping[KafkaPartition, int]) -> None:

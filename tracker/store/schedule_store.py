@@ -90,9 +90,9 @@ class ScheduleStore(Session):
         self._execute("enqueue_held_messages", limit=limit)
         self._execute("delete_resumed_jobs")
 
-    def take_dropped_work(self, limit: int) -> list[DroppedWork]:
-        """Return some of the notes on dropped work, and delete them."""
-        rows = self._execute("take_dropped_work", limit=limit).fetchall()
+    def pop_dropped_work(self, limit: int) -> list[DroppedWork]:
+        """Return up to `limit` rows of dropped work, and delete them."""
+        rows = self._execute("pop_dropped_work", limit=limit).fetchall()
         return [
             DroppedWork(kind, reason, amount, JobName(partition_id, job_id))
             for kind, reason, amount, partition_id, job_id in rows

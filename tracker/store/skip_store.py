@@ -1,4 +1,4 @@
-"""Requests to step over records that cannot be received."""
+"""Requests to skip records that cannot be received."""
 
 from tracker.messages.skipped_records import SkippedRecords
 from tracker.store.connect import connected
@@ -7,7 +7,7 @@ from tracker.store.queries import query
 
 
 def request_skip(conninfo: str, skip: SkippedRecords) -> None:
-    """Have the worker of the Kafka partition step over records.
+    """Have the worker of the Kafka partition skip records.
 
     :raises TrackerError: the database cannot be reached, or its schema does not match this program.
     """
@@ -16,7 +16,7 @@ def request_skip(conninfo: str, skip: SkippedRecords) -> None:
 
 
 def read_skips(conninfo: str) -> list[SkippedRecords]:
-    """Return the records that are to be stepped over, and delete the requests that are done.
+    """Return the records that are to be skipped, and delete the requests that are done.
 
     :raises TrackerError: the database cannot be reached, or its schema does not match this program.
     """

@@ -1,4 +1,4 @@
--- Delete the requests to step over records that have been stepped over.
+-- Delete the requests to skip records that have been skipped.
 DELETE FROM record_skip AS skip
 USING kafka_progress AS progress
 WHERE progress.topic = skip.topic

@@ -1,4 +1,4 @@
--- Delete the requests to step over records in a Kafka partition of a topic that has been recreated.
+-- Delete the requests to skip records in a Kafka partition of a topic that has been recreated.
 DELETE FROM record_skip AS skip
 USING kafka_progress AS progress
 WHERE skip.topic = %(topic)s

@@ -148,6 +148,11 @@ def parse_indexes(texts: list[str]) -> tuple[list[int], int] | None:
     Return None if any is malformed; the caller then finds out which. One regular expression over the joined
     texts takes 60 ns an index; `parse_index` for each takes 400 ns.
     """
+    if len(texts) == 1:
+        match = _INDEX.fullmatch(texts[0])
+        if match is None or (index := int(match[1])) > MAX_INDEX:
+            return None
+        return [index], index if match[2] else 0
     joined = ",".join(texts) + ","
     if not _INDEXES.fullmatch(joined) or joined.count(",") != len(texts):
         return None

@@ -80,9 +80,14 @@ def test_nothing_is_written_below_a_completed_task(memory: MemoryTracker) -> Non
     assert (rows.status, list(rows.tasks)) == (JobStatus.ACTIVE, [""])
 
 
-def test_a_task_that_completes_outright_leaves_no_rows_below_it(memory: MemoryTracker) -> None:
-    below = [failed("1.2.3"), progress("1.4", 50), completed("1.5000")]
-    rows = rows_after(memory, *below, completed("1"))
+@pytest.mark.parametrize("in_one_batch", [False, True])
+def test_a_task_that_completes_outright_leaves_no_rows_below_it(
+    memory: MemoryTracker, in_one_batch: bool
+) -> None:
+    records = [failed("1.2.3"), progress("1.4", 50), completed("1.5000"), completed("1")]
+    if in_one_batch:
+        memory.apply(records)
+    rows = rows_after(memory, *([] if in_one_batch else records))
     assert list(rows.tasks) == [""]
     assert list(rows.blocks) == [("", 0)]
     assert rows.failures == {}

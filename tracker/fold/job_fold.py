@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from operator import itemgetter
 
 from tracker.fold.state import (
+    BLOCK_CHILDREN,
     Block,
     JobChanges,
     JobNeeds,
@@ -37,20 +38,27 @@ def folds_of(work: Mapping[JobName, JobWork], jobs: Mapping[JobName, JobState]) 
 class JobFold:
     """Folds the reports of a batch on one job. The public attributes are the outcome of `fold`."""
 
+    __slots__ = (
+        "_changed", "_completed_before", "_completed_outright", "_completing_position", "_failures",
+        "_job_completed_positions", "_marked_before", "_masks", "_removed_failures", "_removed_subtrees",
+        "_removed_tasks", "_reports", "_siblings", "_uncounted", "contradicting_task", "contradictions",
+        "job", "percentage", "status",
+    )  # fmt: skip
+
     def __init__(self, job: JobState, work: JobWork) -> None:
         self.job = job
         self._reports = work.event_reports
-        self._siblings: list[Siblings] = list(work.event_siblings)
+        self._siblings: list[Siblings] = work.event_siblings
         self._job_completed_positions: list[int] = []
         if job.status is not JobStatus.FAILED:  # the proxied messages of a failed job are dropped
             self._reports = work.reports + work.event_reports
-            self._siblings += [siblings for siblings in work.siblings if siblings.completed]
+            self._siblings = work.event_siblings + [each for each in work.siblings if each.completed]
             self._job_completed_positions = work.job_completed_positions
         self._masks: dict[str, dict[int, int]] = {}  # path -> block -> children reported as completed
         for siblings in self._siblings:
-            path_masks = self._masks.setdefault(siblings.path, {})
-            for number, mask in masks(siblings.completed).items():
-                path_masks[number] = path_masks.get(number, 0) | mask
+            new, known = masks(siblings.completed), self._masks.setdefault(siblings.path, {})
+            for number, mask in new.items():
+                known[number] = known.get(number, 0) | mask
         self._changed = False  # whether anything of the job is to be written
         self._uncounted: set[str] = set()  # paths of tasks whose changes their parents do not count yet
         self._removed_tasks: list[str] = []
@@ -95,7 +103,7 @@ class JobFold:
 
     def needs_more(self) -> JobNeeds | None:
         """Return the tasks to load once the blocks are: completed children that have a row of their own."""
-        if not self._masks:
+        if not self.job.blocks:
             return None
         paths: list[str] = []
         for path, path_masks in self._masks.items():
@@ -113,14 +121,31 @@ class JobFold:
 
         Changes the state that is loaded into `job`.
         """
-        self._completed_before = {key: block.completed for key, block in self.job.blocks.items()}
-        self._marked_before = {path for path, task in self.job.tasks.items() if task.last_child}
-        has_failure = any(isinstance(report, Failed) for _, report in self._reports)
+        if self._completes_at_once():
+            self.status, self.percentage, self._changed = JobStatus.COMPLETED, FULL, True
+            return self._changes()
+        if self.job.blocks or self.job.tasks:
+            self._completed_before = {key: block.completed for key, block in self.job.blocks.items()}
+            self._marked_before = {path for path, task in self.job.tasks.items() if task.last_child}
+        has_failure = bool(self._reports) and any(isinstance(report, Failed) for _, report in self._reports)
         if has_failure and self.job.status is not JobStatus.FAILED:
             self._fold_one_by_one()
         else:
             self._fold_at_once()
         return self._changes() if self._changed else None
+
+    def _completes_at_once(self) -> bool:
+        """Return whether the batch completes all of a job's own children, and nothing was reported before.
+
+        Many jobs have a task or two. This takes a third of the time of a fold that makes tasks and blocks.
+        """
+        if self.job.status is not JobStatus.WAITING or self._reports or self._job_completed_positions:
+            return False
+        if len(self._siblings) != 1:
+            return False
+        [siblings] = self._siblings
+        last = siblings.last
+        return not siblings.path and 0 < last <= BLOCK_CHILDREN and self._masks[""] == {0: (1 << last) - 1}
 
     def _changes(self) -> JobChanges:
         job = self.job
@@ -190,7 +215,8 @@ class JobFold:
         if self._completing_position is not None:
             return self._completing_position
         if not self._reports and not any(siblings.steps for siblings in self._siblings):
-            return self._completing_position_of_children()
+            only = self._only_position()
+            return self._completing_position_of_children() if only is None else only
         outright = []
         # (path of the parent, child, or 0 for a mark) -> position of the first report
         first_positions: dict[tuple[str, int], int] = {}
@@ -209,6 +235,13 @@ class JobFold:
         if outright and not (first_positions and self._root_is_complete()):
             return outright[0]
         return min([max(first_positions.values()), *outright])
+
+    def _only_position(self) -> int | None:
+        """Return the position of the only report, if there is just one and it is on a child."""
+        if self._job_completed_positions or len(self._siblings) != 1:
+            return None
+        positions = self._siblings[0].completed_positions
+        return positions[0] if len(positions) == 1 else None
 
     def _completing_position_of_children(self) -> int:
         """Return the same for reports on nothing but the job's own children, and perhaps the job itself.
@@ -323,18 +356,26 @@ class JobFold:
             self._removed_failures.append(path)
             self._failures.pop(path, None)
         if task.highest_child:
-            self._remove_below(path, stored=task.stored)
+            if task.stored:
+                self._removed_subtrees.append(path)
+            self._remove_below(path, task.highest_child)
 
-    def _remove_below(self, path: str, *, stored: bool) -> None:
-        if stored:
-            self._removed_subtrees.append(path)
-        below = path + "."
-        for key in [key for key in self.job.tasks if key.startswith(below)]:
-            del self.job.tasks[key]
-        for key in [key for key in self._failures if key.startswith(below)]:
-            del self._failures[key]
-        for block in [key for key in self.job.blocks if key[0] == path or key[0].startswith(below)]:
-            del self.job.blocks[block]
+    def _remove_below(self, path: str, highest_child: int) -> None:
+        """Remove what is loaded below the task at `path`.
+
+        The parents of each loaded task are loaded too, with the blocks in which they track it.
+        """
+        blocks = self.job.blocks
+        last = block_and_bit(highest_child)[0]
+        numbers = range(last + 1) if last < len(blocks) else [number for at, number in blocks if at == path]
+        for number in numbers:
+            block = blocks.pop((path, number), None)
+            for child in children_in(number, block.tracked) if block is not None else ():
+                below = child_path(path, child)
+                self._failures.pop(below, None)
+                task = self.job.tasks.pop(below, None)
+                if task is not None and task.highest_child:
+                    self._remove_below(below, task.highest_child)
 
     def _update_parents(self) -> None:
         """Count the changes of tasks in their parents, the deepest first."""

@@ -152,7 +152,10 @@ def block_and_bit(child: int) -> tuple[int, int]:
 
 
 def masks(children: list[int]) -> dict[int, int]:
-    """Return the bits of many children, as one mask for each block, by its number."""
+    """Return the bits of children, as one mask for each block, by its number."""
+    if len(children) == 1:
+        block, bit = block_and_bit(children[0])
+        return {block: bit}
     bits_of: dict[int, bytearray] = {}
     for child in children:
         zero_based = child - 1

@@ -26,6 +26,7 @@ from tracker.messages.event import (
     TaskNames,
     decode_event,
     make_failure,
+    parent_name,
     task_data_bytes,
     task_name,
 )
@@ -233,13 +234,13 @@ class _Decoder:
         parent_text, dot, index = job_task_id.rpartition(".")
         siblings = self.siblings.get(parent_text)
         if siblings is None or len(job_task_id) > MAX_JOB_TASK_ID_CHARS:
-            name = task_name(job_task_id)
             run = job_key_in(status_check_url)
             if not dot:
-                work = self.decoded.work_of_run(name.job, run)
+                work = self.decoded.work_of_run(task_name(job_task_id).job, run)
                 (work.job_completed_positions if tracking_ends else work.open_positions).append(position)
                 return
-            siblings = self.siblings[parent_text] = Siblings(name.parent(), status_check_url, run)
+            parent = parent_name(job_task_id, parent_text)
+            siblings = self.siblings[parent_text] = Siblings(parent, status_check_url, run)
             self.groups.append(siblings)
         elif siblings.status_check_url != status_check_url:  # 0.03 µs a message
             siblings = self._siblings_with_url(parent_text, siblings, status_check_url)

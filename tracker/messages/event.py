@@ -9,6 +9,7 @@ import msgspec
 
 from tracker.identifiers import (
     MAX_JOB_TASK_ID_CHARS,
+    MAX_LEVELS,
     BadIdentifier,
     TaskName,
     parse_index,
@@ -211,6 +212,18 @@ def task_name(job_task_id: str) -> TaskName:
         return parse_task_name(job_task_id)
     except BadIdentifier as error:
         raise RecordRefused(Reason.BAD_JOB_TASK_ID, str(error)) from None
+
+
+def parent_name(job_task_id: str, parent_text: str) -> TaskName:
+    """Parse all of a ``jobTaskId`` but the last index: `parent_text` is what stands before it.
+
+    :raises RecordRefused: as `task_name`, but for the last index, which is not looked at.
+    """
+    if len(job_task_id) <= MAX_JOB_TASK_ID_CHARS:
+        parent = task_name(parent_text)
+        if len(parent.steps) < MAX_LEVELS:
+            return parent
+    return task_name(job_task_id).parent()
 
 
 def task_data_bytes(task_data: str) -> bytes:

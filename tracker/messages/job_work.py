@@ -65,13 +65,12 @@ class JobWork:
     @property
     def reports_anything(self) -> bool:
         """Whether there is anything to fold."""
-        return bool(
-            self.reports
-            or self.event_reports
-            or self.event_siblings
-            or self.job_completed_positions
-            or any(siblings.completed for siblings in self.siblings)
-        )
+        if self.reports or self.event_reports or self.event_siblings or self.job_completed_positions:
+            return True
+        for siblings in self.siblings:  # noqa: SIM110 - any() takes twice as long for one
+            if siblings.completed:
+                return True
+        return False
 
     @property
     def may_fail(self) -> bool:

@@ -62,6 +62,11 @@ class _Version(msgspec.Struct, gc=False):
     version: int | None = None
 
 
+class _CorrelationId(msgspec.Struct, gc=False):
+    correlationId: str | None = None
+
+
+_decode_correlation_id = msgspec.json.Decoder(_CorrelationId).decode
 _decode_version = msgspec.json.Decoder(_Version).decode
 _decode_message = msgspec.json.Decoder(TaskMessage).decode
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -94,6 +99,11 @@ def decode_message(value: bytes) -> TaskMessage:
     if message.version is not None and message.version > NEWEST_VERSION:
         raise _newer(message.version)
     return message
+
+
+def correlation_id_of(value: bytes) -> str | None:
+    """Return the `correlationId` of a message that `decode_message` has accepted."""
+    return _decode_correlation_id(value).correlationId
 
 
 def _newer_version_in(value: bytes) -> RecordRefused | None:

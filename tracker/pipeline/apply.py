@@ -20,7 +20,7 @@ from tracker.kafka_partition import KafkaPartition
 from tracker.messages.decode import DecodedBatch, Rules, decode_batch
 from tracker.messages.pending_task import PendingTask
 from tracker.messages.refusal import Refusal
-from tracker.messages.task_message import decode_message
+from tracker.messages.task_message import correlation_id_of
 from tracker.metrics import STAGE_DURATION, Recorder
 from tracker.pipeline.applied import Applied
 from tracker.pipeline.applied_offsets import Disputed, lock_applied_offsets
@@ -255,7 +255,7 @@ def _completed(folds: list[JobFold], records: list[Message]) -> list[CompletedJo
         if fold.status is JobStatus.COMPLETED:
             record = records[fold.completing_position()]
             (topic, kafka_partition), offset = coordinates(record)
-            correlation_id = decode_message(record.value() or b"").correlationId
+            correlation_id = correlation_id_of(record.value() or b"")
             encoded = correlation_id.encode() if correlation_id is not None else None
             completed.append(CompletedJob(fold.job, topic, kafka_partition, offset, encoded))
     return completed

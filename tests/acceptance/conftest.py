@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient
 from psycopg import sql
 
 from tests.support.deployment_fixtures import deploy, running, tracker
+from tests.support.redelivery import failing_publish, redeliver
 from tracker.kafka import committed, sent_number
 from tracker.kafka.producer import BatchProducer
 from tracker.kafka.sent_number import SentNumber
@@ -19,7 +20,7 @@ from tracker.store import grants
 from tracker.store.migrate import migrate
 from tracker.store.session import in_transaction
 
-__all__ = ["deploy", "running", "tracker"]
+__all__ = ["deploy", "failing_publish", "redeliver", "running", "tracker"]
 
 _ASKS_KAFKA = (
     (AdminClient, "describe_cluster"),

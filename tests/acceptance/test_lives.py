@@ -4,13 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.acceptance.test_redelivery import again, failing
 from tests.support.deployment import Deployment
 from tests.support.messages import STATUS_CHECK_URL, report
 from tests.support.records import Record
 from tracker.metrics import DROPS, REPORTS
-
-__all__ = ["again", "failing"]  # fixtures
 
 
 def marked_urls(tracker: Deployment, job_id: str) -> list[str]:
@@ -114,17 +111,17 @@ def sent_by(running: Deployment, job_id: str) -> Record:
 
 
 def test_what_was_dropped_is_dropped_when_it_comes_again(
-    running: Deployment, again: Callable[..., None]
+    running: Deployment, redeliver: Callable[..., None]
 ) -> None:
     old = sent_by(running, "job")
     start_again(running, "job")
-    again(old, sent_by(running, "job"), times=3)
+    redeliver(old, sent_by(running, "job"), times=3)
     assert len(running.work()) == 1
 
 
 def test_what_was_to_be_forwarded_is_dropped_if_the_job_is_submitted_again_before_it_is(
-    running: Deployment, again: Callable[..., None]
+    running: Deployment, redeliver: Callable[..., None]
 ) -> None:
-    again(sent_by(running, "job"), meanwhile=lambda: start_again(running, "job"))
+    redeliver(sent_by(running, "job"), meanwhile=lambda: start_again(running, "job"))
     assert running.work() == []
     assert running.status("job") == "Waiting"

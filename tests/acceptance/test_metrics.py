@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.test_retention import make_old
+from tests.acceptance.old_jobs import make_old
 from tests.support.deployment import ACME, Deployment
 from tests.support.deployment_fixtures import Deploy
 from tests.support.kafka import wait_until

@@ -1,8 +1,6 @@
 """Records that are applied and not published come again: they change nothing, and are published then."""
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,48 +8,9 @@ import pytest
 from tests.support import invariants
 from tests.support.deployment import Deployment
 from tests.support.deployment_fixtures import Deploy
-from tests.support.kafka import DEADLINE_S
 from tests.support.messages import report
-from tracker.kafka.errors import BatchAbandoned
-from tracker.kafka.producer import BatchProducer
+from tests.support.redelivery import FailingPublish
 from tracker.metrics import DROPS, MESSAGES
-
-Meanwhile = Callable[[], object]
-
-
-class FailingPublish:
-    """Makes workers give batches up that the database has taken, before anything of them is published.
-
-    The first `times` batches: with the first of them, the worker waits at that point until it is let go.
-    """
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._left = 0
-        self._reached, self._go_on = threading.Event(), threading.Event()
-        publish = BatchProducer.publish
-
-        def failing(producer: BatchProducer, records: Any, *arguments: Any) -> None:
-            if self._left and records:
-                self._left -= 1
-                self._reached.set()
-                assert self._go_on.wait(DEADLINE_S)
-                raise BatchAbandoned("a test wants it")
-            publish(producer, records, *arguments)
-
-        monkeypatch.setattr(BatchProducer, "publish", failing)
-
-    @contextmanager
-    def times(self, times: int = 1) -> Iterator[None]:
-        """Run the block while a batch is applied and not published; then it comes again, `times` times."""
-        self._left = times
-        self._reached.clear()
-        self._go_on.clear()
-        yield
-        self._go_on.set()
-
-    def wait(self) -> None:
-        """Wait until a batch is applied."""
-        assert self._reached.wait(DEADLINE_S)
 
 
 @pytest.fixture
@@ -60,40 +19,21 @@ def tracker(deploy: Deploy, delivery: str) -> Deployment:
     return deploy(TRACKER_DELIVERY=delivery)
 
 
-@pytest.fixture
-def failing(monkeypatch: pytest.MonkeyPatch) -> FailingPublish:
-    return FailingPublish(monkeypatch)
-
-
-@pytest.fixture
-def again(running: Deployment, failing: FailingPublish) -> Callable[..., None]:
-    """Have a batch processed that comes again once it has been applied; `meanwhile` is called in between."""
-
-    def process(*records: Any, meanwhile: Meanwhile = lambda: None, times: int = 1) -> None:
-        with failing.times(times):
-            running.send(*records)
-            failing.wait()
-            meanwhile()
-        running.wait_until_processed()
-
-    return process
-
-
 def redelivered(running: Deployment) -> float:
     return running.count(MESSAGES, outcome="redelivered")
 
 
-def test_they_are_forwarded_then_and_once(running: Deployment, again: Callable[..., None]) -> None:
+def test_they_are_forwarded_then_and_once(running: Deployment, redeliver: Callable[..., None]) -> None:
     sent = [running.more_work(f"acme:job.{number}") for number in range(1, 101)]
-    again(*sent, times=3)
+    redeliver(*sent, times=3)
     assert [each.value for each in running.work()] == [each.value for each in sent]
     assert redelivered(running) == 100
 
 
-def test_they_change_nothing(running: Deployment, again: Callable[..., None]) -> None:
+def test_they_change_nothing(running: Deployment, redeliver: Callable[..., None]) -> None:
     state = "SELECT * FROM task_block", "SELECT * FROM task", "SELECT status, percentage FROM job"
     before: list[Any] = []
-    again(
+    redeliver(
         running.message("acme:job.1"),
         running.message("acme:job.2.1"),
         running.progress("acme:job.3", 5),
@@ -106,22 +46,24 @@ def test_they_change_nothing(running: Deployment, again: Callable[..., None]) ->
 
 
 def test_the_record_that_completed_its_job_is_forwarded(
-    running: Deployment, again: Callable[..., None]
+    running: Deployment, redeliver: Callable[..., None]
 ) -> None:
-    again(running.message("acme:job.1*"), meanwhile=lambda: running.look("job").status.ended)
+    redeliver(running.message("acme:job.1*"), meanwhile=lambda: running.look("job").status.ended)
     assert (running.status("job"), len(running.results())) == ("Completed", 1)
     assert running.count(DROPS) == 0
 
 
-def test_the_record_that_failed_its_job_is_forwarded(running: Deployment, again: Callable[..., None]) -> None:
-    again(running.more_work("acme:job.1", status="RESULT_EXCEPTION"), running.more_work("acme:job.2"))
+def test_the_record_that_failed_its_job_is_forwarded(
+    running: Deployment, redeliver: Callable[..., None]
+) -> None:
+    redeliver(running.more_work("acme:job.1", status="RESULT_EXCEPTION"), running.more_work("acme:job.2"))
     assert (running.status("job"), len(running.work())) == ("Failed", 2)
 
 
 def test_what_was_dropped_is_dropped_again_though_its_job_is_there_now(
-    running: Deployment, again: Callable[..., None]
+    running: Deployment, redeliver: Callable[..., None]
 ) -> None:
-    again(
+    redeliver(
         running.message("acme:later.1*"),
         running.more_work("acme:job.1"),
         meanwhile=lambda: running.submit("later"),
@@ -130,16 +72,16 @@ def test_what_was_dropped_is_dropped_again_though_its_job_is_there_now(
     assert len(running.work()) == 1
 
 
-def test_what_was_held_is_held_once(running: Deployment, again: Callable[..., None]) -> None:
+def test_what_was_held_is_held_once(running: Deployment, redeliver: Callable[..., None]) -> None:
     running.client.pause("acme:job")
     sent = [running.more_work(f"acme:job.{number}") for number in range(1, 11)]
-    again(*sent, times=3)
+    redeliver(*sent, times=3)
     assert running.rows("SELECT count(*) FROM held_message") == [(10,)]
     assert running.work() == []
 
 
 def test_what_was_held_and_is_resumed_meanwhile_is_sent_once(
-    running: Deployment, again: Callable[..., None]
+    running: Deployment, redeliver: Callable[..., None]
 ) -> None:
     running.process(running.progress("acme:job", 1))  # reported early: it is sent all the same, once resumed
     running.client.pause("acme:job")
@@ -150,26 +92,26 @@ def test_what_was_held_and_is_resumed_meanwhile_is_sent_once(
         running.client.resume("acme:job")
         running.wait_until_sent()
 
-    again(*sent, meanwhile=resume)
+    redeliver(*sent, meanwhile=resume)
     running.wait_until_sent()
     assert running.started() == ["acme:job"]
     assert [each.value for each in running.work() if each.task != "acme:job"] == [each.value for each in sent]
 
 
 def test_what_was_to_be_forwarded_is_not_held_though_its_job_is_paused_now(
-    running: Deployment, again: Callable[..., None]
+    running: Deployment, redeliver: Callable[..., None]
 ) -> None:
-    again(running.more_work("acme:job.1"), meanwhile=lambda: running.client.pause("acme:job"))
+    redeliver(running.more_work("acme:job.1"), meanwhile=lambda: running.client.pause("acme:job"))
     assert len(running.work()) == 1
     assert running.rows("SELECT count(*) FROM held_message") == [(0,)]
 
 
 @pytest.mark.parametrize("verb", ["cancel", "delete"])
 def test_a_cancel_or_delete_in_between_drops_what_would_have_been_forwarded(
-    running: Deployment, again: Callable[..., None], verb: str
+    running: Deployment, redeliver: Callable[..., None], verb: str
 ) -> None:
     running.submit("other")
-    again(
+    redeliver(
         running.more_work("acme:job.1"),
         running.message("acme:job.2"),
         running.message("acme:other.1"),
@@ -180,7 +122,7 @@ def test_a_cancel_or_delete_in_between_drops_what_would_have_been_forwarded(
 
 
 def test_a_dead_letter_is_one_again_though_its_topic_is_there_now(
-    running: Deployment, again: Callable[..., None]
+    running: Deployment, redeliver: Callable[..., None]
 ) -> None:
     later = running.topics.work + "-later"
 
@@ -189,7 +131,7 @@ def test_a_dead_letter_is_one_again_though_its_topic_is_there_now(
         for worker in running.workers:
             assert worker.ready
 
-    again(
+    redeliver(
         running.message("acme:job.1", to=later, track_to=later),
         running.message("acme:job.0"),
         running.message("acme:job.2"),
@@ -201,23 +143,23 @@ def test_a_dead_letter_is_one_again_though_its_topic_is_there_now(
 
 
 def test_what_the_database_refused_is_a_dead_letter_again(
-    running: Deployment, again: Callable[..., None]
+    running: Deployment, redeliver: Callable[..., None]
 ) -> None:
     running.database.execute("ALTER TABLE task_failure ADD CHECK (failure_message <> 'wrong words')")
     bad = running.message("acme:job.1", status="INVALID_TASK", task_data=b"wrong words")
-    again(bad, running.message("acme:job.2"), running.message("acme:job.3"), times=2)
+    redeliver(bad, running.message("acme:job.2"), running.message("acme:job.3"), times=2)
     reasons = [each.header("tracker-error-reason") for each in running.dead_letters()]
     assert reasons == ["database-rejected"]
     assert (running.status("job"), len(running.results())) == ("Active", 2)
 
 
 def test_a_release_is_sent_once_with_the_same_task_id(
-    running: Deployment, again: Callable[..., None]
+    running: Deployment, redeliver: Callable[..., None]
 ) -> None:
     running.submit("dependent", "job")
     ids: list[Any] = []
     outbox = "SELECT task_id FROM outbox"
-    again(
+    redeliver(
         running.message("acme:job", correlationId="c-1"),
         meanwhile=lambda: ids.extend(running.rows(outbox)),
         times=2,
@@ -230,18 +172,20 @@ def test_a_release_is_sent_once_with_the_same_task_id(
 
 @pytest.mark.parametrize("verb", ["cancel", "delete"])
 def test_a_dependent_that_is_cancelled_or_deleted_in_between_is_not_sent(
-    running: Deployment, again: Callable[..., None], verb: str
+    running: Deployment, redeliver: Callable[..., None], verb: str
 ) -> None:
     running.submit("dependent", "job")
-    again(running.message("acme:job"), meanwhile=lambda: getattr(running.client, verb)("acme:dependent"))
+    redeliver(running.message("acme:job"), meanwhile=lambda: getattr(running.client, verb)("acme:dependent"))
     assert running.work() == []
     running.wait_until_sent()
 
 
-def test_old_and_new_records_may_come_in_one_batch(running: Deployment, again: Callable[..., None]) -> None:
+def test_old_and_new_records_may_come_in_one_batch(
+    running: Deployment, redeliver: Callable[..., None]
+) -> None:
     first = [running.more_work(f"acme:job.{number}") for number in range(1, 51)]
     second = [running.more_work(f"acme:job.{number}") for number in range(51, 101)]
-    again(*first, meanwhile=lambda: running.send(*second, running.message("acme:job.1")))
+    redeliver(*first, meanwhile=lambda: running.send(*second, running.message("acme:job.1")))
     assert [each.value for each in running.work()] == [each.value for each in [*first, *second]]
     assert running.percentage("job") == 50
     # On a busy machine the second batch has been applied, too, when the first one is given up.
@@ -249,15 +193,15 @@ def test_old_and_new_records_may_come_in_one_batch(running: Deployment, again: C
 
 
 def test_another_worker_publishes_what_one_has_applied_before_it_died(
-    deploy: Deploy, failing: FailingPublish
+    deploy: Deploy, failing_publish: FailingPublish
 ) -> None:
     tracker = deploy()
     tracker.client.submit([tracker.job("job"), tracker.job("dependent", "job")])
     tracker.start(scheduler=False)
     names = [*(f"acme:job.{number}" for number in range(1, 50)), "acme:job.50*"]
-    with failing.times(1):
+    with failing_publish.times(1):
         tracker.send(*map(tracker.message, names))
-        failing.wait()
+        failing_publish.wait_until_applied()
         tracker.workers[0].lifeline.stopping.set()
     tracker.stop()
     assert tracker.results() == []

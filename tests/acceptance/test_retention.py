@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import tracker.scheduler.retention
-from tests.acceptance.test_redelivery import FailingPublish
+from tests.acceptance.old_jobs import make_old
 from tests.support import invariants
 from tests.support.deployment import Deployment
 from tests.support.deployment_fixtures import Deploy
@@ -14,6 +14,7 @@ from tests.support.kafka import wait_until
 from tests.support.load import Load
 from tests.support.messages import report
 from tests.support.program import Program
+from tests.support.redelivery import FailingPublish
 from tracker.errors import JobNotFound
 from tracker.failpoints import VARIABLE
 from tracker.metrics import DROPS, JOBS_REMOVED, REPORTS_IGNORED
@@ -21,7 +22,6 @@ from tracker.store.connect import connect
 from tracker.store.schedule_store import ScheduleStore
 
 HOUR = {"TRACKER_RETENTION_S": "3600", "TRACKER_RETENTION_FAILED_S": "3600"}
-AGE = "UPDATE job SET create_time = now() - interval '2 h', last_update_time = now() - interval '2 h'"
 
 
 @pytest.fixture(autouse=True)
@@ -34,16 +34,6 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
 def retaining(deploy: Deploy) -> Deployment:
     """A deployment that keeps jobs for an hour, and nothing running yet."""
     return deploy(**HOUR)
-
-
-@pytest.fixture
-def failing(monkeypatch: pytest.MonkeyPatch) -> FailingPublish:
-    return FailingPublish(monkeypatch)
-
-
-def make_old(deployment: Deployment, *job_ids: str) -> None:
-    """Let two hours pass for jobs."""
-    deployment.database.execute(f"{AGE} WHERE job_id = ANY (%s)".encode(), [list(job_ids)])
 
 
 def there(deployment: Deployment) -> set[str]:
@@ -149,15 +139,15 @@ def test_a_failed_job_that_others_wait_for_stays_and_can_be_repaired(retaining: 
 
 
 def test_a_job_stays_until_its_messages_are_known_to_be_published(
-    retaining: Deployment, failing: FailingPublish
+    retaining: Deployment, failing_publish: FailingPublish
 ) -> None:
     """They come again, and are forwarded only if their job is there."""
     retaining.submit("job")
     retaining.start()
     retaining.wait_until_sent()
-    with failing.times(2):
+    with failing_publish.times(2):
         retaining.send(retaining.message("acme:job.1*"))
-        failing.wait()
+        failing_publish.wait_until_applied()
         assert retaining.status("job") == "Completed"
         make_old(retaining, "job")
         with pytest.raises(AssertionError):  # retention waits with all that it has found

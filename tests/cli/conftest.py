@@ -24,29 +24,46 @@ class Result(NamedTuple):
         return self.out.splitlines()
 
     @property
+    def err_lines(self) -> list[str]:
+        return self.err.splitlines()
+
+    @property
     def objects(self) -> list[Any]:
         return [json.loads(line) for line in self.lines]
 
 
 Command = Callable[..., Result]
 
+ENOUGH = {
+    "TRACKER_KAFKA_BOOTSTRAP_SERVERS": "broker:9092",
+    "TRACKER_DATABASE_URL": "postgresql://u:hush@db/x",
+}
+"""The variables that `bare_command` needs where it asks no server."""
+
 
 @pytest.fixture
-def command(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], database_url: str
-) -> Command:
-    """Run ``tracker`` with these arguments on the test's database; `stdin` is bytes."""
+def bare_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run ``tracker`` with these arguments, with these variables and no others of ours; `stdin` is bytes."""
     for name in os.environ:
         if name.startswith(("TRACKER_", "CAF_", "JOB_SERVICE_", "PG")):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("TRACKER_DATABASE_URL", database_url)
 
-    def run(*arguments: str, stdin: bytes = b"") -> Result:
+    def run(*arguments: str, stdin: bytes = b"", **variables: str) -> Result:
         monkeypatch.setattr(sys, "argv", ["tracker", *arguments])
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        status = main()
+        with monkeypatch.context() as environment:
+            for name, value in variables.items():
+                environment.setenv(name, value)
+            status = main()
         out, err = capsys.readouterr()
         assert "Traceback" not in err
         return Result(status, out, err)
 
     return run
+
+
+@pytest.fixture
+def command(bare_command: Command, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Command:
+    """Run ``tracker`` with these arguments on the test's database."""
+    monkeypatch.setenv("TRACKER_DATABASE_URL", database_url)
+    return bare_command

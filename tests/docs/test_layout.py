@@ -25,11 +25,15 @@ def imported_files(module: Path) -> Iterator[Path]:
 
 
 def may_import(module: Path, imported: Path) -> bool:
-    """Return whether a module may: from `tests/support`, and what is not in it also from its own folder."""
+    """Return whether a module may import another.
+
+    It may import helpers from `tests/support`, and, if it is not there itself, from its own folder. Tests are
+    imported only to run them again.
+    """
     if imported.is_relative_to(_SUPPORT):
         return True
-    if module.parent in _RUN_TESTS_AGAIN and imported.name.startswith("test_"):
-        return True
+    if imported.name.startswith("test_"):
+        return module.parent in _RUN_TESTS_AGAIN
     return imported.parent == module.parent and not module.is_relative_to(_SUPPORT)
 
 

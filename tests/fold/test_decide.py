@@ -4,16 +4,14 @@ from collections.abc import Sequence
 
 import pytest
 
+from tests.fold.found_jobs import found_jobs
 from tests.support.decoding import decode
 from tests.support.messages import record_of, report, task_message, tracking_report
 from tests.support.records import Record
 from tracker.fold.decide import decide, decide_redelivered
 from tracker.fold.state import JobState
-from tracker.identifiers import JobName
 from tracker.job_status import JobStatus
 from tracker.messages.decode import DecodedBatch
-
-JOB = JobName("acme", "job")
 
 # Where each goes while its job is active; all but the event and the last report on acme:job.
 ENDING = record_of(task_message("acme:job.1"))
@@ -31,11 +29,6 @@ EVENT = record_of(tracking_report(report("acme:job.1", "Complete"), report("acme
 ALL_SENT = ["worker-out", "worker-in", "worker-out", "worker-in", "worker-in", "worker-out", None, None]
 
 
-def jobs(status: JobStatus | None) -> dict[JobName, JobState]:
-    """Return what was looked up; None: the job is not known."""
-    return {} if status is None else {JOB: JobState(JOB, 1, 1, status, 0)}
-
-
 def decoded_batch(records: Sequence[Record]) -> DecodedBatch:
     batch = decode(records)
     assert batch.refused == []
@@ -45,7 +38,7 @@ def decoded_batch(records: Sequence[Record]) -> DecodedBatch:
 @pytest.mark.parametrize("status", [JobStatus.WAITING, JobStatus.ACTIVE])
 def test_everything_of_a_running_job_is_sent(status: JobStatus) -> None:
     batch = decoded_batch(PROXIED)
-    decisions = decide(batch, jobs(status))
+    decisions = decide(batch, found_jobs(status))
     assert batch.destinations == ALL_SENT
     assert (decisions.dropped, decisions.held, decisions.withheld) == ({}, [], set())
 
@@ -61,7 +54,7 @@ def test_everything_of_a_running_job_is_sent(status: JobStatus) -> None:
 )
 def test_everything_of_an_ended_job_is_dropped(status: JobStatus | None, reason: str) -> None:
     batch = decoded_batch(PROXIED)
-    decisions = decide(batch, jobs(status))
+    decisions = decide(batch, found_jobs(status))
     assert batch.destinations == [None] * len(PROXIED)
     assert decisions.dropped == {reason: len(PROXIED)}
     assert decisions.withheld == set(range(len(PROXIED)))
@@ -69,7 +62,7 @@ def test_everything_of_an_ended_job_is_dropped(status: JobStatus | None, reason:
 
 def test_untracked_messages_are_sent_whatever_becomes_of_the_rest() -> None:
     batch = decoded_batch([OPEN, UNTRACKED, OPEN])
-    decide(batch, jobs(None))
+    decide(batch, found_jobs(None))
     assert batch.destinations == [None, "worker-in", None]
 
 
@@ -86,14 +79,14 @@ def test_untracked_messages_are_sent_whatever_becomes_of_the_rest() -> None:
 def test_reports_of_events_are_ignored_but_for_jobs_that_can_change(
     status: JobStatus | None, ignored: dict[str, int]
 ) -> None:
-    decisions = decide(decoded_batch([EVENT]), jobs(status))
+    decisions = decide(decoded_batch([EVENT]), found_jobs(status))
     assert decisions.ignored == ignored
     assert decisions.dropped == {}
 
 
 def test_a_paused_jobs_messages_are_held_in_order_unless_their_tracking_ends() -> None:
     batch = decoded_batch([OPEN, ENDING, FAILING, JOB_OPEN, OPEN_SINK, OPEN, JOB_ENDING, FAILING_AT_THE_END])
-    decisions = decide(batch, jobs(JobStatus.PAUSED))
+    decisions = decide(batch, found_jobs(JobStatus.PAUSED))
     assert [(destination, position) for _, destination, position in decisions.held] == [
         ("worker-in", 0),
         ("worker-in", 2),
@@ -114,7 +107,7 @@ def test_held_messages_of_several_jobs_keep_their_common_order() -> None:
 
 def test_the_values_of_held_messages_stay() -> None:
     batch = decoded_batch([OPEN])
-    decide(batch, jobs(JobStatus.PAUSED))
+    decide(batch, found_jobs(JobStatus.PAUSED))
     assert batch.values == [OPEN.value]
 
 
@@ -124,21 +117,21 @@ def test_the_values_of_held_messages_stay() -> None:
 @pytest.mark.parametrize("status", [JobStatus.WAITING, JobStatus.ACTIVE, JobStatus.PAUSED])
 def test_what_was_sent_is_sent_again(status: JobStatus) -> None:
     batch = decoded_batch(PROXIED)
-    decide_redelivered(batch, jobs(status), set())
+    decide_redelivered(batch, found_jobs(status), set())
     assert batch.destinations == ALL_SENT
 
 
 @pytest.mark.parametrize("status", [JobStatus.FAILED, JobStatus.COMPLETED])
 def test_what_ended_its_job_is_sent_again(status: JobStatus) -> None:
     batch = decoded_batch(PROXIED)
-    assert decide_redelivered(batch, jobs(status), set()).dropped == {}
+    assert decide_redelivered(batch, found_jobs(status), set()).dropped == {}
     assert batch.destinations == ALL_SENT
 
 
 @pytest.mark.parametrize("status", JobStatus)
 def test_what_was_withheld_is_so_again_though_its_job_has_changed(status: JobStatus) -> None:
     batch = decoded_batch([OPEN, ENDING, OPEN])
-    decisions = decide_redelivered(batch, jobs(status), {0, 1})
+    decisions = decide_redelivered(batch, found_jobs(status), {0, 1})
     assert batch.destinations[:2] == [None, None]
     assert (decisions.held, decisions.ignored) == ([], {})
     assert {0, 1} <= decisions.withheld
@@ -147,6 +140,6 @@ def test_what_was_withheld_is_so_again_though_its_job_has_changed(status: JobSta
 @pytest.mark.parametrize(("status", "reason"), [(None, "unknown_job"), (JobStatus.CANCELLED, "cancelled")])
 def test_a_cancel_or_delete_in_between_drops_what_was_sent(status: JobStatus | None, reason: str) -> None:
     batch = decoded_batch(PROXIED)
-    decisions = decide_redelivered(batch, jobs(status), {0})
+    decisions = decide_redelivered(batch, found_jobs(status), {0})
     assert batch.destinations == [None] * len(PROXIED)
     assert decisions.dropped == {reason: len(PROXIED) - 1}

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fold.compare import Both
-from tests.fold.test_decide import JOB, jobs
+from tests.fold.found_jobs import found_jobs
+from tests.fold.trackers import JOB
 from tests.support.decoding import decode
 from tests.support.messages import STATUS_CHECK_URL, record_of, report, task_message, tracking_report
 from tests.support.model.histories import History, histories
@@ -47,7 +48,7 @@ def test_messages_of_an_earlier_run_are_dropped_and_report_nothing() -> None:
     ]
     for status in JobStatus:
         batch = decode(stale)
-        decisions = decide(batch, jobs(status))
+        decisions = decide(batch, found_jobs(status))
         assert batch.destinations == [None] * len(stale)
         assert decisions.dropped == {"stale": len(stale)}
         assert decisions.withheld == set(range(len(stale)))
@@ -63,7 +64,7 @@ def test_messages_without_a_marker_and_events_count_beside_those_of_an_earlier_r
     records = [message("acme:job.1", url) for url in (*STALE, *COUNTS)]
     event = record_of(tracking_report(report("acme:job.2", "Complete"), report("acme:job.3", "Progress", 5)))
     batch = decode([*records, event])
-    decisions = decide(batch, jobs(JobStatus.ACTIVE))
+    decisions = decide(batch, found_jobs(JobStatus.ACTIVE))
     assert batch.destinations == [None] * len(STALE) + ["worker-out"] * len(COUNTS) + [None]
     assert decisions.dropped == {"stale": len(STALE)}
     work = batch.jobs[JOB]
@@ -79,7 +80,7 @@ def test_the_messages_of_an_unknown_job_are_dropped_for_that_whatever_their_run(
 
 def test_a_paused_jobs_messages_of_an_earlier_run_are_not_held() -> None:
     batch = decode([message("acme:job.1", url, to="worker-in") for url in (PRESENT, EARLIER, None, PRESENT)])
-    decisions = decide(batch, jobs(JobStatus.PAUSED))
+    decisions = decide(batch, found_jobs(JobStatus.PAUSED))
     assert [position for _, _, position in decisions.held] == [0, 2, 3]
     assert decisions.dropped == {"stale": 1}
 
@@ -101,14 +102,14 @@ def test_the_same_batch_can_be_judged_again_after_the_job_was_submitted_again() 
 
 def test_what_was_dropped_as_stale_is_dropped_again() -> None:
     batch = decode([message("acme:job.1", EARLIER), message("acme:job.2", PRESENT)])
-    decisions = decide_redelivered(batch, jobs(JobStatus.ACTIVE), {0})
+    decisions = decide_redelivered(batch, found_jobs(JobStatus.ACTIVE), {0})
     assert batch.destinations == [None, "worker-out"]
     assert decisions.dropped == {}
 
 
 def test_what_was_to_be_forwarded_is_dropped_if_its_job_was_deleted_and_submitted_again_in_between() -> None:
     batch = decode([message("acme:job.1", EARLIER), message("acme:job.2", None)])
-    decisions = decide_redelivered(batch, jobs(JobStatus.WAITING), set())
+    decisions = decide_redelivered(batch, found_jobs(JobStatus.WAITING), set())
     assert batch.destinations == [None, "worker-out"]
     assert decisions.dropped == {"stale": 1}
 

@@ -7,8 +7,9 @@ import pytest
 from tests.support.deployment_fixtures import Deploy, running, tracker
 from tests.support.deployment_fixtures import deploy as any_deploy
 from tests.support.profile import PROTOCOL_VARIABLE
+from tests.support.redelivery import failing_publish, redeliver
 
-__all__ = ["any_deploy", "deploy", "running", "tracker"]
+__all__ = ["any_deploy", "deploy", "failing_publish", "redeliver", "running", "tracker"]
 
 
 @pytest.fixture

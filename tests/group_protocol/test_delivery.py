@@ -12,8 +12,6 @@ from tests.acceptance.test_machines import (  # noqa: F401
     test_machines_share_a_topic_and_one_that_goes_leaves_its_share_to_the_others,
 )
 from tests.acceptance.test_redelivery import (  # noqa: F401
-    again,
-    failing,
     test_a_release_is_sent_once_with_the_same_task_id,
     test_another_worker_publishes_what_one_has_applied_before_it_died,
     test_they_are_forwarded_then_and_once,

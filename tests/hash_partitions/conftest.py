@@ -7,10 +7,11 @@ import pytest
 from tests.support.client_fixtures import client, connection
 from tests.support.databases import new_database, spread_over_hash_partitions
 from tests.support.deployment_fixtures import deploy, running, tracker
+from tests.support.redelivery import failing_publish, redeliver
 from tracker.stack import LocalStack
 from tracker.store.migrate import migrate
 
-__all__ = ["client", "connection", "deploy", "running", "tracker"]
+__all__ = ["client", "connection", "deploy", "failing_publish", "redeliver", "running", "tracker"]
 
 NUMBER = 4
 

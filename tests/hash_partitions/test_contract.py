@@ -26,8 +26,6 @@ from tests.acceptance.test_propagation import (  # noqa: F401
     test_true_when_t1_fails_t2_t3_and_t4_are_marked_failed,
 )
 from tests.acceptance.test_redelivery import (  # noqa: F401
-    again,
-    failing,
     test_a_release_is_sent_once_with_the_same_task_id,
     test_they_change_nothing,
 )

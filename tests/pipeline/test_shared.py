@@ -8,17 +8,13 @@ from typing import Any, cast
 
 import pytest
 
+from tests.pipeline.loops import apply_loop
 from tracker.kafka.errors import OffsetsRefused
-from tracker.messages.decode import DecodedBatch, Rules
+from tracker.messages.decode import DecodedBatch
 from tracker.messages.refusal import Reason, Refusal
-from tracker.metrics import Recorder
-from tracker.pipeline.apply import Applier
-from tracker.pipeline.apply_loop import ApplyLoop
-from tracker.pipeline.context import WorkerContext
 from tracker.pipeline.handover import Pipeline, SharedOffsets
 from tracker.pipeline.in_flight import InFlight
 from tracker.pipeline.refusals import Refusals
-from tracker.pipeline.waits import Waits
 
 
 @pytest.fixture
@@ -28,25 +24,6 @@ def restless() -> Iterator[None]:
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(before)
-
-
-class Store:
-    """A job store that takes everything."""
-
-    is_sound = True
-
-    def connect(self) -> bool:
-        return False
-
-    def probe(self) -> None:
-        pass
-
-
-def apply_loop(pipeline: Pipeline, applier: object) -> ApplyLoop:
-    rules = Rules((), lambda _: None, 1, 1)
-    waits = Waits(threading.Event(), 1.0)
-    context = WorkerContext(pipeline, waits, Recorder())
-    return ApplyLoop(context, cast(Applier, applier), cast(Any, Store()), rules)
 
 
 @pytest.mark.usefixtures("restless")

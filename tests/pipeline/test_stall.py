@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from tests.pipeline.test_shared import apply_loop
+from tests.pipeline.loops import apply_loop
 from tracker import obstacles
 from tracker.obstacles import Cause, Obstacle, Obstacles
 from tracker.pipeline import apply_loop as apply_loop_module

@@ -155,6 +155,10 @@ class Secured(Deployment):
                 )
         return found
 
+    def allow_all(self, secure: Secure) -> None:
+        """Create all ACLs that the page lists for `tracker run`."""
+        secure.kafka.allow(*(binding for _, bindings in self.acls("run") for binding in bindings))
+
 
 @pytest.fixture
 def tracker(secure: Secure, database: str) -> Iterator[Secured]:

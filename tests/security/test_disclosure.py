@@ -10,7 +10,6 @@ from urllib.parse import quote
 import pytest
 
 from tests.security.conftest import PASSWORD, Secure, Secured, command
-from tests.security.test_logins import allow_all
 from tests.support.messages import record_of, report
 from tests.support.program import Program
 from tests.support.records import Record
@@ -53,7 +52,7 @@ def pages(program: Program) -> list[str]:
 
 @pytest.mark.parametrize("way", ["by_password", pytest.param("by_token", marks=pytest.mark.soak)])
 def test_no_secret_is_shown_while_it_runs(secure: Secure, tracker: Secured, way: str) -> None:
-    allow_all(secure, tracker)
+    tracker.allow_all(secure)
     tracker.log_in(getattr(tracker, way))
     talkative = {"TRACKER_LOG_LEVEL": "debug", "TRACKER_KAFKA_DEBUG": "all", "TRACKER_HTTP_PORT": "0"}
     tracker.submit("job")
@@ -122,7 +121,7 @@ def test_no_secret_is_shown_by_commands_that_fail(
 
 
 def test_nothing_of_a_payload_is_in_logs_and_metrics(secure: Secure, tracker: Secured) -> None:
-    allow_all(secure, tracker)
+    tracker.allow_all(secure)
     task_data = base64.b64encode(f"{MARK} data".encode()).decode()
     headers = ((f"x-{MARK}", MARK.encode()), ("x-caf-worker-rejected", f"{MARK} reason".encode()))
     payload = {

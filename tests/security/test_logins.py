@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from confluent_kafka.admin import AclBinding
 
 from tests.security.conftest import Secure, Secured, command, url_of
 from tracker.errors import DatabaseUnavailable
@@ -14,14 +13,9 @@ from tracker.store.connect import connect
 Change = Callable[[Secure], dict[str, str | None]]
 
 
-def allow_all(secure: Secure, tracker: Secured) -> None:
-    bindings: list[AclBinding] = [each for _, some in tracker.acls("run") for each in some]
-    secure.kafka.allow(*bindings)
-
-
 @pytest.mark.parametrize("way", ["by_password", "by_token", "by_certificate"])
 def test_each_way_to_log_in_to_kafka_works(secure: Secure, tracker: Secured, way: str) -> None:
-    allow_all(secure, tracker)
+    tracker.allow_all(secure)
     tracker.log_in(getattr(tracker, way))
     tracker.submit("job")
     tracker.submit("next", "job")

@@ -100,8 +100,7 @@ class Applier:
             reach("inside-database-transaction")
             self._store.hold(_held(new, decided))  # before the jobs: the batch may end one, which drops these
             self._store.store(changes)
-            # Not by `old`: a redelivered range may have no record any more, such as one that was stepped
-            # over.
+            # `old` does not tell: a redelivered range may have no record, because its records were skipped.
             has_old = any(offsets.first < applied[key].next_offset for key, offsets in batch.ranges.items())
             releases = self._release(
                 batch, _completed(folds, new.records), self._failed(folds), jobs, has_old

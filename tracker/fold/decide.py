@@ -1,4 +1,4 @@
-"""Decides what happens to each proxied record, by the status of its job at the time of the batch's lookup."""
+"""Decides what happens to each proxied record, by the status that its job has when the batch looks it up."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -33,9 +33,9 @@ class Decisions:
 def decide(batch: DecodedBatch, jobs: Mapping[JobName, JobState]) -> Decisions:
     """Drop the records of ended and unknown jobs and of runs that are over; hold those of paused jobs.
 
-    Of a paused job, only records that do not end tracking are held. Sets `batch.destinations` to None for all
-    that are dropped or held, and keeps the values of those that are held. Removes the runs that are over from
-    `batch.jobs`.
+    Of a paused job, only records that do not end tracking are held. Sets `batch.destinations` to None for
+    records that are dropped or held, and keeps the values of those that are held. Removes the runs that are
+    over from `batch.jobs`.
     """
     decisions = Decisions()
     _drop_stale(batch, jobs, decisions)
@@ -63,9 +63,9 @@ def decide_redelivered(
 ) -> Decisions:
     """Decide on records that were applied before, and may not have been published.
 
-    Those that were dropped or held then (`withheld`, positions) are not forwarded now either. The others were
-    to be forwarded and still are, although their jobs may have ended since then, by these very records. Only
-    a cancel or a delete that came in between drops them, even if the job was submitted again after that.
+    Those that were dropped or held then (`withheld`, positions) are not forwarded now either. The others are
+    forwarded, even if their jobs have ended since then, perhaps through these very records. Only a cancel or
+    a delete that came in between drops them, even if the job was submitted again after that.
     """
     decisions = Decisions()
     _withhold(batch, decisions, sorted(withheld))
@@ -84,12 +84,8 @@ def _drop_stale(batch: DecodedBatch, jobs: Mapping[JobName, JobState], decisions
         job = jobs.get(name)
         if has_stale(work, job):
             present[name], stale = without_stale(work, job)
-            _drop(
-                batch,
-                decisions,
-                "stale",
-                [position for position in stale if position not in decisions.withheld],
-            )
+            newly_stale = [position for position in stale if position not in decisions.withheld]
+            _drop(batch, decisions, "stale", newly_stale)
     if present:
         batch.jobs = batch.jobs | present
 

@@ -102,7 +102,7 @@ class JobFold:
         return self.job, paths, blocks
 
     def needs_more(self) -> JobNeeds | None:
-        """Return the tasks to load once the blocks are: completed children that have a row of their own."""
+        """Return what to load after that: the tasks of completed children that have a row of their own."""
         if not self.job.blocks:
             return None
         paths: list[str] = []
@@ -157,18 +157,18 @@ class JobFold:
             job.status,
             self.status,
             self.percentage,
-            [(key, block) for key, block in job.blocks.items() if block.changed],
-            [(path, task) for path, task in job.tasks.items() if task.changed],
-            self._removed_tasks,
-            self._removed_subtrees,
-            self._removed_failures,
-            self._failures,
+            blocks=[(key, block) for key, block in job.blocks.items() if block.changed],
+            tasks=[(path, task) for path, task in job.tasks.items() if task.changed],
+            removed_tasks=self._removed_tasks,
+            removed_subtrees=self._removed_subtrees,
+            removed_failures=self._removed_failures,
+            failures=self._failures,
         )
 
     def _fold_at_once(self) -> None:
         for siblings in self._siblings:
             if self._descend(siblings.steps):
-                self._note_child(siblings.path, max(siblings.completed), siblings.last)
+                self._record_child(siblings.path, max(siblings.completed), siblings.last)
         for path, path_masks in self._masks.items():
             if self._is_open(path):
                 for number, mask in path_masks.items():
@@ -180,10 +180,11 @@ class JobFold:
         self._update_job()
 
     def _fold_one_by_one(self) -> None:
-        """Apply the reports in their order, so that batching does not decide whether the job has failed.
+        """Apply the reports in their order, so that the result does not depend on the batching.
 
-        A job fails for good when a task fails that had not completed before. This takes twenty times as long,
-        but only in the batch that fails the job: from then on, the job's messages are dropped.
+        A job becomes Failed when a task fails that has not completed before, and stays Failed when that task
+        is repaired. This takes twenty times as long, but only in the batch that fails the job: from then on,
+        the job's messages are dropped.
         """
         for position, report in self._in_order():
             self._apply(report)
@@ -209,8 +210,8 @@ class JobFold:
     def completing_position(self) -> int:
         """Return the position of the record that completed the job.
 
-        It is the last one that reported anything new, or the first one that completed the job outright. If
-        tasks below complete both outright and by their children, it may be one that came a little later.
+        It is the last record that reported anything new, or the first that completed the job outright. If
+        tasks below complete both outright and by their children, it may be a slightly later record.
         """
         if self._completing_position is not None:
             return self._completing_position
@@ -244,14 +245,14 @@ class JobFold:
         return positions[0] if len(positions) == 1 else None
 
     def _completing_position_of_children(self) -> int:
-        """Return the same for reports on nothing but the job's own children, and perhaps the job itself.
+        """Return the same if all reports are on the job's own children, or on the job itself.
 
         Most jobs have no others, and this takes a tenth of the time.
         """
         first_positions: dict[int, int] = {}  # child -> position of the first report
         marks = []
         for siblings in self._siblings:
-            # Reversed, so that the first of several remains.
+            # Reversed, so that the first report on a child remains.
             children, positions = reversed(siblings.completed), reversed(siblings.completed_positions)
             for child, position in dict(zip(children, positions, strict=True)).items():
                 first_positions[child] = min(first_positions.get(child, position), position)
@@ -285,7 +286,7 @@ class JobFold:
         *above, step = task.steps
         if not self._descend(tuple(above)):
             return
-        self._note_child(step.parent_path, step.child, step.child if step.is_last else 0)
+        self._record_child(step.parent_path, step.child, step.child if step.is_last else 0)
         number, bit = block_and_bit(step.child)
         if isinstance(report, Complete):
             self._complete(step.parent_path, number, bit)
@@ -307,19 +308,19 @@ class JobFold:
         self._mark_changed(path, task)
 
     def _descend(self, steps: tuple[Step, ...]) -> bool:
-        """Note the child at each step, and return whether the task at the end has not completed.
+        """Record the child at each step, and return whether none of these tasks has completed.
 
-        Nothing is noted below a completed task.
+        Nothing is recorded below a completed task.
         """
         for step in steps:
-            self._note_child(step.parent_path, step.child, step.child if step.is_last else 0)
+            self._record_child(step.parent_path, step.child, step.child if step.is_last else 0)
             number, bit = block_and_bit(step.child)
             if self._block(step.parent_path, number).completed & bit:
                 return False
         return True
 
-    def _note_child(self, path: str, child: int, last: int) -> None:
-        """Note a child of the task at `path`, and the number that is marked as its last child (0: none)."""
+    def _record_child(self, path: str, child: int, last: int) -> None:
+        """Record a child of the task at `path`, and the number that is marked as its last child (0: none)."""
         task = self._task(path)
         marked = task.last_child or last
         if marked and (child > marked or (last and (last != marked or last < task.highest_child))):
@@ -346,7 +347,7 @@ class JobFold:
         task.completed_children += new.bit_count()
 
     def _remove(self, parent: TaskState, path: str) -> None:
-        """Remove the state of a completed child: from now on, it is only a bit."""
+        """Remove the state of a completed child, which is only a bit from now on."""
         task = self.job.tasks.pop(path)
         parent.children_percentage -= task.counted_percentage
         parent.failed_children -= task.counted_as_failed

@@ -8,9 +8,9 @@ from tracker.identifiers import JobName
 from tracker.job_status import JobStatus
 from tracker.messages.event import FULL, Failure
 
-MAX_UNFINISHED = 99_700_000  # of a task whose children have not all completed
-BLOCK_CHILDREN = 4096  # in one row of task_block; the comments on the tables say so too
-_BLOCK_SHIFT = 12
+MAX_UNFINISHED = 99_700_000  # millionths of a percent: of a task whose children have not all completed
+BLOCK_CHILDREN = 4096  # in one row of task_block; the comments on the tables give the number too
+_BLOCK_SHIFT = BLOCK_CHILDREN.bit_length() - 1
 
 
 class TaskState:
@@ -51,7 +51,7 @@ class TaskState:
         self.highest_child = highest_child
         self.completed_children = completed_children
         self.failed_children = failed_children  # unfinished children that count as failed
-        self.children_percentage = children_percentage  # the sum of those of the unfinished children
+        self.children_percentage = children_percentage  # the sum over the unfinished children
         self.stored = stored
         self.changed = False
         # The share of this task in its parent's sums.
@@ -67,7 +67,7 @@ class TaskState:
         return self.last_child > 0 and self.completed_children >= self.children()
 
     def counts_as_failed(self) -> bool:
-        """Return whether the task, or one below it, has failed and has not completed since then."""
+        """Return whether the task, or one below it, has failed and has not completed since."""
         return self.failed or self.failed_children > 0
 
     def percentage(self) -> int:

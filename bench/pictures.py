@@ -12,7 +12,7 @@ from matplotlib.ticker import EngFormatter
 from bench.outcome import Case, Median, Outcome
 from bench.scenarios.throughput import CEILING
 
-_CEILING, _TRACKER, _SECOND = "#9aa5b1", "#1f6feb", "#d9730d"
+_CEILING, _TRACKER, _SECOND, _PEER = "#9aa5b1", "#1f6feb", "#d9730d", "#8250df"
 _PARTS = {
     "contender": ("processes", "#1f6feb"),
     "broker": ("broker", "#d9730d"),
@@ -54,7 +54,7 @@ def _beside_ceiling(outcomes: Mapping[str, Outcome]) -> list[tuple[str, Case, Ca
     return [
         (name if case.name == "tracker" else f"{name}, {case.name}", outcome.case(CEILING), case)
         for name, outcome in outcomes.items()
-        if any(case.name == CEILING for case in outcome.cases)
+        if name != "peers" and any(case.name == CEILING for case in outcome.cases)
         for case in outcome.cases
         if case.name != CEILING
     ]
@@ -105,6 +105,29 @@ def cpu(outcomes: Mapping[str, Outcome]) -> Figure | None:
     if not rows:
         return None
     figure, axes = _bars(len(rows), height=0.32)
+    _bars_by_part(axes, rows)
+    return figure
+
+
+def peers(outcomes: Mapping[str, Outcome]) -> Figure | None:
+    """Draw messages a second, and the CPU time for each, of other software beside ceiling and tracker."""
+    if "peers" not in outcomes:
+        return None
+    cases = outcomes["peers"].cases
+    figure = Figure(figsize=(8, 1.6 + 0.7 * len(cases)), layout="constrained")
+    rates, costs = figure.subplots(2, 1)
+    for row, case in enumerate(cases):
+        median = case["rate"].median
+        colour = {CEILING: _CEILING, "tracker": _TRACKER}.get(case.name, _PEER)
+        rates.barh(row, median.value, 0.7, color=colour, xerr=_error(median), ecolor="#444")
+    _label_bars(rates, [case.name for case in cases])
+    rates.xaxis.set_major_formatter(EngFormatter())
+    rates.set_title("Messages a second, exactly once; the tracker does more than its peers")
+    _bars_by_part(costs, [(case.name, case) for case in cases])
+    return figure
+
+
+def _bars_by_part(axes: Axes, rows: Sequence[tuple[str, Case]]) -> None:
     for part, (label, colour) in _PARTS.items():
         widths = [case[f"cpu_us_{part}"].median.value for _, case in rows]
         starts = [
@@ -115,7 +138,6 @@ def cpu(outcomes: Mapping[str, Outcome]) -> Figure | None:
     _label_bars(axes, [name for name, _ in rows])
     axes.set_title("CPU time for each message, µs")
     axes.legend(loc="best")
-    return figure
 
 
 def stages(outcomes: Mapping[str, Outcome]) -> Figure | None:
@@ -279,6 +301,7 @@ def soak(outcomes: Mapping[str, Outcome]) -> Figure | None:
 _PICTURES: dict[str, Callable[[Mapping[str, Outcome]], Figure | None]] = {
     "throughput": throughput,
     "cpu": cpu,
+    "peers": peers,
     "stages": stages,
     "siblings": siblings,
     "latency": latency,

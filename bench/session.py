@@ -9,6 +9,7 @@ from bench.ceiling import run_ceiling
 from bench.ceiling_settings import SEVERAL_PARTITIONS, CeilingSettings
 from bench.contenders import Contender
 from bench.errors import BenchError
+from bench.peers.running import PeerProgram, run_peer
 from bench.progress import ProgressDisplay
 from bench.servers import Servers, end_offsets
 from bench.tracker_process import run_tracker, tracker_environment
@@ -78,6 +79,22 @@ class BenchSession:
                 eager=eager,
                 watchdog=self._watchdog,
                 settings=settings,
+            ) as contender,
+        ):
+            yield contender
+
+    @contextmanager
+    def peer(self, topics: Topics, program: PeerProgram) -> Iterator[Contender]:
+        """Create the topics and run a peer on them."""
+        with (
+            self.servers.topics(topics),
+            run_peer(
+                program,
+                self.servers,
+                topics,
+                workers=self.options.workers,
+                batch_size=self.options.batch_size,
+                watchdog=self._watchdog,
             ) as contender,
         ):
             yield contender

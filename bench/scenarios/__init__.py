@@ -10,6 +10,7 @@ from bench.scenarios import (
     latency,
     nested,
     one_job,
+    peers,
     proxied,
     release,
     retention,
@@ -36,6 +37,7 @@ SCENARIOS: dict[str, Scenario] = {
         tuning,
         ceiling,
         scale,
+        peers,
         soak,
     )
 }

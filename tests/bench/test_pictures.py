@@ -31,6 +31,7 @@ def sample(at_s: float, p50_ms: float | None) -> dict[str, Any]:
 OUTCOMES = {
     "complete": Outcome("", both(), raw={"ceiling": [{}], "tracker": [FIGURES]}),
     "events": Outcome("", both(), raw={"ceiling": [{}], "tracker": [FIGURES]}),
+    "peers": Outcome("", [*both(), *both()[1:]], raw={}),
     "fan-in": Outcome("", [case(f"{at:,}", at, us=1.0, start_us=1.0, end_us=1.1) for at in (1_000, 10_000)]),
     "latency": Outcome(
         "",
@@ -63,6 +64,7 @@ OUTCOMES = {
     [
         ("complete", {"throughput", "cpu", "stages"}),
         ("events", {"throughput", "stages"}),
+        ("peers", {"peers"}),
         ("fan-in", {"siblings"}),
         ("latency", {"latency"}),
         ("tuning", {"tuning"}),

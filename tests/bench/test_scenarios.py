@@ -98,6 +98,23 @@ def test_settings_and_sizes_are_compared(name: str, run: Run) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(300)  # the first time, peers are installed and built
+def test_every_peer_forwards_each_message_once(run: Run) -> None:
+    outcome = run("peers", 4_000)
+
+    assert [case.name for case in outcome.cases] == [
+        "ceiling",
+        "tracker",
+        "Kafka Streams",
+        "Quix Streams",
+        "aiokafka",
+    ]
+    for case in outcome.cases[1:]:
+        assert case["ratio"].median.value > 0
+        assert case["cpu_us_contender"].median.value > 0
+
+
+@pytest.mark.soak
 def test_old_jobs_are_removed_while_messages_flow(run: Run) -> None:
     outcome = run("retention")
 

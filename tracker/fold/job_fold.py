@@ -24,6 +24,8 @@ from tracker.job_status import JobStatus
 from tracker.messages.event import FULL, Complete, Failed, Failure, Progress, Report
 from tracker.messages.job_work import JobWork, Siblings
 
+_JOB_ONLY = {""}  # the path of the job itself, which has no parent
+
 
 def folds_of(work: Mapping[JobName, JobWork], jobs: Mapping[JobName, JobState]) -> list["JobFold"]:
     """Return a fold for each job that may still change and that the batch has reports on."""
@@ -93,7 +95,8 @@ class JobFold:
             paths.add(siblings.path)
             _add_steps(siblings.steps, paths, blocks)
         for path, path_masks in self._masks.items():
-            blocks.update((path, number) for number in path_masks)
+            for number in path_masks:
+                blocks.add((path, number))
         for _, report in self._reports:
             paths.add(report.task.path)
             _add_steps(report.task.steps, paths, blocks)
@@ -111,7 +114,8 @@ class JobFold:
                 block = self.job.blocks.get((path, number))
                 if block is not None and (tracked := mask & block.tracked):
                     paths += [child_path(path, child) for child in children_in(number, tracked)]
-        paths = [path for path in paths if path not in self.job.tasks]
+        if paths:
+            paths = [path for path in paths if path not in self.job.tasks]
         return (self.job, paths, ()) if paths else None
 
     # The fold
@@ -326,9 +330,11 @@ class JobFold:
         if marked and (child > marked or (last and (last != marked or last < task.highest_child))):
             self.contradictions += 1
             self.contradicting_task = child_path(path, child)
-        if child > task.highest_child or last > task.last_child:
-            task.highest_child = max(task.highest_child, child)
-            task.last_child = max(task.last_child, last)
+        if child > task.highest_child:
+            task.highest_child = child
+            self._mark_changed(path, task)
+        if last > task.last_child:
+            task.last_child = last
             self._mark_changed(path, task)
 
     def _complete(self, path: str, number: int, mask: int) -> None:
@@ -339,10 +345,11 @@ class JobFold:
             return
         task = self._task(path)
         self._mark_changed(path, task)
-        for child in children_in(number, new & block.tracked):
-            self._remove(task, child_path(path, child))
+        if block.tracked:
+            for child in children_in(number, new & block.tracked):
+                self._remove(task, child_path(path, child))
+            block.tracked &= ~new
         block.completed |= new
-        block.tracked &= ~new
         block.changed = True
         task.completed_children += new.bit_count()
 
@@ -380,6 +387,9 @@ class JobFold:
 
     def _update_parents(self) -> None:
         """Count the changes of tasks in their parents, the deepest first."""
+        if self._uncounted == _JOB_ONLY:
+            self._uncounted.clear()
+            return
         depths: dict[int, set[str]] = {}
         for path in self._uncounted:
             if path:

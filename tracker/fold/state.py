@@ -82,7 +82,8 @@ class TaskState:
             return self.reported
         amount = self.completed_children * FULL + self.children_percentage
         amount //= self.children() or self.highest_child + 1
-        return max(self.reported, min(amount, MAX_UNFINISHED))
+        amount = min(amount, MAX_UNFINISHED)
+        return amount if amount > self.reported else self.reported
 
 
 class Block:

@@ -11,7 +11,7 @@ from tracker import failpoints
 from tracker.lifeline import Lifeline
 from tracker.settings import Settings
 
-_GARBAGE_AFTER_OBJECTS = 100_000
+_GARBAGE_AFTER_OBJECTS = 500_000
 
 
 def run(settings: Settings, slot: int, lifeline: Lifeline) -> int:
@@ -26,8 +26,9 @@ def run(settings: Settings, slot: int, lifeline: Lifeline) -> int:
 def collect_garbage_seldom() -> None:
     """Let Python search for cycles of garbage only once in a few batches.
 
-    A batch creates some 30,000 objects, and leaves no cycles. By default Python searches after each 700 new
-    objects, which took a fifth of the time that it was busy (py-spy, 10,000 messages a batch).
+    A batch creates some 30,000 objects, or 400,000 if each message belongs to another job, and leaves no
+    cycles. By default Python searches after each 700 new objects, which took a fifth of the time that it was
+    busy (py-spy, 10,000 messages a batch).
     """
     gc.collect()
     gc.freeze()

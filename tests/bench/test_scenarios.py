@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from bench.ceiling_settings import ONE_PARTITION, SEVERAL_PARTITIONS
 from bench.outcome import Outcome
 from bench.progress import ProgressDisplay
 from bench.scenarios import SCENARIOS
+from bench.scenarios.ceiling import variations
 from bench.servers import Servers
 from bench.session import BenchSession, Options
 from tracker.stack import LocalStack
@@ -128,3 +130,19 @@ def test_a_mixed_load_goes_on_and_nothing_is_lost(run: Run) -> None:
 
     assert outcome.cases[0]["capacity"].median.value > 0
     assert outcome.raw["samples"]
+
+
+def test_the_ceiling_is_compared_with_settings_that_differ_in_one_thing() -> None:
+    for best in (SEVERAL_PARTITIONS, ONE_PARTITION):
+        found = variations(best)
+        assert found.pop("its own") == best
+        assert len(found) > 20
+        for settings in found.values():
+            assert sum(getattr(settings, name) != getattr(best, name) for name in vars(best)) == 1
+
+
+@pytest.mark.soak
+def test_the_ceiling_moves_every_message_with_all_settings(run: Run) -> None:
+    outcome = run("ceiling", 3_000, quick=False)
+
+    assert all(case["rate"].median.value > 0 for case in outcome.cases)

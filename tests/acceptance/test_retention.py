@@ -141,7 +141,7 @@ def test_a_failed_job_that_others_wait_for_stays_and_can_be_repaired(retaining: 
 def test_a_job_stays_until_its_messages_are_known_to_be_published(
     retaining: Deployment, failing_publish: FailingPublish
 ) -> None:
-    """They come again, and are forwarded only if their job is there."""
+    """They are redelivered, and are forwarded only if their job is there."""
     retaining.submit("job")
     retaining.start()
     retaining.wait_until_sent()
@@ -157,8 +157,10 @@ def test_a_job_stays_until_its_messages_are_known_to_be_published(
     wait_until_there(retaining)
 
 
-def test_one_that_is_locked_holds_up_no_other(retaining: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracker.scheduler.retention, "_STEP", 1)
+def test_a_job_that_is_locked_holds_up_no_other(
+    retaining: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracker.scheduler.retention, "_STEP_JOBS", 1)
     for job_id in ("locked", "free"):
         retaining.submit(job_id)
     retaining.database.execute("UPDATE job SET status = 5")
@@ -192,7 +194,7 @@ def test_of_two_schedulers_the_active_one_removes(retaining: Deployment) -> None
 
 
 def test_what_a_killed_scheduler_has_begun_is_finished(deploy: Deploy, tmp_path: Path) -> None:
-    """It is killed behind each second step, of 200 jobs; of those there are tasks left then."""
+    """It is killed after each second step of 200 jobs, whose tasks are left then."""
     retaining = deploy(**HOUR)
     names = [f"job-{number}" for number in range(700)]
     retaining.client.submit([retaining.job(name) for name in names])

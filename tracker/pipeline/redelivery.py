@@ -1,4 +1,4 @@
-"""Which records of a batch were applied before, and what was decided about them then."""
+"""Finds which records of a batch were applied before, and what was decided about them then."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from tracker.messages.refusal import Reason, Refusal
 from tracker.pipeline.refusals import Refusals
 from tracker.store.applied_offsets import AppliedOffsets
 
-# Reasons outside the record itself: it could be decided differently the next time, so this decision is
+# These reasons lie outside the record, and can change before the record is redelivered: so the decision is
 # stored.
 _STORED_REASONS = (Reason.DESTINATION_UNKNOWN, Reason.DESTINATION_NOT_ALLOWED, Reason.DATABASE_REJECTED)
 
@@ -39,7 +39,7 @@ def split_redelivered(
 ) -> tuple[Part, Part]:
     """Return the records that were applied before, and the new ones.
 
-    `decoded` is the whole batch, decoded as if no record had been applied before.
+    `decoded` is the whole batch, decoded as if all its records were new.
     """
     records = list(batch.records)
     if all(applied[key].next_offset <= offsets.first for key, offsets in batch.ranges.items()):
@@ -67,7 +67,7 @@ def withheld_positions(records: list[Message], applied: Mapping[KafkaPartition, 
 def record_applied(
     batch: Batch, applied: dict[KafkaPartition, AppliedOffsets], new: Part, withheld: Collection[int]
 ) -> None:
-    """Record in `applied` that the batch is applied, and what must be decided the same if it comes again.
+    """Record in `applied` that the batch is applied, and the decisions to repeat if it is redelivered.
 
     `withheld`: the positions of new records that are dropped or held.
     """
@@ -88,7 +88,7 @@ def _refuse_again(
     applied: Mapping[KafkaPartition, AppliedOffsets],
     refusals: Refusals,
 ) -> None:
-    """Refuse records again that were refused for a reason outside themselves, or by Kafka."""
+    """Refuse the records again that were refused for a stored reason, or by Kafka."""
     refused = dict(decoded.refused)
     for position, record in enumerate(records):
         key, offset = coordinates(record)

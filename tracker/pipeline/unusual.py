@@ -1,14 +1,18 @@
 """Log lines that name one record of each unusual kind: dropped, ignored, refused, or contradictory."""
 
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 
 from confluent_kafka import Message
 
+from tracker.fold.decide import Decisions
+from tracker.fold.job_fold import JobFold
 from tracker.identifiers import JobName, child_path
 from tracker.kafka.batch import coordinates
 from tracker.messages.job_work import JobWork
 from tracker.messages.named_task import task_in
+from tracker.messages.refusal import Refusal
 from tracker.pipeline.applied import Applied
 from tracker.rate_limited_log import Level, RateLimitedLog
 
@@ -18,38 +22,17 @@ _LEVELS: dict[str, Level] = {"stale": "warning", "unknown_job": "warning"}
 
 def log_unusual(applied: Applied, limited: RateLimitedLog) -> None:
     """Log one line for each unusual kind of record that a batch had, unless the kind was logged just now."""
-    records = applied.records[applied.redelivered :]  # decisions are about the new ones
-    decided = applied.decided
-    for reason, position in decided.first_dropped.items():
-        record = records[position]
-        level = _LEVELS.get(reason, "info")
-        count = decided.dropped[reason]
-        limited.log(level, "messages dropped", reason, partial(describe_record, record), count)
-    for reason, (name, work) in decided.first_ignored.items():
-        level, count = _LEVELS.get(reason, "info"), decided.ignored[reason]
-        limited.log(level, "reports ignored", reason, partial(_describe_report, name, work), count)
-    dead = Counter(refusal.reason.value for _, refusal in applied.refused)
-    for record, refusal in applied.refused:
-        reason = refusal.reason.value
-        count = dead.pop(reason, 0)
-        if count:
-            limited.log("warning", "dead letters", reason, partial(describe_record, record), count)
-    for fold in applied.folds:
-        if fold.contradictions:
-            job, task = fold.job.name, fold.contradicting_task
-            limited.log(
-                "warning",
-                "messages disagree about how many children a task has",
-                "contradiction",
-                partial(dict[str, object], job=str(job), task=f"{job}.{task}"),
-                fold.contradictions,
-            )
+    new = applied.records[applied.redelivered :]
+    _log_dropped(new, applied.decided, limited)
+    _log_ignored(applied.decided, limited)
+    _log_refused(applied.refused, limited)
+    _log_contradictions(applied.folds, limited)
     if applied.decoded.untracked:
         limited.log(
             "warning",
             "messages that name no task are forwarded and not reported",
             "untracked",
-            lambda: next(filter(_names_no_task, map(describe_record, records)), {}),
+            lambda: next(filter(_names_no_task, map(describe_record, new)), {}),
             applied.decoded.untracked,
         )
 
@@ -59,6 +42,40 @@ def describe_record(record: Message) -> dict[str, object]:
     (topic, kafka_partition), offset = coordinates(record)
     fields: dict[str, object] = {"topic": topic, "kafka_partition": kafka_partition, "offset": offset}
     return task_in(record.value()) | fields
+
+
+def _log_dropped(new: Sequence[Message], decided: Decisions, limited: RateLimitedLog) -> None:
+    for reason, position in decided.first_dropped.items():
+        describe = partial(describe_record, new[position])
+        level = _LEVELS.get(reason, "info")
+        limited.log(level, "messages dropped", reason, describe, decided.dropped[reason])
+
+
+def _log_ignored(decided: Decisions, limited: RateLimitedLog) -> None:
+    for reason, (job, work) in decided.first_ignored.items():
+        describe = partial(_describe_report, job, work)
+        level = _LEVELS.get(reason, "info")
+        limited.log(level, "reports ignored", reason, describe, decided.ignored[reason])
+
+
+def _log_refused(refused: Sequence[tuple[Message, Refusal]], limited: RateLimitedLog) -> None:
+    counts = Counter(refusal.reason.value for _, refusal in refused)
+    first = {refusal.reason.value: record for record, refusal in reversed(refused)}
+    for reason, count in counts.items():
+        limited.log("warning", "dead letters", reason, partial(describe_record, first[reason]), count)
+
+
+def _log_contradictions(folds: Sequence[JobFold], limited: RateLimitedLog) -> None:
+    for fold in folds:
+        if fold.contradictions:
+            job = str(fold.job.name)
+            limited.log(
+                "warning",
+                "messages disagree about how many children a task has",
+                "contradiction",
+                partial(dict[str, object], job=job, task=f"{job}.{fold.contradicting_task}"),
+                fold.contradictions,
+            )
 
 
 def _names_no_task(fields: dict[str, object]) -> bool:

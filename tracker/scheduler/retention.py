@@ -1,26 +1,26 @@
 """Removes jobs that ended long ago, on a thread beside the active scheduler, in small steps.
 
-How the jobs are found. A batch must not pay for it, so there is no data structure for it. Each sweep walks
-all jobs that are old enough in the order of `job_create_time`, tenant by tenant, and reads their rows. The
-rejected ways, with the WAL that they cost a batch for each job that it completes (184 bytes without any of
-these) and for each job that it only updates (266 bytes), measured with 200,000 jobs in batches of 2,000:
+How the jobs are found. A batch must not pay for it, so there is no data structure for it. Each sweep scans
+all jobs that are old enough in the order of `job_create_time`, tenant by tenant, and reads their rows. Three
+other ways were rejected because of the WAL that they cost a batch, measured with 200,000 jobs in batches of
+2,000. Without any of them, it is 184 bytes for each job that the batch completes, and 266 bytes for each job
+that it only updates.
 
-- a table in which the batch records the jobs that it completes: 376 bytes. Cancels, failures and repairs
-would
-  also have to keep it true;
-- an index on the key of jobs that have ended (``WHERE status >= 4``): 472 bytes, because the update that
-  completes a job is no longer an update in place (HOT);
-- an index that contains the time of the last update: 478 bytes, and 501 for a job that is only updated,
+- A table in which the batch records the jobs that it completes: 376 bytes. Cancels, failures and repairs
+  would also have to keep it true.
+- An index on the key of jobs that have ended (``WHERE status >= 4``): 472 bytes, because the update that
+  completes a job is no longer an update in place (HOT).
+- An index that contains the time of the last update: 478 bytes, and 501 for a job that is only updated,
   because no update of a job is in place any more.
 
 To read 10,000 jobs that stay takes some 30 ms: for 10,000,000 jobs two or three minutes, with the pauses.
-Between two sweeps is as much time as a sweep takes, so that retention uses at most a tenth of one session's
-time.
+After a sweep, retention pauses for as long as the sweep took, so that it uses at most a tenth of one
+session's time.
 
 What is removed. A job is not removed while others wait for it, or while one of its messages may still have to
 be sent. It is not removed before all that had been applied when it was found is known to be published: the
-messages of a batch whose Kafka transaction did not commit come again, and are forwarded again only if their
-job exists (`tracker.fold.decide`).
+messages of a batch whose Kafka transaction did not commit are redelivered, and are forwarded again only if
+their job exists (`tracker.fold.decide`).
 
 After each step the thread pauses four times as long, to leave PostgreSQL's CPUs and disks to others: it
 removes at most some 5,000 jobs a second.
@@ -45,15 +45,15 @@ from tracker.settings import Settings
 from tracker.store.explain import PASSING
 from tracker.store.retention_store import START, JobKey, RetentionStore, ScannedJobs
 
-_WALK = 10_000  # jobs read in one statement, which locks none
-_STEP = 200  # jobs removed in one transaction; a late message of one of them waits for it, about 10 ms
-_PAUSE_TIMES = 4  # pause after each step, as a multiple of its duration
-_LEFTOVERS = 5_000  # rows of tasks removed in one transaction
-# A job may be removed this late: one tenth of its retention, within these bounds.
-_SHARE = 10
+_SCAN_JOBS = 10_000  # read in one statement, which locks none
+_STEP_JOBS = 200  # removed in one transaction; a late message of one of them waits for it, about 10 ms
+_STEP_ROWS = 5_000  # of removed jobs' tasks, removed in one transaction
+_STEP_PAUSE_FACTOR = 4  # pause after each step, as a multiple of its duration
+_SWEEP_PAUSE_FACTOR = 1  # pause after a sweep, as a multiple of its duration
+# A job may be removed late by a tenth of its retention, within these bounds of a sweep's interval.
+_SWEEPS_PER_RETENTION = 10
 _SWEEP_EVERY_S = (1.0, 60.0)
-_IDLE_TIMES = 1  # pause after a sweep, as a multiple of its duration
-_PUBLISHED_AGAIN_S = 0.2
+_ASK_PUBLISHED_EVERY_S = 0.2
 _STANDBY_S = 1.0
 _RETRY_S = (1.0, 60.0)
 
@@ -62,11 +62,11 @@ log = get_logger()
 
 
 class _Interrupted(Exception):
-    """The thread must end, or leave the work to another scheduler's."""
+    """The thread must end, or leave the work to the thread of another scheduler."""
 
 
 class Retention:
-    """A thread that removes old jobs while it is allowed to. Every scheduler has one; see `is_wanted`."""
+    """A thread that removes old jobs while it is allowed to. It starts only if `is_wanted`."""
 
     def __init__(self, settings: Settings, recorder: Recorder, stopping: threading.Event) -> None:
         self._settings = settings
@@ -107,7 +107,7 @@ class Retention:
             raise self._failure
 
     def close(self, timeout_s: float) -> None:
-        """Wait until the thread ends, as `stopping` asks it to. A step that hangs ends with the process."""
+        """Wait until the thread ends, after `stopping` is set. A step that hangs ends with the process."""
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
@@ -127,8 +127,7 @@ class Retention:
         while not self._stopping.is_set():
             try:
                 while not (self._allowed.is_set() and self._store.try_lock()):
-                    self._stopping.wait(_STANDBY_S)
-                    if self._stopping.is_set():
+                    if self._stopping.wait(_STANDBY_S):
                         return
                 took_s = self._sweep(committed)
                 retry_s = _RETRY_S[0]
@@ -152,24 +151,24 @@ class Retention:
     def _pause_s(self, took_s: float) -> float:
         """Return how long to wait between a sweep and the next."""
         shortest_s, longest_s = _SWEEP_EVERY_S
-        share_s = min(filter(None, self._times.values())) / _SHARE
-        return max(min(max(share_s, shortest_s), longest_s), min(_IDLE_TIMES * took_s, share_s))
+        share_s = min(filter(None, self._times.values())) / _SWEEPS_PER_RETENTION
+        return max(min(max(share_s, shortest_s), longest_s), min(_SWEEP_PAUSE_FACTOR * took_s, share_s))
 
     def _sweep(self, committed: CommittedOffsets) -> float:
-        """Walk all jobs once and remove those whose retention has passed; return how long that took."""
+        """Scan all jobs once and remove those whose retention has passed; return how long that took."""
         began = time.monotonic()
         self._removed.clear()
         cursor = START
         while True:
-            found = self._work(partial(self._store.find, cursor, _WALK))
+            found = self._work(partial(self._store.find, cursor, _SCAN_JOBS))
             if found.expired:
                 self._wait_until_published(found, committed)
-                for first in range(0, len(found.expired), _STEP):
-                    self._remove(found.expired[first : first + _STEP])
+                for first in range(0, len(found.expired), _STEP_JOBS):
+                    self._remove(found.expired[first : first + _STEP_JOBS])
             if found.next_cursor is None:
                 break
             cursor = found.next_cursor
-        while self._work(partial(self._store.remove_leftovers, _LEFTOVERS)):
+        while self._work(partial(self._store.remove_leftovers, _STEP_ROWS)):
             pass
         took_s = time.monotonic() - began
         if self._removed.total():
@@ -181,8 +180,8 @@ class Retention:
     def _wait_until_published(self, found: ScannedJobs, committed: CommittedOffsets) -> None:
         """Wait until everything is published that was applied when the jobs were found.
 
-        Messages that come again need their jobs. From a topic that the group no longer reads, none come
-        again.
+        Messages that are redelivered need their jobs. Those of a topic that the group no longer reads are not
+        redelivered.
         """
         wanted = {
             kafka_partition: offset
@@ -197,7 +196,7 @@ class Retention:
                 if offsets.get(kafka_partition, -1) < offset
             }
             if wanted:
-                self._pause(_PUBLISHED_AGAIN_S)
+                self._pause(_ASK_PUBLISHED_EVERY_S)
 
     def _remove(self, jobs: list[JobKey]) -> None:
         try:
@@ -216,7 +215,7 @@ class Retention:
         """Do a step, and pause."""
         began = time.monotonic()
         result = step()
-        self._pause(_PAUSE_TIMES * (time.monotonic() - began))
+        self._pause(_STEP_PAUSE_FACTOR * (time.monotonic() - began))
         return result
 
     def _pause(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""What outbox entries become: messages for Kafka, or jobs that are put back."""
+"""Makes messages of outbox entries, and puts back jobs that cannot be sent."""
 
 import time
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from tracker.store.batch_store import POSTPONED_S
 from tracker.store.held_message import HeldMessage
 from tracker.store.schedule_store import OutboxEntry, ScheduleStore
 
-_REFUSED_S = 60  # how long until a job whose task message Kafka has refused is tried again
+_REFUSED_S = 60  # after this time, a job whose task message Kafka has refused is tried again
 _HEADERS = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]])  # librdkafka accepts no lists as pairs
 
 
@@ -45,7 +45,7 @@ class OutgoingRound:
 
 
 class OutboxMessages:
-    """Makes messages of outbox entries, and remembers what Kafka refuses until a round is published."""
+    """Makes messages of outbox entries. Keeps what Kafka has refused until a round is published."""
 
     def __init__(
         self, settings: Settings, store: ScheduleStore, admin: AdminClient, destinations: Destinations
@@ -62,34 +62,28 @@ class OutboxMessages:
     def postpone_refused(self, entries: list[OutboxEntry]) -> list[OutboxEntry]:
         """Put back the jobs that cannot be sent to their topic; their send numbers stay unused.
 
-        This is a transaction of its own, after brokers were asked about topics: while send numbers are
-        assigned, a worker that starts, and the next scheduler, wait for the row of the deployment.
+        This is a transaction of its own, because brokers are asked about topics before it. While send numbers
+        are assigned, a worker that starts, and the next scheduler, wait for the row of the deployment.
         """
         refused = {
-            entry.send_number: refusal
+            entry.send_number: (entry.task, refusal)
             for entry in entries
             if entry.task is not None and (refusal := self._refusal_of(entry))
         }
         if not refused:
             return entries
-        for entry in entries:
-            if entry.task is not None and entry.send_number in refused:
-                self._limited_log.log(
-                    "warning",
-                    "jobs cannot be sent, and are tried again",
-                    refused[entry.send_number].detail,
-                    partial(dict[str, object], job=str(entry.task.job)),
-                )
+        for task, refusal in refused.values():
+            self._limited_log.log(
+                "warning",
+                "jobs cannot be sent, and are tried again",
+                refusal.detail,
+                partial(dict[str, object], job=str(task.job)),
+            )
+        by_kafka = [task for number, (task, _) in refused.items() if number in self._refused]
+        others = [task for number, (task, _) in refused.items() if number not in self._refused]
         with self._store.transaction():
-            for by_kafka, delay_s in ((False, POSTPONED_S), (True, _REFUSED_S)):
-                tasks = [
-                    entry.task
-                    for entry in entries
-                    if entry.task is not None
-                    and entry.send_number in refused
-                    and (entry.send_number in self._refused) is by_kafka
-                ]
-                self._store.postpone(tasks, delay_s)
+            self._store.postpone(others, POSTPONED_S)
+            self._store.postpone(by_kafka, _REFUSED_S)
         return [entry.without_payload() if entry.send_number in refused else entry for entry in entries]
 
     def make(self, entries: list[OutboxEntry]) -> OutgoingRound:
@@ -114,7 +108,7 @@ class OutboxMessages:
         return outgoing
 
     def record_refused(self, outgoing: OutgoingRound, refused: MessagesRefused) -> None:
-        """Remember what Kafka has refused, so that the others can be sent without it."""
+        """Record what Kafka has refused, so that the others can be sent without it."""
         for position, error in refused.errors.items():
             topic = outgoing.messages[position].topic
             if topic == self._settings.dead_letter_topic and self._dead_letters is not None:
@@ -123,7 +117,7 @@ class OutboxMessages:
                 self._refused[outgoing.send_numbers[position]] = refusal_of(topic, error)
 
     def clear_refused(self) -> None:
-        """Drop what was refused: the round is published."""
+        """Forget what Kafka has refused; call this when the round is published."""
         self._refused.clear()
 
     def _refusal_of(self, entry: OutboxEntry) -> Refusal | None:

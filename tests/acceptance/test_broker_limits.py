@@ -14,7 +14,7 @@ from tests.support.endpoint import Endpoint
 from tests.support.kafka import wait_until
 from tests.support.profile import GROUP_PROTOCOL
 from tests.support.program import Program
-from tracker.diagnosis.limits import misfits, warnings_of_limits
+from tracker.diagnosis.limits import problems_of_limits, warnings_of_limits
 from tracker.kafka.broker_limits import BrokerLimits, broker_limits, shorter_transactions
 from tracker.kafka.producer import BatchProducer
 from tracker.kafka.properties import consumer_properties
@@ -144,7 +144,7 @@ def test_properties_that_exclude_each_other_are_a_sentence(tracker: Deployment) 
 def test_the_commands_check_names_them_too(tracker: Deployment, strict: LocalStack) -> None:
     admin = AdminClient({"bootstrap.servers": strict.bootstrap_servers})
     tracker.variables["TRACKER_WORKERS"] = "2"
-    size, kept = misfits(tracker.settings, admin, admin.list_topics(timeout=10))
+    size, kept = problems_of_limits(tracker.settings, admin, admin.list_topics(timeout=10))
     assert "max.size): set TRACKER_WORKERS" in size
     assert "for 60 minutes (offsets.retention.minutes)" in kept
     warnings = list(warnings_of_limits(tracker.settings, admin, admin.list_topics(timeout=10)))

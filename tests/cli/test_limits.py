@@ -8,12 +8,12 @@ from confluent_kafka.admin import AdminClient
 
 from tests.support.kafka import MakeTopic
 from tracker.diagnosis import limits
-from tracker.diagnosis.limits import misfits, warnings_of_limits
+from tracker.diagnosis.limits import problems_of_limits, warnings_of_limits
 from tracker.settings import Settings, load
 
 
 def found(admin: AdminClient, servers: str, **variables: str) -> list[str]:
-    return list(misfits(settings_of(servers, **variables), admin, admin.list_topics(timeout=10)))
+    return list(problems_of_limits(settings_of(servers, **variables), admin, admin.list_topics(timeout=10)))
 
 
 def settings_of(servers: str, **variables: str) -> Settings:
@@ -47,7 +47,7 @@ def test_what_the_brokers_do_not_allow_is_named_with_the_variable(
     assert sentence.endswith(".")
 
 
-def test_a_topic_that_takes_no_message_is_named(
+def test_a_topic_that_takes_no_messages_is_named(
     admin: AdminClient, bootstrap_servers: str, topic: MakeTopic
 ) -> None:
     name = topic("tracking", **{"min.insync.replicas": "2"})
@@ -84,7 +84,9 @@ def test_brokers_that_allow_less_are_named_with_what_to_set(
     monkeypatch.setattr(limits, "broker_numbers", lambda _admin, _broker_id: limits_of_brokers)
     monkeypatch.setattr(limits, "topic_numbers", lambda _admin, _topic: {})
     metadata = cast(Any, SimpleNamespace(brokers={1: None}, topics={}))
-    [sentence] = misfits(settings_of("broker:9092", **variables), cast(AdminClient, None), metadata)
+    [sentence] = problems_of_limits(
+        settings_of("broker:9092", **variables), cast(AdminClient, None), metadata
+    )
     assert next(iter(limits_of_brokers)) in sentence
     assert advice in sentence
 

@@ -50,7 +50,7 @@ def test_it_says_why_a_child_refuses_while_the_others_stop() -> None:
 
 
 def test_a_child_that_keeps_dying_makes_it_not_live() -> None:
-    with Program(worker_0="failing", worker_1="good", restart_policy={"live_for_s": 1.0}) as program:
+    with Program(worker_0="failing", worker_1="good", restart_policy={"failing_after_s": 1.0}) as program:
         program.next("child ended", child="worker-0")
         assert list(program.get_until("/livez", 503)["problems"]) == ["worker-0"]
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
-from tracker.diagnosis.limits import misfits, warnings_of_limits
+from tracker.diagnosis.limits import problems_of_limits, warnings_of_limits
 from tracker.diagnosis.replicas import warnings_of_replicas
 from tracker.errors import TrackerError, sentence
 from tracker.kafka.dead_letters import unfit
@@ -45,8 +45,8 @@ def check_kafka(settings: Settings) -> Iterator[Finding]:
     brokers = ", ".join(f"{broker.host}:{broker.port}" for broker in metadata.brokers.values())
     yield _good("kafka", f"Kafka answers: cluster {metadata.cluster_id}, brokers {brokers}.")
     yield from _check_topics(settings, metadata)
-    for misfit in misfits(settings, admin, metadata):
-        yield _bad("limits", misfit)
+    for problem in problems_of_limits(settings, admin, metadata):
+        yield _bad("limits", problem)
     for warning in warnings_of_limits(settings, admin, metadata):
         yield _good("limits", f"Warning: {warning}")
     for why in unfit(topic_limits(admin, settings.dead_letter_topic)):
@@ -81,8 +81,8 @@ def check_database(settings: Settings) -> Iterator[Finding]:
         with connected(settings.database_conninfo(), application_name="tracker config") as connection:
             info = connection.info
             server = info.parameter_status("server_version") or str(info.server_version)
-            place = f"database {info.dbname} on {info.host or 'this machine'} as {info.user}"
-            yield _good("postgresql", f"PostgreSQL answers: version {server}, {place}.")
+            login = f"database {info.dbname} on {info.host or 'this machine'} as {info.user}"
+            yield _good("postgresql", f"PostgreSQL answers: version {server}, {login}.")
             yield from _check_clock(connection)
             yield from _check_schema(connection)
     except TrackerError as error:
@@ -94,7 +94,7 @@ def _check_clock(connection: Connection) -> Iterator[Finding]:
     if abs(ahead_s) > _CLOCK_TOLERANCE_S:
         yield _bad(
             "clock",
-            f"This machine's clock is {difference(ahead_s)} PostgreSQL's: set it right, as Kafka refuses"
+            f"This machine's clock is {difference(ahead_s)} PostgreSQL's: set it right, because Kafka refuses"
             " messages whose time is too far off (message.timestamp.after.max.ms, by default an hour).",
         )
 
@@ -105,7 +105,7 @@ def _check_schema(connection: Connection) -> Iterator[Finding]:
         (
             "rights",
             partial(grants.require, rights=grants.RUN),
-            "The role has all rights that it takes to run.",
+            "The role has all rights that it needs to run.",
         ),
     ):
         try:

@@ -24,7 +24,7 @@ _OUTAGE_MINUTES = 24 * 60  # offsets should outlive this
 _AROUND_A_VALUE_BYTES = 65_536
 
 
-def misfits(settings: Settings, admin: AdminClient, metadata: ClusterMetadata) -> Iterator[str]:
+def problems_of_limits(settings: Settings, admin: AdminClient, metadata: ClusterMetadata) -> Iterator[str]:
     """Yield a sentence for each limit that stops the tracker, with what to set or change."""
     broker = _broker(admin, metadata)
     limits = limits_in(broker)
@@ -63,22 +63,18 @@ def warnings_of_limits(settings: Settings, admin: AdminClient, metadata: Cluster
 def _sizes(settings: Settings, admin: AdminClient, metadata: ClusterMetadata) -> Iterator[str]:
     """Compare TRACKER_MAX_MESSAGE_BYTES with the limits of the topics that the settings name."""
     own = settings.max_message_bytes
-    sizes = {}
-    for name in dict.fromkeys(
-        [*settings.topics, *(name for name in settings.destinations if "*" not in name)]
-    ):
-        if name in metadata.topics:
-            size = topic_numbers(admin, name).get("max.message.bytes")
-            if size is not None:
-                sizes[name] = size
-    for name, size in sizes.items():
+    destinations = [name for name in settings.destinations if "*" not in name]
+    for name in dict.fromkeys([*settings.topics, *destinations]):
+        size = topic_numbers(admin, name).get("max.message.bytes") if name in metadata.topics else None
+        if size is None:
+            continue
         is_read = name in settings.topics
         if size < own:
             becomes = "cannot be sent there" if is_read else "become dead letters"
             yield (
                 f"The {'tracking topic' if is_read else 'destination'} {name} takes messages of {size} bytes"
                 f" (max.message.bytes), and TRACKER_MAX_MESSAGE_BYTES is {own}: messages between the two"
-                f" {becomes}; raise the one, or set TRACKER_MAX_MESSAGE_BYTES={size} or less."
+                f" {becomes}; raise the topic's limit, or set TRACKER_MAX_MESSAGE_BYTES={size} or less."
             )
         elif is_read and size > own + _AROUND_A_VALUE_BYTES:
             yield (
@@ -99,8 +95,8 @@ def _topics_that_take_nothing(
         needed = topic_numbers(admin, name).get("min.insync.replicas", 1)
         if needed > replicas:
             yield (
-                f"The topic {name} takes no message: min.insync.replicas is {needed}, and it has {replicas}"
-                f" {'replica' if replicas == 1 else 'replicas'}; lower the one, or add replicas."
+                f"The topic {name} takes no messages: min.insync.replicas is {needed}, and it has {replicas}"
+                f" {'replica' if replicas == 1 else 'replicas'}; lower the setting, or add replicas."
             )
 
 

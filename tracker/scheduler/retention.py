@@ -50,7 +50,7 @@ _STEP_JOBS = 200  # removed in one transaction; a late message of one of them wa
 _STEP_ROWS = 5_000  # of removed jobs' tasks, removed in one transaction
 _STEP_PAUSE_FACTOR = 4  # pause after each step, as a multiple of its duration
 _SWEEP_PAUSE_FACTOR = 1  # pause after a sweep, as a multiple of its duration
-# A job may be removed late by a tenth of its retention, within these bounds of a sweep's interval.
+# A job may be removed late by a tenth of its retention, within these bounds.
 _SWEEPS_PER_RETENTION = 10
 _SWEEP_EVERY_S = (1.0, 60.0)
 _ASK_PUBLISHED_EVERY_S = 0.2
@@ -149,10 +149,11 @@ class Retention:
         log.warning("old jobs cannot be removed; trying again", waiting_for=server, error=error)
 
     def _pause_s(self, took_s: float) -> float:
-        """Return how long to wait between a sweep and the next."""
+        """Return how long to pause after a sweep: a part of the retention, and more after a long sweep."""
         shortest_s, longest_s = _SWEEP_EVERY_S
-        share_s = min(filter(None, self._times.values())) / _SWEEPS_PER_RETENTION
-        return max(min(max(share_s, shortest_s), longest_s), min(_SWEEP_PAUSE_FACTOR * took_s, share_s))
+        part_s = min(filter(None, self._times.values())) / _SWEEPS_PER_RETENTION
+        usual_s = min(max(part_s, shortest_s), longest_s)
+        return max(usual_s, min(_SWEEP_PAUSE_FACTOR * took_s, part_s))
 
     def _sweep(self, committed: CommittedOffsets) -> float:
         """Scan all jobs once and remove those whose retention has passed; return how long that took."""

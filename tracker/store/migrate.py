@@ -31,7 +31,7 @@ from tracker.store.explain import PASSING, database_errors, one_line
 from tracker.store.queries import query
 
 OLDEST_SERVER = 150000  # as PostgreSQL numbers its versions
-_LOCK_ATTEMPTS = 60  # each of a second, with a pause after it
+_LOCK_ATTEMPTS = 60  # each waits for locks for a second, with a pause after it
 _PAUSE_S = 1.0
 
 _MAX_NAMED = 3  # of another program's objects
@@ -71,7 +71,7 @@ class AppliedMigration:
 
 @dataclass(frozen=True)
 class MigrationState:
-    """A migration, and when it was applied to the database; `applied_time` is None if it was not yet."""
+    """A migration, and when it was applied to the database; None: not yet."""
 
     version: int
     name: str
@@ -93,7 +93,7 @@ def known_migrations() -> tuple[Migration, ...]:
 
 
 def checksum(text: str) -> str:
-    """Return the checksum of a migration; the same whatever its line endings are."""
+    """Return the checksum of a migration, which does not depend on its line endings."""
     return hashlib.sha256("\n".join(text.splitlines()).encode()).hexdigest()
 
 
@@ -161,7 +161,7 @@ def compare_schema(applied: Sequence[AppliedMigration]) -> None:
     known = {migration.version: migration for migration in known_migrations()}
     for row in applied:
         if row.version not in known:
-            _require_tolerance(row, len(known))
+            _require_compatible(row, len(known))
         elif row.checksum != known[row.version].checksum:
             raise SchemaMismatch(
                 f"migration {_title(row)} is not the one that was applied to the database: "
@@ -169,7 +169,7 @@ def compare_schema(applied: Sequence[AppliedMigration]) -> None:
             )
 
 
-def _require_tolerance(newer: AppliedMigration, known: int) -> None:
+def _require_compatible(newer: AppliedMigration, known: int) -> None:
     """Check that this program can work with a migration that it does not know."""
     needed = newer.oldest_program
     if needed is None or _version(needed) > _version(__version__):
@@ -187,7 +187,7 @@ def _version(text: str) -> tuple[int, ...]:
 
 
 def _apply_when_free(connection: psycopg.Connection[Any]) -> Migration | None:
-    """Apply the next migration. If a lock is not free at once, let other transactions pass, and try again.
+    """Apply the next migration. If a lock is not free within a second, let others pass, and try again.
 
     :raises DatabaseUnavailable: another transaction has locked a table for two minutes.
     """
@@ -249,9 +249,10 @@ def _applied(connection: psycopg.Connection[Any]) -> list[AppliedMigration]:
 
 
 def _schema_exists(connection: psycopg.Connection[Any]) -> bool:
-    """Return whether the table of migrations exists, according to the catalogue.
+    """Return whether the table of migrations exists.
 
-    A statement on the table itself would fail without it, and so would the caller's transaction.
+    The catalogue says so: a statement on a table that does not exist would fail, and abort the caller's
+    transaction.
 
     :raises SchemaMismatch: there is such a table, but it belongs to another program.
     """
@@ -262,7 +263,7 @@ def _schema_exists(connection: psycopg.Connection[Any]) -> bool:
 
 
 def _require_empty(connection: psycopg.Connection[Any]) -> None:
-    """Check that the schema, if it exists, is empty: its owner may have created it in advance.
+    """Check that the schema is empty or does not exist; its owner may have created it in advance.
 
     :raises SchemaMismatch: the schema belongs to another program.
     """

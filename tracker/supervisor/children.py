@@ -46,17 +46,17 @@ class RestartPolicy:
     After the child has been ready for `healthy_after_s`, the times begin again at `backoff_s`.
 
     A child is stuck, and is killed, if it has work and has finished nothing for `stuck_after_s`, if it has
-    not reported for that time, or if it reports that one of its calls hangs. The slowest single step of a
-    worker is a statement, which PostgreSQL ends after 300 s.
+    not reported for that time, or if it reports that one of its calls hangs. The slowest step of a worker is
+    a statement, which PostgreSQL ends after 300 s.
 
-    `live_for_s`: how long a child may die repeatedly before ``/livez`` reports a problem.
+    `failing_after_s`: how long a child may die repeatedly before ``/livez`` reports a problem.
     """
 
     backoff_s: float = 0.5
     backoff_limit_s: float = 30.0
     healthy_after_s: float = 60.0
     stuck_after_s: float = 360.0
-    live_for_s: float = 120.0
+    failing_after_s: float = 120.0
 
     def delay_s(self, failures: int) -> float:
         """Return how long to wait before the next start, after this number of failures in a row."""
@@ -65,7 +65,7 @@ class RestartPolicy:
 
 
 class Child:
-    """One child, which is one process after the other.
+    """One child, which is one process at a time: a new one after each restart.
 
     Only the supervisor's loop calls methods that change it. Times are ``time.monotonic()``. `wake` is called
     on another thread when the child has reported.
@@ -82,7 +82,7 @@ class Child:
         self.spec = spec
         self.process: SpawnProcess | None = None
         self.status: ChildStatus | None = None
-        self.last_detail = ""  # of the process that ended last
+        self.last_detail = ""  # the detail that the previous process reported last
         self.failures = 0
         self.failing_since_s: float | None = None
         self.start_at_s: float | None = None
@@ -117,10 +117,10 @@ class Child:
 
         :raises OSError: the system allows no more processes or files at the moment.
         """
-        here, there = _SPAWN.Pipe(duplex=True)
+        ours, theirs = _SPAWN.Pipe(duplex=True)
         process = _SPAWN.Process(
             target=child_main.main,
-            args=(self.spec.name, self.spec.target, self.spec.args, there, self._log),
+            args=(self.spec.name, self.spec.target, self.spec.args, theirs, self._log),
             name=self.spec.name,
             daemon=True,
         )
@@ -128,20 +128,20 @@ class Child:
             with _signals_blocked():
                 process.start()
         except OSError:
-            here.close()
+            ours.close()
             raise
         finally:
-            there.close()  # only the process has it now, so its death closes it
-        self.process, self._connection = process, here
+            theirs.close()  # only the process has it now, so its death closes it
+        self.process, self._connection = process, ours
         self.status = self.start_at_s = self._ready_since_s = None
         self._reported_s = self._work_since_s = time.monotonic()
-        self._reader = threading.Thread(target=self._read, args=[here], name=self.spec.name, daemon=True)
+        self._reader = threading.Thread(target=self._read, args=[ours], name=self.spec.name, daemon=True)
         self._reader.start()
 
     def ask_to_stop(self) -> None:
         """Ask the process to finish its work and exit."""
         if self._connection is not None:
-            with suppress(OSError):  # it has gone already; the loop will see that
+            with suppress(OSError):  # it has ended already, which the loop will see
                 self._connection.send_bytes(b"stop")
 
     def kill(self) -> None:
@@ -155,7 +155,7 @@ class Child:
         assert self._connection is not None
         assert self._reader is not None
         self.process.join()
-        self._reader.join()  # its last report is counted; the dead process's end of the pipe is closed
+        self._reader.join()  # it ends when it has read the last report, because the process's end is closed
         self.last_detail = self.status.detail if self.status is not None else ""
         self._connection.close()
         self._totals.retire(self.spec.name)
@@ -181,21 +181,20 @@ class Child:
             self.failures = 0
             self.failing_since_s = None
 
-    def idle_s(self, now_s: float) -> float:
-        """Return for how long the child has not finished any of its work, or has not reported."""
+    def stalled_s(self, now_s: float) -> float:
+        """Return for how long the child has finished no work, or has not reported; 0 while it is idle."""
         if self.process is None:
             return 0.0
         silent_s = now_s - self._reported_s
         status = self.status
         if status is None or not status.has_work:
-            # A process that has not reported yet may be stuck in its start; _reported_s is when it was
-            # started.
+            # A process that has never reported may be stuck in its start, and `_reported_s` is when that was.
             return silent_s if silent_s >= self._restart_policy.stuck_after_s else 0.0
         return now_s - max(self._work_since_s, status.last_progress_monotonic_s)
 
     def is_stuck(self, now_s: float) -> bool:
-        """Tell whether the process must be killed, because it makes no progress."""
-        return bool(self.hangs) or self.idle_s(now_s) >= self._restart_policy.stuck_after_s
+        """Return whether the process must be killed, because it makes no progress."""
+        return bool(self.hangs) or self.stalled_s(now_s) >= self._restart_policy.stuck_after_s
 
     @property
     def hangs(self) -> str:
@@ -203,12 +202,12 @@ class Child:
         return self.status.hangs if self.status is not None else ""
 
     def is_failing(self, now_s: float) -> bool:
-        """Tell whether the child has been dying repeatedly for too long."""
+        """Return whether the child has been dying repeatedly for too long."""
         since_s = self.failing_since_s
-        return since_s is not None and now_s - since_s >= self._restart_policy.live_for_s
+        return since_s is not None and now_s - since_s >= self._restart_policy.failing_after_s
 
     def _read(self, connection: Connection) -> None:
-        """Receive the child's reports. The loop cannot: a child that freezes within a report blocks this."""
+        """Receive the child's reports. A child that freezes within a report blocks only this thread."""
         while True:
             try:
                 report: ChildReport = connection.recv()
@@ -235,7 +234,7 @@ class Child:
 
 @contextmanager
 def _signals_blocked() -> Iterator[None]:
-    """Block signals while a process starts, until it can handle them. None is lost in this process."""
+    """Block signals while a process starts, until it can handle them. This process loses none."""
     blocked = {signal.SIGINT, signal.SIGHUP, signal.SIGTERM}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
     try:

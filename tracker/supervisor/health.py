@@ -96,7 +96,7 @@ def _why_not_live(child: Child, now_s: float) -> str:
     if child.hangs:
         return f"hangs in {child.hangs}"
     if child.is_stuck(now_s):
-        return f"no progress for {child.idle_s(now_s):.0f} s"
+        return f"no progress for {child.stalled_s(now_s):.0f} s"
     return ""
 
 

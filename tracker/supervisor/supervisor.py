@@ -152,7 +152,7 @@ class Supervisor:
         child.reset_failures(now_s)
         stuck = child.is_stuck(now_s)
         if stuck:
-            cause = {"hangs_in": child.hangs} if child.hangs else {"idle_s": round(child.idle_s(now_s))}
+            cause = {"hangs_in": child.hangs} if child.hangs else {"stalled_s": round(child.stalled_s(now_s))}
             log.error("child is stuck and is killed", **_name_and_pid(child), **cause)
             child.kill()
         if stuck or not child.is_alive:

@@ -104,7 +104,7 @@ def test_what_is_not_known_to_be_published_is_forwarded(
     assert forwarded(tracker) == [*ALL, 99]
 
 
-def test_nothing_that_is_not_published_is_given_up_when_work_is_done_again(
+def test_unpublished_records_are_not_abandoned_when_work_is_repeated(
     tracker: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unpublished(tracker, monkeypatch)
@@ -140,10 +140,10 @@ def test_an_offset_that_was_set_ahead_is_refused_and_nothing_is_skipped(
 def test_an_offset_may_be_set_ahead_to_skip(tracker: Deployment, offset: int) -> None:
     tracker.send(*numbered(tracker, MORE))
     set_offset(tracker, offset)
-    behind = min(offset, 15)
-    assert f"offsets 10 to {behind - 1} are neither reported nor forwarded" in adopt(tracker, "kafka")
+    end = min(offset, 15)
+    assert f"offsets 10 to {end - 1} are neither reported nor forwarded" in adopt(tracker, "kafka")
     process(tracker, [20])
-    assert forwarded(tracker) == [*FIRST, *range(behind + 1, 16), 20]
+    assert forwarded(tracker) == [*FIRST, *range(end + 1, 16), 20]
 
 
 # --- gone
@@ -175,7 +175,7 @@ def test_kafka_keeps_the_offsets_of_a_group_that_runs(tracker: Deployment) -> No
     assert forwarded(tracker) == ALL
 
 
-def test_records_that_the_topic_has_deleted_are_said_to_be_lost(tracker: Deployment) -> None:
+def test_records_that_the_topic_has_deleted_are_reported_as_lost(tracker: Deployment) -> None:
     tracker.send(*numbered(tracker, ALL[10:]))
     tracker.kafka.delete_records(tracker.topics.tracking, before=13)
     assert "has a committed offset that its topic does not have" in refusal(tracker)

@@ -36,7 +36,7 @@ def other(tracker: Deployment, empty_database_url: str) -> Iterator[Deployment]:
 
 
 def restored(tracker: Deployment) -> None:
-    """Go on after the backup with 5 tasks, one of them of a job that is sent meanwhile, and restore it."""
+    """Process 5 tasks after the backup, one of them of a job that is sent meanwhile, and restore it."""
     backup = Backup(tracker)
     tracker.submit("later")
     with tracker.running():
@@ -183,7 +183,7 @@ def test_two_deployments_may_share_a_group_if_their_topics_differ(
     assert sorted(tracker.started() + second.started()) == ["acme:first", "acme:job", "acme:second"]
     for each in both:
         each.stop()
-    for each in both:  # each may go on alone, whoever was active last
+    for each in both:  # each may continue alone, no matter which was active last
         each.submit(f"alone-{each.topics.tracking}")
         with each.running():
             each.wait_until_sent()

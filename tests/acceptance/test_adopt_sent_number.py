@@ -52,7 +52,7 @@ def test_one_that_does_not_say_what_was_sent_is_refused(
     assert tracker.started() == names(2 if sent else 1)
 
 
-def test_one_that_is_gone_when_nothing_is_in_doubt_is_made_again(tracker: Deployment) -> None:
+def test_a_missing_sent_number_is_restored_when_nothing_is_in_doubt(tracker: Deployment) -> None:
     tracker.client.submit([tracker.job("before"), *(tracker.job(name) for name in JOBS)])
     send_all(tracker)
     delete_group(tracker, sent_number=True)
@@ -61,7 +61,7 @@ def test_one_that_is_gone_when_nothing_is_in_doubt_is_made_again(tracker: Deploy
     assert tracker.started() == [*names(1), "acme:later"]
 
 
-def test_one_that_is_gone_before_anything_was_noted_is_refused(tracker: Deployment) -> None:
+def test_a_missing_sent_number_is_refused_if_nothing_was_recorded_before(tracker: Deployment) -> None:
     """The first messages of all are sent; nothing but the last sent number says so."""
     tracker.client.submit([tracker.job(name) for name in JOBS])
     schedule_until(tracker, DELETES_WHAT_IS_PUBLISHED)

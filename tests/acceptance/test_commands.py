@@ -20,9 +20,9 @@ def sent(tracker: Deployment) -> Deployment:
     return tracker
 
 
-def more(tracker: Deployment, first: int, behind: int) -> list[Record]:
+def more(tracker: Deployment, first: int, end: int) -> list[Record]:
     """Make messages that would make more work, with the task's number in their headers."""
-    numbers = range(first, behind)
+    numbers = range(first, end)
     return [
         tracker.more_work(f"acme:job.{number}", headers=(TRACEPARENT, ("n", b"%d" % number)))
         for number in numbers

@@ -1,4 +1,4 @@
-"""Nothing is lost and nothing comes twice, whoever comes, goes or dies."""
+"""Nothing is lost and nothing comes twice, whatever process joins, leaves or dies."""
 
 import time
 from typing import Any

@@ -35,7 +35,9 @@ def test_messages_of_a_job_that_has_ended_are_dropped_and_counted(running: Deplo
 
 
 @pytest.mark.parametrize("status", ["Waiting", "Active", "Paused"])
-def test_messages_of_a_job_that_goes_on_are_reported_and_forwarded(running: Deployment, status: str) -> None:
+def test_messages_of_a_job_that_continues_are_reported_and_forwarded(
+    running: Deployment, status: str
+) -> None:
     if status == "Active":
         running.process(running.progress("acme:job.1", 50))
     if status == "Paused":

@@ -19,7 +19,7 @@ EARLY: dict[str, Early] = {
     "progress": lambda tracker: tracker.progress("acme:b.1", 10),
     "a completed task": lambda tracker: tracker.event(report("acme:b.1", "Complete")),
     "a message that completes a task": lambda tracker: tracker.message("acme:b.1"),
-    "a message that goes on": lambda tracker: tracker.more_work("acme:b.1"),
+    "a message whose tracking continues": lambda tracker: tracker.more_work("acme:b.1"),
 }
 ENDS = {"completed": "Complete", "failed": "Failed"}
 

@@ -48,7 +48,7 @@ def forgotten(tracker: Deployment) -> set[bytes]:
     return {key for key, is_forgotten in state.items() if is_forgotten}
 
 
-def test_it_goes_on_after_its_producers_were_forgotten(tracker: Deployment) -> None:
+def test_it_continues_after_kafka_has_expired_its_producers(tracker: Deployment) -> None:
     tracker.submit("before")
     with tracker.running():
         tracker.wait_until_sent()

@@ -35,7 +35,7 @@ NAMES = [
 
 @pytest.fixture(params=["tr-TR", "und-u-ks-level2"], ids=["Turkish", "regardless of case"])
 def collated_url(stack: LocalStack, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A database that compares text in its own way unless told otherwise."""
+    """A database that compares text in its own way unless a statement names a collation."""
     name = f"collated_{uuid.uuid4().hex[:12]}"
     create = "CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE {}"
     with psycopg.connect(stack.database_url, autocommit=True) as connection:
@@ -51,7 +51,7 @@ def collated_url(stack: LocalStack, request: pytest.FixtureRequest) -> Iterator[
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-def test_names_are_told_apart_whatever_the_collation(collated_url: str, deploy: Deploy) -> None:
+def test_names_are_distinguished_whatever_the_collation(collated_url: str, deploy: Deploy) -> None:
     tracker = deploy()
     tracker.use_database(collated_url)
     jobs = [tracker.job(name, labels={"tag": name}) for name in NAMES]

@@ -1,4 +1,4 @@
-"""No broker is asked while a database transaction is open: whoever waits for its locks would wait for Kafka.
+"""No broker is asked while a database transaction is open: all that wait for its locks would wait for Kafka.
 
 A fixture that all acceptance tests use (`conftest.py`) fails where it happens.
 """

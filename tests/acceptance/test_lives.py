@@ -110,7 +110,7 @@ def sent_by(running: Deployment, job_id: str) -> Record:
     return running.more_work(f"acme:{job_id}.1", status_check_url=f"/status?run={key}")
 
 
-def test_what_was_dropped_is_dropped_when_it_comes_again(
+def test_what_was_dropped_is_dropped_when_it_is_redelivered(
     running: Deployment, redeliver: Callable[..., None]
 ) -> None:
     old = sent_by(running, "job")

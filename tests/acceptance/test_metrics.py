@@ -136,7 +136,7 @@ def test_the_delay_of_retention_is_how_late_jobs_are_removed(
 
 
 def test_no_label_value_comes_from_a_message(running: Deployment) -> None:
-    """Whoever may send messages cannot make the number of time series grow."""
+    """Nobody who may send messages can make the number of time series grow."""
     running.process(
         running.message("acme:x.1", to="no-such-topic"),
         running.message("acme:x.1", status="NOBODY KNOWS"),

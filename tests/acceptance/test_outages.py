@@ -1,4 +1,4 @@
-"""PostgreSQL or Kafka away for a while: it waits, keeps its place in the group, and goes on."""
+"""PostgreSQL or Kafka away for a while: it waits, keeps its place in the group, and continues."""
 
 import time
 from collections import Counter

@@ -1,4 +1,4 @@
-"""A role that may only read for a while, as operators make it: what writes waits, and then goes on."""
+"""A role that may only read for a while, as operators make it: what writes waits, and then continues."""
 
 import asyncio
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ def its_role(tracker: Deployment, role: str) -> Iterator[Role]:
     found.may_write()
 
 
-def test_workers_and_scheduler_go_on_once_their_role_may_write_again(
+def test_workers_and_scheduler_continue_once_their_role_may_write_again(
     tracker: Deployment, its_role: Role
 ) -> None:
     """The sessions that they have by then began as such that only read, and stay so."""
@@ -71,7 +71,7 @@ def test_workers_and_scheduler_go_on_once_their_role_may_write_again(
     assert sorted(tracker.started()) == ["acme:after", "acme:before"]
 
 
-def test_a_client_goes_on_once_its_role_may_write_again(tracker: Deployment, its_role: Role) -> None:
+def test_a_client_continues_once_its_role_may_write_again(tracker: Deployment, its_role: Role) -> None:
     url = tracker.variables["TRACKER_DATABASE_URL"]
     with closing(Client(url)) as client:
         client.open()
@@ -83,7 +83,7 @@ def test_a_client_goes_on_once_its_role_may_write_again(tracker: Deployment, its
         client.submit([tracker.job("after")])
 
 
-def test_an_asynchronous_client_goes_on_as_well(tracker: Deployment, its_role: Role) -> None:
+def test_an_asynchronous_client_continues_too(tracker: Deployment, its_role: Role) -> None:
     async def use() -> None:
         async with AsyncClient(tracker.variables["TRACKER_DATABASE_URL"]) as client:
             await client.submit([tracker.job("before")])

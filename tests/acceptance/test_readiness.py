@@ -1,4 +1,4 @@
-"""Everything that keeps batches from moving is told by `/readyz`, the log and the metrics, idle or not."""
+"""Everything that keeps batches from moving is shown by `/readyz`, the log and the metrics, idle or not."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -139,7 +139,7 @@ CHANGES = pytest.mark.parametrize(
 
 
 @CHANGES
-def test_what_postgresql_refuses_is_told(
+def test_what_postgresql_refuses_is_reported(
     tracker: Deployment,
     login: Login,
     spoil: Callable[[Login], None],

@@ -67,7 +67,7 @@ def test_an_idle_tracker_says_that_kafka_is_away(stack_of_its_own: LocalStack, t
         assert program.stop() == 0
 
 
-def test_a_topic_of_its_own_that_is_gone_is_told(stack_of_its_own: LocalStack, tracker: Deployment) -> None:
+def test_a_missing_topic_of_its_own_is_reported(stack_of_its_own: LocalStack, tracker: Deployment) -> None:
     """The dead-letter topic is not needed by every batch."""
     with Program(tracker.variables) as program:
         endpoint = Endpoint(program)
@@ -117,7 +117,7 @@ def single_coordinators() -> Iterator[LocalStack]:
         yield stack
 
 
-def test_a_coordinator_that_is_away_is_told(single_coordinators: LocalStack) -> None:
+def test_a_coordinator_that_is_away_is_reported(single_coordinators: LocalStack) -> None:
     stack = single_coordinators
     topics = Topics("tracking", "work", "results", "dead-letters")
     tracker = Deployment(stack.bootstrap_servers, stack.database_url, topics, **SETTINGS)

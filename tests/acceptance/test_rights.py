@@ -1,4 +1,4 @@
-"""A right that is taken away from the database's role, and given back: what needs it waits, and goes on."""
+"""A right that is revoked from the database's role, and granted again: what needs it waits, and continues."""
 
 from psycopg import sql
 from psycopg.conninfo import make_conninfo

@@ -21,9 +21,9 @@ from tracker.store.schedule_store import ScheduleStore
 Publish = Any
 
 
-def submit(tracker: Deployment, first: int, behind: int) -> list[str]:
+def submit(tracker: Deployment, first: int, end: int) -> list[str]:
     """Create jobs; return how they are named."""
-    names = [f"many-{number}" for number in range(first, behind)]
+    names = [f"many-{number}" for number in range(first, end)]
     tracker.client.submit([tracker.job(name) for name in names])
     return [f"acme:{name}" for name in names]
 
@@ -134,7 +134,7 @@ def test_it_leaves_in_time_and_well_though_a_call_never_returns(tracker: Deploym
     invariants.check(tracker)
 
 
-def test_a_restarted_scheduler_goes_on_where_the_last_one_ended(tracker: Deployment) -> None:
+def test_a_restarted_scheduler_continues_where_the_last_one_ended(tracker: Deployment) -> None:
     names: list[str] = []
     for number in range(3):
         names += submit(tracker, number * 10, number * 10 + 10)

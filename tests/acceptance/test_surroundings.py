@@ -102,7 +102,7 @@ def test_it_runs_as(where: str, tracker: Deployment, start: Start, tmp_path: Pat
         stop(process, child_of(process.pid) if "--fork" in before else None)
 
 
-def test_a_reader_of_its_log_that_goes_away_stops_nobody(tracker: Deployment, start: Start) -> None:
+def test_a_reader_of_its_log_that_goes_away_stops_no_process(tracker: Deployment, start: Start) -> None:
     reading, writing = os.pipe()
     process = start(stderr=writing, TRACKER_LOG_LEVEL="debug")
     os.close(writing)
@@ -112,7 +112,7 @@ def test_a_reader_of_its_log_that_goes_away_stops_nobody(tracker: Deployment, st
     stop(process)
 
 
-def test_a_reader_of_its_log_that_does_not_read_stops_nobody(tracker: Deployment, start: Start) -> None:
+def test_a_reader_of_its_log_that_does_not_read_stops_no_process(tracker: Deployment, start: Start) -> None:
     """The pipe is full after some lines: a write to it waits for ever."""
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4_096)

@@ -40,7 +40,7 @@ def test_a_result_whose_tracking_ends_completes_its_task(tracker: Deployment, st
 
 
 @pytest.mark.parametrize("status", DONE)
-def test_a_result_whose_tracking_goes_on_writes_nothing(tracker: Deployment, status: str) -> None:
+def test_a_result_whose_tracking_continues_writes_nothing(tracker: Deployment, status: str) -> None:
     work, results = tracker.topics.work, tracker.topics.results
     goes_on: dict[str, dict[str, Any]] = {
         "elsewhere": {"to": work, "track_to": results},

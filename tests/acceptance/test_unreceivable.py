@@ -55,7 +55,7 @@ def test_what_cannot_be_received_is_named_and_skipped(deploy: Deploy, kind: str,
     send_to(tracker, 0, "acme:job.1", "acme:job.2")
     tracker.wait_until_processed()
     (send_huge if kind == "too large" else send_bomb)(tracker.kafka.bootstrap_servers, topic, 0)
-    behind = 2 + (1 if kind == "too large" else 2_000)
+    next_offset = 2 + (1 if kind == "too large" else 2_000)
     send_to(tracker, 0, "acme:job.3")
 
     wait_until(lambda: stuck_at(tracker, 2), "it says what it cannot receive")
@@ -67,7 +67,7 @@ def test_what_cannot_be_received_is_named_and_skipped(deploy: Deploy, kind: str,
         wait_until(partial(_have_arrived, tracker, number), "another Kafka partition continues")
 
     skip = plan_skip(tracker.settings, topic, 0, 2)
-    assert skip == SkippedRecords(topic, 0, 2, behind, skip.reason)
+    assert skip == SkippedRecords(topic, 0, 2, next_offset, skip.reason)
     store_skip(tracker.settings, skip)
     tracker.wait_until_processed()
     assert arrived(tracker) == 8
@@ -132,7 +132,7 @@ def test_a_skip_that_is_abandoned_is_repeated_with_one_dead_letter(
     assert (arrived(tracker), len(tracker.dead_letters())) == (1, 1)
 
 
-def test_a_job_starts_that_was_released_by_a_record_that_is_skipped_when_it_comes_again(
+def test_a_job_starts_that_a_record_has_released_before_it_is_skipped(
     deploy: Deploy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was received and applied, and its Kafka transaction aborted. Then a disk has damaged it, say."""

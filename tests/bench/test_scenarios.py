@@ -125,7 +125,7 @@ def test_old_jobs_are_removed_while_messages_flow(run: Run) -> None:
 
 
 @pytest.mark.soak
-def test_a_mixed_load_goes_on_and_nothing_is_lost(run: Run) -> None:
+def test_a_mixed_load_continues_and_nothing_is_lost(run: Run) -> None:
     outcome = run("soak")
 
     assert outcome.cases[0]["capacity"].median.value > 0

@@ -59,7 +59,7 @@ def test_warnings_go_to_stderr(bare_command: Command) -> None:
     assert warning.startswith("Warning: The password for PostgreSQL goes to db")
 
 
-def test_wrong_settings_are_told_on_stderr_one_a_line_with_status_2(bare_command: Command) -> None:
+def test_wrong_settings_are_reported_on_stderr_one_a_line_with_status_2(bare_command: Command) -> None:
     result = bare_command("config", **ENOUGH, TRACKER_WORKERS="many", TRACKER_KAFKA_ACKS="0")
     assert (result.status, result.lines) == (2, [])
     assert len(result.err_lines) == 2
@@ -155,7 +155,7 @@ def test_check_says_that_a_database_does_not_exist(
     assert result.err_lines[-1].endswith("does not exist.")
 
 
-def test_a_clock_that_is_wrong_is_said(
+def test_a_wrong_clock_is_reported(
     bare_command: Command, bootstrap_servers: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = time.time
@@ -173,7 +173,7 @@ def test_a_clock_that_is_wrong_is_said(
     )
 
 
-def test_a_topic_that_is_not_fit_for_dead_letters_is_said(
+def test_a_topic_that_is_not_fit_for_dead_letters_is_reported(
     bare_command: Command, bootstrap_servers: str, database_url: str
 ) -> None:
     kafka = Kafka(bootstrap_servers)

@@ -71,7 +71,7 @@ def test_of_many_jobs_that_may_never_run_the_first_ten_are_named(command: Comman
     assert done.err.endswith("Warning: and 2 more; --json shows all.\n")
 
 
-def test_a_job_stored_already_is_told_from_a_new_one(command: Command) -> None:
+def test_jobs_stored_already_are_counted_apart_from_new_ones(command: Command) -> None:
     command("job", "submit", stdin=line("a"))
     assert command("job", "submit", stdin=line("a") + line("b")).out == "Stored 1 job; 1 stored already.\n"
 

@@ -91,7 +91,7 @@ def test_brokers_that_allow_less_are_named_with_what_to_set(
     assert advice in sentence
 
 
-def test_nothing_is_said_of_what_fits(admin: AdminClient, bootstrap_servers: str) -> None:
+def test_limits_that_fit_are_not_reported(admin: AdminClient, bootstrap_servers: str) -> None:
     assert found(admin, bootstrap_servers) == []
 
 
@@ -119,7 +119,7 @@ def test_sizes_of_messages_are_compared_with_what_topics_take(
     ] == [(True, True)] * 3
 
 
-def test_no_warning_is_given_of_what_fits(
+def test_sizes_that_fit_cause_no_warning(
     admin: AdminClient, bootstrap_servers: str, topic: MakeTopic
 ) -> None:
     settings = settings_of(bootstrap_servers, TRACKER_TOPICS=topic(), TRACKER_DESTINATIONS=topic())

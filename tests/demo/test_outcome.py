@@ -111,7 +111,7 @@ def test_page_of_a_job_that_cannot_run(found: dict[str, Job], arrived: Arrived) 
     assert len(wrong(found, arrived)) == 1
 
 
-def test_cancelled_job_that_went_on_to_its_end(found: dict[str, Job], arrived: Arrived) -> None:
+def test_cancelled_job_that_continued_to_its_end(found: dict[str, Job], arrived: Arrived) -> None:
     for page in range(1, JOBS[11].pages + 1):
         arrived.pages["archive", page] = 1
     assert len(wrong(found, arrived)) == 1

@@ -26,6 +26,7 @@ def look_through(file: Path, text: str) -> tuple[int, str]:
         "Whoever sends it waits.",
         "A circle of prerequisites.",
         "The worker goes on.",
+        "It steps over the record.",
     ],
 )
 def test_a_word_that_is_avoided_is_named_with_its_line(tmp_path: Path, sentence: str) -> None:

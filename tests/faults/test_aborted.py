@@ -31,7 +31,7 @@ def producer(one_broker: Cluster, kafka_topic: str) -> BatchProducer:
     return BatchProducer(settings, kafka_topic, Recorder(), lambda _: time.sleep(0.05))
 
 
-def test_the_batch_comes_again_and_is_there_once(
+def test_the_redelivered_batch_is_stored_once(
     one_broker: Cluster, kafka_topic: str, producer: BatchProducer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The broker must not take its messages for duplicates of the aborted ones that it has."""

@@ -129,7 +129,7 @@ def test_what_ended_its_job_is_sent_again(status: JobStatus) -> None:
 
 
 @pytest.mark.parametrize("status", JobStatus)
-def test_what_was_withheld_is_so_again_though_its_job_has_changed(status: JobStatus) -> None:
+def test_what_was_withheld_is_withheld_again_though_its_job_has_changed(status: JobStatus) -> None:
     batch = decoded_batch([OPEN, ENDING, OPEN])
     decisions = decide_redelivered(batch, found_jobs(status), {0, 1})
     assert batch.destinations[:2] == [None, None]

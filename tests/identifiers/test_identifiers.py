@@ -95,11 +95,11 @@ def mutations(draw: st.DrawFn) -> str:
     """Draw one with a few characters cut out, put in or repeated."""
     text = draw(job_task_ids())
     for _ in range(draw(st.integers(1, 3))):
-        first, behind = sorted(draw(st.tuples(*[st.integers(0, len(text))] * 2)))
+        first, end = sorted(draw(st.tuples(*[st.integers(0, len(text))] * 2)))
         new = draw(
             st.sampled_from(["", ".", ":", "*", "0", "00", "1", ",", "?", "|", " ", "\n", "\u0661", "\uff11"])
         )
-        text = text[:first] + draw(st.sampled_from([new, new + text[first:behind]])) + text[behind:]
+        text = text[:first] + draw(st.sampled_from([new, new + text[first:end]])) + text[end:]
     return text
 
 

@@ -144,7 +144,7 @@ def test_a_cancelled_job_is_not_sent_and_waits_for_nothing(client: Client, conne
     assert count_rows(connection, "outbox") == 1  # may be on its way to Kafka
 
 
-def test_the_dependents_of_a_cancelled_or_deleted_job_go_on_waiting(
+def test_the_dependents_of_a_cancelled_or_deleted_job_keep_waiting(
     client: Client, connection: Connection
 ) -> None:
     client.submit([job("a"), job("b"), job("dependent", "a", "b")])

@@ -70,7 +70,7 @@ def test_a_key_is_a_string(key: Any) -> None:
         read({"a": {key: 1}})
 
 
-def test_what_says_the_same_in_json_is_taken() -> None:
+def test_equivalent_json_is_accepted() -> None:
     data = {
         "a": Colour.RED,
         Colour.RED: Number.ONE,

@@ -83,7 +83,7 @@ def test_a_job_that_is_submitted_again_may_wait_for_one_of_the_same_submit(clien
 
 
 def test_nothing_can_fail_after_new_jobs_are_stored(client: Client, database_url: str) -> None:
-    """The caller would be told of an error, and take them for not stored."""
+    """The caller would see an error, and assume that the jobs are not stored."""
     client.submit([job("old", "gone")])
     with closing(psycopg.connect(database_url)) as connection:
         steps = Steps(connection, submit([job("new"), job("old", "gone")]).begin())

@@ -13,14 +13,14 @@ from tracker.obstacles import Obstacles
 
 
 class Watched:
-    """What is told of a producer whose statistics the test makes."""
+    """What is reported of a producer whose statistics the test makes."""
 
     def __init__(self) -> None:
         self.obstacles, self.recorder = Obstacles(), Recorder()
         self.stuck = StuckDestinations(self.obstacles, self.recorder)
         self.undelivered = Undelivered(self.stuck)
 
-    def told(self) -> list[str]:
+    def reported(self) -> list[str]:
         return [str(each).removeprefix("waiting for a destination: ") for each in self.obstacles.now()]
 
     def count(self) -> float:
@@ -44,15 +44,15 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
     return made
 
 
-def test_messages_that_wait_for_a_leader_are_told_until_some_are_published(watched: Watched) -> None:
+def test_messages_that_wait_for_a_leader_are_reported_until_some_are_published(watched: Watched) -> None:
     watched.look(("sick", 3, {"leader": -1, "msgq_cnt": 5}))
-    assert watched.told() == ["Kafka partition 3 of topic 'sick' takes no messages: it has no leader"]
+    assert watched.reported() == ["Kafka partition 3 of topic 'sick' takes no messages: it has no leader"]
     assert watched.count() == 1
     watched.undelivered.abandoned()
     assert watched.count() == 1
     watched.undelivered.begin()
     watched.undelivered.published()
-    assert (watched.told(), watched.count()) == ([], 0)
+    assert (watched.reported(), watched.count()) == ([], 0)
 
 
 def test_what_a_batch_waits_for_blocks_and_what_only_the_brokers_say_does_not(watched: Watched) -> None:
@@ -66,36 +66,39 @@ def test_what_a_batch_waits_for_blocks_and_what_only_the_brokers_say_does_not(wa
 
 def test_those_that_wait_for_others_of_their_transaction_are_not_blamed(watched: Watched) -> None:
     watched.look(("sick", 0, {"leader": 2, "msgq_cnt": 1}), ("well", 0, {"leader": 1, "msgq_cnt": 1}))
-    [told] = watched.told()
+    [reported] = watched.reported()
     assert (
-        told == "Kafka partition 0 of topic 'sick' takes no messages: its leader, broker 2, is not connected"
+        reported
+        == "Kafka partition 0 of topic 'sick' takes no messages: its leader, broker 2, is not connected"
     )
 
 
-def test_a_leader_that_does_not_answer_is_told(watched: Watched) -> None:
+def test_a_leader_that_does_not_answer_is_reported(watched: Watched) -> None:
     watched.look(("slow", 0, {"leader": 1, "msgs_inflight": 1}))
-    assert watched.told()[0].endswith("its leader, broker 1, does not acknowledge them")
+    assert watched.reported()[0].endswith("its leader, broker 1, does not acknowledge them")
 
 
 def test_a_queue_that_moves_is_not_stuck(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stuck_module, "_STUCK_AFTER_S", 1e-9)
     for acked in range(5):
         watched.look(("busy", 0, {"leader": 1, "msgq_cnt": 100, "acked_msgid": acked}))
-    assert watched.told() == []
+    assert watched.reported() == []
     watched.look(("busy", 0, {"leader": 1, "msgq_cnt": 100, "acked_msgid": 4}))
-    assert len(watched.told()) == 1
+    assert len(watched.reported()) == 1
 
 
 def test_nothing_is_looked_for_while_nothing_is_published(watched: Watched) -> None:
     watched.undelivered.abandoned()
     watched.look(("sick", 0, {"leader": -1, "msgq_cnt": 5}))
-    assert watched.told() == []
+    assert watched.reported() == []
 
 
 def test_many_are_one_sentence_for_each_topic(watched: Watched) -> None:
     watched.stuck.observe("watch", {("sick", number): NO_LEADER for number in range(12)}, blocks=False)
-    [told] = watched.told()
-    assert told.startswith("Kafka partitions 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more of topic 'sick' take no")
+    [reported] = watched.reported()
+    assert reported.startswith(
+        "Kafka partitions 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more of topic 'sick' take no"
+    )
     assert watched.count() == 12
 
 

@@ -102,7 +102,7 @@ def test_other_libraries_log_the_same_way() -> None:
     assert {line["process"] for line in found} == {"worker-3"}
 
 
-def test_a_closed_stderr_stops_nobody() -> None:
+def test_a_closed_stderr_stops_no_thread() -> None:
     assert run("import sys, os; os.close(2); log.error('x'); os._exit(7)") == (7, "")
 
 
@@ -154,7 +154,7 @@ def test_a_line_that_is_longer_than_a_pipe_is_written_whole() -> None:
     assert len(line["many"]) == 300
 
 
-def test_what_is_logged_while_a_line_is_written_keeps_nobody_waiting() -> None:
+def test_a_line_that_is_logged_while_another_is_written_does_not_wait() -> None:
     """The collector of garbage may run in there, and an object's end go wrong, which is logged."""
     body = """
 write, depth = os.write, []

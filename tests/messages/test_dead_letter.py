@@ -116,7 +116,7 @@ def test_a_cut_dead_letter_says_how_long_it_was() -> None:
     assert truncated_header(1_234_567) == ("tracker-error-truncated", b"1234567")
 
 
-def test_headers_that_cannot_be_read_are_none_and_said_so() -> None:
+def test_headers_that_cannot_be_read_are_left_out_and_marked() -> None:
     own, ours = dead_letter_headers(UNREADABLE_HEADERS, Refusal(Reason.WRONG_TYPE, ""), SOURCE, GROUP_ID)
     assert (own, ours[-1]) == ([], ("tracker-error-headers-unreadable", None))
     marked = [("own", b"1"), *ours]  # of a dead letter that is replayed, and whose header can be read

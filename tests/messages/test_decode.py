@@ -58,11 +58,11 @@ def test_what_is_refused_is_refused_by_the_model_too(start: Poison, data: st.Dat
     """Cut, repeated and replaced bytes of bad and sound messages: two wrongs may have either's reason."""
     value = start.value or b""
     for _ in range(data.draw(st.integers(1, 3))):
-        first, behind = sorted(data.draw(st.tuples(*[st.integers(0, len(value))] * 2)))
+        first, end = sorted(data.draw(st.tuples(*[st.integers(0, len(value))] * 2)))
         new = data.draw(
-            st.sampled_from([b"", value[first:behind] * 2, b'"', b"\\", b"1", b"\xff", b"null", b"{}"])
+            st.sampled_from([b"", value[first:end] * 2, b'"', b"\\", b"1", b"\xff", b"null", b"{}"])
         )
-        value = value[:first] + new + value[behind:]
+        value = value[:first] + new + value[end:]
     record = record_of(value, headers=start.headers)
     assert bool(reasons(decode([record]))) == is_bad(record)
 

@@ -119,9 +119,9 @@ def torn(draw: st.DrawFn) -> Record:
     start: Poison = draw(st.sampled_from(SMALL))
     value = start.value or draw(st.binary(max_size=30))
     for _ in range(draw(st.integers(1, 4))):
-        first, behind = sorted(draw(st.tuples(*[st.integers(0, len(value))] * 2)))
-        behind = min(behind, first + draw(st.sampled_from([0, 1, 2, 40])))
-        value = value[:first] + draw(st.binary(max_size=3)) + value[behind:]
+        first, end = sorted(draw(st.tuples(*[st.integers(0, len(value))] * 2)))
+        end = min(end, first + draw(st.sampled_from([0, 1, 2, 40])))
+        value = value[:first] + draw(st.binary(max_size=3)) + value[end:]
     return record_of(value, headers=draw(_headers))
 
 
@@ -138,8 +138,8 @@ def neighbours() -> tuple[Record, Record]:
 
 
 def check(record: Record, *, same_reason: bool) -> None:
-    before, behind = neighbours()
-    batch = decode([before, record, behind])
+    before, after = neighbours()
+    batch = decode([before, record, after])
     expected = reason_of(record)
     found = reasons(batch)
     assert found.keys() <= {1}
@@ -147,7 +147,7 @@ def check(record: Record, *, same_reason: bool) -> None:
     if same_reason:
         assert found.get(1) == expected, record.value
     assert batch.destinations[0] == batch.destinations[2] == "worker-out"
-    alone = decode([before, behind])
+    alone = decode([before, after])
     assert [batch.values[0], batch.values[2]] == alone.values
     if expected is not None:
         assert batch.destinations[1] is None

@@ -75,7 +75,7 @@ PROMISES = {
         "tracker_worker_restarts": "test_a_killed_child_is_started_again",
     },
     "acceptance/test_readiness.py": {
-        "tracker_no_progress_seconds": "test_what_postgresql_refuses_is_told",
+        "tracker_no_progress_seconds": "test_what_postgresql_refuses_is_reported",
     },
     "acceptance/test_readiness_of_servers.py": {
         "tracker_stuck_destination_kafka_partitions": "test_a_destination_without_a_leader_is_named",

@@ -76,7 +76,7 @@ def test_dependents_of_a_job_that_is_gone_wait_on(tracker: NaiveTracker, end: st
     assert (tracker.status("acme", "b"), tracker.unmet_prerequisites("acme", "b")) == ("Waiting", ["job"])
 
 
-def test_a_deleted_prerequisite_that_comes_again_is_waited_for(tracker: NaiveTracker) -> None:
+def test_a_deleted_prerequisite_that_is_recreated_is_waited_for(tracker: NaiveTracker) -> None:
     tracker.create_job("acme", "b", prerequisites=["job"])
     tracker.delete(*JOB)
     tracker.create_job(*JOB)

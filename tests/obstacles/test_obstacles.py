@@ -31,7 +31,7 @@ def in_thread(name: str, call: object) -> None:
     thread.join()
 
 
-def test_a_thread_that_goes_on_does_not_hide_what_another_waits_for() -> None:
+def test_a_thread_that_continues_does_not_hide_what_another_waits_for() -> None:
     found = Obstacles()
     in_thread("apply", lambda: found.report(Cause.DATABASE, "away"))
     in_thread("publish", found.clear)
@@ -40,7 +40,7 @@ def test_a_thread_that_goes_on_does_not_hide_what_another_waits_for() -> None:
     assert found.now() == ()
 
 
-def test_what_two_find_is_told_once_and_blocks_if_either_says_so() -> None:
+def test_an_obstacle_that_two_threads_report_is_listed_once_and_blocks_if_either_says_so() -> None:
     found = Obstacles()
     found.observe("watch", [Obstacle(Cause.DESTINATION, "it has no leader", blocks=False)])
     found.observe("producer", [Obstacle(Cause.DESTINATION, "it has no leader")])

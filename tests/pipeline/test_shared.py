@@ -27,7 +27,7 @@ def restless() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("restless")
-def test_offsets_are_noted_while_other_threads_move_them_on() -> None:
+def test_offsets_are_recorded_while_other_threads_advance_them() -> None:
     pipeline = Pipeline()
     noted: dict[tuple[str, int], int] = {}
     loop = apply_loop(pipeline, SimpleNamespace(record_published=noted.update))
@@ -89,7 +89,7 @@ def test_a_failure_without_a_batch_ends_none() -> None:
     assert pipeline.in_flight.count == 0
 
 
-def test_work_that_is_given_up_again_and_again_is_no_progress() -> None:
+def test_work_that_is_abandoned_repeatedly_is_no_progress() -> None:
     in_flight = InFlight()
     assert in_flight.stalled_since() is None
     in_flight.begin()
@@ -102,7 +102,7 @@ def test_work_that_is_given_up_again_and_again_is_no_progress() -> None:
     assert in_flight.stalled_since() is None
 
 
-def test_work_that_is_others_by_now_is_none() -> None:
+def test_work_that_another_worker_has_now_is_none() -> None:
     in_flight = InFlight()
     in_flight.begin()
     in_flight.record_idle()

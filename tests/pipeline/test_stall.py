@@ -21,14 +21,14 @@ def obstacles_of(pipeline: Pipeline, known: Obstacles, silence: Obstacle | None 
     return [str(each) for each in Worker._obstacles(cast(Any, worker))]
 
 
-def test_work_that_does_not_move_is_told_though_nobody_knows_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stalled_work_is_reported_even_without_a_known_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline, known = Pipeline(), Obstacles()
     monkeypatch.setattr(obstacles, "STALLED_S", 0.0)
     assert obstacles_of(pipeline, known) == []
     pipeline.in_flight.begin()
     for _ in range(2):
-        [told] = obstacles_of(pipeline, known)
-        assert told.startswith("waiting without a known reason: no work was finished")
+        [reported] = obstacles_of(pipeline, known)
+        assert reported.startswith("waiting without a known reason: no work was finished")
     known.report(Cause.KAFKA, "away")
     assert obstacles_of(pipeline, known) == ["waiting for Kafka: away"]
     known.clear()
@@ -36,7 +36,7 @@ def test_work_that_does_not_move_is_told_though_nobody_knows_why(monkeypatch: py
     assert obstacles_of(pipeline, known) == []
 
 
-def test_a_database_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_does_not_answer_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = apply_loop(Pipeline(), SimpleNamespace())
     monkeypatch.setattr(apply_loop_module, "_SILENT_AFTER_S", 0.0)
     assert loop.silence() is None

@@ -35,15 +35,15 @@ class Row(NamedTuple):
 
 def rows() -> list[Row]:
     """Return the table of the page."""
-    _, _, behind = PAGE.read_text(encoding="utf-8").partition("| command | resource |")
-    table, _, _ = behind.partition("\n\n")
+    _, _, rest = PAGE.read_text(encoding="utf-8").partition("| command | resource |")
+    table, _, _ = rest.partition("\n\n")
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
     return [Row(*(text.replace("`", "") for text in line[:5])) for line in cells]
 
 
 def block(below: str) -> dict[str, str]:
     """Return the variables that the page sets in its block below a line."""
-    _, _, behind = PAGE.read_text(encoding="utf-8").partition(f"{below}\n\n```sh\n")
-    lines = behind.partition("\n```")[0].splitlines()
+    _, _, rest = PAGE.read_text(encoding="utf-8").partition(f"{below}\n\n```sh\n")
+    lines = rest.partition("\n```")[0].splitlines()
     assert lines
     return dict(line.split("=", 1) for line in lines)

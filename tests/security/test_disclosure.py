@@ -102,7 +102,7 @@ def test_no_secret_is_shown_where_it_is_wrong(tracker: Secured, secure: Secure) 
 def test_no_secret_is_shown_by_commands_that_fail(
     tracker: Secured, secure: Secure, arguments: list[str]
 ) -> None:
-    """With wrong passwords in a URI, in what libpq reads and librdkafka is told; one under a wrong name."""
+    """With wrong passwords in a URI, in what libpq reads and librdkafka is given; one under a wrong name."""
     uri = f"postgresql://runner:{quote(WRONG, safe='')}@127.0.0.1:{secure.postgres.server.port}/x"
     wrong = {
         "TRACKER_DATABASE_URL": uri,

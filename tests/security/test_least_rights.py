@@ -92,7 +92,7 @@ def in_the_soak(row: acls.Row) -> Sequence[pytest.MarkDecorator]:
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, marks=in_the_soak(row)) for row in AT_ONCE], ids=IDS)
-def test_it_says_which_right_is_missing_and_goes_on_once_it_is_given(
+def test_it_says_which_right_is_missing_and_continues_once_it_is_granted(
     secure: Secure, tracker: Secured, row: acls.Row
 ) -> None:
     left_out = allow(secure, tracker, but=row)
@@ -107,7 +107,7 @@ def test_it_says_which_right_is_missing_and_goes_on_once_it_is_given(
 
 @pytest.mark.soak
 @pytest.mark.parametrize("row", AT_ONCE, ids=IDS)
-def test_it_goes_on_after_a_right_was_taken_away_for_a_while(
+def test_it_continues_after_a_right_was_revoked_for_a_while(
     secure: Secure, tracker: Secured, row: acls.Row
 ) -> None:
     allow(secure, tracker)
@@ -137,7 +137,7 @@ def test_an_idle_tracker_says_which_right_was_taken_away(
         endpoint.wait_until_ready()
         [taken] = [bindings for each, bindings in tracker.acls("run") if each == row]
         secure.kafka.forbid(*taken)
-        wait_until(lambda: endpoint.readiness().status == 503, "it to be told")
+        wait_until(lambda: endpoint.readiness().status == 503, "it to be reported")
         secure.kafka.allow(*taken)
         endpoint.wait_until_ready()
         assert program.stop() == 0

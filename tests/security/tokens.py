@@ -1,4 +1,4 @@
-"""An identity provider: gives signed tokens to whoever has the client's secret."""
+"""An identity provider: gives signed tokens to every client that has the secret."""
 
 import base64
 import json

@@ -71,7 +71,7 @@ def test_misspelt_parameter_is_named_with_the_nearest() -> None:
     assert sentence.endswith("it has no parameter sslmod, did you mean sslmode?")
 
 
-def test_password_with_an_at_sign_is_told_how_it_is_written() -> None:
+def test_password_with_an_at_sign_is_refused_with_how_to_write_it() -> None:
     assert "@ is written %40" in problem(TRACKER_DATABASE_URL="postgresql://u:hush@sh@db/x")
 
 

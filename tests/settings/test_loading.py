@@ -127,7 +127,7 @@ def test_problem_shows_control_characters_escaped_and_cuts_long_values() -> None
     assert len(sentence) < 300
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     found = problems_of(
         {
             "TRACKER_WORKERS": "many",

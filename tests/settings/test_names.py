@@ -61,7 +61,7 @@ def test_unknown_variable_like_none_is_a_problem_without_a_guess() -> None:
 
 
 @pytest.mark.parametrize("name", ["TRACKERS", "MY_TRACKER_X", "CAF_RABBITMQ_HOST", "tracker_topics"])
-def test_variable_without_the_prefix_is_nobodys_business(name: str) -> None:
+def test_variable_without_the_prefix_is_ignored(name: str) -> None:
     assert loaded(**{name: "x"}) == loaded()
 
 

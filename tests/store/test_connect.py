@@ -118,7 +118,7 @@ def test_a_mistake_in_the_program_is_a_sentence_that_keeps_its_cause(database_ur
         assert isinstance(caught.value.__cause__, psycopg.errors.SyntaxError)
 
 
-def test_a_database_that_only_allows_reading_is_not_said_to_be_away(database_url: str) -> None:
+def test_a_database_that_only_allows_reading_is_not_reported_as_away(database_url: str) -> None:
     url = make_conninfo(database_url, options="-c default_transaction_read_only=on")
     with closing(connect(url)) as connection:
         with pytest.raises(DatabaseReadOnly, match="but only for reading") as caught, database_errors():

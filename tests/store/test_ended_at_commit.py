@@ -16,7 +16,7 @@ def test_it_is_a_lost_session() -> None:
         raise TWO_RESULTS
 
 
-def test_users_are_told_so() -> None:
+def test_users_see_that_the_database_is_unavailable() -> None:
     assert isinstance(explain(TWO_RESULTS), DatabaseUnavailable)
 
 

@@ -56,7 +56,7 @@ def test_tables_are_made_in_the_schema_whatever_the_session_has_for_a_path(empty
     assert rows == [(0,)]
 
 
-def test_status_tells_what_is_missing(empty_database_url: str) -> None:
+def test_status_shows_what_is_missing(empty_database_url: str) -> None:
     assert [state.applied_time for state in migrate.status(empty_database_url)] == [None] * len(ALL)
     migrate.migrate(empty_database_url)
     states = migrate.status(empty_database_url)
@@ -156,7 +156,7 @@ def test_a_changed_migration_is_refused(database_url: str) -> None:
         "CREATE FUNCTION tracker.count() RETURNS int LANGUAGE sql AS 'SELECT 1'",
     ],
 )
-def test_a_schema_of_somebody_else_is_refused_and_stays_as_it_was(
+def test_a_schema_of_another_program_is_refused_and_stays_as_it_was(
     empty_database_url: str, made: LiteralString
 ) -> None:
     objects = (

@@ -33,7 +33,7 @@ def test_every_other_table_belongs_to_tenants(connection: psycopg.Connection[tup
 def test_the_tenant_leads_every_index_of_its_tables(connection: psycopg.Connection[tuple[str, str]]) -> None:
     """Primary and unique keys must, for a hash partition to enforce them; the others do so to be of use.
 
-    The outbox is also looked into by what proves that it was published, whoever the tenant is.
+    The outbox is also read by what proves that it was published, for all tenants at once.
     """
     rows = connection.execute(
         """
@@ -75,7 +75,7 @@ def test_unique_keys_and_foreign_keys_begin_with_the_tenant(
     }
 
 
-def test_nothing_happens_behind_the_statements(connection: psycopg.Connection[tuple[int]]) -> None:
+def test_the_schema_has_no_triggers_rules_or_functions(connection: psycopg.Connection[tuple[int]]) -> None:
     """No triggers, rules or functions: what a statement does is in its file."""
     row = connection.execute(
         """

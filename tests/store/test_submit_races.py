@@ -342,9 +342,7 @@ def test_a_prerequisite_becomes_visible_before_the_last_look_or_after_the_edge(
     assert worker.starts() == ["d", "e"]
 
 
-def test_a_submit_that_waits_for_none_but_its_own_jobs_keeps_nobody_waiting(
-    client: Client, begin: Begin
-) -> None:
+def test_a_submit_that_waits_only_for_its_own_jobs_blocks_no_other(client: Client, begin: Begin) -> None:
     client.submit([job("any")])
     begin(job("a"), job("b", "a"), job("c", "a", "b"), before=COMMIT)
     client.submit([job("d")])

@@ -1,4 +1,4 @@
-"""A batch's transaction: all of it, or nothing, and the session goes on."""
+"""A batch's transaction: all of it, or nothing, and the session continues."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress

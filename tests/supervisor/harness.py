@@ -73,7 +73,7 @@ class Program:
         assert "Traceback" not in "".join(self.output)
 
     def next(self, event: str, **fields: object) -> dict[str, Any]:
-        """Wait for the next line of the log with this event and these fields, behind the last one found."""
+        """Wait for the next line of the log with this event and these fields, after the last one found."""
         wanted = {"event": event, **fields}
 
         def found() -> bool:

@@ -7,13 +7,13 @@ from tests.support.proxy import Proxy
 
 
 class Relay(Proxy):
-    """Passes connections on to a server, until it is cut: then clients are gone and the server is not told.
+    """Passes connections on to a server, until it is cut: its clients are then gone, unseen by the server.
 
     It accepts again after `cut`.
     """
 
     def cut(self) -> None:
-        """End all connections for the clients; the server goes on believing in them."""
+        """End all connections for the clients; the server still believes that they are open."""
         for client in self._clients:
             client.shutdown(socket.SHUT_RDWR)
 

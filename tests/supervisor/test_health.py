@@ -107,7 +107,7 @@ def test_a_worker_that_is_started_again_leaves_it_ready_while_another_moves(heal
     assert list(health.missing()) == ["worker-0", "worker-1"]
 
 
-def test_slots_that_are_not_held_are_told(health: Health) -> None:
+def test_slots_that_are_not_held_are_reported(health: Health) -> None:
     begin(health)
     health.slots_waiting_for = "no password"
     assert health.degraded() == {"supervisor": "waiting for PostgreSQL: no password"}

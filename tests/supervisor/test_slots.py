@@ -108,7 +108,7 @@ def test_slots_that_were_given_back_are_taken_again(database_url: str, keep: Kee
     assert keep(database_url, count=1).slots() == (0,)
 
 
-def test_a_lost_connection_is_made_again_and_the_same_slots_claimed(database_url: str, keep: Keep) -> None:
+def test_a_lost_connection_is_replaced_and_the_same_slots_claimed(database_url: str, keep: Keep) -> None:
     kept = keep(database_url)
     assert kept.slots() == (0, 1)
     end_supervisors(database_url)
@@ -184,7 +184,7 @@ def test_a_supervisor_that_is_killed_leaves_its_slots_to_the_next(database_url: 
         assert program.stop() == 0
 
 
-def test_work_goes_on_while_the_database_connection_is_made_again(database_url: str) -> None:
+def test_work_continues_while_the_database_connection_is_replaced(database_url: str) -> None:
     with Program(database_url=database_url) as program:
         program.next("ready")
         end_supervisors(database_url)

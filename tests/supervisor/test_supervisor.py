@@ -23,7 +23,7 @@ def test_a_killed_child_is_started_again() -> None:
         assert program.stop() == 0
 
 
-def test_a_child_that_is_told_to_leave_from_outside_leaves_and_is_started_again() -> None:
+def test_a_child_that_someone_else_stops_ends_and_is_restarted() -> None:
     with Program(worker_0="good") as program:
         pid = program.next("child started")["pid"]
         program.next("ready")
@@ -65,7 +65,7 @@ def test_a_terminal_that_goes_away_is_a_request_to_stop(group: bool) -> None:
         assert [line["status"] for line in program.lines if line["event"] == "child stopped"] == [0]
 
 
-def test_under_nohup_it_goes_on_without_its_terminal() -> None:
+def test_under_nohup_it_continues_without_its_terminal() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a process that is started from here inherits it
     try:
         program = Program(worker_0="good")

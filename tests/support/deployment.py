@@ -236,13 +236,13 @@ class Deployment:
     # Records
 
     def message(self, job_task_id: str | None, *, headers: Headers = (), **fields: Any) -> Record:
-        """Make a message to a worker that completes its task, unless told otherwise."""
+        """Make a message that completes its task, unless its fields say otherwise."""
         fields = {"to": self.topics.results, "track_to": self.topics.results} | fields
         key = key_of(job_task_id) if job_task_id else None
         return record_of(task_message(job_task_id, **fields), key=key, headers=headers)
 
     def more_work(self, job_task_id: str, **fields: Any) -> Record:
-        """Make a message whose tracking goes on: its task is in progress."""
+        """Make a message whose tracking continues: its task is in progress."""
         return self.message(job_task_id, **({"to": self.topics.work} | fields))
 
     def event(self, *reports: dict[str, Any], **fields: Any) -> Record:

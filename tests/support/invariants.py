@@ -114,8 +114,8 @@ def check_at_rest(deployment: Deployment) -> None:
     deployment.wait_until_sent()
     kafka, topics = deployment.kafka, deployment.topics
     applied = {
-        (topic, number): behind
-        for topic, number, behind in deployment.rows(
+        (topic, number): next_offset
+        for topic, number, next_offset in deployment.rows(
             "SELECT topic, kafka_partition, next_offset FROM kafka_progress"
         )
     }

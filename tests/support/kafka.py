@@ -73,7 +73,7 @@ def wait_until(condition: Callable[[], object], what: str, timeout_s: float = DE
     deadline = time.monotonic() + timeout_s
     pause_s = 0.01
     while not condition():
-        assert time.monotonic() < deadline, f"waited in vain: {what}"
+        assert time.monotonic() < deadline, f"waited without success: {what}"
         time.sleep(pause_s)
         pause_s = min(2 * pause_s, 0.1)
 
@@ -141,7 +141,7 @@ class Kafka:
         wait_until(known, "the topic's settings")
 
     def send(self, records: Iterable[Record], topic: str, kafka_partition: int = -1) -> None:
-        """Lay records ready, in their order, by their keys unless told where; return once they are stored."""
+        """Produce records in order, by key if no Kafka partition is given; return when they are stored."""
         for record in records:
             self.produce(record, topic, kafka_partition)
         self.flush()
@@ -197,7 +197,7 @@ class Kafka:
         return sorted(self.admin.list_topics(topic, timeout=DEADLINE_S).topics[topic].partitions)
 
     def ends(self, *topics: str, committed: bool = False) -> TopicPartitions:
-        """Return the offset behind the last record; or behind the last that is decided."""
+        """Return the offset after the last record, or after the last that is decided."""
         level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
         places = [TopicPartition(topic, number) for topic in topics for number in self.partitions(topic)]
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]

@@ -27,17 +27,17 @@ class Load:
         """Create the jobs."""
         self._deployment.client.submit([self._deployment.job(job) for job in self.jobs])
 
-    def records(self, first: int = 0, behind: int | None = None) -> Iterator[Record]:
-        """Make messages from number `first` to the one before `behind`."""
-        for number in range(first, self.messages if behind is None else behind):
+    def records(self, first: int = 0, end: int | None = None) -> Iterator[Record]:
+        """Make messages from number `first` to the one before `end`."""
+        for number in range(first, self.messages if end is None else end):
             task, job = divmod(number, len(self.jobs))
             index = b"%d*" % (task + 1) if task + 1 == self._tasks else b"%d" % (task + 1)
             value = self._templates[job] % (b"%012d" % number, index)
             yield Record("", f"{ACME}:{self.jobs[job]}".encode(), value, (("n", b"%d" % number),))
 
-    def send(self, first: int = 0, behind: int | None = None) -> None:
+    def send(self, first: int = 0, end: int | None = None) -> None:
         """Lay messages ready."""
-        self._deployment.kafka.send(self.records(first, behind), self._deployment.topics.tracking)
+        self._deployment.kafka.send(self.records(first, end), self._deployment.topics.tracking)
 
     def check(self) -> None:
         """Fail unless all jobs have completed and each message is at its destination, once and in order."""
@@ -48,7 +48,7 @@ class Load:
         for received in deployment.kafka.each(deployment.topics.results):
             number = int(received.header("n") or -1)
             job = number % len(self.jobs)
-            assert last[job] < number, f"message {number} behind {last[job]} of its job, or twice"
+            assert last[job] < number, f"message {number} after {last[job]} of its job, or twice"
             last[job] = number
             seen[number] += 1
             assert received.json["taskId"] == f"{number:012d}"

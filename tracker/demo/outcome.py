@@ -95,8 +95,8 @@ def _check_ended_early(job: DemoJob, arrived: Arrived) -> Check:
     if job.damaged_page is None:
         return Check(right, f"{text}; {stopped:,} went no further after the cancel.")
     failures = arrived.failures[str(job)]
-    told = "once" if failures == 1 else f"{failures:,} times"
-    return Check(right and failures == 1, f"{text}; the failure of the damaged one arrived {told}.")
+    times = "once" if failures == 1 else f"{failures:,} times"
+    return Check(right and failures == 1, f"{text}; the failure of the damaged one arrived {times}.")
 
 
 def _check_never_started(jobs: Sequence[DemoJob], arrived: Arrived) -> Check:

@@ -12,7 +12,7 @@ which of two reasons wins, or what something means, this is the answer:
     percentage it is a number like any other, so out of range. As an index it makes a `bad-job-task-id`.
     The exact limit between 64 bits and 5,000 digits does not matter, so the list of bad input avoids it.
 4.  null is the same as absent, in every field.
-5.  An empty `taskId` is present and is a string, so it is accepted. An empty `jobTaskId` is present and
+5.  An empty `taskId` is present and is a string: it is accepted. An empty `jobTaskId` is present and
     malformed.
 6.  An event without a classifier or `taskData`, or whose data has no `trackingReports`, lacks a required
     field; an empty list of reports is "no reports". `Progress` requires a percentage. The others can have

@@ -7,30 +7,27 @@ at all sizes, so only the number of siblings differs.
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, cast
+from dataclasses import dataclass
 
+from confluent_kafka import Message
+
+from bench.batch_applier import BatchApplier
 from bench.outcome import Case, Metric, Outcome, rounds_text
 from bench.processes import cpu_seconds
 from bench.session import BenchSession, Options
-from bench.tracker_process import tracker_settings
 from bench.verify import verify_jobs
-from bench.workload import PARTITION_ID, Topics, indexed, start_task
+from bench.workload import PARTITION_ID, indexed, start_task
 from tracker import Client, JobStatus, NewJob
 from tracker.identifiers import JobName, TaskName
-from tracker.kafka.batch import AssignedOffset, Batch, Epoch, OffsetRange
-from tracker.messages.decode import DecodedBatch, Rules
+from tracker.messages.decode import DecodedBatch
 from tracker.messages.job_work import Siblings
-from tracker.metrics import Recorder
-from tracker.pipeline.apply import Applier
-from tracker.pipeline.handover import Pipeline
-from tracker.pipeline.refusals import Refusals
 from tracker.store.batch_store import BatchStore
 
 _SIBLINGS = (1_000, 10_000, 100_000, 1_000_000)
 _JOBS_AT_ONCE = 10
 _WARM_UP_SIBLINGS = 3_000
 _TOPIC = "bench"
+_MESSAGE = b'{"taskId":"00000000-0000-4000-8000-000000000001","correlationId":null}'
 _PARTS = 5  # of the batches; the first and the last part are compared
 
 
@@ -126,7 +123,7 @@ def _measure(session: BenchSession, siblings: int) -> _Cost:
     with servers.database(topics.tracking) as database_url:
         with Client(database_url) as client:
             client.submit([NewJob(partition_id=PARTITION_ID, id=job_id, task=task) for job_id in submitted])
-        driver = _Driver(database_url, topics)
+        driver = _Driver(database_url)
         try:
             for completions in _batches(warm_ids, _WARM_UP_SIBLINGS, options.batch_size):
                 driver.apply(completions)  # prepares statements, loads code
@@ -170,47 +167,13 @@ def _batches(
             yield [(job_id, tasks, siblings) for job_id in jobs]
 
 
-@dataclass
-class _Record:
-    """Stands for a record that the worker has received."""
-
-    record_offset: int
-    message: bytes = field(
-        default=b'{"taskId":"00000000-0000-4000-8000-000000000001","correlationId":null}', repr=False
-    )
-
-    def topic(self) -> str:
-        return _TOPIC
-
-    def partition(self) -> int:
-        return 0
-
-    def offset(self) -> int:
-        return self.record_offset
-
-    def value(self) -> bytes:
-        return self.message
-
-
 class _Driver:
     """Applies batches as a worker does, and measures the time."""
 
-    def __init__(self, database_url: str, topics: Topics) -> None:
-        settings = tracker_settings({}, workers=1)
-        self._pipeline = Pipeline()
+    def __init__(self, database_url: str) -> None:
         self._store = BatchStore(database_url)
         self._store.connect()
-        rules = Rules([topics.tracking], lambda _: None, 1_000_000, 10_000)
-        self._applier = Applier(
-            self._store,
-            rules,
-            Recorder(),
-            self._pipeline,
-            Refusals(),
-            self._pipeline.published.get,
-            propagate_failures=settings.propagate_failures,
-        )
-        self._epoch = Epoch()
+        self._applier = BatchApplier(self._store, _TOPIC)
         self._next_offset = 0
         self.seconds: list[float] = []
         self.completions: list[int] = []
@@ -218,12 +181,11 @@ class _Driver:
     def apply(self, completions: Sequence[tuple[str, range, int]]) -> None:
         """Record completed tasks of jobs."""
         count = sum(len(tasks) for _, tasks, _ in completions)
-        batch, decoded = self._batch(count), _decoded(completions, count)
+        batch, decoded = self._applier.batch(self._records(count)), _decoded(completions, count)
         began = time.perf_counter()
         self._applier.apply(batch, decoded)
         self.seconds.append(time.perf_counter() - began)
         self.completions.append(count)
-        self._pipeline.published.update({(_TOPIC, 0): self._next_offset})
 
     def reset(self) -> None:
         """Discard the measurements so far."""
@@ -233,13 +195,14 @@ class _Driver:
     def close(self) -> None:
         self._store.close()
 
-    def _batch(self, count: int) -> Batch:
-        offsets = OffsetRange(self._next_offset, self._next_offset + count)
-        records = cast(Any, [_Record(offset) for offset in range(*offsets)])
-        key = (_TOPIC, 0)
-        assigned_offsets = {} if offsets.first else {key: AssignedOffset(None, "", "")}
-        self._next_offset = offsets.next
-        return Batch(records, {key: offsets}, self._epoch, None, 0, assigned_offsets)
+    def _records(self, count: int) -> list[Message]:
+        """Return the next records. Only the one that completes a job is read again."""
+        first = self._next_offset
+        self._next_offset += count
+        return [
+            Message(topic=_TOPIC, partition=0, offset=offset, value=_MESSAGE)
+            for offset in range(first, self._next_offset)
+        ]
 
 
 def _decoded(completions: Sequence[tuple[str, range, int]], count: int) -> DecodedBatch:

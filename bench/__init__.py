@@ -10,4 +10,7 @@ speed (`drain`), or they come at a fixed rate (`flow`), or as a `mixture` for ho
 
 `tables` shows an `outcome` to people, `report` writes it to a file, `summary` and `pictures` make what
 belongs beside the file, `page` makes a page of several runs, and `compare` compares two.
+
+`counted` does without a clock: it counts what fixed batches cost, and compares that with committed figures. A
+`batch_applier` applies batches without Kafka.
 """

@@ -67,16 +67,40 @@ def _interrupt(number: int, _frame: object) -> None:
 def _compare(files: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m bench compare",
-        description="Show which figures improved or worsened beyond the noise.",
+        description="Show which figures of two runs improved or worsened beyond the noise. Without files,"
+        " count what fixed batches cost, and compare that with the committed figures; the status is 1 if"
+        " they differ.",
     )
-    parser.add_argument("before", type=Path, help="file or summary of a run")
-    parser.add_argument("after", type=Path, help="file or summary of a later run")
+    parser.add_argument(
+        "files", type=Path, nargs="*", metavar="FILE", help="file or summary of a run, and of a later one"
+    )
+    parser.add_argument("--write", action="store_true", help="write what is counted as the committed figures")
     parsed = parser.parse_args(files)
+    if len(parsed.files) not in (0, 2) or (parsed.files and parsed.write):
+        parser.error("give two files, or none; --write goes with none")
+    if not parsed.files:
+        return _compare_counted(write=parsed.write)
     from bench.compare import compare
     from bench.report import read
 
-    print(compare(read(parsed.before), read(parsed.after)))
+    before, after = parsed.files
+    print(compare(read(before), read(after)))
     return 0
+
+
+def _compare_counted(*, write: bool) -> int:
+    from bench.counted.committed import comparisons, notes, read_committed, table, verdict, write_committed
+    from bench.counted.run import count_here
+
+    counted, committed = count_here(), read_committed()
+    compared = comparisons(committed, counted)
+    print("\n".join([table(compared), *notes(committed, counted)]))
+    if write:
+        write_committed(counted)
+        return 0
+    found = verdict(compared)
+    print(found or "No figure differs from the committed one by more than 5 %.")
+    return 1 if found else 0
 
 
 def _draw(files: list[str]) -> int:
@@ -125,7 +149,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         prog="python -m bench",
         description="Measure the tracker on a Kafka and a PostgreSQL that are started for the run, beside the"
         " ceiling: what this machine can do at all. TRACKER_ variables are passed on to the tracker.",
-        epilog="Also: python -m bench compare BEFORE.json AFTER.json; python -m bench draw FILE.json;"
+        epilog="Also: python -m bench compare BEFORE.json AFTER.json; python -m bench compare;"
+        " python -m bench draw FILE.json;"
         " python -m bench page FILE.json; python -m bench summarize FILE.json."
         " Scenarios: " + "; ".join(f"{each.name} ({each.description})" for each in SCENARIOS.values()) + ".",
     )

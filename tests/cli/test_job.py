@@ -363,6 +363,13 @@ def test_a_reader_that_has_seen_enough_is_no_error(command: Command) -> None:
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize("group", [(), ("job",), ("partition",), ("stack",)])
+def test_no_command_is_cut_short_in_the_list(bare_command: Command, group: tuple[str, ...]) -> None:
+    _, found, listed = bare_command(*group, "--help").out.partition("Commands:")
+    assert found
+    assert "..." not in listed
+
+
 def test_help_loads_no_driver() -> None:
     """It must come at once: PostgreSQL's and Kafka's drivers and rich take half a second."""
     program = (

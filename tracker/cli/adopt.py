@@ -45,10 +45,10 @@ def adopt(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Bring Kafka's offsets and the database together, when workers refuse because the two disagree.
+    """Bring Kafka's offsets and the database together again.
 
-    First stop every `tracker run` of the group, and find out why they disagree. With --skip, a record
-    that cannot be received is skipped instead.
+    Do this when workers refuse to continue because the two disagree. First stop every `tracker run` of the
+    group, and find out why they disagree. With --skip, a record that cannot be received is skipped instead.
     """
     from tracker.settings import load
 

@@ -18,7 +18,10 @@ def config(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ) -> None:
-    """Show the effective settings and where each comes from; secrets are masked."""
+    """Show the effective settings, and where each comes from.
+
+    Secrets are masked.
+    """
     from tracker.settings import describe, load
 
     settings = load()

@@ -15,12 +15,12 @@ def demo(
         bool, typer.Option("--keep", help="Leave the servers up afterwards, to look around.")
     ] = False,
 ) -> int:
-    """Watch jobs go through a real Kafka and PostgreSQL, which it starts by itself.
+    """Watch jobs go through a real Kafka and PostgreSQL.
 
-    Documents are split into pages by the example workers: a chain of jobs, a diamond, one that starts later,
-    one that is cancelled, one that fails. Servers that TRACKER_KAFKA_BOOTSTRAP_SERVERS and
-    TRACKER_DATABASE_URL name are used, with topics and a database that are removed afterwards. The exit
-    status is 1 if anything did not go as it has to.
+    The demo starts both servers. Documents are split into pages by the example workers: a chain of jobs, a
+    diamond, one that starts later, one that is cancelled, one that fails. Servers that
+    TRACKER_KAFKA_BOOTSTRAP_SERVERS and TRACKER_DATABASE_URL name are used instead, with topics and a database
+    that are removed afterwards. The exit status is 1 if anything went wrong.
     """
     from tracker.demo.demo import DemoOptions, run_demo
     from tracker.demo.screen import open_screen

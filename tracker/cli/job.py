@@ -135,7 +135,7 @@ def cancel(jobs: JobNames, json: Json = False) -> None:
 
 @app.command()
 def pause(jobs: JobNames, json: Json = False) -> None:
-    """Pause jobs, all or none: messages that would make more work are held."""
+    """Pause jobs, all or none: messages for more work are held."""
     with open_client() as client:
         _print_changed(client.pause(jobs), "paused", "was paused already", json=json)
 

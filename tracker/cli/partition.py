@@ -12,7 +12,7 @@ app = typer.Typer(help="Suspend, resume and list partition IDs.", no_args_is_hel
 
 @app.command()
 def suspend(partition_ids: PartitionIds, json: Json = False) -> None:
-    """Store the jobs of partition IDs without sending them, until the partition IDs are resumed."""
+    """Suspend partition IDs: their jobs are stored and not sent."""
     with open_client() as client:
         known = {state.partition_id for state in client.list_partitions()}
         client.suspend_partition(partition_ids)
@@ -21,7 +21,7 @@ def suspend(partition_ids: PartitionIds, json: Json = False) -> None:
 
 @app.command()
 def resume(partition_ids: PartitionIds, json: Json = False) -> None:
-    """Send the jobs of partition IDs again, with those that were stored in the meantime."""
+    """Resume partition IDs: the jobs that were stored are sent too."""
     with open_client() as client:
         known = {state.partition_id for state in client.list_partitions()}
         client.resume_partition(partition_ids)

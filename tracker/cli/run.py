@@ -2,9 +2,10 @@
 
 
 def run() -> int:
-    """Track jobs: start the workers, watch them, and stop them on SIGTERM or Ctrl-C.
+    """Track jobs, until SIGTERM or Ctrl-C.
 
-    The settings are read from the environment; `tracker config` shows them.
+    This starts workers and a scheduler, and watches them. The settings are read from the environment;
+    `tracker config` shows them.
     """
     from tracker.settings import load
     from tracker.supervisor.run import run as run_supervisor

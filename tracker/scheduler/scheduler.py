@@ -169,7 +169,7 @@ class Scheduler:
         if self._store.connect():
             self._active, self._database_id = False, ""
             self._retention.forbid()
-        if not self._database_id:  # PostgreSQL may be there, and have refused to tell it
+        if not self._database_id:  # it was not read yet, or PostgreSQL refused it the last time
             self._database_id = claim_deployment(self._settings)
             self._producer.close()
             self._producer = self._new_producer()

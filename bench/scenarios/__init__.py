@@ -1,6 +1,7 @@
 """The scenarios. Each has a module of its own, with the constant `SCENARIO`; this is their table."""
 
 from bench.scenarios import (
+    apply,
     cancel,
     ceiling,
     complete,
@@ -35,6 +36,7 @@ SCENARIOS: dict[str, Scenario] = {
         cancel,
         retention,
         tuning,
+        apply,
         ceiling,
         scale,
         peers,

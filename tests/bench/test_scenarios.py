@@ -146,3 +146,12 @@ def test_the_ceiling_moves_every_message_with_all_settings(run: Run) -> None:
     outcome = run("ceiling", 3_000, quick=False)
 
     assert all(case["rate"].median.value > 0 for case in outcome.cases)
+
+
+@pytest.mark.soak
+def test_batches_are_decoded_and_applied_without_kafka(run: Run) -> None:
+    outcome = run("apply", 20_000, quick=False)
+
+    for case in outcome.cases:
+        assert case["decode_us"].median.value > 0
+        assert case["apply_us"].median.value > 0

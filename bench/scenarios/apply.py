@@ -1,0 +1,146 @@
+"""`apply`: what decoding and applying a batch costs in CPU time, in one process and without Kafka.
+
+It shows what a change of the worker's own code gives, where a measurement with Kafka would have more noise
+than that. The releases of jobs that complete are not part of it.
+"""
+
+import gc
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import islice
+
+from confluent_kafka import Message
+
+from bench.batch_applier import BatchApplier
+from bench.outcome import Case, Metric, Outcome, rounds_text
+from bench.processes import cpu_seconds
+from bench.scenarios.throughput import Variant
+from bench.session import BenchSession, Options
+from bench.workload import FirstTasks, ProducerRecord, Size, TasksInTurn, Topics, Tree, Workload
+from tracker import Client
+from tracker.pipeline import collect_garbage_seldom
+from tracker.store.batch_store import BatchStore
+
+_BATCH, _SMALL_BATCH = 10_000, 100
+_SHARE = 0.06  # of the messages of other scenarios, which are a million by default
+
+
+def _job_each(topics: Topics, size: Size) -> Workload:
+    return TasksInTurn(topics, size, jobs=size.messages)
+
+
+_CASES: Mapping[str, tuple[Variant, int]] = {
+    "proxied": (Variant("", partial(TasksInTurn, jobs=200, in_progress=True)), _BATCH),
+    "complete": (Variant("", partial(TasksInTurn, jobs=200)), _BATCH),
+    "nested, shuffled": (Variant("", partial(Tree, shuffled=True)), _BATCH),
+    "job-each, only task": (Variant("", _job_each), _BATCH),
+    "job-each, first task": (Variant("", FirstTasks), _BATCH),
+    "small batches": (Variant("", partial(TasksInTurn, jobs=100)), _SMALL_BATCH),
+}
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """The CPU time of all batches of a case in one round, in seconds."""
+
+    messages: int
+    batches: int
+    decode: float
+    apply: float
+    postgresql: float | None
+
+
+class Apply:
+    name = "apply"
+    description = "CPU time for decoding and applying, without Kafka"
+    quick = usual = False
+
+    def steps(self, options: Options) -> int:
+        return options.rounds * len(_CASES)
+
+    def run(self, session: BenchSession) -> Outcome:
+        options = session.options
+        found: dict[str, list[_Cost]] = {name: [] for name in _CASES}
+        for number in range(options.rounds):
+            names = list(_CASES)
+            for name in names if number % 2 == 0 else names[::-1]:
+                with session.progress.step(f"apply, round {number + 1} of {options.rounds}: {name}"):
+                    found[name].append(_measure(session, *_CASES[name]))
+        return Outcome(
+            size=f"one process, {rounds_text(options.rounds)};"
+            f" {_BATCH:,} messages in a batch, and {_SMALL_BATCH} of as many jobs in a small one",
+            cases=[_case(name, costs) for name, costs in found.items()],
+            raw={name: [asdict(each) for each in costs] for name, costs in found.items()},
+        )
+
+
+SCENARIO = Apply()
+
+
+def _case(name: str, costs: Sequence[_Cost]) -> Case:
+    def us(seconds: Sequence[float]) -> list[float]:
+        return [spent / cost.messages * 1e6 for spent, cost in zip(seconds, costs, strict=True)]
+
+    decode, apply = us([cost.decode for cost in costs]), us([cost.apply for cost in costs])
+    metrics = [
+        Metric("decode_us", "CPU µs/message: decode", decode, "less", None, 2),
+        Metric("apply_us", "CPU µs/message: apply", apply, "less", None, 2),
+    ]
+    measured = [cost.postgresql for cost in costs if cost.postgresql is not None]
+    if len(measured) == len(costs):
+        metrics.append(Metric("postgresql_us", "CPU µs/message: PostgreSQL", us(measured), "less", None, 2))
+    own = [(cost.decode + cost.apply) / cost.batches * 1e3 for cost in costs]
+    return Case(name, [*metrics, Metric("batch_ms", "CPU ms/batch: decode and apply", own, "less", None, 2)])
+
+
+def _measure(session: BenchSession, variant: Variant, batch_size: int) -> _Cost:
+    topics = replace(session.topics(), kafka_partitions=1)
+    size = Size(max(1, round(session.options.messages * _SHARE)), session.options.seed)
+    workload = variant.workload(topics, size)
+    with session.servers.database(topics.tracking) as database_url:
+        with Client(database_url) as client:
+            client.submit(workload.jobs())
+        with closing(BatchStore(database_url)) as store:
+            store.connect()
+            applier = BatchApplier(store, topics.tracking)
+            batches = [applier.batch(records) for records in _received(workload, batch_size)]
+            decode = apply = 0.0
+            postgresql = _postgresql_seconds(session)
+            with _garbage_collected_as_in_a_worker():
+                for batch in batches:
+                    began = time.thread_time()
+                    decoded = applier.decode(batch)
+                    between = time.thread_time()
+                    applier.apply(batch, decoded)
+                    decode, apply = decode + between - began, apply + time.thread_time() - between
+            spent = _postgresql_seconds(session) - postgresql if session.servers.started_here else None
+    return _Cost(workload.size, len(batches), decode, apply, spent)
+
+
+@contextmanager
+def _garbage_collected_as_in_a_worker() -> Iterator[None]:
+    before = gc.get_threshold()
+    collect_garbage_seldom()
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
+
+def _postgresql_seconds(session: BenchSession) -> float:
+    return cpu_seconds(session.servers.postgres_pids) if session.servers.started_here else 0.0
+
+
+def _received(workload: Workload, batch_size: int) -> Iterator[list[Message]]:
+    """Yield the messages in batches, as a consumer receives them."""
+    messages = enumerate(workload.messages())
+    while taken := list(islice(messages, batch_size)):
+        yield [_record(workload.topics.tracking, offset, message) for offset, message in taken]
+
+
+def _record(topic: str, offset: int, message: ProducerRecord) -> Message:
+    return Message(topic=topic, partition=0, offset=offset, key=message.key, value=message.value)

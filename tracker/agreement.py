@@ -27,7 +27,7 @@ class Known(NamedTuple):
 
 
 def is_recreated(topic_id: str, known: Known | None) -> bool:
-    """Tell whether a topic is another one than the database knows by its name."""
+    """Return whether a topic is another one than the database knows by its name."""
     return bool(topic_id and known and known.topic_id and topic_id != known.topic_id)
 
 

@@ -54,5 +54,5 @@ class LogStream:
             os.write(self._fd, data[start : start + _CHUNK_BYTES])
 
     def _is_writable(self) -> bool:
-        """Tell whether something can be written. It waits a moment, unless lines were just left out."""
+        """Return whether something can be written. It waits a moment, unless lines were just left out."""
         return bool(self._poll.poll(0 if self._left_out else _MAX_WAIT_MS))

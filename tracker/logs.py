@@ -145,7 +145,7 @@ class _RepeatFilter(logging.Filter):
         self._lines: dict[str, tuple[float, int]] = {}  # when it last passed, and how often it has not since
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether to log a record, and add to its text how often it was left out before."""
+        """Return whether to log a record, and add to its text how often it was left out before."""
         if record.levelno <= logging.DEBUG:
             return True
         text = record.getMessage()

@@ -77,7 +77,7 @@ class PgBouncer:
         self._process.kill()
 
     def is_running(self) -> bool:
-        """Tell whether it was started and has not ended."""
+        """Return whether it was started and has not ended."""
         return self._process.is_running()
 
     def url(self, database_url: str) -> str:

@@ -7,7 +7,7 @@ can know what is right:
 - *follow the database*: the group's offsets become what the database knows. Nothing that it has applied is
   reported again; what it does not know to be published is forwarded (again).
 - *follow Kafka*: the database takes the group's offsets as they are. What lies between is reported and
-  forwarded again (the offset is behind), or never (it is ahead).
+  forwarded again (if the offset is behind), or never (if it is ahead).
 
 No job that must start is lost in either case: if it is not known whether its task message was sent, it is
 sent again.

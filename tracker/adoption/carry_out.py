@@ -1,4 +1,4 @@
-"""Makes the changes."""
+"""Makes the changes that `tracker.adoption.plan` has found."""
 
 import time
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from tracker.settings import Settings
 from tracker.store.adoption_store import AdoptionStore, adoption_store
 from tracker.store.deployment import claim_deployment
 
-_LEAVE_S = 25.0  # a member that was killed, or stopped while it joined, is one until its session ends
+_LEAVE_S = 25.0  # a process that was killed, or stopped while it joined, is a member until its session ends
 
 
 def require_stopped(settings: Settings) -> None:

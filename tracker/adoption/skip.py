@@ -39,6 +39,6 @@ def plan_skip(settings: Settings, topic: str, kafka_partition: int, offset: int)
 def store_skip(settings: Settings, skip: SkippedRecords) -> None:
     """Have the worker of the Kafka partition skip what was found.
 
-    :raises TrackerError: the database cannot be reached, or its schema is another's.
+    :raises TrackerError: the database cannot be reached, or its schema does not match this program.
     """
     request_skip(settings.database_conninfo(), skip)

@@ -34,7 +34,7 @@ class BrokerLimits(NamedTuple):
         return max(min(SESSION_TIMEOUT_MS, self.most_session_ms), self.least_session_ms)
 
     def allow_session(self, timeout_ms: int) -> bool:
-        """Tell whether a session may have this time-out."""
+        """Return whether a session may have this time-out."""
         return self.least_session_ms <= timeout_ms <= self.most_session_ms
 
 

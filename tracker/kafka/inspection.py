@@ -91,7 +91,7 @@ def kafka_partition_counts(admin: AdminClient) -> dict[str, int]:
 
 
 def has_members(admin: AdminClient, group_id: str) -> bool:
-    """Tell whether a group has members, from the list of all groups.
+    """Return whether a group has members, from the list of all groups.
 
     Rejected: to ask its coordinator for the members. If that goes away meanwhile, librdkafka (2.16) may end
     the process (its issue 4605).

@@ -9,12 +9,12 @@ _MAGIC = b"CGMDv2:"
 
 
 def is_classic(settings: Settings) -> bool:
-    """Tell whether the group has Kafka's older protocol, in which members are static."""
+    """Return whether the group has Kafka's older protocol, in which members are static."""
     return settings.consumer_properties().get("group.protocol", "classic") != "consumer"
 
 
 def is_member(group_metadata: bytes) -> bool:
-    """Tell whether a consumer has joined its group, from what its `consumer_group_metadata` returns.
+    """Return whether a consumer has joined its group, from what its `consumer_group_metadata` returns.
 
     librdkafka calls a member back with what it is assigned; with the classic protocol also when that is
     nothing. With the protocol `consumer` librdkafka (2.16) does not call a member that has joined and is

@@ -50,5 +50,5 @@ def fault_of(error: KafkaError) -> Fault:
 
 
 def is_about_the_clock(error: KafkaError) -> bool:
-    """Tell whether the broker refuses the time of a message, which is this machine's."""
+    """Return whether the broker refuses the time of a message, which is this machine's."""
     return bool(error.code() == KafkaError.INVALID_TIMESTAMP)

@@ -85,6 +85,7 @@ class Applier:
         clock = _StageClock(self._recorder)
         with self._store.transaction():
             applied = lock_applied_offsets(self._store, self._pipeline, batch)
+            # `old` was applied before, and is only published again.
             old, new = split_redelivered(batch, decoded, applied, self._refusals, self._decode)
             if rejected is not None and new.records:
                 new.reject(rejected)
@@ -100,7 +101,7 @@ class Applier:
             reach("inside-database-transaction")
             self._store.hold(_held(new, decided))  # before the jobs: the batch may end one, which drops these
             self._store.store(changes)
-            # `old` does not tell: a redelivered range may have no record, because its records were skipped.
+            # `old` does not show it: a redelivered range has no record if its records were skipped.
             has_old = any(offsets.first < applied[key].next_offset for key, offsets in batch.ranges.items())
             releases = self._release(
                 batch, _completed(folds, new.records), self._failed(folds), jobs, has_old

@@ -104,7 +104,7 @@ class PollLoop:
         return self.consumer.pass_markers() if is_quiet and not self._pipeline.in_flight.any else None
 
     def _may_end(self, waited_s: float) -> bool:
-        """Tell whether a batch that is not full ends now. If not, wait a moment, in which more may come."""
+        """Return whether a batch that is not full ends now. If not, wait a moment, in which more may come."""
         in_flight = self._pipeline.in_flight
         if may_end(in_flight.count, waited_s, self._batch_wait_s):
             return True
@@ -220,7 +220,7 @@ class PollLoop:
 
 
 def may_end(in_flight: int, waited_s: float, batch_wait_s: float) -> bool:
-    """Tell whether a batch that is not full ends after `waited_s`, while `in_flight` others are in flight.
+    """Return whether a batch that is not full ends after `waited_s`, while `in_flight` others are in flight.
 
     It ends at once if there is none, and beside one after `batch_wait_s`. Beside two it would only wait in
     the next queue, where it cannot grow: batches would be smaller, their fixed costs higher, and a message

@@ -76,7 +76,7 @@ class Health:
         return found
 
     def _can_move(self) -> bool:
-        """Tell whether one of its Kafka partitions can move; if there is none, whether one could."""
+        """Return whether one of its Kafka partitions can move; if there is none, whether one could."""
         workers = [child for child in self.children if child.spec.is_worker] or list(self.children)
         able = [child for child in workers if child.can_work]
         if any(_kafka_partitions(child) for child in workers):

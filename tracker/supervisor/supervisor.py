@@ -205,7 +205,7 @@ class Supervisor:
         self._degraded = degraded.keys()
 
     def _wait_for_exits(self, deadline_s: float) -> bool:
-        """Wait until all children have exited, and kill those that are late. Tell whether all went well."""
+        """Wait until all children have exited, and kill those that are late. Return whether all went well."""
         all_well = True
         while running := [child for child in self._children if child.process is not None]:
             self._sleep(until_s=deadline_s)

@@ -6,6 +6,8 @@ by the largest value, so that one statement would be prepared and planned once f
 
 import re
 import struct
+import sys
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, ClassVar
@@ -18,6 +20,7 @@ from psycopg.adapt import Dumper
 from tracker.store.queries import query
 
 _CAST = re.compile(r"%\((\w+)\)b::(\w+)\[\]")
+_IS_LITTLE_ENDIAN = sys.byteorder == "little"
 _length = struct.Struct(">i").pack
 
 
@@ -46,7 +49,7 @@ def encode(name: str, parameters: Mapping[str, object]) -> dict[str, object]:
             key: _ENCODERS[casts[key]](value) if key in casts and isinstance(value, list) else value
             for key, value in parameters.items()
         }
-    except (struct.error, UnicodeEncodeError) as error:
+    except (OverflowError, TypeError, UnicodeEncodeError) as error:
         raise psycopg.DataError(f"a parameter of {name} cannot be sent: {error}") from error
 
 
@@ -69,18 +72,38 @@ def _register(element_oid: int, array_oid: int) -> type[EncodedArray]:
     return array
 
 
-def _fixed_size(code: str, element_oid: int, array_oid: int) -> Callable[[Sequence[Any]], EncodedArray]:
-    """Return an encoder for values that all have one size, and are not null."""
-    array = _register(element_oid, array_oid)
-    size = struct.calcsize(f">{code}")
+def _fixed_size(
+    code: str, element_oid: int, array_oid: int, *, word: str = ""
+) -> Callable[[Sequence[Any]], EncodedArray]:
+    """Return an encoder for values that all have one size, and are not null.
+
+    `code` is that of `array`; `word` is that of its halves, if its size is not a divisor of 4 bytes.
+
+    The elements are put together as words of an `array`, all at once. A format of `struct` for so many
+    values is compiled for each new number of them, in as much time, and the last hundred formats remain in
+    memory: 640 kB each for 10,000 values.
+    """
+    encoded = _register(element_oid, array_oid)
+    size, word = array(code).itemsize, word or code
+    length = array(word, [0] * (4 // array(word).itemsize - 1) + [size])
+    words = size // array(word).itemsize
+    template = length + array(word, [0] * words)
 
     def encode_values(values: Sequence[Any]) -> EncodedArray:
         count = len(values)
         if not count:
-            return array(struct.pack(">iiI", 0, 0, element_oid))
-        flat = [size] * (2 * count)
-        flat[1::2] = values
-        return array(struct.pack(f">iiIii{f'i{code}' * count}", 1, 0, element_oid, count, 1, *flat))
+            return encoded(struct.pack(">iiI", 0, 0, element_oid))
+        elements = template * count
+        if words == 1:
+            elements[len(length) :: len(template)] = array(word, values)
+        else:
+            halves = array(word, array(code, values).tobytes())
+            high, low = (1, 0) if _IS_LITTLE_ENDIAN else (0, 1)
+            elements[len(length) :: len(template)] = halves[high::2]
+            elements[len(length) + 1 :: len(template)] = halves[low::2]
+        if _IS_LITTLE_ENDIAN:
+            elements.byteswap()
+        return encoded(struct.pack(">iiIii", 1, 0, element_oid, count, 1) + elements.tobytes())
 
     return encode_values
 
@@ -117,8 +140,8 @@ def _any_size(
 _ENCODERS: dict[str, Callable[[Sequence[Any]], EncodedArray]] = {
     "smallint": _fixed_size("h", 21, 1005),
     "integer": _fixed_size("i", 23, 1007),
-    "bigint": _fixed_size("q", 20, 1016),
-    "boolean": _fixed_size("?", 16, 1000),
+    "bigint": _fixed_size("q", 20, 1016, word="i"),
+    "boolean": _fixed_size("b", 16, 1000),
     "text": _any_size(str.encode, 25, 1009),
     "bytea": _any_size(bytes, 17, 1001),
 }

@@ -1,6 +1,6 @@
-# What there is to do here. `make` lists it.
+# The commands for developers; `make` lists them.
 
-# The first Python that is new enough, and whole: Debian's own comes without venv.
+# The first Python that is new enough and has venv, which Debian's own lacks.
 PYTHON ?= $(firstword $(foreach name,python3.11 python3 python3.12 python3.13 python3.14,\
 	$(shell $(name) -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(name))))
 SOURCES := $(wildcard tracker tests bench examples)
@@ -25,13 +25,13 @@ demo: prerequisites .venv ## Watch real jobs go through a real Kafka and Postgre
 test: test-prerequisites .venv ## Run all tests; ARGS="-k name" goes to pytest
 	@$(BIN)/pytest $(SIDE_BY_SIDE) $(ARGS)
 
-test-all: test-prerequisites .venv ## Run all tests, and those of delivery and storage again in other ways of running it
+test-all: test-prerequisites .venv ## Run all tests, then many again with the newer group protocol and hash partitions
 	@$(BIN)/pytest $(SIDE_BY_SIDE) $(ARGS)
 	@GROUP_PROTOCOL=consumer $(BIN)/pytest $(SIDE_BY_SIDE) $(ARGS) tests/acceptance tests/faults
 	@$(BIN)/pytest $(SIDE_BY_SIDE) $(ARGS) --hash-partitions 4 tests/acceptance tests/jobs tests/store
 
-# Beside ARGS, MINUTES counts only where it is given.
-soak: test-prerequisites .venv ## Run it under random faults for MINUTES=30; ARGS="--brokers 3", or "--seed 7 --rounds 1"
+# If ARGS is given, the default of MINUTES does not count.
+soak: test-prerequisites .venv ## Run the tracker under random faults for MINUTES=30; ARGS="--brokers 3", or "--seed 7 --rounds 1"
 	@$(BIN)/python -m tests.faults.chaos \
 		$(if $(filter file,$(origin MINUTES)),$(if $(ARGS),,--minutes $(MINUTES)),--minutes $(MINUTES)) $(ARGS)
 
@@ -42,16 +42,16 @@ check: .venv ## Check lint, format, types, layers and words; change nothing
 	@found=$$($(BIN)/lint-imports --no-logo) || { echo "$$found"; exit 1; }
 	@$(BIN)/python deploy/words
 
-audit: build/audit/complete ## Look dependencies up among known vulnerabilities; list them in build/sbom.json
+audit: build/audit/complete ## Look for known vulnerabilities of the dependencies; write a list of them to build/sbom.json
 	@build/audit/bin/python deploy/audit
 
-bench: prerequisites .venv ## Measure the speed, in 2 or 3 minutes; ARGS="complete" measures one scenario well
+bench: prerequisites .venv ## Measure the speed, in two or three minutes; ARGS="complete" measures one scenario well
 	@$(BIN)/python -m bench $(if $(ARGS),$(ARGS),--quick)
 
 stack-up: prerequisites .venv ## Start a Kafka and a PostgreSQL and leave them running
 	@$(BIN)/tracker stack up $(ARGS)
 
-stack-down: .venv ## End them and remove their data
+stack-down: .venv ## End what stack-up started, and remove its data
 	@$(BIN)/tracker stack down $(ARGS)
 
 lock: ## Resolve the dependencies to the newest versions allowed
@@ -65,7 +65,7 @@ test-prerequisites:
 
 .venv: .venv/complete
 
-# A file of its own, since a folder is there even after an installation that failed halfway.
+# The target is a file, because the folder is there even after an installation that failed halfway.
 .venv/complete: pyproject.toml requirements-dev.lock
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later, with venv, is needed: install it (on Debian and Ubuntu:" \
 		"python3-venv), or name it with make PYTHON=..." >&2; exit 1; }

@@ -9,7 +9,7 @@ SCHEDULE = [
     Case("enqueue_eligible_tasks", {"limit": N}, 200, 1000, "pending_task_eligible"),
     Case("enqueue_held_messages", {"limit": N}, 1, 20, "resumed_job_pkey"),
     Case("delete_resumed_jobs", {}, 1, 20, "resumed_job_pkey"),
-    # 2,000 notes of 40 tenants.
+    # 2,000 rows of 40 tenants.
     Case("pop_dropped_work", {"limit": N}, N, 12 * N, "dropped_work_pkey"),
     Case(
         "read_unsent",

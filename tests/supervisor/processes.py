@@ -70,7 +70,7 @@ def raising(_lifeline: Lifeline) -> int:
 
 
 def refusing(_lifeline: Lifeline) -> int:
-    """Ends at once, since it cannot work like this."""
+    """Ends at once, because it cannot work like this."""
     raise SettingsError("TRACKER_TOPICS names a topic that does not exist.")
 
 
@@ -81,5 +81,5 @@ def refusing_in_words(lifeline: Lifeline) -> int:
 
 
 def fenced(_lifeline: Lifeline) -> int:
-    """Ends at once, since another process uses its slot."""
+    """Ends at once, because another process uses its slot."""
     return ExitStatus.SLOT_SHARED

@@ -8,7 +8,12 @@ import typer
 
 def demo(
     pages: Annotated[
-        int, typer.Option(min=100, max=10_000_000, help="Pages of all documents together, about.")
+        int,
+        typer.Option(
+            min=100,
+            max=10_000_000,
+            help="About how many pages, besides the 10,000 of a document that is cancelled.",
+        ),
     ] = 60_000,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes of the tracker.")] = 2,
     keep: Annotated[

@@ -102,7 +102,7 @@ def _check_ended_early(job: DemoJob, arrived: Arrived) -> Check:
 def _check_never_started(jobs: Sequence[DemoJob], arrived: Arrived) -> Check:
     pages = sum(arrived.of(job.id).total() + arrived.failures[str(job)] for job in jobs)
     names = " and ".join(job.id for job in jobs)
-    return Check(not pages, f"{names}: {pages:,} pages, since what they waited for has failed.")
+    return Check(not pages, f"{names}: {pages:,} pages, because what they waited for has failed.")
 
 
 def _check_strays(arrived: Arrived) -> Check:

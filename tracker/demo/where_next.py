@@ -22,7 +22,7 @@ def where_next(*, kept: bool) -> str:
             f"  {program} stack down --name {KEPT_STACK}"
         )
     places = {f"{program} demo --keep": "leaves the servers up, to look around"}
-    places[f"{program} job --help"] = "what one can do with jobs"
+    places[f"{program} job --help"] = "what you can do with jobs"
     if is_clone():
         places["examples/"] = "the workers that you have just seen, to copy"
         places["README.md, docs/"] = "how to use it, and how it works"

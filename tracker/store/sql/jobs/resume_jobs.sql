@@ -1,4 +1,4 @@
--- Resume locked, paused jobs, with their pending tasks, and note which have held messages to be sent.
+-- Resume locked, paused jobs, with their pending tasks, and record which have held messages to be sent.
 WITH active_job AS MATERIALIZED (
     SELECT tenant_key, job_key
     FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS active_job (tenant_key, job_key)

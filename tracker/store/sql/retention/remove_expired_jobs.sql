@@ -25,7 +25,7 @@ WITH expired_job AS MATERIALIZED (
             WHERE held_message.tenant_key = job.tenant_key AND held_message.job_key = job.job_key
         )
 ),
-noted_job AS (
+recorded_job AS (
     INSERT INTO removed_job (tenant_key, job_key)
     SELECT expired_job.tenant_key, expired_job.job_key
     FROM expired_job

@@ -1,5 +1,5 @@
--- Delete the notes of resumed jobs whose held messages are all sent, and drop the held messages of jobs that have ended
--- since, because messages of ended jobs are dropped. A note that a pause, cancel or delete has locked is left to it.
+-- Delete the rows of resumed jobs whose held messages are all sent, and drop the held messages of jobs that have ended
+-- since, because messages of ended jobs are dropped. A row that a pause, cancel or delete has locked is left to it.
 WITH locked_job AS (
     SELECT tenant_key, job_key
     FROM resumed_job

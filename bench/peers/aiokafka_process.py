@@ -29,7 +29,7 @@ async def forward(settings: PeerSettings) -> None:
     producer = AIOKafkaProducer(
         bootstrap_servers=settings.bootstrap_servers,
         transactional_id=f"{settings.group_id}-{settings.slot}",
-        # By default 16 KB, which are 19 messages. A request may have 1 MB.
+        # By default 16 KB, with which a message takes a sixth more CPU time. A linger_ms of 20 gave nothing.
         max_batch_size=1_000_000,
     )
     await producer.start()

@@ -39,7 +39,7 @@ def python_command(module: str, say: Say) -> Sequence[str | Path]:
         filled(folder, lambda partial: _install(partial, say))
     except StackError as error:
         raise PeerMissing(str(error)) from None
-    return [folder / "bin" / "python", "-W", "ignore", "-m", module]
+    return [folder / "bin" / "python", "-m", module]
 
 
 def kafka_streams_command(say: Say) -> Sequence[str | Path]:

@@ -27,9 +27,10 @@ class PeerSettings(NamedTuple):
 def read_settings() -> PeerSettings:
     """Read the settings from stdin, as a line of JSON. From then on, the process ends when stdin does.
 
-    The log has errors alone: a rebalance at the start is none.
+    Nothing is logged: libraries log what they recover from, and a fatal error is a traceback.
     """
-    logging.basicConfig(level=logging.ERROR)
+    logging.basicConfig(level=logging.CRITICAL)
+    logging.captureWarnings(True)
     settings = PeerSettings(**json.loads(sys.stdin.buffer.readline()))
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     return settings

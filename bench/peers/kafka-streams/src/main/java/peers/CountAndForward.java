@@ -12,6 +12,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.Properties;
 import java.util.concurrent.CountDownLatch;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
+import org.apache.kafka.clients.producer.ProducerConfig;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.StreamsBuilder;
@@ -73,8 +74,14 @@ public final class CountAndForward {
         properties.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, settings.get("bootstrap_servers").asText());
         properties.put(StreamsConfig.STATE_DIR_CONFIG, settings.get("state_directory").asText());
         properties.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, settings.get("threads").asInt());
-        // With it, commit.interval.ms is 100 by default, and consumers read committed records only.
+        // With it, consumers read committed records only.
         properties.put(StreamsConfig.PROCESSING_GUARANTEE_CONFIG, StreamsConfig.EXACTLY_ONCE_V2);
+        // By default 100, with which a message takes a quarter more CPU time.
+        properties.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, 1_000);
+        // By default 5 and 16 KB, with which a message takes a fifth to a third more CPU time. With more records
+        // than 1,000 a poll, it takes half more.
+        properties.put(StreamsConfig.producerPrefix(ProducerConfig.LINGER_MS_CONFIG), 100);
+        properties.put(StreamsConfig.producerPrefix(ProducerConfig.BATCH_SIZE_CONFIG), 200_000);
         properties.put(StreamsConfig.consumerPrefix(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG), "earliest");
         return properties;
     }

@@ -37,7 +37,7 @@ drop_count AS (
     FROM deleted_held_message
     GROUP BY tenant_key
 ),
-noted_drop AS (
+recorded_drop AS (
     INSERT INTO dropped_work (tenant_key, kind, reason, amount, job_id)
     SELECT drop_count.tenant_key, drop_count.kind, 'cancelled', drop_count.amount, job.job_id
     FROM drop_count

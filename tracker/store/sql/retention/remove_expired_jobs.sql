@@ -62,7 +62,7 @@ deleted_pending_task AS (
     WHERE pending_task.tenant_key = expired_job.tenant_key AND pending_task.job_key = expired_job.job_key
     RETURNING expired_job.tenant_key, expired_job.job_id, expired_job.status
 ),
-noted_drop AS (
+recorded_drop AS (
     INSERT INTO dropped_work (tenant_key, kind, reason, amount, job_id)
     SELECT tenant_key, 'pending_task',
            CASE status WHEN 3 /* Failed */ THEN 'failed' WHEN 4 /* Cancelled */ THEN 'cancelled' ELSE 'completed' END,

@@ -26,7 +26,7 @@ dropped_message AS (
         AND found_job.is_ended
     RETURNING found_job.tenant_key, found_job.reason, found_job.job_id
 ),
-deleted_note AS (
+deleted_job AS (
     DELETE FROM resumed_job USING found_job
     WHERE resumed_job.tenant_key = found_job.tenant_key AND resumed_job.job_key = found_job.job_key
         AND (found_job.is_ended OR NOT EXISTS (

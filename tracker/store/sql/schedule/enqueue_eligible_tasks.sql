@@ -53,7 +53,7 @@ removed_task AS (
     WHERE pending_task.tenant_key = obsolete_task.tenant_key AND pending_task.job_key = obsolete_task.job_key
     RETURNING obsolete_task.*
 ),
-noted_drop AS (
+recorded_drop AS (
     INSERT INTO dropped_work (tenant_key, kind, reason, amount, job_id)
     SELECT tenant_key, 'pending_task',
            CASE status WHEN 3 /* Failed */ THEN 'failed' WHEN 4 /* Cancelled */ THEN 'cancelled' ELSE 'completed' END,

@@ -226,8 +226,8 @@ def test_a_destination_is_named_before_the_brokers_know(
         broker.kill()
         tracker.send(tracker.message("acme:job.2", to="sick"), tracker.message("acme:job.3"))
         program.wait_for_text("waiting for a destination.*Kafka partition 0 of topic 'sick'")
-        gave_up = [line for line in list(program.lines) if line["event"].startswith("batch given up")]
-        assert gave_up == []
+        abandoned = [line for line in list(program.lines) if line["event"].startswith("batch abandoned")]
+        assert abandoned == []
         broker.start()
         tracker.wait_until_processed(120)
         assert program.stop() == 0

@@ -188,7 +188,7 @@ def test_old_and_new_records_may_come_in_one_batch(
     redeliver(*first, meanwhile=lambda: running.send(*second, running.message("acme:job.1")))
     assert [each.value for each in running.work()] == [each.value for each in [*first, *second]]
     assert running.percentage("job") == 50
-    # On a busy machine the second batch has been applied, too, when the first one is given up.
+    # On a busy machine the second batch has been applied, too, when the first one is abandoned.
     assert redelivered(running) in {50, 101}
 
 

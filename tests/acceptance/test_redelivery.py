@@ -1,4 +1,4 @@
-"""Records that are applied and not published come again: they change nothing, and are published then."""
+"""Records that are applied and not published are redelivered: they change nothing, and are published then."""
 
 from collections.abc import Callable
 from typing import Any

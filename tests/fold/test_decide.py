@@ -1,4 +1,4 @@
-"""What becomes of records by their job's status: sent, dropped, held, and the same when they come again."""
+"""What becomes of records by their job's status: sent, dropped or held, and the same when redelivered."""
 
 from collections.abc import Sequence
 
@@ -111,7 +111,7 @@ def test_the_values_of_held_messages_stay() -> None:
     assert batch.values == [OPEN.value]
 
 
-# --- records that come again
+# --- redelivered records
 
 
 @pytest.mark.parametrize("status", [JobStatus.WAITING, JobStatus.ACTIVE, JobStatus.PAUSED])

@@ -116,7 +116,7 @@ WHY = Refusal(Reason.TOO_LARGE, "too large")
 
 
 def test_refusals_are_forgotten_once_all_of_their_batch_is_published() -> None:
-    """The batch may come again in two parts."""
+    """The batch may be redelivered in two parts."""
     refusals = Refusals()
     a, b = ("topic", 0), ("topic", 1)
     refusals.add({a: 10, b: 20}, {(a, 9): WHY}, {(1, 2): WHY})

@@ -24,7 +24,7 @@ class ConsumerLost(TrackerError):
 
 
 class BatchAbandoned(Exception):
-    """The batch was not published and comes again: its Kafka transaction was aborted, or never begun."""
+    """The batch was not published, and is redelivered: its Kafka transaction was aborted, or never begun."""
 
 
 class ClockRefused(BatchAbandoned):

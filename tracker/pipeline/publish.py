@@ -42,7 +42,7 @@ class Publisher:
     def publish(self, applied: Applied) -> None:
         """Publish the batch and commit its offsets; without transactions, the caller must commit them.
 
-        :raises BatchAbandoned: nothing of it is visible, and it comes again.
+        :raises BatchAbandoned: nothing of it is visible, and it is redelivered.
         :raises SlotShared: another process uses the transactional ID.
         """
         now_ms = time.time_ns() // 1_000_000

@@ -1,4 +1,4 @@
-"""What Kafka refused of a batch, until the batch comes again."""
+"""What Kafka refused of a batch, until the batch is redelivered."""
 
 import threading
 from collections import deque
@@ -29,7 +29,7 @@ class _RefusedOfBatch:
 class Refusals:
     """What Kafka refused, each because of its content, at the publication of its batch. It was abandoned.
 
-    One thread adds refusals, and another looks them up when the batch comes again. They are removed when
+    One thread adds refusals, and another looks them up when the batch is redelivered. They are removed when
     everything in the batch is published: the next time, the batch may be cut in another way.
     """
 

@@ -1,5 +1,5 @@
 -- Have the scheduler send the pending tasks that a Kafka partition's records below an offset have released, and
--- that may not have been sent: those records do not come again. Lock outbox rows first, then pending tasks, as
+-- that may not have been sent: those records are not redelivered. Lock outbox rows first, then pending tasks, as
 -- every statement does.
 WITH locked_outbox AS (
     SELECT tenant_key, job_key

@@ -46,7 +46,7 @@ async def forward(settings: PeerSettings) -> None:
             for topic_partition, records in batches.items():
                 for record in records:
                     counts[job_of(orjson.loads(record.value))] += 1
-                    await send(destination, record.value, record.key)
+                    await send(destination, record.value, record.key, headers=record.headers)
                 next_offsets[topic_partition] = records[-1].offset + 1
             await producer.send_offsets_to_transaction(next_offsets, settings.group_id)
 

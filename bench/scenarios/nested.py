@@ -12,6 +12,6 @@ from bench.workload import Tree
 SCENARIO = Throughput(
     "nested",
     "one job of three levels, of which all leaves complete",
-    [Variant("depth first", Tree, goal=0.5), Variant("shuffled", partial(Tree, shuffled=True))],
+    [Variant("depth first", Tree, goal=0.5), Variant("shuffled", partial(Tree, shuffled=True), goal=0.5)],
     one_partition=True,
 )

@@ -11,7 +11,7 @@ from tracker import failpoints
 from tracker.lifeline import Lifeline
 from tracker.settings import Settings
 
-_GARBAGE_AFTER_OBJECTS = 500_000
+_GARBAGE_AFTER_OBJECTS = 100_000
 
 
 def run(settings: Settings, slot: int, lifeline: Lifeline) -> int:

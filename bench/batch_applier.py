@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from confluent_kafka import Message
 
 from bench.tracker_process import tracker_settings
+from bench.workload import ProducerRecord
 from tracker.kafka.batch import AssignedOffset, Batch, Epoch, OffsetRange, coordinates
 from tracker.kafka_partition import KafkaPartition
 from tracker.messages.decode import DecodedBatch, Rules, decode_batch
@@ -26,6 +27,7 @@ class BatchApplier:
 
     def __init__(self, store: BatchStore, tracking_topic: str) -> None:
         settings = tracker_settings({}, workers=1)
+        self._topic = tracking_topic
         self._rules = Rules(
             [tracking_topic], lambda _: None, settings.max_message_bytes, settings.max_failure_chars
         )
@@ -53,6 +55,18 @@ class BatchApplier:
         batch = Batch(records, ranges, self._epoch, None, 0, new)
         self._next_offsets.update(batch.next_offsets())
         return batch
+
+    def receive(self, messages: Sequence[ProducerRecord]) -> Batch:
+        """Return messages as the next batch, with the offsets at which a consumer would receive them."""
+        offsets = dict(self._next_offsets)
+        records = []
+        for kafka_partition, key, value in messages:
+            offset = offsets.get((self._topic, kafka_partition), 0)
+            offsets[self._topic, kafka_partition] = offset + 1
+            records.append(
+                Message(topic=self._topic, partition=kafka_partition, offset=offset, key=key, value=value)
+            )
+        return self.batch(records)
 
     def decode(self, batch: Batch) -> DecodedBatch:
         """Decode the records of a batch."""

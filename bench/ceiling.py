@@ -5,22 +5,16 @@ and do nothing else. It is the fastest pass-through that was found: ``python -m 
 settings, and `bench.ceiling_settings` has the best.
 """
 
-import json
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from bench.ceiling_settings import CeilingSettings
+from bench.children import run_child, wait_until_ready
 from bench.contenders import Contender
-from bench.errors import BenchError
 from bench.workload import Topics
-from tracker.stack.lifetime import ProcessIdentity, Watchdog
-from tracker.stack.server import clean_environment
-
-_END_TIMEOUT_S = 5.0
+from tracker.stack.lifetime import Watchdog
 
 
 @contextmanager
@@ -53,41 +47,11 @@ def run_ceiling(
         "consumer": settings.consumer,
         "producer": settings.producer,
     }
+    command = [sys.executable, "-m", "bench.ceiling_process"]
     with ExitStack() as stack:
         children = [
-            stack.enter_context(_process(given | {"slot": slot}, watchdog)) for slot in range(processes)
+            stack.enter_context(run_child(command, given | {"slot": slot}, watchdog))
+            for slot in range(processes)
         ]
-        for child in children:
-            assert child.stdout is not None
-            if child.stdout.readline() != b"ready\n":
-                raise BenchError("a process of the ceiling did not start; its output is above")
-
-        def check() -> None:
-            if any(child.poll() is not None for child in children):
-                raise BenchError("a process of the ceiling has ended; its output is above")
-
+        check = wait_until_ready("the ceiling", children)
         yield Contender("ceiling", group_id, [child.pid for child in children], check)
-
-
-@contextmanager
-def _process(given: dict[str, Any], watchdog: Watchdog) -> Iterator[subprocess.Popen[bytes]]:
-    child = subprocess.Popen(
-        [sys.executable, "-m", "bench.ceiling_process"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=clean_environment(),
-        start_new_session=True,
-    )
-    identity = ProcessIdentity.of(child.pid)
-    watchdog.watch(identity, signal.SIGKILL)
-    with child:
-        try:
-            assert child.stdin is not None
-            # Not as arguments, which every user of the machine can see: there can be passwords among them.
-            child.stdin.write(json.dumps(given).encode() + b"\n")
-            child.stdin.flush()
-            yield child
-        finally:
-            child.kill()
-            child.wait(_END_TIMEOUT_S)
-            watchdog.unwatch(identity)

@@ -238,6 +238,11 @@ class FirstTasks(Workload):
         return number, self._factory.message(number, number, self.job_ids[number], b"1")
 
 
+def only_tasks(topics: Topics, size: Size) -> Workload:
+    """Return messages that each complete the only task of another job."""
+    return TasksInTurn(topics, size, jobs=size.messages)
+
+
 class Tree(Workload):
     """One job with three levels, in which each task has `side` children. Only the leaves are reported."""
 

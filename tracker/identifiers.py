@@ -149,10 +149,11 @@ def parse_indexes(texts: list[str]) -> tuple[list[int], int] | None:
     texts takes 60 ns an index; `parse_index` for each takes 400 ns.
     """
     if len(texts) == 1:
-        match = _INDEX.fullmatch(texts[0])
-        if match is None or (index := int(match[1])) > MAX_INDEX:
+        try:
+            index, is_last = parse_index(texts[0])
+        except BadIdentifier:
             return None
-        return [index], index if match[2] else 0
+        return [index], index if is_last else 0
     joined = ",".join(texts) + ","
     if not _INDEXES.fullmatch(joined) or joined.count(",") != len(texts):
         return None

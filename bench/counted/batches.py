@@ -16,6 +16,7 @@ from bench.workload import (
     Topics,
     Tree,
     Workload,
+    only_tasks,
     start_task,
 )
 from tracker import NewJob
@@ -52,10 +53,6 @@ def _batches(name: str, make: Callable[[Topics, Size], Workload], *, total: int,
     return Batches(topics, workload.jobs(), records, units, workload.unit.removesuffix("s"))
 
 
-def _job_each(topics: Topics, size: Size) -> Workload:
-    return TasksInTurn(topics, size, jobs=size.messages)
-
-
 def _release(name: str) -> Batches:
     """Return batches of one message, which completes the only prerequisite of many jobs."""
     topics = Topics.of(name)
@@ -82,7 +79,7 @@ CASES: Mapping[str, Callable[[str], Batches]] = {
     ),
     "small": partial(_batches, make=partial(TasksInTurn, jobs=100), total=500_000, messages=100),
     "nested": partial(_batches, make=partial(Tree, shuffled=True), total=50**3, messages=5_000),
-    "job-each-only-task": partial(_batches, make=_job_each, total=ROUNDS * 1_000, messages=1_000),
+    "job-each-only-task": partial(_batches, make=only_tasks, total=ROUNDS * 1_000, messages=1_000),
     "job-each-first-task": partial(_batches, make=FirstTasks, total=ROUNDS * 1_000, messages=1_000),
     "events": partial(_batches, make=partial(Events, jobs=200), total=1_000_000, messages=200),
     "release": _release,

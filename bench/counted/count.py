@@ -6,23 +6,21 @@ Nothing here reads a clock, so the figures depend neither on the machine nor on 
 import cProfile
 import gc
 import re
-import struct
 import sys
 import tempfile
 import tracemalloc
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
 
 import psycopg
-from confluent_kafka import Message
 
 from bench.batch_applier import BatchApplier
 from bench.counted.batches import CASES, Batches
 from bench.errors import WrongResult
 from tracker import Client
+from tracker.kafka.batch import Batch
 from tracker.pipeline.applied import Applied
 from tracker.store.batch_store import BatchStore
 
@@ -106,9 +104,9 @@ def _figures(database_url: str, batches: Batches, wal: "_Wal") -> Figures:
 class _Round:
     """One batch of a case, ready to be decoded and applied."""
 
-    def __init__(self, applier: BatchApplier, records: Sequence[Message], releases: int) -> None:
+    def __init__(self, applier: BatchApplier, batch: Batch, releases: int) -> None:
         self._applier = applier
-        self._batch = applier.batch(records)
+        self._batch = batch
         self._releases = releases
 
     def run(self) -> Applied:
@@ -123,21 +121,8 @@ class _Round:
 
 def _rounds(applier: BatchApplier, batches: Batches) -> Iterator[_Round]:
     """Yield the batches of a case, as a consumer receives them one after the other."""
-    offsets: Counter[int] = Counter()
     for records in batches.records:
-        received = []
-        for kafka_partition, key, value in records:
-            received.append(
-                Message(
-                    topic=batches.topics.tracking,
-                    partition=kafka_partition,
-                    offset=offsets[kafka_partition],
-                    key=key,
-                    value=value,
-                )
-            )
-            offsets[kafka_partition] += 1
-        yield _Round(applier, received, batches.releases)
+        yield _Round(applier, applier.receive(records), batches.releases)
 
 
 # The counters
@@ -185,8 +170,6 @@ def _measure_peak(run: Callable[[], object]) -> int:
 @contextmanager
 def _steady_memory() -> Iterator[None]:
     """Have Python allocate and free the same each time, whatever has happened before in this process."""
-    # An array of a length that was sent before is packed with a format from this cache: 3 % of a peak.
-    struct._clearcache()  # type: ignore[attr-defined]
     gc.collect()
     gc.disable()
     try:

@@ -1,8 +1,5 @@
 """Run a peer: its processes, until all of them have their share of the Kafka partitions."""
 
-import json
-import signal
-import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -13,18 +10,16 @@ from typing import Any
 from confluent_kafka import ConsumerGroupState, KafkaException
 from confluent_kafka.admin import AdminClient
 
+from bench.children import run_child, wait_until_ready
 from bench.contenders import Contender
 from bench.errors import BenchError
 from bench.peers.process import PeerSettings
 from bench.servers import Servers
 from bench.workload import Topics
-from tracker.stack.lifetime import ProcessIdentity, Watchdog, wait_until
-from tracker.stack.server import clean_environment
+from tracker.stack.lifetime import Watchdog, wait_until
 
-_ROOT = Path(__file__).parent.parent.parent
 _CALL_TIMEOUT_S = 30.0
 _JOIN_TIMEOUT_S = 60.0
-_END_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -65,15 +60,8 @@ def run_peer(
                 batch_size=batch_size,
                 state_directory=str(state),
             )
-            children.append(stack.enter_context(_process(program, settings, watchdog)))
-        for child in children:
-            assert child.stdout is not None
-            if child.stdout.readline() != b"ready\n":
-                raise BenchError(f"a process of {name} did not start; its output is above")
-
-        def check() -> None:
-            if any(child.poll() is not None for child in children):
-                raise BenchError(f"a process of {name} has ended; its output is above")
+            children.append(stack.enter_context(run_child(program.command, settings._asdict(), watchdog)))
+        check = wait_until_ready(name, children)
 
         def shared() -> bool:
             check()
@@ -82,32 +70,6 @@ def run_peer(
         if not wait_until(shared, _JOIN_TIMEOUT_S):
             raise BenchError(f"the processes of {name} did not share the Kafka partitions in time")
         yield Contender(name, group_id, [child.pid for child in children], check)
-
-
-@contextmanager
-def _process(
-    program: PeerProgram, settings: PeerSettings, watchdog: Watchdog
-) -> Iterator[subprocess.Popen[bytes]]:
-    child = subprocess.Popen(
-        program.command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=clean_environment(),
-        cwd=_ROOT,  # where Python finds the peer's module
-        start_new_session=True,
-    )
-    identity = ProcessIdentity.of(child.pid)
-    watchdog.watch(identity, signal.SIGKILL)
-    with child:
-        try:
-            assert child.stdin is not None
-            child.stdin.write(json.dumps(settings._asdict()).encode() + b"\n")
-            child.stdin.flush()
-            yield child
-        finally:
-            child.kill()
-            child.wait(_END_TIMEOUT_S)
-            watchdog.unwatch(identity)
 
 
 def _shares(admin: AdminClient, group_id: str, topic: str) -> tuple[int, int]:

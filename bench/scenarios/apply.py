@@ -6,21 +6,19 @@ than that. The releases of jobs that complete are not part of it.
 
 import gc
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
 
-from confluent_kafka import Message
-
 from bench.batch_applier import BatchApplier
 from bench.outcome import Case, Metric, Outcome, rounds_text
 from bench.processes import cpu_seconds
-from bench.scenarios.throughput import Variant
 from bench.session import BenchSession, Options
-from bench.workload import FirstTasks, ProducerRecord, Size, TasksInTurn, Topics, Tree, Workload
+from bench.workload import FirstTasks, Size, TasksInTurn, Topics, Tree, Workload, only_tasks
 from tracker import Client
+from tracker.kafka.batch import Batch
 from tracker.pipeline import collect_garbage_seldom
 from tracker.store.batch_store import BatchStore
 
@@ -28,17 +26,13 @@ _BATCH, _SMALL_BATCH = 10_000, 100
 _SHARE = 0.06  # of the messages of other scenarios, which are a million by default
 
 
-def _job_each(topics: Topics, size: Size) -> Workload:
-    return TasksInTurn(topics, size, jobs=size.messages)
-
-
-_CASES: Mapping[str, tuple[Variant, int]] = {
-    "proxied": (Variant("", partial(TasksInTurn, jobs=200, in_progress=True)), _BATCH),
-    "complete": (Variant("", partial(TasksInTurn, jobs=200)), _BATCH),
-    "nested, shuffled": (Variant("", partial(Tree, shuffled=True)), _BATCH),
-    "job-each, only task": (Variant("", _job_each), _BATCH),
-    "job-each, first task": (Variant("", FirstTasks), _BATCH),
-    "small batches": (Variant("", partial(TasksInTurn, jobs=100)), _SMALL_BATCH),
+_CASES: Mapping[str, tuple[Callable[[Topics, Size], Workload], int]] = {
+    "proxied": (partial(TasksInTurn, jobs=200, in_progress=True), _BATCH),
+    "complete": (partial(TasksInTurn, jobs=200), _BATCH),
+    "nested, shuffled": (partial(Tree, shuffled=True), _BATCH),
+    "job-each, only task": (only_tasks, _BATCH),
+    "job-each, first task": (FirstTasks, _BATCH),
+    "small batches": (partial(TasksInTurn, jobs=100), _SMALL_BATCH),
 }
 
 
@@ -96,17 +90,17 @@ def _case(name: str, costs: Sequence[_Cost]) -> Case:
     return Case(name, [*metrics, Metric("batch_ms", "CPU ms/batch: decode and apply", own, "less", None, 2)])
 
 
-def _measure(session: BenchSession, variant: Variant, batch_size: int) -> _Cost:
+def _measure(session: BenchSession, make: Callable[[Topics, Size], Workload], batch_size: int) -> _Cost:
     topics = replace(session.topics(), kafka_partitions=1)
     size = Size(max(1, round(session.options.messages * _SHARE)), session.options.seed)
-    workload = variant.workload(topics, size)
+    workload = make(topics, size)
     with session.servers.database(topics.tracking) as database_url:
         with Client(database_url) as client:
             client.submit(workload.jobs())
         with closing(BatchStore(database_url)) as store:
             store.connect()
             applier = BatchApplier(store, topics.tracking)
-            batches = [applier.batch(records) for records in _received(workload, batch_size)]
+            batches = _batches(applier, workload, batch_size)
             decode = apply = 0.0
             postgresql = _postgresql_seconds(session)
             with _garbage_collected_as_in_a_worker():
@@ -135,12 +129,9 @@ def _postgresql_seconds(session: BenchSession) -> float:
     return cpu_seconds(session.servers.postgres_pids) if session.servers.started_here else 0.0
 
 
-def _received(workload: Workload, batch_size: int) -> Iterator[list[Message]]:
-    """Yield the messages in batches, as a consumer receives them."""
-    messages = enumerate(workload.messages())
-    while taken := list(islice(messages, batch_size)):
-        yield [_record(workload.topics.tracking, offset, message) for offset, message in taken]
-
-
-def _record(topic: str, offset: int, message: ProducerRecord) -> Message:
-    return Message(topic=topic, partition=0, offset=offset, key=message.key, value=message.value)
+def _batches(applier: BatchApplier, workload: Workload, size: int) -> list[Batch]:
+    """Return the messages in batches, as a consumer receives them."""
+    messages, batches = workload.messages(), []
+    while taken := list(islice(messages, size)):
+        batches.append(applier.receive(taken))
+    return batches

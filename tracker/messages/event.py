@@ -121,7 +121,7 @@ class TaskNames:
         """
         parent = self._parents.get(parent_text)
         if parent is None:
-            parent = self._parents[parent_text] = task_name(f"{parent_text}.{index}").parent()
+            parent = self._parents[parent_text] = parent_name(f"{parent_text}.{index}", parent_text)
         return parent
 
     def parse(self, job_task_id: str) -> TaskName:

@@ -93,6 +93,8 @@ def drain(
     watcher = OffsetWatcher(servers.clients, topics, contender.group_id)
     try:
         send_warm_up(loader, watcher, contender, warm_up)
+        # The group's offsets are committed a moment before the last messages are visible.
+        wait_until_visible(servers.admin, topics.destination, topics.kafka_partitions)
         first = end_offsets(servers.admin, topics.destination, topics.kafka_partitions, committed=True)
         backlog = loader.stage(workload.messages())
         meter = CostMeter(servers, contender)

@@ -1,8 +1,10 @@
-"""What a process waits for, in words that the log, ``/readyz`` and the metrics share."""
+"""What a process waits for, in words that the log, ``/readyz`` and the metrics share.
+
+Whatever ``/readyz`` says was logged first.
+"""
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Iterable
@@ -13,8 +15,10 @@ from tracker.logs import get_logger
 
 STALLED_S = 60.0
 
-_REPEAT_S = 30.0  # after this time an obstacle that stays is logged again
-_CHANGED_S = 5.0  # after this time, one whose reason has changed: some name a time, or another broker
+# A reason is logged when it is found, but not again within one of these times. So no reason may have a number
+# in it that grows while it stays: each would be another reason.
+_REPEAT_S = 30.0  # if it has stayed
+_CHANGED_S = 5.0  # if it was gone, or was another meanwhile
 
 log = get_logger()
 
@@ -64,7 +68,9 @@ class Obstacles:
         self._lock = threading.Lock()
         self._now: dict[str, tuple[Obstacle, ...]] = {}
         self._since: dict[tuple[str, Cause], float] = {}
-        self._logged: dict[tuple[str, Cause], tuple[float, str]] = {}
+        # When each reason was logged, in this order. Rejected: at most one changed reason in 5 s, which left
+        # out reasons that `/readyz` showed.
+        self._logged: dict[tuple[str, Cause], dict[str, float]] = {}
 
     def report(self, cause: Cause, reason: str) -> None:
         """Set what the calling thread waits for."""
@@ -101,29 +107,32 @@ class Obstacles:
             )
         )
 
+    def now_or_stall(self, stalled_since_monotonic_s: float | None) -> tuple[Obstacle, ...]:
+        """Return all obstacles; if there are none, but nothing has moved for long, return one for that."""
+        known = tuple(each for each in self.now() if each.cause is not Cause.UNKNOWN)
+        since_s = stalled_since_monotonic_s
+        is_stalled = since_s is not None and time.monotonic() - since_s >= STALLED_S
+        stall = (Obstacle(Cause.UNKNOWN, f"no work was finished for {STALLED_S:.0f} s"),)
+        found = known or stall * is_stalled
+        self.observe("stall", () if known else found)
+        return found
+
     def _log_new(self, observer: str, cause: Cause, reason: str, *, is_new: bool) -> None:
         now, key = time.monotonic(), (observer, cause)
         if is_new:
             self._since[key] = now
-        logged, logged_reason = self._logged.get(key, (-math.inf, ""))
-        wait_s = _CHANGED_S if is_new or reason != logged_reason else _REPEAT_S
-        if now - logged >= wait_s:
-            self._logged[key] = now, reason
+        logged = {text: at for text, at in self._logged.get(key, {}).items() if now - at < _REPEAT_S}
+        has_stayed = not is_new and reason == next(reversed(logged), None)
+        if reason not in logged or (not has_stayed and now - logged[reason] >= _CHANGED_S):
+            logged.pop(reason, None)
+            self._logged[key] = logged | {reason: now}
             log.warning(_EVENTS[cause], reason=reason)
 
     def _log_gone(self, observer: str, cause: Cause) -> None:
         since = self._since.pop((observer, cause))
-        if self._logged[observer, cause][0] >= since:
+        if next(reversed(self._logged[observer, cause].values())) >= since:
             seconds = round(time.monotonic() - since, 1)
             log.info("no longer waiting", cause=cause, seconds=seconds)
-
-
-def with_stall(known: tuple[Obstacle, ...], stalled_since_monotonic_s: float | None) -> tuple[Obstacle, ...]:
-    """Return the known obstacles; if there are none, but nothing has moved for long, return one for that."""
-    since_s = stalled_since_monotonic_s
-    if known or since_s is None or time.monotonic() - since_s < STALLED_S:
-        return known
-    return (Obstacle(Cause.UNKNOWN, f"no work was finished for {STALLED_S:.0f} s"),)
 
 
 def _by_cause(obstacles: Iterable[Obstacle]) -> dict[Cause, str]:

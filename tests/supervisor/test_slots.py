@@ -11,6 +11,7 @@ from psycopg.conninfo import make_conninfo
 
 from tests.supervisor.harness import START_S, Program
 from tests.supervisor.relay import Relay
+from tests.support.kafka import wait_until
 from tracker.store import locks
 from tracker.store.migrate import check_schema
 from tracker.supervisor.slots import SlotKeeper
@@ -158,9 +159,9 @@ def test_it_waits_for_a_database_that_is_away(database_url: str) -> None:
         port = reserved.getsockname()[1]
         away = make_conninfo(database_url, host="127.0.0.1", hostaddr="127.0.0.1", port=port)
         with Program(database_url=away) as program:
-            program.next("waiting for PostgreSQL")
-            program.next("waiting for PostgreSQL")  # the second time: the endpoint hears of it after the log
-            assert "PostgreSQL" in program.get_until("/readyz", 503)["missing"]["database"]
+            reason = program.next("waiting for PostgreSQL")["reason"]
+            missing = {"database": reason}
+            wait_until(lambda: program.get_until("/readyz", 503)["missing"] == missing, "it to be shown")
             assert program.get("/livez")[0] == 200
             assert program.stop() == 0
 

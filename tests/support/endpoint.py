@@ -69,7 +69,7 @@ class Endpoint:
         """Whether the metric says that the first worker waits for this."""
         return self.metric("tracker_waiting", process="worker-0", cause=cause) == 1
 
-    def logged(self, event: str) -> list[str]:
-        """Return the reasons that the first worker has logged for waiting."""
-        lines = list(self.program.lines)
-        return [line["reason"] for line in lines if line["event"] == event and line["process"] == "worker-0"]
+    def wait_for_log(self, complaint: str) -> None:
+        """Wait until the log has what ``/readyz`` said of the first worker: they come by two pipes."""
+        event, _, reason = complaint.partition(": ")
+        self.program.wait_for(event, reason=reason, process="worker-0")

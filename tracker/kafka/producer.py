@@ -289,8 +289,8 @@ class BatchProducer:
                 producer.poll(0.1)
 
     def _flush(self, producer: Producer) -> None:
-        while unacknowledged := producer.flush(1.0):
-            self._wait(f"{unacknowledged} messages are not acknowledged yet")
+        while producer.flush(1.0):
+            self._wait("messages are not acknowledged yet")
         if self._delivery_errors:
             raise KafkaException(self._delivery_errors[0][1])
 

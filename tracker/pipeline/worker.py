@@ -24,7 +24,7 @@ from tracker.kafka.watch import ConnectionErrors, KafkaWatch
 from tracker.lifeline import ChildStatus, ExitStatus, Lifeline
 from tracker.logs import get_logger
 from tracker.messages.decode import Rules
-from tracker.obstacles import Cause, Obstacle, with_stall
+from tracker.obstacles import Cause, Obstacle
 from tracker.pipeline.apply import Applier
 from tracker.pipeline.apply_loop import ApplyLoop
 from tracker.pipeline.context import WorkerContext
@@ -204,10 +204,7 @@ class Worker:
         """Return what the worker waits for; if nothing moves without a known reason, return that."""
         found = self._context.waits.obstacles
         found.observe("silence", filter(None, [self._apply_loop.silence()]))
-        known = tuple(each for each in found.now() if each.cause is not Cause.UNKNOWN)
-        all_ = with_stall(known, self._context.pipeline.in_flight.stalled_since())
-        found.observe("stall", () if known else all_)
-        return all_
+        return found.now_or_stall(self._context.pipeline.in_flight.stalled_since())
 
     def _status(self) -> ChildStatus:
         joined, in_flight = self._poll_loop.consumer.joined, self._context.pipeline.in_flight

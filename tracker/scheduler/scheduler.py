@@ -45,7 +45,7 @@ from tracker.metrics import (
     HELD_DROPPED,
     PENDING_DROPPED,
 )
-from tracker.obstacles import Cause, with_stall
+from tracker.obstacles import Cause
 from tracker.rate_limited_log import RateLimitedLog
 from tracker.scheduler.retention import Retention
 from tracker.scheduler.sending import OutboxMessages
@@ -313,11 +313,11 @@ class Scheduler:
 
     def _status(self) -> ChildStatus:
         since_s = self._work_since_monotonic_s
-        known = self._obstacles.now()
-        obstacles = with_stall(known, since_s)
+        obstacles = self._obstacles.now_or_stall(since_s)
+        is_blocked = any(each.blocks and each.cause is not Cause.UNKNOWN for each in obstacles)
         return ChildStatus(
             ready=self._ready and not self._exit_reason,
-            has_work=since_s is not None and not any(each.blocks for each in known),
+            has_work=since_s is not None and not is_blocked,
             last_progress_monotonic_s=self._last_progress_monotonic_s,
             detail=self._exit_reason
             or "; ".join(map(str, obstacles))

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
 from collections.abc import Callable
 
 from tracker import logs
 from tracker.errors import DatabaseUnavailable, TrackerError
+from tracker.obstacles import Cause, Obstacles
 from tracker.store.connect import Connection, Conninfo, connected
 from tracker.store.explain import database_errors
 from tracker.store.slots import BackendIdentity, end_session, identity_of, try_slot
 
 PING_INTERVAL_S = 2.0
 RETRY_INTERVAL_S = 1.0
-LOG_INTERVAL_S = 5.0
 
 log = logs.get_logger()
 
@@ -52,7 +51,7 @@ class SlotKeeper:
         self._on_change = on_change
         self._sessions: list[BackendIdentity] = []
         self._closing = threading.Event()
-        self._logged_s = float("-inf")
+        self._obstacles = Obstacles()
         self._thread = threading.Thread(target=self._run, name="slots", daemon=True)
 
     def start(self) -> None:
@@ -95,6 +94,7 @@ class SlotKeeper:
             else:
                 self._claim_again(connection, self.slots)
                 log.info("slots claimed again", slots=list(self.slots), **self._names)
+            self._obstacles.clear()
             self.waiting_for = None
             self._on_change()
             while not self._closing.wait(PING_INTERVAL_S):
@@ -120,12 +120,9 @@ class SlotKeeper:
                 )
 
     def _wait_for_database(self, reason: str) -> None:
-        changed = self.waiting_for != reason
-        self.waiting_for = reason
-        if time.monotonic() - self._logged_s >= LOG_INTERVAL_S:
-            self._logged_s = time.monotonic()
-            log.warning("waiting for PostgreSQL", reason=reason)
-        if changed:
+        self._obstacles.report(Cause.DATABASE, reason)
+        if self.waiting_for != reason:
+            self.waiting_for = reason
             self._on_change()
 
     def _fail(self, failure: str) -> None:

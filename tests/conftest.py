@@ -40,6 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure() -> None:
     """Prepare what the programs under test inherit."""
     _take_signals()
+    _keep_the_timer()
     _keep_data_in_memory()
 
 
@@ -54,6 +55,18 @@ def _take_signals() -> None:
             and threading.current_thread() is threading.main_thread()
         ):
             signal.signal(number, default)
+
+
+def _keep_the_timer() -> None:
+    """Refuse alarms in this process: it has one timer, which is that of pytest-timeout.
+
+    An alarm that a test left behind was taken for the time limit of the test after it.
+    """
+
+    def alarm(_seconds: int) -> int:
+        raise RuntimeError("the alarm of this process belongs to pytest-timeout")
+
+    pytest.MonkeyPatch().setattr(signal, "alarm", alarm)
 
 
 def _keep_data_in_memory() -> None:

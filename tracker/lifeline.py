@@ -7,7 +7,6 @@ kernel closes the pipe, and the child notices that.
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,10 +17,6 @@ from tracker.metrics import Recorder, Snapshot
 from tracker.obstacles import Obstacle
 
 REPORT_INTERVAL_S = 1.0
-
-ORPHAN_LIMIT_S = 4
-"""How long a child may take to finish its batch after its supervisor has died. The promise is 5 s,
-which includes the time to notice the death."""
 
 
 class ExitStatus(IntEnum):
@@ -85,18 +80,22 @@ class Lifeline:
     """A child's end of the pipe.
 
     `stopping` is set when the child must finish its work in progress and return, because it was asked to stop
-    or because its supervisor has died. In the second case the process is killed after `ORPHAN_LIMIT_S` if it
-    still runs.
+    or because its supervisor has died. In the second case `on_orphaned` is called first.
 
     `recorder` is the only recorder of metrics in the process.
     """
 
     def __init__(
-        self, connection: Connection | None, *, report_interval_s: float = REPORT_INTERVAL_S
+        self,
+        connection: Connection | None,
+        *,
+        on_orphaned: Callable[[], object] = lambda: None,
+        report_interval_s: float = REPORT_INTERVAL_S,
     ) -> None:
         self.stopping = threading.Event()
         self.recorder = Recorder()
         self._connection = connection
+        self._on_orphaned = on_orphaned
         self._report_interval_s = report_interval_s
         self._closing = threading.Event()
         self._reporter: threading.Thread | None = None
@@ -136,8 +135,7 @@ class Lifeline:
             self.stopping.set()
             connection.recv_bytes()
         except (EOFError, OSError):
-            # The kernel's alarm ends the process even if no Python thread can run any more.
-            signal.alarm(ORPHAN_LIMIT_S)
+            self._on_orphaned()
             self.stopping.set()
 
     def _send_reports(self, connection: Connection, status: Callable[[], ChildStatus]) -> None:

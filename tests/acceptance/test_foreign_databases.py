@@ -62,11 +62,12 @@ def test_names_are_distinguished_whatever_the_collation(collated_url: str, deplo
         wait_until(lambda: len(tracker.started()) == len(NAMES), "all jobs started")
         for number, name in enumerate(NAMES):
             tracker.process(tracker.message(f"acme:{name}.1*"))
-            completed = [each for each in NAMES if tracker.status(each) == "Completed"]
-            assert completed == NAMES[: number + 1]
+            completed = tracker.client.list(partition_id="acme", status="Completed")
+            assert {job.id for job in completed} == set(NAMES[: number + 1])
         wait_until(lambda: len(tracker.started()) == 2 * len(NAMES), "all dependents started")
         list_jobs = partial(tracker.client.list, partition_id="acme", sort="id")
         for name in NAMES:
+            assert tracker.look(name).id == name
             assert [found.id for found in list_jobs(label=f"tag={name}")] == [name]
             assert [found.id for found in list_jobs(prefix=f"after {name}")] == [
                 f"after {each}" for each in sorted(NAMES) if each.startswith(name)

@@ -33,6 +33,15 @@ def test_it_sets_stopping_when_asked() -> None:
     assert lifeline.stopping.wait(10)
 
 
+def test_it_stops_when_its_supervisor_has_died() -> None:
+    here, there = multiprocessing.Pipe()
+    orphaned = threading.Event()
+    lifeline = Lifeline(there, on_orphaned=orphaned.set)
+    here.close()
+    assert lifeline.stopping.wait(10)
+    assert orphaned.is_set()
+
+
 def test_a_supervisor_that_does_not_listen_delays_the_end_by_a_second_at_most() -> None:
     here, there = multiprocessing.Pipe()
     filled = threading.Event()

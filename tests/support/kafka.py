@@ -84,11 +84,14 @@ class Kafka:
     def __init__(self, bootstrap_servers: str) -> None:
         self.bootstrap_servers = bootstrap_servers
         # That a broker is away is no news.
-        quiet: dict[str, str | int | float | bool] = {"bootstrap.servers": bootstrap_servers, "log_level": 2}
-        self.admin = AdminClient(quiet)
+        self._quiet: dict[str, str | int | float | bool] = {
+            "bootstrap.servers": bootstrap_servers,
+            "log_level": 2,
+        }
+        self.admin = AdminClient(self._quiet)
         self._producer = Producer(
             {
-                **quiet,
+                **self._quiet,
                 "enable.idempotence": True,  # or a retry changes the order
                 "message.max.bytes": 20_000_000,
                 "message.timeout.ms": 900_000,
@@ -96,9 +99,12 @@ class Kafka:
             }
         )
         self._refused: list[KafkaError] = []
+        self._group_readers: dict[str, Consumer] = {}  # by group; none of them is a member
 
     def close(self) -> None:
         """Let go of the connections."""
+        for reader in self._group_readers.values():
+            reader.close()
         del self.admin, self._producer
 
     def create(self, partitions: Mapping[str, int], **config: str) -> None:
@@ -177,7 +183,7 @@ class Kafka:
                 "enable.partition.eof": True,
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "error",  # never from the start again in silence
-                "fetch.wait.max.ms": 50,
+                "fetch.wait.max.ms": 1,  # that the end is reached is known after this
             }
         )
         try:
@@ -208,20 +214,19 @@ class Kafka:
         }
 
     def committed(self, group_id: str, *topics: str) -> TopicPartitions:
-        """Return the group's committed offsets; -1001 where there is none."""
-        consumer = Consumer(
-            {
-                "bootstrap.servers": self.bootstrap_servers,
-                "group.id": group_id,
-                "isolation.level": "read_uncommitted",
-            }
-        )
-        try:
-            places = [TopicPartition(topic, number) for topic in topics for number in self.partitions(topic)]
-            found = _patiently(partial(consumer.committed, places, timeout=DEADLINE_S))
-            return {(each.topic, each.partition): each.offset for each in found}
-        finally:
-            consumer.close()
+        """Return the group's committed offsets; -1001 where there is none.
+
+        Rejected: a consumer for each call, which takes 60 ms instead of 1; the admin client, which crashed
+        the process while the group was forming.
+        """
+        if group_id not in self._group_readers:
+            self._group_readers[group_id] = Consumer(
+                {**self._quiet, "group.id": group_id, "isolation.level": "read_uncommitted"}
+            )
+        reader = self._group_readers[group_id]
+        places = [TopicPartition(topic, number) for topic in topics for number in self.partitions(topic)]
+        found = _patiently(partial(reader.committed, places, timeout=DEADLINE_S))
+        return {(each.topic, each.partition): each.offset for each in found}
 
     def _on_delivery(self, error: KafkaError | None, _message: object) -> None:
         if error is not None:

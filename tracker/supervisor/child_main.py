@@ -15,6 +15,10 @@ from tracker import logs
 from tracker.errors import SchemaMismatch, SettingsError, TrackerError
 from tracker.lifeline import ExitStatus, Lifeline
 
+# How long it may take to finish its batch after its supervisor has died. The promise is 5 s, with the time to
+# notice the death.
+_ORPHAN_LIMIT_S = 4
+
 
 def main(name: str, target: str, args: tuple[Any, ...], connection: Connection, log: logs.LogOptions) -> None:
     """Run ``target(*args, lifeline)``, where target is ``module:function``, and exit with what it returns."""
@@ -26,7 +30,7 @@ def main(name: str, target: str, args: tuple[Any, ...], connection: Connection, 
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGHUP})
     logs.configure(name, log)
-    lifeline = Lifeline(connection)
+    lifeline = Lifeline(connection, on_orphaned=_limit_time)
     threading.Thread(target=_stop_on_sigterm, args=[lifeline], name="sigterm", daemon=True).start()
     status = _run(target, args, lifeline)
     lifeline.close()
@@ -34,6 +38,11 @@ def main(name: str, target: str, args: tuple[Any, ...], connection: Connection, 
     sys.stderr.flush()
     # Everything is finished. A library's thread, or its clean-up, must not keep the process alive.
     os._exit(status)
+
+
+def _limit_time() -> None:
+    """Kill this process after a while; the kernel does it even if no Python thread can run any more."""
+    signal.alarm(_ORPHAN_LIMIT_S)
 
 
 def _run(target: str, args: tuple[Any, ...], lifeline: Lifeline) -> int:

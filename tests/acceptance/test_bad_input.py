@@ -65,7 +65,7 @@ def test_each_kind_of_bad_input_is_one_dead_letter_and_its_batch_is_untouched(
 
     assert tracker.status("good") == "Completed"
     assert len(tracker.results()) == len(good) + 1
-    assert (tracker.status("job"), tracker.rows("SELECT * FROM task")) == ("Waiting", [])
+    assert (tracker.status("job"), tracker.rows("SELECT * FROM sibling_tasks")) == ("Waiting", [])
     by_offset = {int(each.header("tracker-source-offset") or -1): each for each in tracker.dead_letters()}
     expected = {2 * number + 1: poison.reason for number, poison in enumerate(POISON)}
     found = {offset: each.header("tracker-error-reason") for offset, each in by_offset.items()}

@@ -236,7 +236,7 @@ def test_a_deleted_job_is_gone_with_all_that_belongs_to_it(sent: Deployment) -> 
     sent.client.delete(["acme:job", "acme:dependent"])
     sent.process(sent.message("acme:job.4"), sent.event(report("acme:job.5", "Complete")))
     assert sent.client.count() == 1
-    for table in ("task", "task_block", "task_failure", "label", "prerequisite", "held_message"):
+    for table in ("sibling_tasks", "task_block", "task_failure", "label", "prerequisite", "held_message"):
         assert sent.rows(f"SELECT count(*) FROM {table}") == [(0,)], table
     assert sent.results() == []
     assert sent.count(DROPS, reason="unknown_job") == 1

@@ -31,7 +31,7 @@ def test_they_are_forwarded_then_and_once(running: Deployment, redeliver: Callab
 
 
 def test_they_change_nothing(running: Deployment, redeliver: Callable[..., None]) -> None:
-    state = "SELECT * FROM task_block", "SELECT * FROM task", "SELECT status, percentage FROM job"
+    state = "SELECT * FROM task_block", "SELECT * FROM sibling_tasks", "SELECT status, percentage FROM job"
     before: list[Any] = []
     redeliver(
         running.message("acme:job.1"),

@@ -200,7 +200,8 @@ def test_what_a_killed_scheduler_has_begun_is_finished(deploy: Deploy, tmp_path:
     retaining.client.submit([retaining.job(name) for name in names])
     retaining.client.cancel([f"acme:{name}" for name in names])
     retaining.database.execute(
-        "INSERT INTO task (tenant_key, job_key, path) SELECT tenant_key, job_key, '1' FROM job"
+        "INSERT INTO sibling_tasks (tenant_key, job_key, path, number, tasks)"
+        " SELECT tenant_key, job_key, '1', 0, '' FROM job"
     )
     make_old(retaining, *names)
     failpoints = tmp_path / "failpoints"
@@ -208,7 +209,7 @@ def test_what_a_killed_scheduler_has_begun_is_finished(deploy: Deploy, tmp_path:
     with Program({**retaining.variables, "TRACKER_WORKERS": "1", VARIABLE: str(failpoints)}) as program:
         program.wait_for("child ended", child="scheduler", times=2)
         wait_until_there(retaining)
-        left = "SELECT (SELECT count(*) FROM task) + (SELECT count(*) FROM removed_job)"
+        left = "SELECT (SELECT count(*) FROM sibling_tasks) + (SELECT count(*) FROM removed_job)"
         wait_until(lambda: retaining.rows(left) == [(0,)], "nothing left of them")
         assert program.stop() == 0
 

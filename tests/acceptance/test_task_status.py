@@ -51,7 +51,7 @@ def test_a_result_whose_tracking_continues_writes_nothing(tracker: Deployment, s
     tracker.start(scheduler=False)
     tracker.process(*(tracker.message(f"acme:{job}.1*", status=status, **to) for job, to in goes_on.items()))
     assert {job: tracker.status(job) for job in goes_on} == dict.fromkeys(goes_on, "Waiting")
-    assert tracker.rows("SELECT * FROM task") == []
+    assert tracker.rows("SELECT * FROM sibling_tasks") == []
     assert len(tracker.work()) == 2
 
 

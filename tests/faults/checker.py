@@ -18,9 +18,9 @@ from tests.support.model.jobs import ENDED, gaps
 from tests.support.model.naive import NaiveTracker
 from tests.support.model.outcomes import Outcome, Refused
 from tests.support.records import Record
+from tests.support.stored_tasks import children_in, stored_tasks
 
 STATUSES = ("Waiting", "Active", "Paused", "Failed", "Cancelled", "Completed")
-BLOCK = 4_096
 
 JOBS = """
     SELECT partition_id, job_id, status, percentage FROM job JOIN tenant USING (tenant_key)
@@ -34,8 +34,8 @@ UNMET = """
     FROM prerequisite JOIN job USING (tenant_key, job_key) JOIN tenant USING (tenant_key)
 """
 TASKS = """
-    SELECT partition_id, job_id, path, highest_child
-    FROM task JOIN job USING (tenant_key, job_key) JOIN tenant USING (tenant_key)
+    SELECT partition_id, job_id, path, tasks
+    FROM sibling_tasks JOIN job USING (tenant_key, job_key) JOIN tenant USING (tenant_key)
 """
 BLOCKS = """
     SELECT partition_id, job_id, path, block, completed
@@ -299,14 +299,14 @@ class Checker:
     def _missing(self) -> dict[tuple[str, str], list[tuple[str, int, int]]]:
         done: dict[tuple[str, str, str], set[int]] = defaultdict(set)
         for partition_id, job_id, path, block, bits in self._rows(BLOCKS):
-            number = int.from_bytes(bits, "little")
-            children = (at for at in range(number.bit_length()) if number >> at & 1)
-            done[partition_id, job_id, path].update(block * BLOCK + at + 1 for at in children)
+            done[partition_id, job_id, path].update(children_in(block, bits))
         missing: dict[tuple[str, str], list[tuple[str, int, int]]] = defaultdict(list)
-        for partition_id, job_id, path, highest in self._rows(TASKS):
-            name = ".".join([f"{partition_id}:{job_id}", *filter(None, [path])])
-            for first, last in gaps(done[partition_id, job_id, path], highest):
-                missing[partition_id, job_id].append((name, first, last))
+        for partition_id, job_id, parent_path, tasks in self._rows(TASKS):
+            for path, (_, _, _, highest, *_, bits, _) in stored_tasks([(parent_path, tasks)]).items():
+                name = ".".join([f"{partition_id}:{job_id}", *filter(None, [path])])
+                completed = done[partition_id, job_id, path] | set(children_in(0, bits))
+                for first, last in gaps(completed, highest):
+                    missing[partition_id, job_id].append((name, first, last))
         return missing
 
     def _deadlocks(self) -> Iterator[str]:

@@ -65,7 +65,7 @@ PROOFS = {
     "counts messages of earlier runs": Proof(DROPPED_ONCE, AT_ONCE),
     "limits never grow": Proof(r"its dead letter of \d+ bytes is cut", LITTLE),
     "looks jobs up without locks": Proof(
-        r"is (Active|Waiting) instead of Completed|is at \d+ instead of \d+|counts_and_bits_differ", AT_ONCE
+        r"is (Active|Waiting) instead of Completed|is at \d+ instead of \d+|counts and bits differ", AT_ONCE
     ),
 }
 

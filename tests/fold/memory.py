@@ -6,29 +6,31 @@ fails if the fold needs something without asking for it, or changes something wi
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.support.decoding import RULES, decode
 from tests.support.records import Record
+from tests.support.stored_tasks import bits_of, stored_tasks
 from tracker.fold.decide import Decisions, decide
 from tracker.fold.job_fold import JobFold, folds_of
 from tracker.fold.state import (
-    BLOCK_CHILDREN,
     Block,
     JobChanges,
     JobNeeds,
     JobState,
     TaskState,
+    block_and_bit,
     children_in,
 )
 from tracker.identifiers import JobName, child_path, parent_of
 from tracker.job_status import JobStatus
 from tracker.messages.decode import DecodedBatch, Rules
 from tracker.messages.event import Failure
+from tracker.store.sibling_tasks import SIBLINGS, changed_rows, decode_tasks, keep_row, missing_rows
 
 
 class TaskRow(NamedTuple):
-    """A row of `task`, in the order of TaskState's parameters."""
+    """A stored task, in the order of TaskState's parameters."""
 
     reported: int
     failed: bool
@@ -46,16 +48,35 @@ class JobRows:
     job_key: int
     status: JobStatus = JobStatus.WAITING
     percentage: int = 0
-    tasks: dict[str, TaskRow] = field(default_factory=dict)
-    blocks: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
+    siblings: dict[tuple[str, int], tuple[bytes, int]] = field(default_factory=dict)
+    later_blocks: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
     failures: dict[str, Failure] = field(default_factory=dict)
+
+    @property
+    def tasks(self) -> dict[str, TaskRow]:
+        """The stored tasks, by path."""
+        return {path: TaskRow(*values) for path, (*values, _, _) in self._stored().items()}
+
+    @property
+    def blocks(self) -> dict[tuple[str, int], tuple[int, int]]:
+        """The completed and the tracked children of all blocks that have any."""
+        first = {
+            (path, 0): (bits_of(completed), bits_of(tracked))
+            for path, (*_, completed, tracked) in self._stored().items()
+            if completed or tracked
+        }
+        return first | self.later_blocks
+
+    def _stored(self) -> dict[str, list[Any]]:
+        return stored_tasks((path, tasks) for (path, _), (tasks, _) in self.siblings.items())
 
     def missing(self, job: JobName) -> Iterator[tuple[str, int, int]]:
         """List (parent, first, last) of the known children that have not completed."""
+        blocks = self.blocks
         for path, task in self.tasks.items():
             completed = {
                 child
-                for (parent, number), (bits, _) in self.blocks.items()
+                for (parent, number), (bits, _) in blocks.items()
                 if parent == path
                 for child in children_in(number, bits)
             }
@@ -120,94 +141,94 @@ class MemoryTracker:
     def _load(self, needs: Sequence[JobNeeds]) -> None:
         for job, paths, blocks in needs:
             rows = self.jobs[job.name]
-            for path in set(paths) & rows.tasks.keys():
-                job.tasks[path] = TaskState(*rows.tasks[path], stored=True)
-            for key in set(blocks) & rows.blocks.keys():
-                completed, tracked = rows.blocks[key]
-                job.blocks[key] = Block(completed, tracked, stored=True)
+            for _, _, path, number in missing_rows([(job, paths, blocks)]):
+                if (path, number) in rows.siblings:
+                    keep_row(job, path, number, *rows.siblings[path, number])
+            for key in set(blocks) & rows.later_blocks.keys():
+                job.blocks[key] = Block(*rows.later_blocks[key])
+        decode_tasks(needs)
 
     def _store(self, changes: Sequence[JobChanges]) -> None:
         rows_by_key = {rows.job_key: rows for rows in self.jobs.values()}
-        for job in changes:
-            _store_job(rows_by_key[job.job_key], job)
+        for change in changes:
+            _store_job(rows_by_key[change.job.job_key], change)
 
     def check(self) -> None:
         """Check that the rows of every job agree with each other."""
         for name, rows in self.jobs.items():
             if rows.status in (JobStatus.WAITING, JobStatus.COMPLETED):
-                left = [*rows.tasks, *rows.blocks, *rows.failures]
+                left = [*rows.siblings, *rows.later_blocks, *rows.failures]
                 assert left == [], f"{name}: rows that nobody needs"
                 continue
             check_rows(rows)
 
 
-def _store_job(rows: JobRows, job: JobChanges) -> None:
-    rows.status, rows.percentage = job.status, job.percentage
-    if job.status is JobStatus.COMPLETED:
-        if job.old_status is not JobStatus.WAITING:
-            rows.tasks.clear()
-            rows.blocks.clear()
+def _store_job(rows: JobRows, change: JobChanges) -> None:
+    rows.status, rows.percentage = change.status, change.percentage
+    if change.status is JobStatus.COMPLETED:
+        if change.job.status is not JobStatus.WAITING:
+            rows.siblings.clear()
+            rows.later_blocks.clear()
             rows.failures.clear()
         return
-    for key, block in job.blocks:
-        rows.blocks[key] = block.completed, block.tracked
-    for path, task in job.tasks:
-        rows.tasks[path] = TaskRow(
-            task.reported,
-            task.failed,
-            task.last_child,
-            task.highest_child,
-            task.completed_children,
-            task.failed_children,
-            task.children_percentage,
-        )
-    for path in job.removed_tasks:
-        rows.tasks.pop(path, None)
-    for path in job.removed_subtrees:
+    stored, removed = changed_rows([change])
+    for _, _, path, number, tasks, unknown in stored:
+        rows.siblings[path, number] = tasks, unknown
+    for _, _, path, number in removed:
+        rows.siblings.pop((path, number), None)
+    for key, block in change.blocks:
+        rows.later_blocks[key] = block.completed, block.tracked
+    for path in change.removed_subtrees:
         _remove_subtree(rows, path)
-    for path in job.removed_failures:
+    for path in change.removed_failures:
         rows.failures.pop(path, None)
-    rows.failures.update(job.failures)
+    rows.failures.update(change.failures)
 
 
 def _remove_subtree(rows: JobRows, path: str) -> None:
     below = path + "."
-    for task in [task for task in rows.tasks if task.startswith(below)]:
-        del rows.tasks[task]
-    for key in [key for key in rows.blocks if key[0] == path or key[0].startswith(below)]:
-        del rows.blocks[key]
+    for kept in (rows.siblings, rows.later_blocks):
+        for key in [key for key in kept if key[0] == path or key[0].startswith(below)]:
+            del kept[key]
     for task in [task for task in rows.failures if task.startswith(below)]:
         del rows.failures[task]
 
 
 def check_rows(rows: JobRows) -> None:
     """Check that no row is below a completed task, that bits and rows agree, and that sums are right."""
+    tasks, blocks = rows.tasks, rows.blocks
     completed = {
         child_path(parent, child)
-        for (parent, number), (bits, _) in rows.blocks.items()
+        for (parent, number), (bits, _) in blocks.items()
         for child in children_in(number, bits)
     }
     tracked = {
         child_path(parent, child)
-        for (parent, number), (_, bits) in rows.blocks.items()
+        for (parent, number), (_, bits) in blocks.items()
         for child in children_in(number, bits)
     }
-    assert tracked == rows.tasks.keys() - {""}
-    for path in [*rows.tasks, *rows.failures, *(parent for parent, _ in rows.blocks)]:
+    assert tracked == tasks.keys() - {""}
+    for path in [*tasks, *rows.failures, *(parent for parent, _ in blocks)]:
         assert not completed & set(ancestors(path)), f"a row below a completed task: {path!r}"
-    for parent, number in rows.blocks:
-        assert 0 <= number <= (rows.tasks[parent].highest_child - 1) // BLOCK_CHILDREN
-    assert rows.failures.keys() == {path for path, task in rows.tasks.items() if task.failed}
-    for path, task in rows.tasks.items():
-        children = [
-            TaskState(*rows.tasks[child]) for child in tracked if child and parent_of(child)[0] == path
-        ]
+    for parent, number in blocks:
+        assert 0 <= number <= block_and_bit(tasks[parent].highest_child)[0]
+    assert rows.failures.keys() == {path for path, task in tasks.items() if task.failed}
+    for path, task in tasks.items():
+        children = [TaskState(*tasks[child]) for child in tracked if child and parent_of(child)[0] == path]
         assert task.completed_children == sum(
-            bits.bit_count() for (parent, _), (bits, _) in rows.blocks.items() if parent == path
+            bits.bit_count() for (parent, _), (bits, _) in blocks.items() if parent == path
         )
         assert task.failed_children == sum(child.counts_as_failed() for child in children)
         assert task.children_percentage == sum(child.percentage() for child in children)
         assert not TaskState(*task).is_complete()
+    for (parent, number), (stored, unknown) in rows.siblings.items():
+        of_row = stored_tasks([(parent, stored)])
+        assert of_row
+        assert unknown == sum(
+            1 << ((parent_of(path)[1] if path else 0) - SIBLINGS * number)
+            for path in of_row
+            if 0 == tasks[path].last_child < tasks[path].highest_child
+        )
 
 
 def ancestors(path: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ from tracker.job_status import STATUSES
 WAITING, ACTIVE, PAUSED, FAILED, CANCELLED, COMPLETED = STATUSES
 ENDED = [FAILED, CANCELLED, COMPLETED]
 EVERYTHING_OF_A_JOB = {
-    "job", "label", "prerequisite", "pending_task", "held_message", "resumed_job", "outbox", "task",
+    "job", "label", "prerequisite", "pending_task", "held_message", "resumed_job", "outbox", "sibling_tasks",
     "task_block", "task_failure",
 }  # fmt: skip
 
@@ -32,7 +32,7 @@ def hold(connection: Connection, job_id: str, count: int = 1) -> None:
 def fill_tables(connection: Connection, job_id: str) -> None:
     """Give a job a row in each of the tables that the worker and the scheduler write."""
     for insert in (
-        "task (tenant_key, job_key, path) SELECT tenant_key, job_key, ''",
+        "sibling_tasks (tenant_key, job_key, path, number, tasks) SELECT tenant_key, job_key, '', 0, ''",
         "task_block (tenant_key, job_key, path, block, completed) SELECT tenant_key, job_key, '', 0, 'x'",
         "task_failure SELECT tenant_key, job_key, '1', 'id', 0, 'source', 'message'",
         "outbox (tenant_key, job_key, send_number) SELECT tenant_key, job_key, 1",

@@ -19,6 +19,7 @@ def completed(digit: int) -> dict[str, list[Any]]:
 
 PLACE: dict[str, Any] = {"topics": ["tracking"], "kafka_partitions": [1]}
 TASK = {"paths": ["1"] * N}
+SIBLINGS = TASK | {"numbers": [0] * N}
 BLOCK = TASK | {"blocks": [1] * N}
 
 BATCH = [
@@ -50,15 +51,12 @@ BATCH = [
         locks=(KEY,),
     ),
     Case("list_downstream", keys(8, 100), 25_000, 12 * 25_000, "prerequisite_pkey"),
-    Case("load_tasks", keys(5) | TASK, N, 6 * N, "task_pkey"),
+    Case("load_sibling_tasks", keys(5) | SIBLINGS, N, 6 * N, "sibling_tasks_pkey"),
     Case("load_blocks", keys(5) | BLOCK, N, 6 * N, "task_block_pkey"),
     Case("store_blocks", keys(5) | BLOCK | {"completed": [b"\3"] * N, "tracked": [b""] * N}, N, 12 * N),
     Case(
-        "store_tasks",
-        keys(5)
-        | TASK
-        | {"reported": [1] * N, "failed": [False] * N, "last_child": [3] * N, "highest_child": [3] * N}
-        | {"completed_children": [1] * N, "failed_children": [0] * N, "children_percentage": [5] * N},
+        "store_sibling_tasks",
+        keys(5) | SIBLINGS | {"tasks": [b"\x80"] * N, "unknown": [0] * N},
         N,
         12 * N,
     ),
@@ -71,7 +69,7 @@ BATCH = [
         N,
         12 * N,
     ),
-    Case("remove_tasks", keys(5) | TASK, N, 8 * N, "task_pkey"),
+    Case("remove_sibling_tasks", keys(5) | SIBLINGS, N, 8 * N, "sibling_tasks_pkey"),
     # Two blocks each.
     Case("remove_subtrees", keys(5) | TASK, 2 * N, 8 * N, "task_block_pkey"),
     Case("remove_failures", keys(5) | TASK, N, 8 * N, "task_failure_pkey"),

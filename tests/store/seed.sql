@@ -52,20 +52,18 @@ SELECT tenant_key, job_key, 0, 'Sort', 1, '\x7b7d', 'sort-in' FROM outbox;
 UPDATE deployment SET last_send_number = 20000, sent_number = 0;
 
 -- Active jobs have the tasks 1 to 3, of which 1 and 2 have children.
-INSERT INTO task (tenant_key, job_key, path, last_child, highest_child)
-SELECT tenant_key, job_key, path, 3, 3 FROM job, unnest(ARRAY['', '1', '2']) AS path WHERE status = 1;
-INSERT INTO task (tenant_key, job_key, path, failed)
-SELECT tenant_key, job_key, '3', true FROM job WHERE status = 1 AND job_key % 50 = 5;
+INSERT INTO sibling_tasks (tenant_key, job_key, path, number, tasks)
+SELECT tenant_key, job_key, path, 0, '\x80' FROM job, unnest(ARRAY['', '1', '2']) AS path WHERE status = 1;
 INSERT INTO task_failure (tenant_key, job_key, path, failure_id, failure_time_ms, failure_source, failure_message)
-SELECT tenant_key, job_key, path, 'broken', 0, 'sorter', 'out of order' FROM task WHERE failed;
+SELECT tenant_key, job_key, '3', 'broken', 0, 'sorter', 'out of order' FROM job WHERE status = 1 AND job_key % 50 = 5;
 INSERT INTO task_block (tenant_key, job_key, path, block, completed)
 SELECT tenant_key, job_key, path, block, '\x01'
-FROM task, generate_series(0, 1) AS block WHERE highest_child > 0;
+FROM sibling_tasks, generate_series(1, 2) AS block;
 
 -- Of jobs that retention has removed: 40, with 500 rows in each table.
 INSERT INTO removed_job (tenant_key, job_key) SELECT tenant, 3000000 + tenant FROM generate_series(1, 40) AS tenant;
-INSERT INTO task (tenant_key, job_key, path)
-SELECT tenant_key, job_key, n::text FROM removed_job, generate_series(1, 500) AS n;
+INSERT INTO sibling_tasks (tenant_key, job_key, path, number, tasks)
+SELECT tenant_key, job_key, n::text, 0, '\x80' FROM removed_job, generate_series(1, 500) AS n;
 INSERT INTO task_block (tenant_key, job_key, path, block, completed)
 SELECT tenant_key, job_key, '', n, '\x01' FROM removed_job, generate_series(1, 500) AS n;
 INSERT INTO task_failure (tenant_key, job_key, path, failure_id, failure_time_ms, failure_source, failure_message)

@@ -9,7 +9,7 @@ INSERT INTO held_message (tenant_key, job_key, destination, message_value) SELEC
 INSERT INTO outbox (tenant_key, job_key, send_number) SELECT n, n, n FROM generate_series(1, 30) AS n;
 INSERT INTO outbox (tenant_key, job_key, source_topic, source_partition, source_offset)
 SELECT n, n, 'tracking', n, n FROM generate_series(31, 60) AS n;
-INSERT INTO task (tenant_key, job_key, path) SELECT n, n, '' FROM generate_series(1, 60) AS n;
+INSERT INTO sibling_tasks (tenant_key, job_key, path, number, tasks) SELECT n, n, '', 0, '' FROM generate_series(1, 60) AS n;
 INSERT INTO task_block (tenant_key, job_key, path, block, completed) SELECT n, n, '', 0, '' FROM generate_series(1, 60) AS n;
 INSERT INTO task_failure (tenant_key, job_key, path, failure_id, failure_time_ms, failure_source, failure_message)
 SELECT n, n, '', '', 0, '', '' FROM generate_series(1, 60) AS n;

@@ -67,9 +67,11 @@ def test_a_value_that_the_type_does_not_have_is_the_datas_fault(kind: str, value
 
 def test_a_statement_is_prepared_once_for_small_numbers_and_large_ones(store: BatchStore) -> None:
     for job_key in (1, 40_000, 2**40):
-        store._execute("load_tasks", tenant_keys=[1], job_keys=[job_key], paths=[""]).fetchall()
-    store._execute("load_tasks", tenant_keys=[], job_keys=[], paths=[]).fetchall()
+        store._execute(
+            "load_sibling_tasks", tenant_keys=[1], job_keys=[job_key], paths=[""], numbers=[0]
+        ).fetchall()
+    store._execute("load_sibling_tasks", tenant_keys=[], job_keys=[], paths=[], numbers=[]).fetchall()
     prepared = store._open.execute(
-        "SELECT parameter_types::text[] FROM pg_prepared_statements WHERE statement LIKE '%task.path%'"
+        "SELECT parameter_types::text[] FROM pg_prepared_statements WHERE statement LIKE '%sibling_tasks.path%'"
     ).fetchall()
-    assert prepared == [(["integer[]", "bigint[]", "text[]"],)]
+    assert prepared == [(["integer[]", "bigint[]", "text[]", "integer[]"],)]

@@ -92,7 +92,7 @@ def test_no_statement_is_planned_for_the_values_that_came_first(stores: Stores) 
     """The sixth execution is planned by the tables' size at that moment, as the first one."""
     store, _ = stores[BatchStore]
     for _ in range(7):
-        store._execute("load_tasks", **keys(5, 10), paths=["1"] * 10).fetchall()
+        store._execute("load_sibling_tasks", **keys(5, 10), paths=["1"] * 10, numbers=[0] * 10).fetchall()
     rows = store._open.execute(
         "SELECT sum(generic_plans), sum(custom_plans) FROM pg_prepared_statements"
     ).fetchall()

@@ -131,7 +131,7 @@ def test_all_that_belongs_to_it_goes_in_steps(
         [job("first"), job("gone", "first", labels={"colour": "red"}), job("kept", labels={"a": "b"})]
     )
     for table, columns, values in (
-        ("task", "path, failed", "n::text, true"),
+        ("sibling_tasks", "path, number, tasks", "n::text, 0, ''"),
         ("task_block", "path, block, completed", "'', n, '\\x01'"),
         ("task_failure", "path, failure_id, failure_time_ms, failure_source, failure_message",
          "n::text, '', 0, '', ''"),
@@ -145,7 +145,15 @@ def test_all_that_belongs_to_it_goes_in_steps(
     make_old(observer, gone=3)
     retention.remove(found_keys(retention))
     assert left(observer) == ["first", "kept"]
-    tables = ("label", "pending_task", "prerequisite", "task", "task_block", "task_failure", "removed_job")
+    tables = (
+        "label",
+        "pending_task",
+        "prerequisite",
+        "sibling_tasks",
+        "task_block",
+        "task_failure",
+        "removed_job",
+    )
     assert [observer.left(table) for table in tables] == [
         1,
         2,
@@ -156,7 +164,7 @@ def test_all_that_belongs_to_it_goes_in_steps(
         1,
     ]
     assert retention.remove_leftovers(20) == 60
-    assert observer.left("task") == 2 * CHILDREN - 20
+    assert observer.left("sibling_tasks") == 2 * CHILDREN - 20
     while retention.remove_leftovers(20):
         pass
     assert [observer.left(table) for table in tables] == [1, 2, 0, CHILDREN, CHILDREN, CHILDREN, 0]

@@ -55,22 +55,21 @@ def test_a_job_and_its_tasks_and_blocks_are_updated_in_place(store: BatchStore, 
                 "store_blocks",
                 **keys,
                 paths=[""] * JOBS,
-                blocks=[0] * JOBS,
+                blocks=[1] * JOBS,
                 completed=[b"\xff" * (batch * 25)] * JOBS,
                 tracked=[b""] * JOBS,
             )
-            sums = ("reported", "last_child", "completed_children", "failed_children", "children_percentage")
             store._execute(
-                "store_tasks",
+                "store_sibling_tasks",
                 **keys,
                 paths=[""] * JOBS,
-                failed=[False] * JOBS,
-                highest_child=[batch * 200] * JOBS,
-                **dict.fromkeys(sums, [batch] * JOBS),
+                numbers=[0] * JOBS,
+                tasks=[bytes([batch]) * 50] * JOBS,
+                unknown=[1] * JOBS,
             )
     store.close()
     assert share_in_place(database_url, "job", least=JOBS * BATCHES) > 0.95
-    assert share_in_place(database_url, "task", least=JOBS * (BATCHES - 1)) > 0.95
+    assert share_in_place(database_url, "sibling_tasks", least=JOBS * (BATCHES - 1)) > 0.95
     assert share_in_place(database_url, "task_block", least=JOBS * (BATCHES - 1)) > 0.9
 
 

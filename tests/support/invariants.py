@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 from tests.support.kafka import wait_until
+from tests.support.stored_tasks import bits_of, stored_tasks
+from tracker.store.sibling_tasks import SIBLINGS
 
 if TYPE_CHECKING:
     from tests.support.deployment import Deployment
@@ -16,7 +19,7 @@ _OF_A_JOB = (
     "held_message",
     "resumed_job",
     "outbox",
-    "task",
+    "sibling_tasks",
     "task_block",
     "task_failure",
 )
@@ -60,34 +63,9 @@ QUERIES = {
         WHERE job.status > 2 GROUP BY job_id
     """,
     "tasks_of_a_completed_job": """
-        SELECT job_id FROM task JOIN job USING (tenant_key, job_key) WHERE job.status = 5
+        SELECT job_id FROM sibling_tasks JOIN job USING (tenant_key, job_key) WHERE job.status = 5
         UNION ALL SELECT job_id FROM task_block JOIN job USING (tenant_key, job_key) WHERE job.status = 5
         UNION ALL SELECT job_id FROM task_failure JOIN job USING (tenant_key, job_key) WHERE job.status = 5
-    """,
-    "counts_and_bits_differ": """
-        SELECT job_id, task.path, task.completed_children, bits.completed
-        FROM task
-        JOIN job USING (tenant_key, job_key)
-        CROSS JOIN LATERAL (
-            SELECT coalesce(sum(bit_count(completed)), 0) AS completed FROM task_block
-            WHERE task_block.tenant_key = task.tenant_key AND task_block.job_key = task.job_key
-                AND task_block.path = task.path
-        ) AS bits
-        WHERE task.completed_children <> bits.completed
-    """,
-    "tracked_bits_and_tasks_differ": """
-        SELECT job_id, sum(tracked.bits), tasks.number
-        FROM job
-        CROSS JOIN LATERAL (
-            SELECT coalesce(sum(bit_count(tracked)), 0) AS bits FROM task_block
-            WHERE task_block.tenant_key = job.tenant_key AND task_block.job_key = job.job_key
-        ) AS tracked
-        CROSS JOIN LATERAL (
-            SELECT count(*) AS number FROM task
-            WHERE task.tenant_key = job.tenant_key AND task.job_key = job.job_key AND task.path <> ''
-        ) AS tasks
-        WHERE tracked.bits <> tasks.number
-        GROUP BY job_id, tasks.number
     """,
     "progress_out_of_bounds": """
         SELECT topic, kafka_partition, next_offset, published_offset, length(withheld)
@@ -106,6 +84,41 @@ def check(deployment: Deployment) -> None:
     """Fail if the database contradicts itself. This holds at any time, at rest or not."""
     for name in _ALWAYS:
         assert deployment.rows(name) == [], name
+    _check_tasks(deployment.rows(_TASKS))
+
+
+# In one statement, so that it sees one state.
+_TASKS = """
+    SELECT tenant_key, job_key, path, tasks, unknown, 0, 0 FROM sibling_tasks
+    UNION ALL
+    SELECT tenant_key, job_key, path, NULL, 0, bit_count(completed), bit_count(tracked) FROM task_block
+"""
+
+
+def _check_tasks(rows: list[tuple[Any, ...]]) -> None:
+    """Fail if counts and bits differ, or bits and tasks, or a task and what its row says of it."""
+    completed: Counter[tuple[int, int, str]] = Counter()
+    tracked: Counter[tuple[int, int, str]] = Counter()
+    counted: dict[tuple[int, int, str], int] = {}
+    children: Counter[tuple[int, int, str]] = Counter()
+    for tenant_key, job_key, path, tasks, unknown, completed_bits, tracked_bits in rows:
+        completed[tenant_key, job_key, path] += completed_bits
+        tracked[tenant_key, job_key, path] += tracked_bits
+        if tasks is None:
+            continue
+        stored = stored_tasks([(path, tasks)])
+        assert stored, f"a row without tasks, below {path!r}"
+        for task, (_, _, last, highest, done, _, _, done_bits, own_bits) in stored.items():
+            key = (tenant_key, job_key, task)
+            counted[key] = done
+            completed[key] += bits_of(done_bits).bit_count()
+            tracked[key] += bits_of(own_bits).bit_count()
+            if task:
+                children[tenant_key, job_key, path] += 1
+            bit = unknown >> (int(task.rpartition(".")[2] or 0) % SIBLINGS) & 1
+            assert bit == (highest > 0 and not last), f"whether the children of {task!r} are counted"
+    assert +completed == +Counter(counted), "counts and bits differ"
+    assert +tracked == +children, "tracked bits and tasks differ"
 
 
 def check_at_rest(deployment: Deployment) -> None:

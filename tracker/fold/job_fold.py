@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from operator import itemgetter
 
 from tracker.fold.state import (
-    BLOCK_CHILDREN,
+    FIRST_CHILDREN,
     Block,
     JobChanges,
     JobNeeds,
@@ -149,24 +149,31 @@ class JobFold:
             return False
         [siblings] = self._siblings
         last = siblings.last
-        return not siblings.path and 0 < last <= BLOCK_CHILDREN and self._masks[""] == {0: (1 << last) - 1}
+        return not siblings.path and 0 < last <= FIRST_CHILDREN and self._masks[""] == {0: (1 << last) - 1}
 
     def _changes(self) -> JobChanges:
         job = self.job
         if self.status is JobStatus.COMPLETED:
-            return JobChanges(job.tenant_key, job.job_key, job.status, self.status, self.percentage)
+            return JobChanges(job, self.status, self.percentage)
+        tasks = {path for path, task in job.tasks.items() if task.changed}
+        blocks = []
+        for key, block in job.blocks.items():
+            if block.changed:
+                path, number = key
+                if number:
+                    blocks.append((key, block))
+                else:
+                    tasks.add(path)
         return JobChanges(
-            job.tenant_key,
-            job.job_key,
-            job.status,
+            job,
             self.status,
             self.percentage,
-            blocks=[(key, block) for key, block in job.blocks.items() if block.changed],
-            tasks=[(path, task) for path, task in job.tasks.items() if task.changed],
-            removed_tasks=self._removed_tasks,
-            removed_subtrees=self._removed_subtrees,
-            removed_failures=self._removed_failures,
-            failures=self._failures,
+            tasks,
+            blocks,
+            self._removed_tasks,
+            self._removed_subtrees,
+            self._removed_failures,
+            self._failures,
         )
 
     def _fold_at_once(self) -> None:
@@ -364,9 +371,17 @@ class JobFold:
             self._removed_failures.append(path)
             self._failures.pop(path, None)
         if task.highest_child:
-            if task.stored:
+            if task.stored and self._has_rows_below(path, task):
                 self._removed_subtrees.append(path)
             self._remove_below(path, task.highest_child)
+
+    def _has_rows_below(self, path: str, task: TaskState) -> bool:
+        """Return whether anything may be stored below a stored task, in rows other than its own.
+
+        A child that is tracked no more was removed by itself, with what was below it.
+        """
+        block = self.job.blocks.get((path, 0))
+        return task.highest_child > FIRST_CHILDREN or (block is not None and block.tracked > 0)
 
     def _remove_below(self, path: str, highest_child: int) -> None:
         """Remove what is loaded below the task at `path`.

@@ -9,12 +9,14 @@ from tracker.job_status import JobStatus
 from tracker.messages.event import FULL, Failure
 
 MAX_UNFINISHED = 99_700_000  # millionths of a percent: of a task whose children have not all completed
-BLOCK_CHILDREN = 4096  # in one row of task_block; the comments on the tables give the number too
+FIRST_CHILDREN = 256  # in block 0; the comments on the tables give the number too
+BLOCK_CHILDREN = 4096  # in each other block; as above
 _BLOCK_SHIFT = BLOCK_CHILDREN.bit_length() - 1
+_FIRST_BITS = (1 << FIRST_CHILDREN) - 1
 
 
 class TaskState:
-    """A task with children, with progress of its own, or failed (a row of `task`).
+    """A task with children, with progress of its own, or failed.
 
     Any other task is only a bit in a block of its parent.
     """
@@ -87,25 +89,43 @@ class TaskState:
 
 
 class Block:
-    """`BLOCK_CHILDREN` children of one task, with a bit for each (a row of `task_block`)."""
+    """A bit for each of some children of a task.
 
-    __slots__ = ("changed", "completed", "stored", "tracked")
+    Block 0 has the first `FIRST_CHILDREN` children, and is stored with the task. Block n has those from
+    `BLOCK_CHILDREN` * (n - 1) + 1 on, except the children of block 0, and is a row of its own. So most tasks
+    need no row of a block, and the place of a child does not depend on how many children there are.
+    """
 
-    def __init__(self, completed: int = 0, tracked: int = 0, *, stored: bool = False) -> None:
+    __slots__ = ("changed", "completed", "tracked")
+
+    def __init__(self, completed: int = 0, tracked: int = 0) -> None:
         self.completed = completed
-        self.tracked = tracked  # children that have a row in `task`
-        self.stored = stored
+        self.tracked = tracked  # children that are stored as tasks
         self.changed = False
 
 
+class StoredSiblings:
+    """Tasks among some siblings, in the form in which the store keeps them together."""
+
+    __slots__ = ("tasks", "unknown")
+
+    def __init__(self, tasks: dict[int, bytes], unknown: int = 0) -> None:
+        self.tasks = tasks  # by the numbers of the children
+        self.unknown = unknown  # bits of those that have children, of which the number is not known
+
+
 class JobState:
-    """A job as the batch has found it, with the tasks that are loaded, by path; '' is the job itself."""
+    """A job as the batch has found it, with the tasks that are loaded, by path; '' is the job itself.
+
+    `siblings` is for the store: what it has loaded, in the form in which it is stored.
+    """
 
     __slots__ = (
         "blocks",
         "job_key",
         "name",
         "percentage",
+        "siblings",
         "status",
         "tasks",
         "tenant_key",
@@ -121,27 +141,29 @@ class JobState:
         self.percentage = percentage
         self.tasks: dict[str, TaskState] = {}
         self.blocks: dict[tuple[str, int], Block] = {}
+        self.siblings: dict[tuple[str, int], StoredSiblings] = {}
 
 
 JobNeeds = tuple[JobState, Collection[str], Collection[tuple[str, int]]]
-"""What is to be loaded into the state of a job: paths of tasks, and (path, number) of blocks."""
+"""What is to be loaded into the state of a job: paths of tasks, and (path, number) of blocks.
+
+Block 0 comes with its task, asked for or not.
+"""
 
 
 class JobChanges(NamedTuple):
     """What is to be written of a job that a batch has changed.
 
-    If the job has completed, `status` and `percentage` are all: no row of its tasks remains.
+    If the job has completed, `status` and `percentage` are all: nothing of its tasks remains.
     """
 
-    tenant_key: int
-    job_key: int
-    old_status: JobStatus
+    job: JobState  # as it was found, but with the new state of its tasks and blocks
     status: JobStatus
     percentage: int
-    blocks: Sequence[tuple[tuple[str, int], Block]] = ()  # by (path, number)
-    tasks: Sequence[tuple[str, TaskState]] = ()  # by path
+    tasks: Collection[str] = ()  # paths of tasks that have changed, or their block 0
+    blocks: Sequence[tuple[tuple[str, int], Block]] = ()  # other blocks, by (path, number)
     removed_tasks: Sequence[str] = ()  # paths of stored tasks that have completed
-    removed_subtrees: Sequence[str] = ()  # those with children: everything below them is removed too
+    removed_subtrees: Sequence[str] = ()  # those with something stored below them, which is removed too
     removed_failures: Sequence[str] = ()
     failures: Mapping[str, Failure] = MappingProxyType({})  # path -> details, new or newer
 
@@ -149,7 +171,9 @@ class JobChanges(NamedTuple):
 def block_and_bit(child: int) -> tuple[int, int]:
     """Return the block of a child, and its bit there."""
     zero_based = child - 1
-    return zero_based >> _BLOCK_SHIFT, 1 << (zero_based & (BLOCK_CHILDREN - 1))
+    if zero_based < FIRST_CHILDREN:
+        return 0, 1 << zero_based
+    return (zero_based >> _BLOCK_SHIFT) + 1, 1 << (zero_based & (BLOCK_CHILDREN - 1))
 
 
 def masks(children: list[int]) -> dict[int, int]:
@@ -160,17 +184,24 @@ def masks(children: list[int]) -> dict[int, int]:
     bits_of: dict[int, bytearray] = {}
     for child in children:
         zero_based = child - 1
-        block = zero_based >> _BLOCK_SHIFT
-        bits = bits_of.get(block)
+        number = (zero_based >> _BLOCK_SHIFT) + 1
+        bits = bits_of.get(number)
         if bits is None:
-            bits = bits_of[block] = bytearray(BLOCK_CHILDREN // 8)
+            bits = bits_of[number] = bytearray(BLOCK_CHILDREN // 8)
         bits[(zero_based & (BLOCK_CHILDREN - 1)) >> 3] |= 1 << (zero_based & 7)
-    return {block: int.from_bytes(bits, "little") for block, bits in bits_of.items()}
+    found = {number: int.from_bytes(bits, "little") for number, bits in bits_of.items()}
+    # Cheaper than to look for the children of block 0 one by one.
+    if first := found.get(1, 0) & _FIRST_BITS:
+        found[0] = first
+        found[1] ^= first
+        if not found[1]:
+            del found[1]
+    return found
 
 
 def children_in(block: int, mask: int) -> list[int]:
     """Return the children whose bits are set in a mask of a block."""
-    first = block * BLOCK_CHILDREN + 1
+    first = max(block - 1, 0) * BLOCK_CHILDREN + 1
     found = []
     while mask:
         lowest = mask & -mask

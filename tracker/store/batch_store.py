@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 
-from tracker.fold.state import Block, JobChanges, JobNeeds, JobState, TaskState
+from tracker.fold.state import Block, JobChanges, JobNeeds, JobState
 from tracker.identifiers import JobName
 from tracker.job_status import STATUSES
 from tracker.kafka_partition import KafkaPartition
@@ -23,6 +23,7 @@ from tracker.store.connect import Conninfo
 from tracker.store.held_message import HeldMessage
 from tracker.store.job_changes import statements_of
 from tracker.store.session import Session, transaction_mark
+from tracker.store.sibling_tasks import decode_tasks, keep_row, missing_rows
 
 # How many failed jobs one statement gets. A job that is downstream of several of them is found from each; the
 # next statement no longer finds it.
@@ -150,23 +151,25 @@ class BatchStore(Session):
 
     def load(self, needs: Sequence[JobNeeds]) -> None:
         """Load tasks and blocks into the states of jobs."""
-        tasks = [(*_key(job), path) for job, paths, _ in needs for path in paths]
-        blocks = [(*_key(job), path, number) for job, _, keys in needs for path, number in keys]
+        siblings = missing_rows(needs)
+        blocks = [(*_key(job), path, number) for job, _, keys in needs for path, number in keys if number]
         jobs = {job.job_key: job for job, _, _ in needs}
         # Both statements are sent before the answer to either is waited for.
         task_rows = block_rows = None
-        if tasks:
-            task_rows = self._execute("load_tasks", **columns(tasks, "tenant_keys", "job_keys", "paths"))
+        if siblings:
+            names: tuple[str, ...] = ("tenant_keys", "job_keys", "paths", "numbers")
+            task_rows = self._execute("load_sibling_tasks", **columns(siblings, *names))
         if blocks:
             names = ("tenant_keys", "job_keys", "paths", "blocks")
             block_rows = self._execute("load_blocks", **columns(blocks, *names))
         if task_rows is not None:
-            for _, job_key, path, *values in task_rows.fetchall():
-                jobs[job_key].tasks[path] = TaskState(*values, stored=True)
+            for _, job_key, *row in task_rows.fetchall():
+                keep_row(jobs[job_key], *row)
+        decode_tasks(needs)
         if block_rows is not None:
             for _, job_key, path, number, completed, tracked in block_rows.fetchall():
                 jobs[job_key].blocks[path, number] = Block(
-                    int.from_bytes(completed, "little"), int.from_bytes(tracked, "little"), stored=True
+                    int.from_bytes(completed, "little"), int.from_bytes(tracked, "little")
                 )
 
     def hold(self, messages: Sequence[tuple[JobState, HeldMessage]]) -> None:

@@ -46,7 +46,7 @@ RUN = Rights(
             "held_message": (_SELECT, _INSERT, _DELETE),
             "resumed_job": (_SELECT, _INSERT, _UPDATE, _DELETE),
             "outbox": (_SELECT, _INSERT, _UPDATE, _DELETE),
-            "task": (_SELECT, _INSERT, _UPDATE, _DELETE),
+            "sibling_tasks": (_SELECT, _INSERT, _UPDATE, _DELETE),
             "task_block": (_SELECT, _INSERT, _UPDATE, _DELETE),
             "task_failure": (_SELECT, _INSERT, _UPDATE, _DELETE),
             "removed_job": (_SELECT, _INSERT, _UPDATE, _DELETE),
@@ -63,7 +63,8 @@ READ = Rights(
     "to read jobs",
     MappingProxyType(
         dict.fromkeys(
-            ("schema_migration", "tenant", "job", "label", "prerequisite", "task", "task_failure"), (_SELECT,)
+            ("schema_migration", "tenant", "job", "label", "prerequisite", "sibling_tasks", "task_failure"),
+            (_SELECT,),
         )
     ),
 )

@@ -5,10 +5,10 @@ WITH completed_task AS (
     FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[], %(paths)b::text[])
         AS completed (tenant_key, job_key, path)
 ),
-removed_task AS (
-    DELETE FROM task USING completed_task
-    WHERE task.tenant_key = completed_task.tenant_key AND task.job_key = completed_task.job_key
-        AND task.path >= completed_task.below_start AND task.path < completed_task.below_end
+removed_sibling_tasks AS (
+    DELETE FROM sibling_tasks USING completed_task
+    WHERE sibling_tasks.tenant_key = completed_task.tenant_key AND sibling_tasks.job_key = completed_task.job_key
+        AND sibling_tasks.path >= completed_task.path AND sibling_tasks.path < completed_task.below_end
 ),
 removed_block AS (
     DELETE FROM task_block USING completed_task

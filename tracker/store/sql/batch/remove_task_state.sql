@@ -2,9 +2,9 @@
 WITH completed_job AS (
     SELECT * FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS completed (tenant_key, job_key)
 ),
-removed_task AS (
-    DELETE FROM task USING completed_job
-    WHERE task.tenant_key = completed_job.tenant_key AND task.job_key = completed_job.job_key
+removed_sibling_tasks AS (
+    DELETE FROM sibling_tasks USING completed_job
+    WHERE sibling_tasks.tenant_key = completed_job.tenant_key AND sibling_tasks.job_key = completed_job.job_key
 ),
 removed_block AS (
     DELETE FROM task_block USING completed_job

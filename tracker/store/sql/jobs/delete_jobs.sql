@@ -25,9 +25,9 @@ deleted_outbox AS (
     DELETE FROM outbox USING locked_job
     WHERE outbox.tenant_key = locked_job.tenant_key AND outbox.job_key = locked_job.job_key
 ),
-deleted_task AS (
-    DELETE FROM task USING locked_job
-    WHERE task.tenant_key = locked_job.tenant_key AND task.job_key = locked_job.job_key
+deleted_sibling_tasks AS (
+    DELETE FROM sibling_tasks USING locked_job
+    WHERE sibling_tasks.tenant_key = locked_job.tenant_key AND sibling_tasks.job_key = locked_job.job_key
 ),
 deleted_task_block AS (
     DELETE FROM task_block USING locked_job

@@ -31,17 +31,17 @@ SELECT
         ORDER BY prerequisite.prerequisite_job_id
     ) AS prerequisite_job_ids,
     -- A task with children whose number is not known makes the percentage an estimate. A job may have a million
-    -- rows of tasks: only the first 100 are read, and the job itself before all others.
+    -- tasks: only the first 100 rows are read, and that of the job itself before all others.
     status < 5 /* Completed */ AND EXISTS (
         SELECT
         FROM (
-            SELECT task.highest_child, task.last_child
-            FROM task
-            WHERE task.tenant_key = listed_job.tenant_key AND task.job_key = listed_job.job_key
-            ORDER BY task.path
+            SELECT sibling_tasks.unknown
+            FROM sibling_tasks
+            WHERE sibling_tasks.tenant_key = listed_job.tenant_key AND sibling_tasks.job_key = listed_job.job_key
+            ORDER BY sibling_tasks.path, sibling_tasks.number
             LIMIT 100
-        ) AS first_task
-        WHERE first_task.highest_child > 0 AND first_task.last_child = 0
+        ) AS first_siblings
+        WHERE first_siblings.unknown <> 0
     ) AS estimate
 FROM listed_job
 ORDER BY {order}

@@ -32,8 +32,9 @@ recorded_job AS (
     -- Not EXISTS, for which the planner may hash a whole table.
     WHERE coalesce(
         (
-            SELECT true FROM task
-            WHERE task.tenant_key = expired_job.tenant_key AND task.job_key = expired_job.job_key
+            SELECT true FROM sibling_tasks
+            WHERE sibling_tasks.tenant_key = expired_job.tenant_key
+                AND sibling_tasks.job_key = expired_job.job_key
             LIMIT 1
         ),
         (

@@ -6,12 +6,13 @@ WITH found_job AS MATERIALIZED (
     LIMIT %(limit)b
     FOR UPDATE SKIP LOCKED
 ),
-leftover_task AS MATERIALIZED (
+leftover_siblings AS MATERIALIZED (
     SELECT stored.*
     FROM found_job
     CROSS JOIN LATERAL (
-        SELECT task.tenant_key, task.job_key, task.path FROM task
-        WHERE task.tenant_key = found_job.tenant_key AND task.job_key = found_job.job_key
+        SELECT sibling_tasks.tenant_key, sibling_tasks.job_key, sibling_tasks.path, sibling_tasks.number
+        FROM sibling_tasks
+        WHERE sibling_tasks.tenant_key = found_job.tenant_key AND sibling_tasks.job_key = found_job.job_key
         LIMIT %(limit)b
     ) AS stored
     LIMIT %(limit)b
@@ -36,10 +37,11 @@ leftover_failure AS MATERIALIZED (
     ) AS stored
     LIMIT %(limit)b
 ),
-deleted_task AS (
-    DELETE FROM task USING leftover_task
-    WHERE task.tenant_key = leftover_task.tenant_key AND task.job_key = leftover_task.job_key
-        AND task.path = leftover_task.path
+deleted_siblings AS (
+    DELETE FROM sibling_tasks USING leftover_siblings
+    WHERE sibling_tasks.tenant_key = leftover_siblings.tenant_key
+        AND sibling_tasks.job_key = leftover_siblings.job_key
+        AND sibling_tasks.path = leftover_siblings.path AND sibling_tasks.number = leftover_siblings.number
     RETURNING 1
 ),
 deleted_block AS (
@@ -58,8 +60,9 @@ deleted_record AS (
     DELETE FROM removed_job USING found_job
     WHERE removed_job.tenant_key = found_job.tenant_key AND removed_job.job_key = found_job.job_key
         AND NOT EXISTS (
-            SELECT FROM task
-            WHERE task.tenant_key = found_job.tenant_key AND task.job_key = found_job.job_key
+            SELECT FROM sibling_tasks
+            WHERE sibling_tasks.tenant_key = found_job.tenant_key
+                AND sibling_tasks.job_key = found_job.job_key
         )
         AND NOT EXISTS (
             SELECT FROM task_block
@@ -71,5 +74,5 @@ deleted_record AS (
         )
     RETURNING 1
 )
-SELECT (SELECT count(*) FROM deleted_task) + (SELECT count(*) FROM deleted_block)
+SELECT (SELECT count(*) FROM deleted_siblings) + (SELECT count(*) FROM deleted_block)
     + (SELECT count(*) FROM deleted_failure) + (SELECT count(*) FROM deleted_record)

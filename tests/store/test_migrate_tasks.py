@@ -34,10 +34,8 @@ class Task:
         self.blocks = {number: (_bits(choose), _bits(choose)) for number in range(3) if choose.random() < 0.7}
 
     def row(self) -> tuple[object, ...]:
-        reported, last_child, highest_child, completed, failed_children = self.numbers
-        return (
-            *JOB, self.path, reported, self.failed, last_child, highest_child, completed, failed_children, self.sum,
-        )  # fmt: skip
+        reported, *others = self.numbers
+        return (*JOB, self.path, reported, self.failed, *others, self.sum)
 
     def state(self) -> TaskState:
         """Return what is to be loaded after the migration."""

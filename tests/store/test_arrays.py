@@ -72,6 +72,7 @@ def test_a_statement_is_prepared_once_for_small_numbers_and_large_ones(store: Ba
         ).fetchall()
     store._execute("load_sibling_tasks", tenant_keys=[], job_keys=[], paths=[], numbers=[]).fetchall()
     prepared = store._open.execute(
-        "SELECT parameter_types::text[] FROM pg_prepared_statements WHERE statement LIKE '%sibling_tasks.path%'"
+        "SELECT parameter_types::text[] FROM pg_prepared_statements"
+        " WHERE statement LIKE '%sibling_tasks.path%'"
     ).fetchall()
     assert prepared == [(["integer[]", "bigint[]", "text[]", "integer[]"],)]

@@ -133,6 +133,8 @@ def parse_index(text: str) -> tuple[int, bool]:
 
     :raises BadIdentifier: the index is not a number from 1 to 2,147,483,647 without leading zeros.
     """
+    if text.isdecimal() and text.isascii() and text[0] != "0" and len(text) < 10:
+        return int(text), False  # in a third of the time
     match = _INDEX.fullmatch(text)
     if match is None or (index := int(match[1])) > MAX_INDEX:
         raise BadIdentifier(
@@ -159,10 +161,19 @@ def parse_indexes(texts: list[str]) -> tuple[list[int], int] | None:
         return None
     last = 0
     if "*" in joined:
-        last = max(int(text[:-1]) for text in texts if text[-1] == "*")
+        last = last_marked(texts)
         texts = joined[:-1].replace("*", "").split(",")
     indexes = list(map(int, texts))
     return (indexes, last) if max(indexes) <= MAX_INDEX else None
+
+
+def last_marked(texts: list[str]) -> int:
+    """Return the highest of these indexes that is marked as the last; 0: none is."""
+    last = 0
+    for text in texts:
+        if text[-1] == "*":
+            last = max(last, int(text[:-1]))
+    return last
 
 
 def child_path(parent_path: str, index: int) -> str:

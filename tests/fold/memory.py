@@ -26,7 +26,7 @@ from tracker.identifiers import JobName, child_path, parent_of
 from tracker.job_status import JobStatus
 from tracker.messages.decode import DecodedBatch, Rules
 from tracker.messages.event import Failure
-from tracker.store.sibling_tasks import SIBLINGS, changed_rows, decode_tasks, keep_row, missing_rows
+from tracker.store.sibling_tasks import SIBLINGS, NeededTasks, changed_rows, keep_row
 
 
 class TaskRow(NamedTuple):
@@ -141,12 +141,13 @@ class MemoryTracker:
     def _load(self, needs: Sequence[JobNeeds]) -> None:
         for job, paths, blocks in needs:
             rows = self.jobs[job.name]
-            for _, _, path, number in missing_rows([(job, paths, blocks)]):
+            needed = NeededTasks([(job, paths, blocks)])
+            for _, _, path, number in needed.missing_rows:
                 if (path, number) in rows.siblings:
                     keep_row(job, path, number, *rows.siblings[path, number])
             for key in set(blocks) & rows.later_blocks.keys():
                 job.blocks[key] = Block(*rows.later_blocks[key])
-        decode_tasks(needs)
+            needed.decode()
 
     def _store(self, changes: Sequence[JobChanges]) -> None:
         rows_by_key = {rows.job_key: rows for rows in self.jobs.values()}

@@ -116,4 +116,4 @@ def test_a_waiting_job_asks_for_nothing(memory: MemoryTracker) -> None:
 def test_only_the_blocks_of_the_reported_children_are_asked_for(memory: MemoryTracker) -> None:
     memory.apply([message("1")])
     fold = only_fold_of(memory.apply([message("5000"), progress("3.2", 1)]))
-    assert fold.needs() == (fold.job, {"", "3", "3.2"}, {("", 2), ("", 0), ("3", 0)})
+    assert fold.needs() == (fold.job, {"", "3", "3.2"}, {("", 2)})

@@ -58,9 +58,12 @@ class JobFold:
             self._job_completed_positions = work.job_completed_positions
         self._masks: dict[str, dict[int, int]] = {}  # path -> block -> children reported as completed
         for siblings in self._siblings:
-            new, known = masks(siblings.completed), self._masks.setdefault(siblings.path, {})
-            for number, mask in new.items():
-                known[number] = known.get(number, 0) | mask
+            new, known = masks(siblings.completed), self._masks.get(siblings.path)
+            if known is None:
+                self._masks[siblings.path] = new
+            else:
+                for number, mask in new.items():
+                    known[number] = known.get(number, 0) | mask
         self._changed = False  # whether anything of the job is to be written
         self._uncounted: set[str] = set()  # paths of tasks whose changes their parents do not count yet
         self._removed_tasks: list[str] = []
@@ -96,7 +99,8 @@ class JobFold:
             _add_steps(siblings.steps, paths, blocks)
         for path, path_masks in self._masks.items():
             for number in path_masks:
-                blocks.add((path, number))
+                if number:
+                    blocks.add((path, number))
         for _, report in self._reports:
             paths.add(report.task.path)
             _add_steps(report.task.steps, paths, blocks)
@@ -177,11 +181,10 @@ class JobFold:
         )
 
     def _fold_at_once(self) -> None:
-        for siblings in self._siblings:
-            if self._descend(siblings.steps):
-                self._record_child(siblings.path, max(siblings.completed), siblings.last)
+        self._record_siblings()
         for path, path_masks in self._masks.items():
-            if self._is_open(path):
+            # The task is there unless it, or one above it, has completed.
+            if path in self.job.tasks:
                 for number, mask in path_masks.items():
                     self._complete(path, number, mask)
         for _, report in self._reports:
@@ -189,6 +192,26 @@ class JobFold:
         self._completed_outright |= bool(self._job_completed_positions)
         self._update_parents()
         self._update_job()
+
+    def _record_siblings(self) -> None:
+        """Record the children that are reported as completed, unless a task above them has completed.
+
+        Nothing completes meanwhile, so the steps that many groups have in common are taken once.
+        """
+        taken: dict[str, Step] = {}  # path -> the last step to it
+        for siblings in self._siblings:
+            steps = siblings.steps
+            if len(steps) > 1:
+                *above, step = steps
+                if taken.get(step.parent_path) is above[-1]:
+                    steps = (step,)
+                elif self._descend(tuple(above)):
+                    taken[step.parent_path] = above[-1]
+                    steps = (step,)
+                else:
+                    continue
+            if self._descend(steps):
+                self._record_child(siblings.path, max(siblings.completed), siblings.last)
 
     def _fold_one_by_one(self) -> None:
         """Apply the reports in their order, so that the result does not depend on the batching.
@@ -410,23 +433,23 @@ class JobFold:
             if path:
                 depths.setdefault(path.count("."), set()).add(path)
         for depth in range(max(depths, default=-1), -1, -1):
-            for path in sorted(depths.get(depth, ())):
+            for path in depths.get(depth, ()):
                 task = self.job.tasks.get(path)
                 if task is None:
                     continue  # removed with a completed task above it
-                parent_path, child = parent_of(path)
-                self._update_parent(task, parent_path, child)
-                if parent_path:
-                    depths.setdefault(depth - 1, set()).add(parent_path)
+                self._update_parent(task)
+                if depth:
+                    depths.setdefault(depth - 1, set()).add(task.parent_path)
         self._uncounted.clear()
 
-    def _update_parent(self, task: TaskState, parent_path: str, child: int) -> None:
+    def _update_parent(self, task: TaskState) -> None:
+        parent_path = task.parent_path
         if task.is_complete():
-            self._complete(parent_path, *block_and_bit(child))
+            self._complete(parent_path, *block_and_bit(task.child))
             return
-        parent = self._task(parent_path)
         percentage, failed = task.percentage(), task.counts_as_failed()
-        if (percentage, failed) != (task.counted_percentage, task.counted_as_failed):
+        if percentage != task.counted_percentage or failed != task.counted_as_failed:
+            parent = self._task(parent_path)
             parent.children_percentage += percentage - task.counted_percentage
             parent.failed_children += failed - task.counted_as_failed
             task.counted_percentage, task.counted_as_failed = percentage, failed
@@ -451,9 +474,9 @@ class JobFold:
     def _task(self, path: str) -> TaskState:
         task = self.job.tasks.get(path)
         if task is None:
-            task = self.job.tasks[path] = TaskState()
+            parent_path, child = parent_of(path) if path else ("", 0)
+            task = self.job.tasks[path] = TaskState(parent_path=parent_path, child=child)
             if path:
-                parent_path, child = parent_of(path)
                 number, bit = block_and_bit(child)
                 block = self._block(parent_path, number)
                 block.tracked |= bit
@@ -471,19 +494,9 @@ class JobFold:
         task.changed = True
         self._changed = True
 
-    def _is_open(self, path: str) -> bool:
-        """Return whether the task at `path` and all tasks above it have not completed."""
-        while path:
-            parent_path, child = parent_of(path)
-            number, bit = block_and_bit(child)
-            block = self.job.blocks.get((parent_path, number))
-            if block is not None and block.completed & bit:
-                return False
-            path = parent_path
-        return True
-
 
 def _add_steps(steps: tuple[Step, ...], paths: set[str], blocks: set[tuple[str, int]]) -> None:
     for step in steps:
         paths.add(step.parent_path)
-        blocks.add((step.parent_path, block_and_bit(step.child)[0]))
+        if step.child > FIRST_CHILDREN:
+            blocks.add((step.parent_path, block_and_bit(step.child)[0]))

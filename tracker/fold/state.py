@@ -23,6 +23,7 @@ class TaskState:
 
     __slots__ = (
         "changed",
+        "child",
         "children_percentage",
         "completed_children",
         "counted_as_failed",
@@ -31,11 +32,12 @@ class TaskState:
         "failed_children",
         "highest_child",
         "last_child",
+        "parent_path",
         "reported",
         "stored",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - as it is stored, in this order
         self,
         reported: int = 0,
         failed: bool = False,
@@ -45,8 +47,12 @@ class TaskState:
         failed_children: int = 0,
         children_percentage: int = 0,
         *,
+        parent_path: str = "",
+        child: int = 0,
         stored: bool = False,
     ) -> None:
+        self.parent_path = parent_path  # that of the job, whose path is '', is '' too
+        self.child = child  # the number of this task among the children there; 0: the job itself
         self.reported = reported  # the highest progress that was reported
         self.failed = failed  # whether it was itself reported as failed
         self.last_child = last_child  # the highest number that was marked as the last; 0: none yet
@@ -109,8 +115,8 @@ class StoredSiblings:
 
     __slots__ = ("tasks", "unknown")
 
-    def __init__(self, tasks: dict[int, bytes], unknown: int = 0) -> None:
-        self.tasks = tasks  # by the numbers of the children
+    def __init__(self, tasks: dict[int, bytes] | None = None, unknown: int = 0) -> None:
+        self.tasks = {} if tasks is None else tasks  # by the numbers of the children
         self.unknown = unknown  # bits of those that have children, of which the number is not known
 
 
@@ -147,7 +153,7 @@ class JobState:
 JobNeeds = tuple[JobState, Collection[str], Collection[tuple[str, int]]]
 """What is to be loaded into the state of a job: paths of tasks, and (path, number) of blocks.
 
-Block 0 comes with its task, asked for or not.
+Block 0 comes with its task, and is not among them.
 """
 
 

@@ -14,6 +14,7 @@ from tracker.identifiers import (
     BadIdentifier,
     JobName,
     TaskName,
+    last_marked,
     parse_index,
     parse_indexes,
 )
@@ -26,7 +27,6 @@ from tracker.messages.event import (
     TaskNames,
     decode_event,
     make_failure,
-    parent_name,
     task_data_bytes,
     task_name,
 )
@@ -142,8 +142,7 @@ class _Decoder:
                 self._classify(position, record)
             except RecordRefused as refused:
                 result.refused.append((position, refused.refusal))
-        for siblings in self.groups:
-            self._finish_group(siblings)
+        self._finish_groups()
         result.refused.sort(key=itemgetter(0))
         return result
 
@@ -239,7 +238,7 @@ class _Decoder:
                 work = self.decoded.work_of_run(task_name(job_task_id).job, run)
                 (work.job_completed_positions if tracking_ends else work.open_positions).append(position)
                 return
-            parent = parent_name(job_task_id, parent_text)
+            parent = self.names.parent_of(job_task_id, parent_text)
             siblings = self.siblings[parent_text] = Siblings(parent, status_check_url, run)
             self.groups.append(siblings)
         elif siblings.status_check_url != status_check_url:  # 0.03 µs a message
@@ -293,18 +292,45 @@ class _Decoder:
             text = _rejection(headers[REJECTED_HEADER] or b"", headers.get(RETRY_HEADER) or b"")
         return make_failure(failure_id, self.now_ms, _source(message), text, self.rules.max_failure_chars)
 
-    def _finish_group(self, siblings: Siblings) -> None:
-        """Parse the indexes of a complete group, and add it to the work of its job."""
-        self._parse_indexes(siblings.open_texts, siblings.open_positions)
-        parsed = self._parse_indexes(siblings.completed_texts, siblings.completed_positions)
-        if parsed is not None:
-            siblings.completed, siblings.last = parsed
-        elif not siblings.open_positions:
-            return
-        work = self.decoded.work_of_run(siblings.job, siblings.run)
-        work.siblings.append(siblings)
-        work.open_positions += siblings.open_positions
-        work.ending_positions += siblings.completed_positions
+    def _finish_groups(self) -> None:
+        """Parse the indexes of the groups, which are complete, and add them to the work of their jobs."""
+        if not self._parse_all():
+            for siblings in self.groups:
+                self._parse_indexes(siblings.open_texts, siblings.open_positions)
+                parsed = self._parse_indexes(siblings.completed_texts, siblings.completed_positions)
+                if parsed is not None:
+                    siblings.completed, siblings.last = parsed
+        for siblings in self.groups:
+            if siblings.completed or siblings.open_positions:
+                work = self.decoded.work_of_run(siblings.job, siblings.run)
+                work.siblings.append(siblings)
+                work.open_positions += siblings.open_positions
+                work.ending_positions += siblings.completed_positions
+
+    def _parse_all(self) -> bool:
+        """Parse the indexes of all groups at once, unless any is malformed.
+
+        In `nested`, shuffled, a batch has 6,300 groups. To parse each by itself takes 1.2 µs a message; this
+        takes 0.4.
+        """
+        texts = [text for siblings in self.groups for text in siblings.completed_texts]
+        open_texts = [text for siblings in self.groups for text in siblings.open_texts]
+        if open_texts and parse_indexes(open_texts) is None:
+            return False
+        if not texts:
+            return True
+        parsed = parse_indexes(texts)
+        if parsed is None:
+            return False
+        indexes, last = parsed
+        first = 0
+        for siblings in self.groups:
+            next_first = first + len(siblings.completed_texts)
+            siblings.completed = indexes[first:next_first]
+            if last:
+                siblings.last = last_marked(siblings.completed_texts)
+            first = next_first
+        return True
 
     def _parse_indexes(self, texts: list[str], positions: list[int]) -> tuple[list[int], int] | None:
         """Return the indexes and the highest mark, and refuse malformed ones; None if none are left."""

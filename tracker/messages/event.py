@@ -121,8 +121,19 @@ class TaskNames:
         """
         parent = self._parents.get(parent_text)
         if parent is None:
-            parent = self._parents[parent_text] = parent_name(f"{parent_text}.{index}", parent_text)
+            parent = self._parents[parent_text] = self.parent_of(f"{parent_text}.{index}", parent_text)
         return parent
+
+    def parent_of(self, job_task_id: str, parent_text: str) -> TaskName:
+        """Parse all of a ``jobTaskId`` but the last index: `parent_text` is what stands before it.
+
+        :raises RecordRefused: as `task_name`, but for the last index, which is not looked at.
+        """
+        if len(job_task_id) <= MAX_JOB_TASK_ID_CHARS:
+            parent = self.parse(parent_text) if "." in parent_text else task_name(parent_text)
+            if len(parent.steps) < MAX_LEVELS:
+                return parent
+        return task_name(job_task_id).parent()
 
     def parse(self, job_task_id: str) -> TaskName:
         """Parse a `jobTaskId` as `task_name` does, in 1.2 µs instead of 4 after one of a sibling.
@@ -212,18 +223,6 @@ def task_name(job_task_id: str) -> TaskName:
         return parse_task_name(job_task_id)
     except BadIdentifier as error:
         raise RecordRefused(Reason.BAD_JOB_TASK_ID, str(error)) from None
-
-
-def parent_name(job_task_id: str, parent_text: str) -> TaskName:
-    """Parse all of a ``jobTaskId`` but the last index: `parent_text` is what stands before it.
-
-    :raises RecordRefused: as `task_name`, but for the last index, which is not looked at.
-    """
-    if len(job_task_id) <= MAX_JOB_TASK_ID_CHARS:
-        parent = task_name(parent_text)
-        if len(parent.steps) < MAX_LEVELS:
-            return parent
-    return task_name(job_task_id).parent()
 
 
 def task_data_bytes(task_data: str) -> bytes:

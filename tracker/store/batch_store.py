@@ -23,7 +23,7 @@ from tracker.store.connect import Conninfo
 from tracker.store.held_message import HeldMessage
 from tracker.store.job_changes import statements_of
 from tracker.store.session import Session, transaction_mark
-from tracker.store.sibling_tasks import decode_tasks, keep_row, missing_rows
+from tracker.store.sibling_tasks import NeededTasks, keep_row
 
 # How many failed jobs one statement gets. A job that is downstream of several of them is found from each; the
 # next statement no longer finds it.
@@ -151,21 +151,21 @@ class BatchStore(Session):
 
     def load(self, needs: Sequence[JobNeeds]) -> None:
         """Load tasks and blocks into the states of jobs."""
-        siblings = missing_rows(needs)
-        blocks = [(*_key(job), path, number) for job, _, keys in needs for path, number in keys if number]
+        needed = NeededTasks(needs)
+        blocks = [(*_key(job), path, number) for job, _, keys in needs for path, number in keys]
         jobs = {job.job_key: job for job, _, _ in needs}
         # Both statements are sent before the answer to either is waited for.
         task_rows = block_rows = None
-        if siblings:
+        if needed.missing_rows:
             names: tuple[str, ...] = ("tenant_keys", "job_keys", "paths", "numbers")
-            task_rows = self._execute("load_sibling_tasks", **columns(siblings, *names))
+            task_rows = self._execute("load_sibling_tasks", **columns(needed.missing_rows, *names))
         if blocks:
             names = ("tenant_keys", "job_keys", "paths", "blocks")
             block_rows = self._execute("load_blocks", **columns(blocks, *names))
         if task_rows is not None:
             for _, job_key, *row in task_rows.fetchall():
                 keep_row(jobs[job_key], *row)
-        decode_tasks(needs)
+        needed.decode()
         if block_rows is not None:
             for _, job_key, path, number, completed, tracked in block_rows.fetchall():
                 jobs[job_key].blocks[path, number] = Block(

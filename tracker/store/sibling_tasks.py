@@ -4,6 +4,7 @@ The comment on the table (``0007_sibling_tasks.sql``) describes this form. A row
 whole, but only the tasks that a batch touches are decoded.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple, cast
 
@@ -37,37 +38,37 @@ SiblingsKey = tuple[int, int, str, int]
 """The key of a row: tenant_key, job_key, path, number."""
 
 
-def missing_rows(needs: Iterable[JobNeeds]) -> list[SiblingsKey]:
-    """Return the rows that have the tasks and are not loaded; from now on, they count as loaded and empty."""
-    missing = []
-    for job, paths, _ in needs:
-        for path in paths:
-            place, _ = _place_of(path)
-            if place not in job.siblings:
-                job.siblings[place] = StoredSiblings({})
-                missing.append((job.tenant_key, job.job_key, *place))
-    return missing
+class NeededTasks:
+    """Tasks that are to be loaded, and the rows that have them."""
+
+    def __init__(self, needs: Iterable[JobNeeds]) -> None:
+        self.missing_rows: list[SiblingsKey] = []
+        self._places = []
+        for job, paths, _ in needs:
+            siblings = job.siblings
+            for path in paths:
+                parent_path, child = parent_of(path) if path else ("", 0)
+                place = parent_path, child // SIBLINGS
+                self._places.append((job, path, place, child))
+                if place not in siblings:
+                    siblings[place] = StoredSiblings()  # unless the database has the row
+                    self.missing_rows.append((job.tenant_key, job.job_key, *place))
+
+    def decode(self) -> None:
+        """Put the tasks, with their blocks 0, into the states of their jobs. All rows are loaded now."""
+        for job, path, place, child in self._places:
+            encoded = job.siblings[place].tasks.get(child)
+            if encoded is not None:
+                *values, completed, tracked = _decode_task(encoded)
+                job.tasks[path] = TaskState(*values, parent_path=place[0], child=child, stored=True)
+                job.blocks[path, 0] = Block(
+                    int.from_bytes(completed, "little"), int.from_bytes(tracked, "little")
+                )
 
 
 def keep_row(job: JobState, path: str, number: int, tasks: bytes, unknown: int) -> None:
     """Keep a row as it is stored."""
-    # The values are Raw, which is what makes bytes of them.
     job.siblings[path, number] = StoredSiblings(cast("dict[int, bytes]", _decode_row(tasks)), unknown)
-
-
-def decode_tasks(needs: Iterable[JobNeeds]) -> None:
-    """Put the tasks that are needed into the states of their jobs, with their blocks 0."""
-    for job, paths, _ in needs:
-        siblings = job.siblings
-        for path in paths:
-            place, child = _place_of(path)
-            encoded = siblings[place].tasks.get(child)
-            if encoded is not None:
-                *values, completed, tracked = _decode_task(encoded)
-                job.tasks[path] = TaskState(*values, stored=True)
-                job.blocks[path, 0] = Block(
-                    int.from_bytes(completed, "little"), int.from_bytes(tracked, "little")
-                )
 
 
 def changed_rows(changes: Iterable[JobChanges]) -> tuple[list[SiblingsRow], list[SiblingsKey]]:
@@ -78,9 +79,7 @@ def changed_rows(changes: Iterable[JobChanges]) -> tuple[list[SiblingsRow], list
     stored, removed = [], []
     for change in changes:
         job = change.job
-        touched = _put_tasks(job, change.tasks) | _remove_tasks(job, change.removed_tasks)
-        for place in touched:
-            siblings = job.siblings[place]
+        for place, siblings in _changed_siblings(change).items():
             if siblings.tasks:
                 encoded = _encode(siblings.tasks)
                 stored.append(SiblingsRow(job.tenant_key, job.job_key, *place, encoded, siblings.unknown))
@@ -89,53 +88,38 @@ def changed_rows(changes: Iterable[JobChanges]) -> tuple[list[SiblingsRow], list
     return stored, removed
 
 
-def _put_tasks(job: JobState, paths: Iterable[str]) -> set[tuple[str, int]]:
-    touched = set()
-    for path in paths:
-        place, child = _place_of(path)
-        siblings, task = _loaded(job, place), job.tasks[path]
-        siblings.tasks[child] = msgspec.Raw(_encode(_values(task, job.blocks.get((path, 0), _NO_BITS))))
-        bit = 1 << (child % SIBLINGS)
+def _changed_siblings(change: JobChanges) -> dict[tuple[str, int], StoredSiblings]:
+    """Put changed tasks into their rows, and take removed ones out; return these rows."""
+    changed: dict[tuple[str, int], StoredSiblings] = {}
+    job, is_new = change.job, change.job.status is JobStatus.WAITING
+    if is_new:  # nothing is stored of its tasks, so nothing was loaded
+        job.siblings = defaultdict(StoredSiblings)
+    for path in change.tasks:
+        task = job.tasks[path]
+        child = task.child
+        place = task.parent_path, child // SIBLINGS
+        siblings = changed[place] = job.siblings[place]
+        siblings.tasks[child] = _encode_task(task, job.blocks.get((path, 0), _NO_BITS))
         if task.highest_child and not task.last_child:
-            siblings.unknown |= bit
-        else:
-            siblings.unknown &= ~bit
-        touched.add(place)
-    return touched
-
-
-def _remove_tasks(job: JobState, paths: Iterable[str]) -> set[tuple[str, int]]:
-    touched = set()
-    for path in paths:
-        place, child = _place_of(path)
-        siblings = _loaded(job, place)
+            siblings.unknown |= 1 << (child % SIBLINGS)
+        elif siblings.unknown:
+            siblings.unknown &= ~(1 << (child % SIBLINGS))
+    for path in change.removed_tasks:
+        parent_path, child = parent_of(path)
+        place = parent_path, child // SIBLINGS
+        siblings = changed[place] = job.siblings[place]
         siblings.tasks.pop(child, None)
         siblings.unknown &= ~(1 << (child % SIBLINGS))
-        touched.add(place)
-    return touched
+    return changed
 
 
 def bits_to_bytes(bits: int) -> bytes:
     """Return the bits of a block as they are stored."""
-    return bits.to_bytes((bits.bit_length() + 7) // 8, "little")
+    return bits.to_bytes((bits.bit_length() + 7) // 8, "little") if bits else b""
 
 
-def _place_of(path: str) -> tuple[tuple[str, int], int]:
-    """Return the path and the number of the row that has a task, and the number of the child in it."""
-    if not path:
-        return ("", 0), 0
-    parent_path, child = parent_of(path)
-    return (parent_path, child // SIBLINGS), child
-
-
-def _loaded(job: JobState, place: tuple[str, int]) -> StoredSiblings:
-    if job.status is JobStatus.WAITING and place not in job.siblings:
-        job.siblings[place] = StoredSiblings({})  # nothing is stored of its tasks, so nothing was loaded
-    return job.siblings[place]
-
-
-def _values(task: TaskState, block: Block) -> tuple[object, ...]:
-    return (
+def _encode_task(task: TaskState, block: Block) -> msgspec.Raw:
+    values = (
         task.reported,
         task.failed,
         task.last_child,
@@ -146,3 +130,4 @@ def _values(task: TaskState, block: Block) -> tuple[object, ...]:
         bits_to_bytes(block.completed),
         bits_to_bytes(block.tracked),
     )
+    return msgspec.Raw(_encode(values))

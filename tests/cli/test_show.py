@@ -54,14 +54,14 @@ def test_a_percentage_that_is_a_guess_is_marked(
     command("job", "submit", stdin=json.dumps(as_json("a")).encode())
     connection.execute("UPDATE job SET status = 1, percentage = 99000000")
     add = """
-        INSERT INTO task (tenant_key, job_key, path, last_child, highest_child)
-        SELECT tenant_key, job_key, %s, %s, 99 FROM job
+        INSERT INTO sibling_tasks (tenant_key, job_key, path, number, tasks)
+        SELECT tenant_key, job_key, %s, 0, '' FROM job
     """
     assert "estimate" not in command("job", "show", "a", "--json").objects[0]
-    connection.execute(add, ["", 99])
-    connection.execute(add, ["3", 99])
+    connection.execute(add, [""])
+    connection.execute(add, ["3"])
     assert "~" not in command("job", "show", "a").out
-    connection.execute("UPDATE task SET last_child = 0 WHERE path = '3'")
+    connection.execute("UPDATE sibling_tasks SET unknown = 1 << 7 WHERE path = '3'")
     for arguments in (("show", "a"), ("list",)):
         assert command("job", *arguments, "--json").objects[0]["estimate"] is True
         assert "~99.00" in command("job", *arguments).out

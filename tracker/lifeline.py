@@ -1,8 +1,8 @@
 """What connects a child process to its supervisor, seen from the child.
 
 There is a pipe between the two. The supervisor sends at most one message, which asks the child to stop. The
-child sends its status and its metrics, about once a second. If the supervisor dies, for whatever cause, the
-kernel closes the pipe, and the child notices that.
+child sends its status and its metrics, about once a second, and more often while it starts. If the supervisor
+dies, for whatever cause, the kernel closes the pipe, and the child notices that.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from tracker.metrics import Recorder, Snapshot
 from tracker.obstacles import Obstacle
 
 REPORT_INTERVAL_S = 1.0
+_STARTING_S = 0.2  # the interval until it is ready, which others may wait for
 
 
 class ExitStatus(IntEnum):
@@ -141,10 +142,12 @@ class Lifeline:
     def _send_reports(self, connection: Connection, status: Callable[[], ChildStatus]) -> None:
         last = False
         while True:
+            now = status()
             try:
-                connection.send(ChildReport(status(), self.recorder.snapshot()))
+                connection.send(ChildReport(now, self.recorder.snapshot()))
             except OSError:
                 return  # the supervisor has gone; _listen handles that
             if last:
                 return
-            last = self._closing.wait(self._report_interval_s)
+            interval_s = self._report_interval_s
+            last = self._closing.wait(interval_s if now.ready else min(interval_s, _STARTING_S))

@@ -23,7 +23,7 @@ from tests.support.disagreement import (
 )
 from tests.support.kafka import DEADLINE_S, Kafka, wait_until
 from tracker.adoption import store_skip
-from tracker.cli import app
+from tracker.cli.commands import app
 from tracker.kafka.errors import BatchAbandoned
 from tracker.kafka.producer import BatchProducer
 from tracker.lifeline import ExitStatus

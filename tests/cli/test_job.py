@@ -370,12 +370,45 @@ def test_no_command_is_cut_short_in_the_list(bare_command: Command, group: tuple
     assert "..." not in listed
 
 
+def imported_by(*arguments: str) -> set[str]:
+    """Return the names of the modules that a command has imported at its end, in a process of its own."""
+    program = (
+        "import sys; before = set(sys.modules); from tracker.cli import main; status = main();"
+        "print(*sys.modules.keys() - before, file=sys.stderr); sys.exit(status)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True, timeout=60
+    )
+    return set(done.stderr.split())
+
+
 def test_help_loads_no_driver() -> None:
     """It must come at once: PostgreSQL's and Kafka's drivers and rich take half a second."""
+    imported = imported_by("job", "list", "--help")
+    assert "typer" in imported
+    assert not imported & {"psycopg", "confluent_kafka", "tracker.settings", "rich", "msgspec", "asyncio"}
+
+
+def test_a_command_that_asks_the_database_loads_nothing_that_only_others_need(command: Command) -> None:
+    command("job", "submit", stdin=line("a"))
+    imported = imported_by("job", "show", "a")
+    assert "psycopg" in imported
+    others = {"confluent_kafka", "rich", "structlog", "orjson", "prometheus_client", "multiprocessing"}
+    assert not imported & {*others, "tracker.kafka", "tracker.fold", "tracker.messages", "tracker.supervisor"}
+
+
+def test_a_child_of_run_does_not_load_the_commands() -> None:
+    """It imports the main module of its supervisor once more, and that imports this."""
+    program = "import sys, tracker.cli; sys.exit('typer' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_at_its_end_a_command_does_not_search_what_it_has_imported_for_garbage() -> None:
     program = (
-        "import sys, tracker.cli; sys.argv[1:] = ['job', 'list', '--help']; tracker.cli.main();"
-        "slow = {'psycopg', 'confluent_kafka', 'tracker.settings', 'rich', 'msgspec', 'asyncio'};"
-        "sys.exit(str(slow & set(sys.modules)) if slow & set(sys.modules) else 0)"
+        "import atexit, gc, sys; atexit.register(lambda: print(gc.get_freeze_count()));"
+        "from tracker.cli import main; main()"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    done = subprocess.run(
+        [sys.executable, "-c", program, "--help"], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert int(done.stdout.splitlines()[-1]) > 10_000

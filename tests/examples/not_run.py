@@ -12,6 +12,8 @@ NOT_RUN: dict[str, str] = {
     r"make .*": MAKE,
     r"\.venv/bin/(tracker|ruff|python) .*|eval \"\$\(\.venv/bin/tracker stack env\)\"": MAKE,
     r"python -m bench .*": "takes long: tests/bench runs it with less",
+    r"for n in .* time tracker .*|python -X importtime .*": "measures a command that tests/cli runs",
+    r"TRACKER_WORKERS=2 tracker run": "runs until it is stopped: tests/acceptance runs it",
     r"cd docs/results|\.\./\.\./\.venv/bin/python -m bench page .*": "tests/bench prints the page",
     r"pip install .*": "installs from an index",
     r"py-spy .*": "a profiler, installed from an index",

@@ -25,6 +25,22 @@ def test_it_reports_again_and_again_and_a_last_time_when_it_is_closed() -> None:
     assert last.metrics == {"tracker_batches": {(): (3.0,)}}
 
 
+def test_until_it_is_ready_it_reports_without_waiting_for_the_next_interval() -> None:
+    here, there = multiprocessing.Pipe()
+    ready = threading.Event()
+    lifeline = Lifeline(there, report_interval_s=600.0)
+    lifeline.report(lambda: ChildStatus(ready.is_set(), False, 1.0))
+    assert here.poll(HANG_S)
+    assert not here.recv().status.ready
+    ready.set()
+    while here.poll(HANG_S):
+        if here.recv().status.ready:
+            break
+    else:
+        pytest.fail("that it is ready was not reported")
+    lifeline.close()
+
+
 def test_it_sets_stopping_when_asked() -> None:
     here, there = multiprocessing.Pipe()
     lifeline = Lifeline(there)

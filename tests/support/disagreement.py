@@ -15,7 +15,7 @@ from tests.support.deployment import Deployment
 from tests.support.kafka import DEADLINE_S
 from tests.support.program import Program
 from tests.support.records import Record
-from tracker.cli import app
+from tracker.cli.commands import app
 
 COMMANDS = "'tracker adopt database --dry-run' and 'tracker adopt kafka --dry-run'"
 

@@ -1,6 +1,8 @@
 """Applies batches as a worker does, without Kafka."""
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from confluent_kafka import Message
 
@@ -10,6 +12,7 @@ from tracker.kafka.batch import AssignedOffset, Batch, Epoch, OffsetRange, coord
 from tracker.kafka_partition import KafkaPartition
 from tracker.messages.decode import DecodedBatch, Rules, decode_batch
 from tracker.metrics import Recorder
+from tracker.pipeline import collect_garbage_seldom
 from tracker.pipeline.applied import Applied
 from tracker.pipeline.apply import Applier
 from tracker.pipeline.handover import Pipeline
@@ -79,3 +82,15 @@ class BatchApplier:
         if applied.releases:
             self._applier.clear_outbox(batch.next_offsets())
         return applied
+
+
+@contextmanager
+def garbage_collected_as_in_a_worker() -> Iterator[None]:
+    """Let Python collect garbage as seldom as in a worker."""
+    before = gc.get_threshold()
+    collect_garbage_seldom()
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()

@@ -44,6 +44,8 @@ def _dispatch(arguments: list[str]) -> int:
             return _compare(files)
         case ["draw", *files]:
             return _draw(files)
+        case ["native", *options]:
+            return _native(options)
         case ["page", *files]:
             return _page(files)
         case ["summarize", *files]:
@@ -116,6 +118,31 @@ def _draw(files: list[str]) -> int:
     return 0
 
 
+def _native(options: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench native",
+        description="Build the compiled step, an experiment in Rust that is not part of the tracker, and"
+        " compare it with the Python of today: what decoding a message costs, and whether both make the same"
+        " of generated messages.",
+    )
+    parser.add_argument("--rounds", type=_positive, default=5, help="rounds of each measurement (5)")
+    parser.add_argument("--messages", type=_positive, default=1_000_000, help="generated messages (1000000)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the generated messages (1)")
+    parsed = parser.parse_args(options)
+    from bench.native.build import load
+    from bench.native.comparison import compare, measure
+    from bench.tables import table
+
+    step = load(_say)
+    print(table("native", "decoding in Python, and with the compiled step", measure(step, parsed.rounds)))
+    print(f"{compare(step, parsed.messages, parsed.seed, _say)}.")
+    return 0
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
 def _page(files: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m bench page", description="Print a page in Markdown with the results of runs."
@@ -150,7 +177,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         description="Measure the tracker on a Kafka and a PostgreSQL that are started for the run, beside the"
         " ceiling: what this machine can do at all. TRACKER_ variables are passed on to the tracker.",
         epilog="Also: python -m bench compare BEFORE.json AFTER.json; python -m bench compare;"
-        " python -m bench draw FILE.json;"
+        " python -m bench draw FILE.json; python -m bench native;"
         " python -m bench page FILE.json; python -m bench summarize FILE.json."
         " Scenarios: " + "; ".join(f"{each.name} ({each.description})" for each in SCENARIOS.values()) + ".",
     )

@@ -34,7 +34,7 @@ def python_command(module: str, say: Say) -> Sequence[str | Path]:
 
     :raises PeerMissing: its packages cannot be installed.
     """
-    folder = BUILD / f"python-{_digest([LOCK])}"
+    folder = BUILD / f"python-{digest([LOCK])}"
     try:
         filled(folder, lambda partial: _install(partial, say))
     except StackError as error:
@@ -48,7 +48,7 @@ def kafka_streams_command(say: Say) -> Sequence[str | Path]:
     :raises PeerMissing: Java's compiler or Maven is missing, or fails.
     """
     sources = [path for path in sorted(KAFKA_STREAMS.rglob("*")) if path.is_file()]
-    folder = BUILD / f"kafka-streams-{_digest(sources)}"
+    folder = BUILD / f"kafka-streams-{digest(sources)}"
     try:
         filled(folder, lambda partial: _build(partial, say))
     except StackError as error:
@@ -125,8 +125,9 @@ def _java(name: str) -> str:
     return found
 
 
-def _digest(files: Sequence[Path]) -> str:
-    digest = hashlib.sha256(repr(sys.version_info[:2]).encode())
+def digest(files: Sequence[Path]) -> str:
+    """Return a digest of files, and of the version of Python, for the name of a folder."""
+    found = hashlib.sha256(repr(sys.version_info[:2]).encode())
     for path in files:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
+        found.update(path.read_bytes())
+    return found.hexdigest()[:12]

@@ -4,22 +4,20 @@ It shows what a change of the worker's own code gives, where a measurement with 
 than that. The releases of jobs that complete are not part of it.
 """
 
-import gc
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
 
-from bench.batch_applier import BatchApplier
+from bench.batch_applier import BatchApplier, garbage_collected_as_in_a_worker
 from bench.outcome import Case, Metric, Outcome, rounds_text
 from bench.processes import cpu_seconds
 from bench.session import BenchSession, Options
 from bench.workload import FirstTasks, Size, TasksInTurn, Topics, Tree, Workload, only_tasks
 from tracker import Client
 from tracker.kafka.batch import Batch
-from tracker.pipeline import collect_garbage_seldom
 from tracker.store.batch_store import BatchStore
 
 _BATCH, _SMALL_BATCH = 10_000, 100
@@ -103,7 +101,7 @@ def _measure(session: BenchSession, make: Callable[[Topics, Size], Workload], ba
             batches = _batches(applier, workload, batch_size)
             decode = apply = 0.0
             postgresql = _postgresql_seconds(session)
-            with _garbage_collected_as_in_a_worker():
+            with garbage_collected_as_in_a_worker():
                 for batch in batches:
                     began = time.thread_time()
                     decoded = applier.decode(batch)
@@ -112,17 +110,6 @@ def _measure(session: BenchSession, make: Callable[[Topics, Size], Workload], ba
                     decode, apply = decode + between - began, apply + time.thread_time() - between
             spent = _postgresql_seconds(session) - postgresql if session.servers.started_here else None
     return _Cost(workload.size, len(batches), decode, apply, spent)
-
-
-@contextmanager
-def _garbage_collected_as_in_a_worker() -> Iterator[None]:
-    before = gc.get_threshold()
-    collect_garbage_seldom()
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
 
 
 def _postgresql_seconds(session: BenchSession) -> float:

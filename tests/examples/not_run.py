@@ -10,6 +10,7 @@ MAKE = "runs this test too, or takes long; that its target exists is tested"
 
 NOT_RUN: dict[str, str] = {
     r"make .*": MAKE,
+    r"\.venv/bin/python -m bench native.*": "needs Rust's cargo: tests/bench/test_native.py runs the rest",
     r"\.venv/bin/(tracker|ruff|python) .*|eval \"\$\(\.venv/bin/tracker stack env\)\"": MAKE,
     r"python -m bench .*": "takes long: tests/bench runs it with less",
     r"for n in .* time tracker .*|python -X importtime .*": "measures a command that tests/cli runs",

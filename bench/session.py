@@ -54,6 +54,17 @@ class BenchSession:
         self._environ = os.environ if environ is None else environ
         self._measurements = 0
 
+    def turns(self, scenario: str, cases: Sequence[str]) -> Iterator[str]:
+        """Yield each case once in each round. The caller measures it before it asks for the next one.
+
+        Every second round goes backwards, so that noise affects all cases.
+        """
+        for number in range(self.options.rounds):
+            for case in cases if number % 2 == 0 else cases[::-1]:
+                text = f"{scenario}, round {number + 1} of {self.options.rounds}: {case}"
+                with self.progress.step(text):
+                    yield case
+
     def topics(self, kafka_partitions: int = KAFKA_PARTITIONS) -> Topics:
         """Return new names of topics."""
         self._measurements += 1

@@ -56,11 +56,8 @@ class Apply:
     def run(self, session: BenchSession) -> Outcome:
         options = session.options
         found: dict[str, list[_Cost]] = {name: [] for name in _CASES}
-        for number in range(options.rounds):
-            names = list(_CASES)
-            for name in names if number % 2 == 0 else names[::-1]:
-                with session.progress.step(f"apply, round {number + 1} of {options.rounds}: {name}"):
-                    found[name].append(_measure(session, *_CASES[name]))
+        for name in session.turns(self.name, list(_CASES)):
+            found[name].append(_measure(session, *_CASES[name]))
         return Outcome(
             size=f"one process, {rounds_text(options.rounds)};"
             f" {_BATCH:,} messages in a batch, and {_SMALL_BATCH} of as many jobs in a small one",

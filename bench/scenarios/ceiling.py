@@ -49,15 +49,15 @@ class Ceiling:
     def run(self, session: BenchSession) -> Outcome:
         options = session.options
         size = Size(options.messages, options.seed)
-        found: dict[str, list[Measurement]] = {}
-        for number in range(options.rounds):
-            for shape, (variant, best) in _SHAPES.items():
-                cases = list(variations(best).items())
-                for name, settings in cases if number % 2 == 0 else cases[::-1]:
-                    text = f"ceiling, round {number + 1} of {options.rounds}: {shape}, {name}"
-                    with session.progress.step(text):
-                        measurement = drain_ceiling(session, variant, size, settings=settings)
-                    found.setdefault(f"{shape}: {name}", []).append(measurement)
+        cases = {
+            f"{shape}: {name}": (variant, settings)
+            for shape, (variant, best) in _SHAPES.items()
+            for name, settings in variations(best).items()
+        }
+        found: dict[str, list[Measurement]] = {name: [] for name in cases}
+        for name in session.turns(self.name, list(cases)):
+            variant, settings = cases[name]
+            found[name].append(drain_ceiling(session, variant, size, settings=settings))
         return Outcome(
             size=size_text(options.messages, "messages", options.workers, options.rounds),
             cases=[

@@ -51,13 +51,10 @@ class Latency:
             # Java compiles the code for small transactions only after about ten thousand of them. Until then,
             # and while it compiles, the broker takes twice as much CPU time.
             _ceiling(session, [_WARM_UP_RATE], seconds=2 * seconds)
-        for number in range(options.rounds):
-            turn = [CEILING, TRACKER]
-            for contender in turn if number % 2 == 0 else turn[::-1]:
-                with session.progress.step(f"latency, round {number + 1} of {options.rounds}: {contender}"):
-                    measure = _ceiling if contender == CEILING else measure_tracker
-                    for rate, flowed in measure(session, rates, seconds).items():
-                        found.setdefault((contender, rate), []).append(flowed)
+        for contender in session.turns(self.name, [CEILING, TRACKER]):
+            measure = _ceiling if contender == CEILING else measure_tracker
+            for rate, flowed in measure(session, rates, seconds).items():
+                found.setdefault((contender, rate), []).append(flowed)
         cases = [
             _case(contender, rate, found[contender, rate])
             for rate in rates

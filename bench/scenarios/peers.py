@@ -67,11 +67,8 @@ class Peers:
             if peer.name in programs:
                 measures[peer.name] = _measure(session, peer, programs[peer.name], size)
         found: dict[str, list[Measurement]] = {name: [] for name in measures}
-        for number in range(options.rounds):
-            names = list(measures)
-            for name in names if number % 2 == 0 else names[::-1]:  # so that noise affects all of them
-                with session.progress.step(f"peers, round {number + 1} of {options.rounds}: {name}"):
-                    found[name].append(measures[name]())
+        for name in session.turns(self.name, list(measures)):
+            found[name].append(measures[name]())
         return Outcome(
             size=size_text(found[CEILING][0].units, "messages", options.workers, options.rounds),
             cases=[_case(name, rounds, found[CEILING]) for name, rounds in found.items()],

@@ -64,22 +64,14 @@ class Throughput:
         size = Size(max(1, round(options.messages * self.share)), options.seed)
         variants = self._variants(options)
         found: dict[str, list[Measurement]] = {CEILING: [], **{variant.name: [] for variant in variants}}
-        for number in range(options.rounds):
-            turn: list[Variant | None] = [None, *variants]
-            for variant in turn if number % 2 == 0 else turn[::-1]:  # so that noise affects all of them
-                name = CEILING if variant is None else variant.name
-                with session.progress.step(f"{self.name}, round {number + 1} of {options.rounds}: {name}"):
-                    measurement = (
-                        drain_ceiling(
-                            session,
-                            variants[0],
-                            size,
-                            settings=ONE_PARTITION if self.one_partition else SEVERAL_PARTITIONS,
-                        )
-                        if variant is None
-                        else drain_tracker(session, variant, size)
-                    )
-                found[name].append(measurement)
+        by_name = {variant.name: variant for variant in variants}
+        settings = ONE_PARTITION if self.one_partition else SEVERAL_PARTITIONS
+        for name in session.turns(self.name, list(found)):
+            found[name].append(
+                drain_ceiling(session, variants[0], size, settings=settings)
+                if name == CEILING
+                else drain_tracker(session, by_name[name], size)
+            )
         unit = variants[0].workload(session.topics(), replace(size, messages=1)).unit
         units = found[variants[0].name][0].units
         return Outcome(

@@ -61,13 +61,12 @@ class Tuning:
         seconds = _QUICK_SECONDS if options.quick else _SECONDS
         drained: dict[TuningPoint, list[Measurement]] = {point: [] for point in points}
         flowed: dict[TuningPoint, list[FlowResult]] = {point: [] for point in points}
-        for number in range(options.rounds):
-            for point in points if number % 2 == 0 else reversed(points):
-                text = f"tuning, round {number + 1} of {options.rounds}: {point.name}"
-                with session.progress.step(text):
-                    given: dict[str, Any] = {"workers": point.workers, "variables": point.variables}
-                    drained[point].append(drain_tracker(session, COMPLETE, size, **given))
-                    flowed[point].append(measure_tracker(session, [_RATE], seconds, **given)[_RATE])
+        by_name = {point.name: point for point in points}
+        for name in session.turns(self.name, list(by_name)):
+            point = by_name[name]
+            given: dict[str, Any] = {"workers": point.workers, "variables": point.variables}
+            drained[point].append(drain_tracker(session, COMPLETE, size, **given))
+            flowed[point].append(measure_tracker(session, [_RATE], seconds, **given)[_RATE])
         return Outcome(
             size=f"{options.messages:,} messages at full speed, then {_RATE:,}/s for {seconds} s,"
             f" {rounds_text(options.rounds)}; results verified",

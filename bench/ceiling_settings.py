@@ -35,5 +35,9 @@ class CeilingSettings:
 
 
 SEVERAL_PARTITIONS = CeilingSettings()
-ONE_PARTITION = CeilingSettings(overlapped=True)
-"""Where all messages are in one Kafka partition: a single process moves them all."""
+ONE_PARTITION = CeilingSettings(overlapped=True, consumer={**_CONSUMER, "fetch.queue.backoff.ms": 5})
+"""Where all messages are in one Kafka partition: a single process moves them all.
+
+Once its queue is full, librdkafka would fetch nothing for a second, and no other process would
+take its place. In one round of 300,000 messages this setting gave 317,000 messages/s, and not 173,000.
+"""

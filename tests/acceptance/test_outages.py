@@ -113,7 +113,6 @@ def test_kafka_may_be_away(
         getattr(broker, how)()
         tracker.submit("meanwhile")
         pause(away_s)
-        # The supervisor, which asks Kafka only for figures, may say so too.
         wait_until(lambda: complaints(program).keys() >= CHILDREN, "each child to say that it is away")
         assert max(complaints(program).values()) < 10 * away_s, complaints(program)
         broker.start()

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 
-from tracker.fold.state import Block, JobChanges, JobNeeds, JobState
+from tracker.fold.state import JobChanges, JobNeeds, JobState
 from tracker.identifiers import JobName
 from tracker.job_status import STATUSES
 from tracker.kafka_partition import KafkaPartition
@@ -23,7 +23,7 @@ from tracker.store.connect import Conninfo
 from tracker.store.held_message import HeldMessage
 from tracker.store.job_changes import statements_of
 from tracker.store.session import Session, transaction_mark
-from tracker.store.sibling_tasks import NeededTasks, keep_row
+from tracker.store.sibling_tasks import NeededTasks, decode_block, keep_row
 
 # How many failed jobs one statement gets. A job that is downstream of several of them is found from each; the
 # next statement no longer finds it.
@@ -168,9 +168,7 @@ class BatchStore(Session):
         needed.decode()
         if block_rows is not None:
             for _, job_key, path, number, completed, tracked in block_rows.fetchall():
-                jobs[job_key].blocks[path, number] = Block(
-                    int.from_bytes(completed, "little"), int.from_bytes(tracked, "little")
-                )
+                jobs[job_key].blocks[path, number] = decode_block(completed, tracked)
 
     def hold(self, messages: Sequence[tuple[JobState, HeldMessage]]) -> None:
         """Hold messages of paused jobs, in this order.

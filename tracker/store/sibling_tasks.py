@@ -61,9 +61,7 @@ class NeededTasks:
             if encoded is not None:
                 *values, completed, tracked = _decode_task(encoded)
                 job.tasks[path] = TaskState(*values, parent_path=place[0], child=child, stored=True)
-                job.blocks[path, 0] = Block(
-                    int.from_bytes(completed, "little"), int.from_bytes(tracked, "little")
-                )
+                job.blocks[path, 0] = decode_block(completed, tracked)
 
 
 def keep_row(job: JobState, path: str, number: int, tasks: bytes, unknown: int) -> None:
@@ -91,8 +89,8 @@ def changed_rows(changes: Iterable[JobChanges]) -> tuple[list[SiblingsRow], list
 def _changed_siblings(change: JobChanges) -> dict[tuple[str, int], StoredSiblings]:
     """Put changed tasks into their rows, and take removed ones out; return these rows."""
     changed: dict[tuple[str, int], StoredSiblings] = {}
-    job, is_new = change.job, change.job.status is JobStatus.WAITING
-    if is_new:  # nothing is stored of its tasks, so nothing was loaded
+    job = change.job
+    if job.status is JobStatus.WAITING:  # nothing is stored of its tasks, so nothing was loaded
         job.siblings = defaultdict(StoredSiblings)
     for path in change.tasks:
         task = job.tasks[path]
@@ -100,10 +98,11 @@ def _changed_siblings(change: JobChanges) -> dict[tuple[str, int], StoredSibling
         place = task.parent_path, child // SIBLINGS
         siblings = changed[place] = job.siblings[place]
         siblings.tasks[child] = _encode_task(task, job.blocks.get((path, 0), _NO_BITS))
+        bit = 1 << (child % SIBLINGS)
         if task.highest_child and not task.last_child:
-            siblings.unknown |= 1 << (child % SIBLINGS)
-        elif siblings.unknown:
-            siblings.unknown &= ~(1 << (child % SIBLINGS))
+            siblings.unknown |= bit
+        else:
+            siblings.unknown &= ~bit
     for path in change.removed_tasks:
         parent_path, child = parent_of(path)
         place = parent_path, child // SIBLINGS
@@ -111,6 +110,11 @@ def _changed_siblings(change: JobChanges) -> dict[tuple[str, int], StoredSibling
         siblings.tasks.pop(child, None)
         siblings.unknown &= ~(1 << (child % SIBLINGS))
     return changed
+
+
+def decode_block(completed: bytes, tracked: bytes) -> Block:
+    """Return a block that is stored as these bits."""
+    return Block(int.from_bytes(completed, "little"), int.from_bytes(tracked, "little"))
 
 
 def bits_to_bytes(bits: int) -> bytes:

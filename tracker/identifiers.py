@@ -182,6 +182,6 @@ def child_path(parent_path: str, index: int) -> str:
 
 
 def parent_of(path: str) -> tuple[str, int]:
-    """Return the path of the parent, and the number of this child of it; `path` is not that of the job."""
+    """Return the path of the parent, and the number of this child of it; the job itself is child 0 of ''."""
     parent_path, _, index = path.rpartition(".")
-    return parent_path, int(index)
+    return parent_path, int(index or 0)

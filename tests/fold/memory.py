@@ -226,7 +226,7 @@ def check_rows(rows: JobRows) -> None:
         of_row = stored_tasks([(parent, stored)])
         assert of_row
         assert unknown == sum(
-            1 << ((parent_of(path)[1] if path else 0) - SIBLINGS * number)
+            1 << (parent_of(path)[1] - SIBLINGS * number)
             for path in of_row
             if 0 == tasks[path].last_child < tasks[path].highest_child
         )

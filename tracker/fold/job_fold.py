@@ -474,7 +474,7 @@ class JobFold:
     def _task(self, path: str) -> TaskState:
         task = self.job.tasks.get(path)
         if task is None:
-            parent_path, child = parent_of(path) if path else ("", 0)
+            parent_path, child = parent_of(path)
             task = self.job.tasks[path] = TaskState(parent_path=parent_path, child=child)
             if path:
                 number, bit = block_and_bit(child)

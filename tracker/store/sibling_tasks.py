@@ -47,7 +47,7 @@ class NeededTasks:
         for job, paths, _ in needs:
             siblings = job.siblings
             for path in paths:
-                parent_path, child = parent_of(path) if path else ("", 0)
+                parent_path, child = parent_of(path)
                 place = parent_path, child // SIBLINGS
                 self._places.append((job, path, place, child))
                 if place not in siblings:

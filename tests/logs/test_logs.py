@@ -1,6 +1,7 @@
 """Log lines, as a program of its own writes them."""
 
 import json
+import os
 import subprocess
 import sys
 from typing import Any
@@ -139,8 +140,10 @@ log.info("read again")
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
+        assert process.stderr is not None
         assert process.stdout.read(4) == b"done"
-        _, text = process.communicate(b"x")
+        text = os.read(process.stderr.fileno(), 1_000_000)  # all: there is room before "x"
+        text += process.communicate(b"x")[1]
     found = [json.loads(line) for line in text.splitlines() if line.endswith(b"}")]  # one is cut
     *before, again, left_out = found
     assert [line["number"] for line in before] == list(range(len(before)))

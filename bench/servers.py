@@ -183,6 +183,13 @@ FROM pg_stat_statements JOIN pg_database ON pg_database.oid = dbid WHERE datname
 """
 
 
+_NO_LEADER_YET = (
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError._NOENT,  # librdkafka: "No leaders found"
+)
+
+
 def end_offsets(admin: AdminClient, topic: str, kafka_partitions: int, *, committed: bool) -> dict[int, int]:
     """Return the offset after the last record, or the last committed one, of each Kafka partition."""
     latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
@@ -197,8 +204,8 @@ def end_offsets(admin: AdminClient, topic: str, kafka_partitions: int, *, commit
                 for topic_partition, answer in answers.items()
             }
         except KafkaException as error:
-            # A topic can be known a moment before its leader accepts requests.
-            if not error.args[0].retriable() and error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION:
+            # A topic can be known a moment before it has a leader, or before that accepts requests.
+            if not error.args[0].retriable() and error.args[0].code() not in _NO_LEADER_YET:
                 raise
             if time.monotonic() > deadline:
                 raise

@@ -13,7 +13,7 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolClosed
 
 from tracker import client_filters
 from tracker.errors import TrackerError, TransactionConflict
-from tracker.jobs import change, query
+from tracker.jobs import change, missing, query
 from tracker.jobs.arguments import check_connections
 from tracker.jobs.submit import submit
 from tracker.store.connect import CONNECT_TIMEOUT_S, connected, store_conninfo
@@ -22,9 +22,10 @@ from tracker.store.migrate import check_schema
 from tracker.store.pool import ProcessPool, process_items
 from tracker.store.retries import RETRIED, pauses
 from tracker.store.session_settings import prepare_session, prepare_session_async, settings_of
-from tracker.store.steps import Commit, Listing, Prepared, Query, Row, Sleep, Step, Verb
+from tracker.store.steps import Commit, Listing, Prepared, Query, Row, Sleep, Step, Streamed, Verb, Walk
 
 P = ParamSpec("P")
+S = TypeVar("S")
 T = TypeVar("T")
 
 _STREAM_ROWS = 2_000  # fetched at a time
@@ -53,7 +54,7 @@ class _One(Generic[P, T]):
 class _Many(Generic[P, T]):
     """A verb whose answer may be too large for memory: an iterator, asynchronous for `AsyncClient`."""
 
-    def __init__(self, verb: Callable[P, Prepared[Listing[T]]]) -> None:
+    def __init__(self, verb: Callable[P, Streamed[T]]) -> None:
         self._verb = verb
 
     @overload
@@ -82,6 +83,7 @@ class _Verbs:
     count = _One(client_filters.count_jobs)
     wait = _One(query.wait_for_jobs)
     failures = _Many(query.list_failures)
+    missing = _Many(missing.find_missing)
     cancel = _One(change.cancel)
     pause = _One(change.pause)
     resume = _One(change.resume)
@@ -143,7 +145,7 @@ class Client(_Verbs):
         """Run a verb of `tracker.jobs`, whose arguments are typed values; the methods read them from text."""
         return self._run(lambda: verb)
 
-    def stream(self, verb: Prepared[Listing[T]]) -> Generator[T, None, None]:
+    def stream(self, verb: Streamed[T]) -> Generator[T, None, None]:
         """Run a verb of `tracker.jobs` whose answer may be too large for memory; see `run`."""
         return self._stream(lambda: verb)
 
@@ -165,7 +167,7 @@ class Client(_Verbs):
                 return progress.answer
             time.sleep(sleep_s)
 
-    def _transact(self, connection: Connection, progress: "_Progress[T]") -> float | None:
+    def _transact(self, connection: Connection, progress: "_Progress[Step, T]") -> float | None:
         """Run the steps up to the next sleep, and return its seconds; None at the end of the verb."""
         with _closed_if_read_only(connection), connection.cursor(binary=True) as cursor:
             while (step := progress.step()) is not None:
@@ -184,23 +186,36 @@ class Client(_Verbs):
                         copy.write_row(row)
         return None
 
-    def _stream(self, prepare: Callable[[], Prepared[Listing[T]]]) -> Generator[T, None, None]:
+    def _stream(self, prepare: Callable[[], Streamed[T]]) -> Generator[T, None, None]:
         return process_items(self._items(prepare))
 
-    def _items(self, prepare: Callable[[], Prepared[Listing[T]]]) -> Generator[T, None, None]:
+    def _items(self, prepare: Callable[[], Streamed[T]]) -> Generator[T, None, None]:
         with _client_errors(), self._pool.get().connection() as connection:
-            progress = _Progress(prepare().begin())
+            verb: Verb[Listing[T] | Walk[T]] = prepare().begin()
+            progress = _Progress(verb)
             self._transact(connection, progress)
             listing = progress.answer
+            if isinstance(listing, Walk):
+                yield from self._walk(connection, listing)
+                return
             yield from listing.first
             with connection.cursor("listing", binary=True) as cursor:
                 cursor.itersize = _STREAM_ROWS
                 for row in cursor.execute(listing.query.statement, listing.query.parameters):
                     yield listing.shape(row)
 
+    def _walk(self, connection: Connection, walk: Walk[T]) -> Generator[T, None, None]:
+        progress = _Progress(walk.begin())
+        with connection.cursor(binary=True) as cursor:
+            while (step := progress.step()) is not None:
+                if isinstance(step, Query):
+                    progress.rows = cursor.execute(step.statement, step.parameters).fetchall()
+                else:
+                    yield from step
+
 
 class AsyncClient(_Verbs):
-    """`Client` for asyncio: the same verbs, awaited; `iterate` and `failures` are asynchronous iterators.
+    """`Client` for asyncio: the same verbs, awaited; where the others are iterators, asynchronous ones.
 
     It belongs to the process and the event loop in which it was opened. In another one it raises a
     `TrackerError` that says so: open one in each.
@@ -257,7 +272,7 @@ class AsyncClient(_Verbs):
         """Do as `Client.run`."""
         return await self._run(lambda: verb)
 
-    def stream(self, verb: Prepared[Listing[T]]) -> AsyncGenerator[T, None]:
+    def stream(self, verb: Streamed[T]) -> AsyncGenerator[T, None]:
         """Do as `Client.stream`."""
         return self._stream(lambda: verb)
 
@@ -280,7 +295,7 @@ class AsyncClient(_Verbs):
                 return progress.answer
             await asyncio.sleep(sleep_s)
 
-    async def _transact(self, connection: AsyncConnection, progress: "_Progress[T]") -> float | None:
+    async def _transact(self, connection: AsyncConnection, progress: "_Progress[Step, T]") -> float | None:
         with _closed_if_read_only(connection):
             async with connection.cursor(binary=True) as cursor:
                 while (step := progress.step()) is not None:
@@ -299,13 +314,18 @@ class AsyncClient(_Verbs):
                             await copy.write_row(row)
         return None
 
-    async def _stream(self, prepare: Callable[[], Prepared[Listing[T]]]) -> AsyncGenerator[T, None]:
+    async def _stream(self, prepare: Callable[[], Streamed[T]]) -> AsyncGenerator[T, None]:
         self._require_home()
         with _client_errors():
             async with self._pool.connection() as connection:
-                progress = _Progress(prepare().begin())
+                verb: Verb[Listing[T] | Walk[T]] = prepare().begin()
+                progress = _Progress(verb)
                 await self._transact(connection, progress)
                 listing = progress.answer
+                if isinstance(listing, Walk):
+                    async for item in self._walk(connection, listing):
+                        yield item
+                    return
                 for item in listing.first:
                     yield item
                 async with connection.cursor("listing", binary=True) as cursor:
@@ -313,18 +333,29 @@ class AsyncClient(_Verbs):
                     async for row in await cursor.execute(listing.query.statement, listing.query.parameters):
                         yield listing.shape(row)
 
+    async def _walk(self, connection: AsyncConnection, walk: Walk[T]) -> AsyncGenerator[T, None]:
+        progress = _Progress(walk.begin())
+        async with connection.cursor(binary=True) as cursor:
+            while (step := progress.step()) is not None:
+                if isinstance(step, Query):
+                    executed = await cursor.execute(step.statement, step.parameters)
+                    progress.rows = await executed.fetchall()
+                else:
+                    for item in step:
+                        yield item
 
-class _Progress(Generic[T]):
-    """A verb that runs: it is sent the rows of each step, and yields the next."""
+
+class _Progress(Generic[S, T]):
+    """A verb that runs, or a walk: it is sent the rows of each step, and yields the next."""
 
     answer: T
 
-    def __init__(self, verb: Verb[T]) -> None:
+    def __init__(self, verb: Generator[S, list[Row], T]) -> None:
         self._verb = verb
         self._begun = False
         self.rows: list[Row] = []
 
-    def step(self) -> Step | None:
+    def step(self) -> S | None:
         """Return the next step, or None at the end, when `answer` is set."""
         rows, self.rows = self.rows, []
         try:

@@ -33,6 +33,7 @@ COMMANDS = (
     "job cancel acme:job",
     "job submit -",
     "job failures acme:job",
+    "job missing acme:job",
     "partition suspend acme",
     "partition list",
     "adopt kafka --dry-run",

@@ -23,6 +23,7 @@ OF_THE_OWNER = {"create_schema_migration", "insert_schema_migration"}
 # They read and write nothing, and EXPLAIN does not take them.
 WITHOUT_RIGHTS = {
     "begin_migration",
+    "begin_snapshot",
     "limit_lock_waits",
     "release_savepoint",
     "roll_back_to_savepoint",
@@ -47,6 +48,9 @@ OF_THE_READER = {
     "find_tenants",
     "list_partitions",
     "list_task_failures",
+    "find_job_state",
+    "list_blocks",
+    "list_sibling_tasks",
 }
 
 # Numbers are only taken from a sequence, and that right only looked at, when there is a row for them.

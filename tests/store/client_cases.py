@@ -48,12 +48,32 @@ CHANGE = [
         locks=(("tenant_key",),),
     ),
 ]
+OF_REMOVED_JOB = {"tenant_key": 1, "job_key": 3_000_001}
 QUERY = [
     Case("find_statuses", names(5, 100), 100, 1000, "job_tenant_key_job_id_key"),
     Case(
         "find_failed_job", {"partition_id": "tenant-1", "job_id": "job-5"}, 1, 10, "job_tenant_key_job_id_key"
     ),
     Case("list_task_failures", {"tenant_key": 1, "job_key": 5}, 1, 20, "task_failure_pkey"),
+    Case(
+        "find_job_state", {"partition_id": "tenant-1", "job_id": "job-5"}, 1, 10, "job_tenant_key_job_id_key"
+    ),
+    # Of 500 blocks.
+    Case(
+        "list_blocks",
+        OF_REMOVED_JOB | {"path": "", "after": 100, "last": 400, "limit": 64},
+        64,
+        2 * 64,
+        "task_block_pkey",
+    ),
+    # A row below each of 256 tasks.
+    Case(
+        "list_sibling_tasks",
+        OF_REMOVED_JOB | {"paths": [str(path) for path in range(1, 257)], "numbers": [0] * 256},
+        256,
+        6 * 256,
+        "sibling_tasks_pkey",
+    ),
 ]
 UNDER_LOCKS = [
     Case("share_prerequisite_jobs", tenant_names(8), N, 10 * N, "job_tenant_key_job_id_key", locks=(KEY,)),

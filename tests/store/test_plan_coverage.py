@@ -17,6 +17,7 @@ _ADDS_ROWS = "it adds rows and reads none"
 _DEPLOYMENT = "the table has one row"
 _SKIPS = "the table has a row for each range that an operator has asked to skip"
 NO_PLAN_TEST = {
+    "begin_snapshot": _NO_TABLE,
     "claim_deployment": _DEPLOYMENT,
     "copy_jobs": _ADDS_ROWS,
     "copy_labels": _ADDS_ROWS,

@@ -2,6 +2,8 @@
 
 import sys
 from collections.abc import Iterable
+from contextlib import closing
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,6 +31,7 @@ app = typer.Typer(help="Submit, show, wait for and change jobs.", no_args_is_hel
 
 
 PREREQUISITES_SHOWN = 20
+MISSING_SHOWN = 1_000
 
 Timeout = Annotated[float | None, typer.Option(min=0, metavar="SECONDS", help="How long to wait at most.")]
 
@@ -124,6 +127,53 @@ def failures(job: JobName, json: Json = False) -> None:
             print_json(found)
         else:
             print_rows(("TASK", "FAILURE", "TIME", "SOURCE", "MESSAGE"), map(_failure_row, found))
+
+
+@app.command()
+def missing(
+    job: JobName,
+    under: Annotated[
+        str | None, typer.Option(metavar="TASK", help="Only this task (a jobTaskId) and those below it.")
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=0, metavar="N", help="How many rows at most; 0: all. On a terminal 1000 by default."
+        ),
+    ] = None,
+    count: Annotated[bool, typer.Option("--count", help="Only how many tasks are in each state.")] = False,
+    json: Json = False,
+) -> None:
+    """List the tasks of a job that have not completed, as ranges. A completed job has none."""
+    from tracker.errors import TrackerError
+    from tracker.jobs.missing import count_by_state, find_missing
+
+    if count and limit is not None:
+        raise typer.BadParameter("--count counts all tasks: it takes no --limit")
+    try:
+        verb = find_missing(job, under=under)
+    except TrackerError as error:
+        raise typer.BadParameter(str(error)) from None
+    if limit is None and not json and sys.stdout.isatty():
+        limit = MISSING_SHOWN
+    with open_client() as client, closing(client.stream(verb)) as ranges:
+        if count:
+            counts = count_by_state(ranges)
+            if json:
+                print_json(counts)
+            else:
+                print_rows(("STATE", "TASKS"), ((each.state, each.count) for each in counts))
+            return
+        shown = islice(ranges, limit or None)
+        if json:
+            print_json(shown)
+        else:
+            columns = ("PARENT", "FIRST", "LAST", "COUNT", "STATE")
+            print_rows(
+                columns, ((each.parent, each.first, each.last, each.count, each.state) for each in shown)
+            )
+        if not json and limit and next(ranges, None) is not None:
+            print(f"There are more than {counted(limit, 'row')}; --limit 0 lists all.", file=sys.stderr)
 
 
 @app.command()

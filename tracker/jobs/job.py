@@ -5,6 +5,7 @@ Field names in JSON are the camel case of the names here, without their units.
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -84,6 +85,32 @@ class RootFailure(msgspec.Struct, frozen=True, kw_only=True):
 
     root_failure: str  # partitionId:jobId
     failure_details: list[dict[str, Any]]
+
+
+class MissingState(StrEnum):
+    """Why tasks have not completed."""
+
+    MISSING = "missing"  # nothing was ever written about them
+    ACTIVE = "active"  # progress was reported
+    FAILED = "failed"
+    UNKNOWN = "unknown"  # nobody knows whether they exist: no last child was marked
+
+
+class MissingTasks(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """Neighbouring subtasks of one task that have not completed, and have no subtasks of their own."""
+
+    parent: str | None  # its jobTaskId; None, like `first` and `last`: the job itself has no subtasks
+    first: int | None
+    last: int | None  # None: not known
+    count: int | None  # None: not known
+    state: MissingState
+
+
+class MissingCount(msgspec.Struct, frozen=True, rename="camel"):
+    """How many tasks have not completed, of those in one state."""
+
+    state: MissingState
+    count: int | None  # None: not known
 
 
 class Job(_Named, frozen=True, kw_only=True, rename="camel", omit_defaults=True):

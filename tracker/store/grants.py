@@ -63,7 +63,16 @@ READ = Rights(
     "to read jobs",
     MappingProxyType(
         dict.fromkeys(
-            ("schema_migration", "tenant", "job", "label", "prerequisite", "sibling_tasks", "task_failure"),
+            (
+                "schema_migration",
+                "tenant",
+                "job",
+                "label",
+                "prerequisite",
+                "sibling_tasks",
+                "task_block",
+                "task_failure",
+            ),
             (_SELECT,),
         )
     ),

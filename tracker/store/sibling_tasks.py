@@ -69,6 +69,16 @@ def keep_row(job: JobState, path: str, number: int, tasks: bytes, unknown: int) 
     job.siblings[path, number] = StoredSiblings(cast("dict[int, bytes]", _decode_row(tasks)), unknown)
 
 
+def read_tasks(path: str, tasks: bytes) -> dict[int, tuple[TaskState, Block]]:
+    """Return the tasks of a row below `path`, with their blocks 0, by the numbers of the children."""
+    found = {}
+    for child, encoded in _decode_row(tasks).items():
+        *values, completed, tracked = _decode_task(encoded)
+        task = TaskState(*values, parent_path=path, child=child)
+        found[child] = task, decode_block(completed, tracked)
+    return found
+
+
 def changed_rows(changes: Iterable[JobChanges]) -> tuple[list[SiblingsRow], list[SiblingsKey]]:
     """Return the rows to be written, and the keys of those that have no task left.
 

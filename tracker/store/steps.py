@@ -59,6 +59,16 @@ class Listing(Generic[T]):
     first: Sequence[T] = field(default=())
 
 
+@dataclass(frozen=True)
+class Walk(Generic[T]):
+    """An answer that may be too large for memory: items, and the queries that they are made from.
+
+    The verb has begun a snapshot, so that all these queries see the same.
+    """
+
+    begin: Callable[[], Generator[Query | Sequence[T], list[Row], None]]
+
+
 Step = Query | Copy | Sleep | Commit
 Verb = Generator[Step, list[Row], T]
 
@@ -68,6 +78,10 @@ class Prepared(Generic[T]):
     """A verb with arguments that are read and checked. It can be begun any number of times."""
 
     begin: Callable[[], Verb[T]]
+
+
+Streamed = Prepared[Listing[T]] | Prepared[Walk[T]]
+"""A verb whose answer may be too large for memory."""
 
 
 def ask(name: str, **parameters: object) -> Verb[list[Row]]:

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from psycopg import sql
 
-from tests.acceptance.raw_producer import send_raw
 from tests.support import invariants
 from tests.support.deployment import Deployment, Topics
 from tests.support.deployment_fixtures import Deploy
 from tests.support.kafka import Received, wait_until
 from tests.support.messages import record_of
 from tests.support.model.poison import KNOWN_TOPICS, POISON, SOUND, TRACKING_TOPICS
+from tests.support.raw_producer import send_raw
 from tests.support.records import Record
 from tests.support.times import is_recent
 from tracker.metrics import DEAD_LETTERS

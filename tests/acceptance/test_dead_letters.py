@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.raw_producer import send_raw
 from tests.support.deployment import Deployment
 from tests.support.deployment_fixtures import Deploy
 from tests.support.kafka import Received
 from tests.support.messages import record_of, report, tracking_report
+from tests.support.raw_producer import send_raw
 from tests.support.records import Record
 from tracker.kafka import dead_letters
 from tracker.messages.refusal import Reason

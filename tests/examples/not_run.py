@@ -22,6 +22,7 @@ NOT_RUN: dict[str, str] = {
     r"export TRACKER_TOPICS=tracking-a .*": "topics and group of one of several deployments",
     r"tracker stack up|eval \"\$\(tracker stack env\)\"": "tests/stack/test_commands.py runs it",
     r"kafka-(topics|configs)\.sh .*|acl.*": "Kafka's own tools, at a cluster's address",
+    r"tracker dead-letters show .*": "there must be this one: tests/cli/test_dead_letters.py has some",
     r"tracker adopt --skip .*": (
         "there must be a record that cannot be received: tests/acceptance/test_unreceivable.py has one"
     ),

@@ -6,10 +6,12 @@ import pytest
 
 from tracker.messages.dead_letter import (
     UNREADABLE_HEADERS,
+    RefusalHeaders,
     Source,
     dead_letter_headers,
     headers_dropped_header,
     key_replaced_header,
+    read_dead_letter_headers,
     truncated_header,
 )
 from tracker.messages.refusal import Reason, Refusal
@@ -127,3 +129,37 @@ def test_headers_that_cannot_be_read_are_left_out_and_marked() -> None:
 
 def test_reasons_are_those_of_the_wire_format() -> None:
     assert [reason.value for reason in Reason] == REASONS.split()
+
+
+@pytest.mark.parametrize("source", [SOURCE, SOURCE._replace(timestamp=-1)])
+def test_what_is_written_can_be_read(source: Source) -> None:
+    refusal = Refusal(Reason.NOT_JSON, "it is empty")
+    own, ours = dead_letter_headers([("tracker-error-count", b"4"), ("a", None)], refusal, source, GROUP_ID)
+    written = [*own, *ours, truncated_header(50_000)]
+    assert read_dead_letter_headers(written) == RefusalHeaders(
+        "not-json", "it is empty", 5, source, GROUP_ID, 50_000
+    )
+
+
+@pytest.mark.parametrize("headers", [None, [], UNREADABLE_HEADERS, [("tracker-error-count", b"1")]])
+def test_headers_of_others_say_nothing(headers: Headers | None) -> None:
+    assert read_dead_letter_headers(headers) is None
+
+
+def test_of_what_is_malformed_or_missing_nothing_is_said() -> None:
+    assert read_dead_letter_headers([("tracker-error-reason", None)]) == RefusalHeaders(
+        "", "", 0, None, None, None
+    )
+    malformed = {
+        "tracker-error-reason": b"\xff" + 200 * b"r",
+        "tracker-error-detail": 2_000 * b"d",
+        "tracker-error-count": b"9" * 30,
+        "tracker-source-topic": b"t",
+        "tracker-source-partition": b"-1",
+        "tracker-source-offset": b"1",
+        "tracker-group": b"\xff",
+        "tracker-error-truncated": b"1.5",
+    }
+    assert read_dead_letter_headers([*malformed.items()]) == RefusalHeaders(
+        "\N{REPLACEMENT CHARACTER}" + 99 * "r", 1_000 * "d", 0, None, "\N{REPLACEMENT CHARACTER}", None
+    )

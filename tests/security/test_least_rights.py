@@ -15,6 +15,7 @@ from tests.security.servers import binding
 from tests.support.endpoint import Endpoint
 from tests.support.kafka import wait_until
 from tests.support.program import Program
+from tests.support.records import Record
 from tracker import NewTask
 
 RUN = [row for row in acls.rows() if row.command == "run"]
@@ -207,6 +208,31 @@ def test_no_topic_is_made_where_brokers_make_them_by_themselves(secure: Secure, 
     assert [each.header("tracker-error-reason") for each in tracker.dead_letters()] == ["destination-unknown"]
     wait_until(lambda: tracker.rows(POSTPONED) == [(1,)], "postponed")
     assert new not in tracker.kafka.admin.list_topics(timeout=30).topics
+
+
+def test_dead_letters_are_read_with_just_the_rights_that_are_listed(secure: Secure, tracker: Secured) -> None:
+    allow(secure, tracker)
+    tracker.start()
+    tracker.process(tracker.message("acme:job.0"))
+    refused = command(tracker, "dead-letters", "list", "--json")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "Topic authorization failed" in refused.stderr
+    [_, (state, _)] = rows = tracker.acls("dead-letters")
+    secure.kafka.allow(*(each for _, bindings in rows for each in bindings))
+    [letter] = tracker.dead_letters()
+    state_topic = f"{tracker.topics.dead_letters}{state.name.rpartition('*')[2]}"
+    assert shown_state(tracker, "list") == ["open"]
+    tracker.kafka.create({state_topic: 1})
+    key = f"{letter.topic}:{letter.kafka_partition}:{letter.offset}"
+    tracker.kafka.send([Record(state_topic, key.encode(), b"dropped")], state_topic)
+    assert shown_state(tracker, "list", "--all") == shown_state(tracker, "show", key) == ["dropped"]
+
+
+def shown_state(tracker: Secured, *arguments: str) -> list[str]:
+    """Return the states of the dead letters that a command prints."""
+    done = command(tracker, "dead-letters", *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line)["state"] for line in done.stdout.splitlines()]
 
 
 def test_topics_are_made_with_just_the_rights_that_are_listed(secure: Secure, database: str) -> None:

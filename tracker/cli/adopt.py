@@ -1,6 +1,5 @@
 """`tracker adopt`: bring Kafka's offsets and the database together; skip what cannot be received."""
 
-import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,11 +7,10 @@ import typer
 
 from tracker.cli.output import Json, counted, print_json
 from tracker.errors import sentence
+from tracker.kafka_partition import read_record_name
 
 if TYPE_CHECKING:
     from tracker.settings import Settings
-
-_RECORD = re.compile(r"([A-Za-z0-9._-]{1,249}):([0-9]{1,9}):([0-9]{1,18})")
 
 
 class Leader(StrEnum):
@@ -83,10 +81,10 @@ def _adopt(settings: "Settings", leader: Leader, *, dry_run: bool, json: bool) -
 def _skip(settings: "Settings", record: str, *, dry_run: bool, json: bool) -> None:
     from tracker import adoption
 
-    match = _RECORD.fullmatch(record)
-    if match is None:
+    name = read_record_name(record)
+    if name is None:
         raise typer.BadParameter(f"{record!r} is not TOPIC:PARTITION:OFFSET", param_hint="--skip")
-    skip = adoption.plan_skip(settings, match[1], int(match[2]), int(match[3]))
+    skip = adoption.plan_skip(settings, *name)
     if not dry_run:
         adoption.store_skip(settings, skip)
     if json:

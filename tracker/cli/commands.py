@@ -6,7 +6,7 @@ import sys
 import typer
 
 from tracker import __version__
-from tracker.cli import adopt, config, demo, job, migrate, partition, run, stack, topics
+from tracker.cli import adopt, config, dead_letters, demo, job, migrate, partition, run, stack, topics
 from tracker.cli.errors import explain
 from tracker.cli.streams import take_any_text
 
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.add_typer(job.app, name="job")
 app.add_typer(partition.app, name="partition")
+app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(stack.app, name="stack")
 app.command("migrate")(migrate.migrate)
 app.command("topics")(topics.topics)

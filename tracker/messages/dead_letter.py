@@ -4,6 +4,7 @@ The names are part of the contract: `docs/message-format.md` lists them.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from tracker.messages.refusal import Refusal
@@ -21,7 +22,24 @@ class Source(NamedTuple):
     timestamp: int  # ms since 1970; -1: unknown, as in Kafka
 
 
+@dataclass(frozen=True, slots=True)
+class RefusalHeaders:
+    """What the headers of a dead letter say."""
+
+    reason: str  # a `Reason`, or one of another version
+    detail: str
+    count: int  # how often the record was refused; 0: it is not said
+    source: Source | None
+    group_id: str | None
+    full_size_bytes: int | None  # of the value, if that was cut
+
+
 MAX_DETAIL_CHARS = 1_000
+_MAX_REASON_CHARS = 100
+_REASON = "tracker-error-reason"
+_DETAIL = "tracker-error-detail"
+_SOURCE = "tracker-source-"
+_GROUP = "tracker-group"
 _COUNT = "tracker-error-count"
 _TRUNCATED = "tracker-error-truncated"
 _HEADERS_DROPPED = "tracker-error-headers-dropped"
@@ -53,16 +71,36 @@ def dead_letter_headers(
         elif not _is_from_refusal(name):
             kept.append((name, value))
     added: Headers = [
-        ("tracker-error-reason", refusal.reason.value.encode()),
-        ("tracker-error-detail", _one_sentence(refusal.detail).encode("utf-8", "replace")),
+        (_REASON, refusal.reason.value.encode()),
+        (_DETAIL, _one_sentence(refusal.detail).encode("utf-8", "replace")),
     ]
     for name, text in zip(Source._fields, source, strict=True):
-        added.append((f"tracker-source-{name}", str(text).encode("utf-8", "replace")))
-    added.append(("tracker-group", group_id.encode("utf-8", "replace")))
+        added.append((_SOURCE + name, str(text).encode("utf-8", "replace")))
+    added.append((_GROUP, group_id.encode("utf-8", "replace")))
     added.append((_COUNT, str(count).encode()))
     if unreadable:
         added.append((_HEADERS_UNREADABLE, None))
     return kept, added
+
+
+def read_dead_letter_headers(headers: Sequence[tuple[str, bytes | None]] | None) -> RefusalHeaders | None:
+    """Return what the headers of a dead letter say; None: the tracker did not write them.
+
+    Others may write to the topic too, so each header may be malformed, or missing.
+    """
+    if not headers:
+        return None
+    found = dict(headers)  # of several with one name the last counts: ours come after the record's own
+    if _REASON not in found:
+        return None
+    return RefusalHeaders(
+        _text(found[_REASON])[:_MAX_REASON_CHARS],
+        _text(found.get(_DETAIL))[:MAX_DETAIL_CHARS],
+        _count_in(found.get(_COUNT)),
+        _source_in(found),
+        _text(found[_GROUP]) if _GROUP in found else None,
+        _number(found.get(_TRUNCATED)),
+    )
 
 
 def truncated_header(size_bytes: int) -> tuple[str, bytes]:
@@ -81,7 +119,24 @@ def key_replaced_header(size_bytes: int, digest: str) -> tuple[str, bytes]:
 
 
 def _is_from_refusal(name: str) -> bool:
-    return name.startswith(("tracker-error-", "tracker-source-")) or name == "tracker-group"
+    return name.startswith(("tracker-error-", _SOURCE)) or name == _GROUP
+
+
+def _source_in(found: dict[str, bytes | None]) -> Source | None:
+    topic, *texts = (found.get(_SOURCE + name) for name in Source._fields)
+    partition, offset, timestamp = map(_number, texts)
+    if topic is None or partition is None or offset is None:
+        return None
+    return Source(_text(topic), partition, offset, -1 if timestamp is None else timestamp)
+
+
+def _text(value: bytes | None) -> str:
+    return (value or b"").decode("utf-8", "replace")
+
+
+def _number(value: bytes | None) -> int | None:
+    text = _text(value)
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None
 
 
 def _count_in(value: bytes | None) -> int:

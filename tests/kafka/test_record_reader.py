@@ -108,18 +108,17 @@ def test_what_retention_removes_meanwhile_is_left_out(kafka: Kafka, reader: Reco
 
 
 def test_since_a_time_no_record_of_it_is_left_out(kafka: Kafka, reader: RecordReader, log: str) -> None:
-    """Kafka's index has one entry for all records of a batch."""
+    """Times need not grow with the offsets, and several records may have one time."""
     producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "linger.ms": 500, "log_level": 2})
     times = [1_000, 2_000, 3_000, 2_000, 3_000, 1_000]
     for time_ms in times:
         producer.produce(log, b"x", partition=0, timestamp=time_ms)
     assert producer.flush(DEADLINE_S) == 0
     first, end = reader.bounds((log, 0), since_ms=3_000)
-    assert [record.timestamp_ms for record in reader.read((log, 0), first, end)] == times[first:]
-    assert first <= times.index(3_000)
+    assert [record.timestamp_ms for record in reader.read((log, 0), first, end)] == times[2:]
     assert reader.bounds((log, 0), since_ms=2_000)[0] == 1
     assert reader.bounds((log, 0), since_ms=0) == (0, 6)
-    assert reader.bounds((log, 0), since_ms=3_002) == (6, 6)
+    assert reader.bounds((log, 0), since_ms=3_001) == (6, 6)
 
 
 def test_a_record_has_what_is_stored(kafka: Kafka, reader: RecordReader, log: str) -> None:

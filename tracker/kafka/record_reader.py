@@ -65,9 +65,7 @@ class RecordReader:
         first, end = self._consumer.get_watermark_offsets(TopicPartition(*key), timeout=TIMEOUT_S)
         if since_ms is None:
             return first, end
-        # Kafka's index of times has one entry for all records of a batch: a record with exactly the time
-        # that is asked for may be before the offset that Kafka returns. One that is later may not.
-        asked = TopicPartition(*key, max(0, since_ms - 1))
+        asked = TopicPartition(*key, since_ms)
         [found] = self._consumer.offsets_for_times([asked], timeout=TIMEOUT_S)
         if found.error is not None:
             raise KafkaException(found.error)
@@ -81,8 +79,7 @@ class RecordReader:
         for record in self._read_to_end({key}):
             if record.offset >= end:
                 return
-            if record.offset >= first:
-                yield record
+            yield record
 
     def read_all(self, keys: Sequence[KafkaPartition]) -> Iterator[StoredRecord]:
         """Yield the committed records of Kafka partitions; those of one in their order."""

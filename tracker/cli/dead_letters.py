@@ -177,8 +177,8 @@ def _print_letters(scan: "LetterScan", limit: int, *, json: bool) -> int:
     if json:
         print_json(letter.as_json() for letter in each())
     else:
-        columns = ("RECORD", "TIME", "REASON", "JOB", "BYTES", "REFUSED", "SOURCE", "STATE", "DETAIL")
-        print_rows(columns, map(_row, each()))
+        columns = ("RECORD", "TIME", "REASON", "JOB", "BYTES", "REFUSED", "STATE", "DETAIL")
+        print_rows(columns, map(_row, each()), unbroken=columns[:3])
     return found
 
 
@@ -230,7 +230,6 @@ def _row(letter: "DeadLetter") -> tuple[object, ...]:
         letter.job,
         letter.size_bytes,
         refusal and refusal.count,
-        _source(letter),
         letter.state,
         refusal and refusal.detail,
     )

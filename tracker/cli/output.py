@@ -2,7 +2,7 @@
 
 import json as encoder
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Annotated, Any
@@ -32,14 +32,17 @@ def print_json(items: "Iterable[msgspec.Struct | dict[str, Any]]") -> None:
         sys.stdout.write(on_one_line(encode(batch)).decode())
 
 
-def print_rows(columns: Sequence[str], rows: Iterable[Row]) -> None:
-    """Print rows below the names of their columns, or nothing if there are none."""
+def print_rows(columns: Sequence[str], rows: Iterable[Row], unbroken: Collection[str] = ()) -> None:
+    """Print rows below the names of their columns, or nothing if there are none.
+
+    On a terminal, cells of the columns that are `unbroken` stay on one line, so that people can copy them.
+    """
     is_terminal = sys.stdout.isatty()
     rows = iter(rows)
     header: Sequence[str] | None = columns
     while batch := [[in_one_line(cell) for cell in row] for row in islice(rows, _ROWS_ALIGNED)]:
         if is_terminal:
-            _draw(columns, batch, show_header=header is not None)
+            _draw(columns, batch, unbroken, show_header=header is not None)
         else:
             _align(sys.stdout, [header, *batch] if header else batch)
         header = None
@@ -73,13 +76,15 @@ def _align(file: IO[str], rows: Sequence[Sequence[str]]) -> None:
         file.write(line.rstrip() + "\n")
 
 
-def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]], *, show_header: bool) -> None:
+def _draw(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], unbroken: Collection[str], *, show_header: bool
+) -> None:
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", show_header=show_header)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in unbroken)
     for row in rows:
         table.add_row(*map(_styled, row))
     Console().print(table)

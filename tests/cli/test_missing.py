@@ -72,13 +72,14 @@ def test_counted(command: Command, reports: Reports) -> None:
     ]
 
 
-def test_the_first_rows(command: Command, reports: Reports, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_rows(command: Command, reports: Reports) -> None:
     reports.complete(*(f"{JOB}.{number}" for number in range(2, 3_001, 2)), f"{JOB}.3000*")
     more = "There are more than 2 rows; --limit 0 lists all.\n"
     for limit, length in ((2, 2), (1_500, 1_500), (1_501, 1_500), (0, 1_500)):
         done = command("job", "missing", JOB, "--limit", str(limit))
         assert (len(done.lines) - 1, done.err) == (length, more if limit == 2 else "")
-        assert len(command("job", "missing", JOB, "--limit", str(limit), "--json").lines) == length
+        done = command("job", "missing", JOB, "--limit", str(limit), "--json")
+        assert (len(done.lines), done.err) == (length, "")
     assert len(command("job", "missing", JOB).lines) == 1_501
     assert len(command("job", "missing", JOB, "--json").lines) == 1_500
 

@@ -1,7 +1,7 @@
 """The tasks that have not completed, of jobs that the worker's own code has stored."""
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from random import Random
 from typing import Any
 
@@ -14,10 +14,12 @@ from tests.support.model.jobs import Task, gaps
 from tests.support.model.naive import NaiveTracker
 from tests.support.model.scripts import Step, cut, group, make_script, record_for
 from tests.support.model.task_trees import make_tree
+from tests.support.sessions import perform
 from tracker import Client, InvalidQuery, JobNotFound, JobStatus, MissingState, MissingTasks, TrackerError
 from tracker.identifiers import BadIdentifier
 from tracker.jobs import unfinished
-from tracker.jobs.missing import count_by_state
+from tracker.jobs.missing import count_by_state, find_missing
+from tracker.store.steps import Query
 
 JOB = "acme:job"
 Row = tuple[str | None, int | None, int | None, int | None, str]
@@ -128,6 +130,7 @@ def test_below_one_task(client: Client, reports: Reports) -> None:
         ".4.1": [],
         ".5.5000": [("5.5000", 1, 1, 1, "missing")],
         ".5.4999": [("5", 4999, 4999, 1, "missing")],
+        ".5.904": [("5", 904, 904, 1, "missing")],  # its bit is that of 5000 in the next block
         ".5.5000.1": [("5.5000", 1, 1, 1, "missing")],
         ".5.5000.2": [],
         ".5.5001.7": [("5.5001", 7, 7, 1, "missing")],
@@ -174,7 +177,7 @@ def test_more_blocks_and_rows_than_are_loaded_at_once(
     client: Client, reports: Reports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unfinished, "BLOCKS_AT_ONCE", 2)
-    monkeypatch.setattr(unfinished, "ROWS_AHEAD", 3)
+    monkeypatch.setattr(unfinished, "ROWS_AHEAD", 24)
     reports.complete(*(f"{JOB}.{number}" for number in range(1, 50_000, 5_000)), f"{JOB}.60000*")
     reports.progress(*(f"{JOB}.{parent}.{child}" for parent in range(2, 203) for child in (3, 70)))
     found = rows_of(client)
@@ -189,6 +192,27 @@ def test_more_blocks_and_rows_than_are_loaded_at_once(
         ("2", 71, None, None, "unknown"),
     ]
     assert found[-1] == ("", 45_002, 59_999, 14_998, "missing")
+
+
+def test_the_rows_below_many_tasks_are_loaded_together(
+    reports: Reports, connection: Connection, database_url: str
+) -> None:
+    reports.progress(*(f"{JOB}.{parent}.{middle}.1" for parent in range(1, 401) for middle in (1, 2)))
+    with connection.transaction():
+        walk = perform(connection, find_missing(JOB)).begin()
+        found, queries = 0, 0
+        answer: list[Any] | None = None
+        with suppress(StopIteration):
+            while True:
+                step = next(walk) if answer is None else walk.send(answer)
+                answer = None
+                if isinstance(step, Query):
+                    queries += 1
+                    answer = connection.execute(step.statement, step.parameters, binary=True).fetchall()
+                else:
+                    found += len(step)
+    assert found == 400 * (2 * 2 + 1) + 1
+    assert queries < 30  # 400 tasks have a row below them, and 800 below these
 
 
 def test_100_levels(client: Client, reports: Reports) -> None:

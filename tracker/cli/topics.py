@@ -28,7 +28,7 @@ def topics(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show or create the tracking topics and the dead-letter topic."""
+    """Show or create the tracking topics and that of dead letters."""
     from tracker.kafka.inspection import connect_admin, kafka_partition_counts
     from tracker.kafka.topic_creation import BROKERS_DEFAULT, create_topics
     from tracker.settings import load

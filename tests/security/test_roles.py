@@ -24,6 +24,7 @@ OF_THE_OWNER = {"create_schema_migration", "insert_schema_migration"}
 WITHOUT_RIGHTS = {
     "begin_migration",
     "begin_snapshot",
+    "let_statements_wait",
     "limit_lock_waits",
     "release_savepoint",
     "roll_back_to_savepoint",
@@ -34,9 +35,14 @@ PARTS = {
     "has_label",
     "matches_label",
     "matches_name",
+    "matches_open_status",
     "matches_partition",
     "matches_prefix",
     "matches_status",
+    "matches_tenant",
+    "search_each_status",
+    "search_each_tenant",
+    "search_first_tenants",
 }
 # What commands that only look send. `tracker job wait` asks for statuses.
 OF_THE_READER = {
@@ -74,7 +80,8 @@ def statement(name: str) -> str:
     if name in {"list_jobs", "count_jobs"}:
         _, _, condition = STATEMENTS["matches_label"].partition("\n")
         condition = condition.format(label_key="'k'", label_value="NULL")
-        text = text.format(conditions=condition, order="create_time")
+        search = STATEMENTS["search_each_tenant"].format(conditions=condition, order="create_time")
+        text = text.format(conditions=condition, order="create_time", search=search)
     return re.sub(r"%\(\w+\)[sb]?", WITH_A_ROW.get(name, "NULL"), text).replace("%%", "%")
 
 

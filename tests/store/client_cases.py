@@ -124,17 +124,39 @@ def counting(wanted: JobFilter, rows: int, buffers: int, index: str, *parts: str
 
 NAMED = JobFilter(names=tuple(JobName(f"tenant-{tenant}", f"job-{job}") for tenant, job in numbers(5, 100)))
 OF_A_TENANT = partial(JobFilter, partition_id="tenant-7")
+FAILED = JobFilter(statuses=(JobStatus.FAILED,))
+NOT_ENDED = JobFilter(statuses=(JobStatus.WAITING, JobStatus.ACTIVE))
+FAILED_OF_A_TENANT = OF_A_TENANT(statuses=FAILED.statuses)
 TENANT = "matches_partition"
+EACH_TENANT, FIRST_TENANTS, EACH_STATUS = "search_each_tenant", "search_first_tenants", "search_each_status"
 JOBS, PAGES = 5_100, 60_000
+TEN = Page(limit=10)
+NEWEST = (4 * 41 + 3 * 100, 41 * 100, "job_create_time", FIRST_TENANTS)
 LISTS = [
-    # The newest jobs of all are the newest of each tenant.
-    listing(JobFilter(), 41 * 10, 41 * 100, "job_create_time", page=Page(limit=10)),
-    listing(NAMED, 40 * 100, 2_000, "job_tenant_key_job_id_key", TENANT, "matches_name"),
-    listing(OF_A_TENANT(), JOBS, PAGES, "", TENANT),
-    listing(OF_A_TENANT(prefix="job-12"), JOBS, PAGES, "", TENANT, "matches_prefix"),
-    listing(OF_A_TENANT(statuses=(JobStatus.FAILED,)), JOBS, PAGES, "", TENANT, "matches_status"),
-    listing(OF_A_TENANT(labels=(LabelFilter("colour", "red"),)), JOBS, PAGES, "", TENANT, "matches_label"),
-    listing(OF_A_TENANT(labels=(LabelFilter("colour", None),)), JOBS, PAGES, "", TENANT, "has_label"),
+    # The newest jobs of all are among the newest of the ten tenants with the newest jobs.
+    listing(JobFilter(), *NEWEST, page=TEN),
+    listing(FAILED, 100, 1_000, "job_open", EACH_STATUS, page=TEN),
+    listing(NOT_ENDED, 150, 1_000, "job_open", EACH_STATUS, page=TEN),
+    listing(FAILED_OF_A_TENANT, 2_000, 4_000, "job_open", EACH_STATUS, "matches_tenant", page=TEN),
+    listing(NAMED, 40 * 100, 2_000, "job_tenant_key_job_id_key", EACH_TENANT, TENANT, "matches_name"),
+    listing(OF_A_TENANT(), JOBS, PAGES, "", EACH_TENANT, TENANT),
+    listing(
+        OF_A_TENANT(statuses=(JobStatus.COMPLETED,)), JOBS, PAGES, "", EACH_TENANT, TENANT, "matches_status"
+    ),
+    listing(OF_A_TENANT(prefix="job-12"), JOBS, PAGES, "", EACH_TENANT, TENANT, "matches_prefix"),
+    listing(
+        OF_A_TENANT(labels=(LabelFilter("colour", "red"),)),
+        JOBS,
+        PAGES,
+        "",
+        EACH_TENANT,
+        TENANT,
+        "matches_label",
+    ),
+    listing(
+        OF_A_TENANT(labels=(LabelFilter("colour", None),)), JOBS, PAGES, "", EACH_TENANT, TENANT, "has_label"
+    ),
     counting(OF_A_TENANT(), JOBS, PAGES, "", TENANT),
-    counting(OF_A_TENANT(statuses=(JobStatus.FAILED,)), JOBS, PAGES, "", TENANT, "matches_status"),
+    counting(FAILED, 20_100, 300, "job_open", "matches_open_status"),
+    counting(FAILED_OF_A_TENANT, 20_100, 300, "job_open", TENANT, "matches_open_status"),
 ]

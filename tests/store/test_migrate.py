@@ -9,24 +9,13 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from tests.store.more_migrations import ALL, follow
 from tracker import __version__
 from tracker.errors import DatabaseUnavailable, SchemaMismatch, TrackerError
 from tracker.stack.lifetime import wait_until
 from tracker.store import migrate
 from tracker.store.connect import connect
-from tracker.store.migrate import Migration, check_schema, checksum, known_migrations
-
-ALL = [f"{migration.version:04d}_{migration.name}" for migration in known_migrations()]
-
-
-def follow(monkeypatch: pytest.MonkeyPatch, *texts: str) -> None:
-    """Make these the migrations that the program knows after its real ones."""
-    more = [
-        Migration(len(ALL) + number, f"more_{number}", text, checksum(text))
-        for number, text in enumerate(texts, 1)
-    ]
-    migrations = (*known_migrations(), *more)
-    monkeypatch.setattr(migrate, "known_migrations", lambda: migrations)
+from tracker.store.migrate import check_schema, checksum, known_migrations
 
 
 def check(url: str) -> None:

@@ -68,7 +68,8 @@ def test_a_job_and_its_tasks_and_blocks_are_updated_in_place(store: BatchStore, 
                 unknown=[1] * JOBS,
             )
     store.close()
-    assert share_in_place(database_url, "job", least=JOBS * BATCHES) > 0.95
+    # All but the first, which changes the status.
+    assert share_in_place(database_url, "job", least=JOBS * BATCHES) > 0.9
     assert share_in_place(database_url, "sibling_tasks", least=JOBS * (BATCHES - 1)) > 0.95
     assert share_in_place(database_url, "task_block", least=JOBS * (BATCHES - 1)) > 0.9
 

@@ -181,8 +181,8 @@ def _listing_of(wanted: JobFilter, sort: Sort, page: Page) -> Listing[Job]:
     return Listing(statement, _shape_job)
 
 
-def _conditions_of(wanted: JobFilter) -> conditions.Conditions:
-    return conditions.job_conditions(
+def _conditions_of(wanted: JobFilter) -> conditions.JobConditions:
+    return conditions.JobConditions(
         names=wanted.names,
         partition_id=wanted.partition_id,
         prefix=wanted.prefix,

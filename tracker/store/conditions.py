@@ -1,15 +1,17 @@
 """Turns a filter and a sort of jobs into SQL: the parts of a statement that depend on the query."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple
 
-from psycopg.sql import SQL, Composable, Composed, Placeholder
+from psycopg.sql import SQL, Composable, Placeholder
 
 from tracker.identifiers import JobName
+from tracker.job_status import JobStatus
 from tracker.store.queries import query
 from tracker.store.steps import Query
 
+_COMPLETED = JobStatus.COMPLETED.number
 SORT_COLUMNS = MappingProxyType(
     {
         "createTime": ("create_time", "job_key"),
@@ -20,43 +22,76 @@ SORT_COLUMNS = MappingProxyType(
 """For each sort, its column and the one that decides between equal values, so that the order is total."""
 
 
-class Conditions(NamedTuple):
-    """The conditions of a statement, which must all hold, and their parameters."""
-
-    statement: Composed
-    parameters: dict[str, object]
-
-
-def job_conditions(
-    *,
-    names: Sequence[JobName] | None = None,
-    partition_id: str | None = None,
-    prefix: str | None = None,
-    statuses: Sequence[int] = (),
-    labels: Sequence[tuple[str, str | None]] = (),
-) -> Conditions:
-    """Return the conditions of ``list_jobs`` and ``count_jobs`` for the jobs that match all arguments.
+@dataclass(frozen=True)
+class JobConditions:
+    """Which jobs: those that match all that is given.
 
     A job matches if it has one of `names`, one of `statuses`, and all `labels`: pairs of a key and a value,
     or None for any value.
     """
-    parts: list[Composable] = []
-    parameters: dict[str, object] = {}
-    partition_ids = _partition_ids(names, partition_id)
-    if partition_ids is not None:
-        parts.append(query("matches_partition"))
-        parameters["partition_ids"] = partition_ids
-    if names is not None:
-        parts.append(query("matches_name"))
-        parameters["name_partition_ids"] = [name.partition_id for name in names]
-        parameters["name_job_ids"] = [name.job_id for name in names]
-    if prefix:
-        parts.append(query("matches_prefix"))
-        parameters["prefix"] = prefix
-    if statuses:
+
+    names: Sequence[JobName] | None = None
+    partition_id: str | None = None
+    prefix: str | None = None
+    statuses: Sequence[int] = ()
+    labels: Sequence[tuple[str, str | None]] = ()
+
+    @property
+    def is_of_open_jobs(self) -> bool:
+        """Whether no completed job can match, so that an index of few jobs has them all."""
+        return bool(self.statuses) and _COMPLETED not in self.statuses
+
+
+def list_jobs(wanted: JobConditions, sort: str, limit: int | None, *, descending: bool) -> Query:
+    """Return the statement that lists jobs, sorted by one of `SORT_COLUMNS`; all of them without a limit."""
+    direction = SQL(" DESC") if descending else SQL("")
+    order = SQL(", ").join(SQL(column) + direction for column in SORT_COLUMNS[sort])
+    search = _search(wanted, sort, limit)
+    parts, parameters = _conditions(wanted)
+    if search == "search_each_status":
+        if wanted.partition_id is not None:
+            parts.append(query("matches_tenant"))
+    elif wanted.statuses:
         parts.append(query("matches_status"))
-        parameters["statuses"] = list(statuses)
-    for number, (key, value) in enumerate(labels):
+    if search == "search_each_tenant":
+        parts += _of_tenants(wanted)
+    placeholders = {"conditions": SQL("\n").join(parts), "order": order}
+    statement = query("list_jobs").format(search=query(search).format(**placeholders), order=order)
+    return Query(statement, parameters | {"limit": limit})
+
+
+def _search(wanted: JobConditions, sort: str, limit: int | None) -> str:
+    """Return the name of the search that reads the fewest rows."""
+    if wanted.names is not None:
+        return "search_each_tenant"
+    if wanted.is_of_open_jobs:
+        return "search_each_status"
+    is_of_all = wanted.partition_id is None and not wanted.prefix and not wanted.labels
+    has_index = sort != "lastUpdateTime"
+    return "search_first_tenants" if is_of_all and has_index and limit is not None else "search_each_tenant"
+
+
+def count_jobs(wanted: JobConditions) -> Query:
+    """Return the statement that counts jobs."""
+    parts, parameters = _conditions(wanted)
+    parts += _of_tenants(wanted)
+    if wanted.statuses:
+        parts.append(query("matches_open_status" if wanted.is_of_open_jobs else "matches_status"))
+    return Query(query("count_jobs").format(conditions=SQL("\n").join(parts)), parameters)
+
+
+def _conditions(wanted: JobConditions) -> tuple[list[Composable], dict[str, object]]:
+    """Return the conditions on name, prefix and labels, and the parameters of all."""
+    parts: list[Composable] = []
+    parameters: dict[str, object] = {"partition_id": wanted.partition_id, "statuses": list(wanted.statuses)}
+    if wanted.names is not None:
+        parts.append(query("matches_name"))
+        parameters["name_partition_ids"] = [name.partition_id for name in wanted.names]
+        parameters["name_job_ids"] = [name.job_id for name in wanted.names]
+    if wanted.prefix:
+        parts.append(query("matches_prefix"))
+        parameters["prefix"] = wanted.prefix
+    for number, (key, value) in enumerate(wanted.labels):
         label_key, label_value = f"label_key_{number}", f"label_value_{number}"
         parameters[label_key] = key
         placeholders = {"label_key": Placeholder(label_key)}
@@ -64,20 +99,16 @@ def job_conditions(
             parameters[label_value] = value
             placeholders["label_value"] = Placeholder(label_value)
         parts.append(query("has_label" if value is None else "matches_label").format(**placeholders))
-    return Conditions(SQL("\n").join(parts), parameters)
+    partition_ids = _partition_ids(wanted.names, wanted.partition_id)
+    if partition_ids is not None:
+        parameters["partition_ids"] = partition_ids
+    return parts, parameters
 
 
-def list_jobs(conditions: Conditions, sort: str, limit: int | None, *, descending: bool) -> Query:
-    """Return the statement that lists jobs, sorted by one of `SORT_COLUMNS`; all of them without a limit."""
-    direction = SQL(" DESC") if descending else SQL("")
-    order = SQL(", ").join(SQL(column) + direction for column in SORT_COLUMNS[sort])
-    statement = query("list_jobs").format(conditions=conditions.statement, order=order)
-    return Query(statement, conditions.parameters | {"limit": limit})
-
-
-def count_jobs(conditions: Conditions) -> Query:
-    """Return the statement that counts jobs."""
-    return Query(query("count_jobs").format(conditions=conditions.statement), conditions.parameters)
+def _of_tenants(wanted: JobConditions) -> list[Composable]:
+    """Return the condition that the statement is of some tenants only, if it is."""
+    of_all = wanted.names is None and wanted.partition_id is None
+    return [] if of_all else [query("matches_partition")]
 
 
 def _partition_ids(names: Sequence[JobName] | None, partition_id: str | None) -> list[str] | None:

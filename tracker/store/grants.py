@@ -12,9 +12,9 @@ import psycopg
 from psycopg import errors, sql
 
 from tracker.errors import TrackerError
-from tracker.store import locks
 from tracker.store.connect import connected
 from tracker.store.explain import database_errors
+from tracker.store.migration_lock import migration_lock
 from tracker.store.queries import query
 
 
@@ -86,8 +86,12 @@ def grant(conninfo: str, wanted: Sequence[tuple[str, Rights]]) -> None:
     :raises TrackerError: a role does not exist, or the schema belongs to another program.
     :raises DatabaseUnavailable: the database cannot be reached.
     """
-    with database_errors(), connected(conninfo, application_name="tracker migrate") as connection:
-        connection.execute(query("lock_migration"), {"class": locks.MIGRATION})
+    with (
+        database_errors(),
+        connected(conninfo, application_name="tracker migrate", autocommit=True) as connection,
+        migration_lock(connection),
+        connection.transaction(),
+    ):
         for role, rights in wanted:
             try:
                 for statement in _statements(role, rights):

@@ -7,7 +7,7 @@ All classes begin with the bytes ``tr``, so that they do not collide with those 
 import hashlib
 
 MIGRATION = 0x7472_0001
-"""Key 0, for a transaction. A program holds it while it applies a migration: one does so at a time."""
+"""Key 0, for a session. A program holds it while it applies migrations, or grants: one does so at a time."""
 
 PREREQUISITES = 0x7472_0002
 """Key: `prerequisites_key` of the tenant, for a transaction. A submit takes it after its rows are stored, and

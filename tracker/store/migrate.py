@@ -7,6 +7,9 @@ So that old and new programs can run side by side, the first line of a migration
 that can work with the schema after it: ``-- Works with programs from 0.2.0 on.`` A program accepts migrations
 that it does not know if each of them names the program's version or an older one. Only programs that know a
 migration accept it without that line.
+
+A migration whose second line is ``-- outside a transaction`` builds one index, concurrently
+(`tracker.store.concurrent_index`).
 """
 
 import hashlib
@@ -25,9 +28,10 @@ from psycopg.rows import class_row
 
 from tracker import __version__
 from tracker.errors import DatabaseUnavailable, SchemaMismatch, TrackerError
-from tracker.store import locks
+from tracker.store.concurrent_index import build_index, read_index
 from tracker.store.connect import connected
 from tracker.store.explain import PASSING, database_errors, one_line
+from tracker.store.migration_lock import migration_lock
 from tracker.store.queries import query
 
 OLDEST_SERVER = 150000  # as PostgreSQL numbers its versions
@@ -56,6 +60,11 @@ class Migration:
         """The oldest version that can work with it; None: only programs that know it can."""
         match = _OLDEST_PROGRAM.match(self.text)
         return match[1] if match else None
+
+    @property
+    def is_outside_transaction(self) -> bool:
+        """Whether it builds an index, outside a transaction."""
+        return self.text.splitlines()[1:2] == ["-- outside a transaction"]
 
 
 @dataclass(frozen=True)
@@ -113,8 +122,9 @@ def migrate(conninfo: str) -> list[str]:
         connected(conninfo, application_name="tracker migrate", autocommit=True) as connection,
     ):
         _check_server(connection)
-        while (migration := _apply_when_free(connection)) is not None:
-            applied.append(_title(migration))
+        with migration_lock(connection):
+            while (migration := _apply_when_free(connection)) is not None:
+                applied.append(_title(migration))
     return applied
 
 
@@ -202,10 +212,9 @@ def _apply_when_free(connection: psycopg.Connection[Any]) -> Migration | None:
 
 
 def _apply_next(connection: psycopg.Connection[Any]) -> Migration | None:
-    """Apply the oldest missing migration, in one transaction, and return it; None if none is missing."""
+    """Apply the oldest missing migration, and return it; None if none is missing."""
     with connection.transaction():
         connection.execute(query("begin_migration"))
-        connection.execute(query("lock_migration"), {"class": locks.MIGRATION})
         if not _schema_exists(connection):
             _require_empty(connection)
             connection.execute(query("create_schema_migration"))
@@ -215,18 +224,13 @@ def _apply_next(connection: psycopg.Connection[Any]) -> Migration | None:
         if not missing:
             return None
         migration = missing[0]
-        connection.execute(query("limit_lock_waits"))
-        _apply(connection, migration)
-        connection.execute(
-            query("insert_schema_migration"),
-            {
-                "version": migration.version,
-                "name": migration.name,
-                "checksum": migration.checksum,
-                "oldest_program": migration.oldest_program,
-            },
-        )
-        return migration
+        if not migration.is_outside_transaction:
+            connection.execute(query("limit_lock_waits"))
+            _apply(connection, migration)
+            _record(connection, migration)
+            return migration
+    _apply_outside_transaction(connection, migration)
+    return migration
 
 
 def _apply(connection: psycopg.Connection[Any], migration: Migration) -> None:
@@ -239,6 +243,32 @@ def _apply(connection: psycopg.Connection[Any], migration: Migration) -> None:
             f"migration {_title(migration)} failed, and was rolled back: {one_line(error)}"
             f" (SQLSTATE {error.sqlstate})"
         ) from error
+
+
+def _apply_outside_transaction(connection: psycopg.Connection[Any], migration: Migration) -> None:
+    try:
+        build_index(connection, read_index(migration.text))
+    except PASSING:
+        raise
+    except psycopg.Error as error:
+        raise TrackerError(
+            f"migration {_title(migration)} failed: {one_line(error)} (SQLSTATE {error.sqlstate})"
+        ) from error
+    with connection.transaction():
+        connection.execute(query("begin_migration"))
+        _record(connection, migration)
+
+
+def _record(connection: psycopg.Connection[Any], migration: Migration) -> None:
+    connection.execute(
+        query("insert_schema_migration"),
+        {
+            "version": migration.version,
+            "name": migration.name,
+            "checksum": migration.checksum,
+            "oldest_program": migration.oldest_program,
+        },
+    )
 
 
 def _applied(connection: psycopg.Connection[Any]) -> list[AppliedMigration]:

@@ -1,18 +1,7 @@
--- Return what is shown of the jobs that match. This reads the first jobs of each tenant in the order of an index, if
--- there is one, and takes the first of all from those. Conditions and order come from tracker.store.conditions.
+-- Return what is shown of the jobs that match. Conditions, order, and how they are searched for come from
+-- tracker.store.conditions.
 WITH listed_job AS (
-    SELECT tenant.partition_id, tenant_job.*
-    FROM tenant
-    CROSS JOIN LATERAL (
-        SELECT job.*
-        FROM job
-        WHERE job.tenant_key = tenant.tenant_key
-            {conditions}
-        ORDER BY {order}
-        LIMIT %(limit)s
-    ) AS tenant_job
-    ORDER BY {order}
-    LIMIT %(limit)s
+{search}
 )
 SELECT
     partition_id, job_id, name, description, external_data,

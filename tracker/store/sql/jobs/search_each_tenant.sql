@@ -1,0 +1,13 @@
+-- A search of list_jobs: the first jobs of each tenant, and of these the first of all.
+SELECT tenant.partition_id, tenant_job.*
+FROM tenant
+CROSS JOIN LATERAL (
+    SELECT job.*
+    FROM job
+    WHERE job.tenant_key = tenant.tenant_key
+        {conditions}
+    ORDER BY {order}
+    LIMIT %(limit)s
+) AS tenant_job
+ORDER BY {order}
+LIMIT %(limit)s

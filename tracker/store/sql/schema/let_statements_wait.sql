@@ -1,0 +1,3 @@
+-- Let each statement of this session take its time, whatever the session's settings are. Two statements.
+SET statement_timeout = 0;
+SET lock_timeout = 0

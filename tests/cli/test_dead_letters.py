@@ -4,6 +4,7 @@ import json
 import re
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from confluent_kafka import Message, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.cli.conftest import Command
-from tests.support.kafka import DEADLINE_S, MakeTopic
+from tests.support.kafka import DEADLINE_S, Kafka, MakeTopic
 from tests.support.messages import report, task_message, tracking_report
 from tests.support.raw_producer import send_raw
 from tracker.kafka.dead_letters import DeadLetters
@@ -99,6 +100,8 @@ class DeadLetterTopic:
         else:
             assert producer.flush(DEADLINE_S) == 0
             producer.abort_transaction(DEADLINE_S)
+        with closing(Kafka(self._servers)) as kafka:
+            kafka.wait_for_markers(self.name)
 
 
 def use(command: Command, monkeypatch: pytest.MonkeyPatch, servers: str, topic: str) -> Command:

@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 from confluent_kafka import Producer, TopicPartition
 
-from tests.support.kafka import DEADLINE_S, Kafka, MakeTopic, wait_until
+from tests.support.kafka import DEADLINE_S, Kafka, MakeTopic
 from tests.support.records import Record
 from tracker.kafka.record_reader import RecordReader
 from tracker.settings import load
@@ -55,8 +55,7 @@ def write(kafka: Kafka, log: str, number: int, *, commit: bool) -> None:
         producer.commit_transaction(DEADLINE_S)
     else:
         producer.abort_transaction(DEADLINE_S)
-    # The marker is written after the coordinator has answered.
-    wait_until(lambda: kafka.ends(log, committed=True) == kafka.ends(log), "marker of the transaction")
+    kafka.wait_for_markers(log)
 
 
 def backwards(reader: RecordReader, log: str, at_a_time: int, first: int | None = None) -> list[int]:

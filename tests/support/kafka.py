@@ -213,6 +213,10 @@ class Kafka:
             for place, future in answers.items()
         }
 
+    def wait_for_markers(self, topic: str) -> None:
+        """Wait until its transactions are decided: markers are written after the coordinator has answered."""
+        wait_until(lambda: self.ends(topic, committed=True) == self.ends(topic), f"markers in {topic}")
+
     def committed(self, group_id: str, *topics: str) -> TopicPartitions:
         """Return the group's committed offsets; -1001 where there is none.
 

@@ -32,6 +32,7 @@ WITHOUT_RIGHTS = {
 }
 # Conditions that list_jobs and count_jobs are put together from.
 PARTS = {
+    "first_tenants",
     "has_label",
     "matches_label",
     "matches_name",
@@ -42,7 +43,6 @@ PARTS = {
     "matches_tenant",
     "search_each_status",
     "search_each_tenant",
-    "search_first_tenants",
 }
 # What commands that only look send. `tracker job wait` asks for statuses.
 OF_THE_READER = {
@@ -54,7 +54,7 @@ OF_THE_READER = {
     "find_tenants",
     "list_partitions",
     "list_task_failures",
-    "find_job_state",
+    "find_job",
     "list_blocks",
     "list_sibling_tasks",
 }
@@ -80,7 +80,9 @@ def statement(name: str) -> str:
     if name in {"list_jobs", "count_jobs"}:
         _, _, condition = STATEMENTS["matches_label"].partition("\n")
         condition = condition.format(label_key="'k'", label_value="NULL")
-        search = STATEMENTS["search_each_tenant"].format(conditions=condition, order="create_time")
+        search = STATEMENTS["search_each_tenant"].format(
+            conditions=condition, order="create_time", tenants="tenant"
+        )
         text = text.format(conditions=condition, order="create_time", search=search)
     return re.sub(r"%\(\w+\)[sb]?", WITH_A_ROW.get(name, "NULL"), text).replace("%%", "%")
 

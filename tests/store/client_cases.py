@@ -51,13 +51,8 @@ CHANGE = [
 OF_REMOVED_JOB = {"tenant_key": 1, "job_key": 3_000_001}
 QUERY = [
     Case("find_statuses", names(5, 100), 100, 1000, "job_tenant_key_job_id_key"),
-    Case(
-        "find_failed_job", {"partition_id": "tenant-1", "job_id": "job-5"}, 1, 10, "job_tenant_key_job_id_key"
-    ),
+    Case("find_job", {"partition_id": "tenant-1", "job_id": "job-5"}, 1, 10, "job_tenant_key_job_id_key"),
     Case("list_task_failures", {"tenant_key": 1, "job_key": 5}, 1, 20, "task_failure_pkey"),
-    Case(
-        "find_job_state", {"partition_id": "tenant-1", "job_id": "job-5"}, 1, 10, "job_tenant_key_job_id_key"
-    ),
     # Of 500 blocks.
     Case(
         "list_blocks",
@@ -128,10 +123,10 @@ FAILED = JobFilter(statuses=(JobStatus.FAILED,))
 NOT_ENDED = JobFilter(statuses=(JobStatus.WAITING, JobStatus.ACTIVE))
 FAILED_OF_A_TENANT = OF_A_TENANT(statuses=FAILED.statuses)
 TENANT = "matches_partition"
-EACH_TENANT, FIRST_TENANTS, EACH_STATUS = "search_each_tenant", "search_first_tenants", "search_each_status"
+EACH_TENANT, EACH_STATUS = "search_each_tenant", "search_each_status"
 JOBS, PAGES = 5_100, 60_000
 TEN = Page(limit=10)
-NEWEST = (4 * 41 + 3 * 100, 41 * 100, "job_create_time", FIRST_TENANTS)
+NEWEST = (4 * 41 + 3 * 100, 41 * 100, "job_create_time", EACH_TENANT, "first_tenants")
 LISTS = [
     # The newest jobs of all are among the newest of the ten tenants with the newest jobs.
     listing(JobFilter(), *NEWEST, page=TEN),

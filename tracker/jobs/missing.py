@@ -8,7 +8,7 @@ from tracker.identifiers import JobName, Step, parse_task_name
 from tracker.job_status import STATUSES
 from tracker.jobs.arguments import check_text
 from tracker.jobs.job import JobReference, MissingCount, MissingState, MissingTasks
-from tracker.jobs.query import not_found
+from tracker.jobs.query import find_job
 from tracker.jobs.validation import read_job_name
 from tracker.store.steps import Prepared, Verb, Walk, ask
 
@@ -51,10 +51,7 @@ def _read_steps(job: JobName, under: str) -> tuple[Step, ...]:
 
 def _begin(name: JobName, steps: tuple[Step, ...]) -> Verb[Walk[MissingTasks]]:
     yield from ask("begin_snapshot")
-    rows = yield from ask("find_job_state", partition_id=name.partition_id, job_id=name.job_id)
-    if not rows:
-        raise not_found([name])
-    tenant_key, job_key, status = rows[0]
+    tenant_key, job_key, status, _ = yield from find_job(name)
     # The fold's code takes a while to load, and no other verb needs it.
     from tracker.jobs.unfinished import find_unfinished
 

@@ -127,15 +127,23 @@ def list_failures(job: JobReference) -> Prepared[Listing[TaskFailure | RootFailu
 
 
 def _failures(name: JobName) -> Verb[Listing[TaskFailure | RootFailure]]:
-    rows = yield from ask("find_failed_job", partition_id=name.partition_id, job_id=name.job_id)
-    if not rows:
-        raise not_found([name])
-    tenant_key, job_key, summary = rows[0]
+    tenant_key, job_key, _, summary = yield from find_job(name)
     return Listing(
         Query(query("list_task_failures"), {"tenant_key": tenant_key, "job_key": job_key}),
         partial(_shape_failure, name),
         [failure for failure in _read_summary(summary) if isinstance(failure, RootFailure)],
     )
+
+
+def find_job(name: JobName) -> Verb[Row]:
+    """Return the keys of a job, its status as a number, and the summary of its failures.
+
+    :raises JobNotFound: no job has this name.
+    """
+    rows = yield from ask("find_job", partition_id=name.partition_id, job_id=name.job_id)
+    if not rows:
+        raise not_found([name])
+    return rows[0]
 
 
 def read_names(jobs: JobReference | Iterable[JobReference]) -> list[JobName]:

@@ -69,9 +69,7 @@ def group_reader(settings: Settings, group_id: str, *, wait_for_transactions: bo
     about to be replaced.
     """
     properties = {
-        **outsider_properties(settings),
-        "group.id": group_id,
-        "enable.auto.commit": "false",
+        **outsider_properties(settings, group_id),
         "isolation.level": "read_committed" if wait_for_transactions else "read_uncommitted",
     }
     return Consumer(properties, logger=kafka_logger())

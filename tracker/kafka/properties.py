@@ -58,14 +58,15 @@ def consumer_properties(settings: Settings, slot: int, limits: BrokerLimits = NO
     }
 
 
-def outsider_properties(settings: Settings) -> dict[str, str]:
-    """Return what the user set for consumers, without what only members of a group need.
+def outsider_properties(settings: Settings, group_id: str) -> dict[str, str]:
+    """Return what the user set for consumers, for one that names a group, and neither joins it nor commits.
 
-    librdkafka's default session time-out is longer than a worker's, and it allows no interval between polls
-    that is shorter than the session.
+    What only members of a group need is left out: librdkafka's default session time-out is longer than a
+    worker's, and it allows no interval between polls that is shorter than the session.
     """
     user_properties = settings.consumer_properties()
-    return {name: text for name, text in user_properties.items() if name not in _OF_MEMBERS}
+    properties = {name: text for name, text in user_properties.items() if name not in _OF_MEMBERS}
+    return properties | {"group.id": group_id, "enable.auto.commit": "false"}
 
 
 def producer_properties(settings: Settings, transactional_id: str) -> dict[str, Any]:

@@ -40,9 +40,7 @@ class RecordReader:
         self._errors: deque[KafkaError] = deque(maxlen=1)
         self._consumer = Consumer(
             {
-                **outsider_properties(settings),
-                "group.id": settings.group_id,  # never joined
-                "enable.auto.commit": "false",
+                **outsider_properties(settings, settings.group_id),
                 "enable.partition.eof": "true",
                 # Where retention has removed the first records meanwhile, reading begins at what is left.
                 "auto.offset.reset": "earliest",

@@ -148,9 +148,7 @@ class _Prober:
         self._errors: list[KafkaError] = []
         self._consumer = Consumer(
             {
-                **outsider_properties(settings),
-                "group.id": settings.group_id,  # never joined
-                "enable.auto.commit": "false",
+                **outsider_properties(settings, settings.group_id),
                 "enable.partition.eof": "true",
                 "auto.offset.reset": "error",
                 "isolation.level": "read_uncommitted",

@@ -46,29 +46,27 @@ def list_jobs(wanted: JobConditions, sort: str, limit: int | None, *, descending
     """Return the statement that lists jobs, sorted by one of `SORT_COLUMNS`; all of them without a limit."""
     direction = SQL(" DESC") if descending else SQL("")
     order = SQL(", ").join(SQL(column) + direction for column in SORT_COLUMNS[sort])
-    search = _search(wanted, sort, limit)
     parts, parameters = _conditions(wanted)
-    if search == "search_each_status":
-        if wanted.partition_id is not None:
-            parts.append(query("matches_tenant"))
-    elif wanted.statuses:
-        parts.append(query("matches_status"))
-    if search == "search_each_tenant":
+    if wanted.names is None and wanted.is_of_open_jobs:
+        search = query("search_each_status")
+        parts += [] if wanted.partition_id is None else [query("matches_tenant")]
+    else:
+        search = query("search_each_tenant")
+        parts += [query("matches_status")] if wanted.statuses else []
         parts += _of_tenants(wanted)
     placeholders = {"conditions": SQL("\n").join(parts), "order": order}
-    statement = query("list_jobs").format(search=query(search).format(**placeholders), order=order)
-    return Query(statement, parameters | {"limit": limit})
+    if limit is not None and _has_few_first_tenants(wanted, sort):
+        tenants: Composable = query("first_tenants").format(**placeholders)
+    else:
+        tenants = SQL("tenant")
+    found = search.format(tenants=tenants, **placeholders)
+    return Query(query("list_jobs").format(search=found, order=order), parameters | {"limit": limit})
 
 
-def _search(wanted: JobConditions, sort: str, limit: int | None) -> str:
-    """Return the name of the search that reads the fewest rows."""
-    if wanted.names is not None:
-        return "search_each_tenant"
-    if wanted.is_of_open_jobs:
-        return "search_each_status"
-    is_of_all = wanted.partition_id is None and not wanted.prefix and not wanted.labels
-    has_index = sort != "lastUpdateTime"
-    return "search_first_tenants" if is_of_all and has_index and limit is not None else "search_each_tenant"
+def _has_few_first_tenants(wanted: JobConditions, sort: str) -> bool:
+    """Return whether an index has the first job of each tenant, and most tenants are not needed further."""
+    is_of_all = wanted.names is None and wanted.partition_id is None
+    return is_of_all and not wanted.prefix and not wanted.labels and sort != "lastUpdateTime"
 
 
 def count_jobs(wanted: JobConditions) -> Query:

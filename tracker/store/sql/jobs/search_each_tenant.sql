@@ -1,6 +1,7 @@
--- A search of list_jobs: the first jobs of each tenant, and of these the first of all.
+-- A search of list_jobs: the first jobs of each tenant, and of these the first of all. The tenants are the table, or those
+-- of first_tenants.
 SELECT tenant.partition_id, tenant_job.*
-FROM tenant
+FROM {tenants}
 CROSS JOIN LATERAL (
     SELECT job.*
     FROM job

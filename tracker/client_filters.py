@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from typing import TypedDict, Unpack
 
+from tracker.job_filter import JobFilter
 from tracker.jobs import filter_text, query
-from tracker.jobs.arguments import check_limit, check_several, check_text
-from tracker.jobs.filter import JobFilter, Page, Sort
+from tracker.jobs.arguments import check_limit, check_matching, check_several, check_text
+from tracker.jobs.filter import Page, Sort
 from tracker.jobs.job import Job
 from tracker.store.steps import Listing, Prepared
 
@@ -17,6 +18,7 @@ class Filters(TypedDict, total=False):
     prefix: str | None  # of the job ID
     status: str | Iterable[str]  # any of these
     label: str | Iterable[str]  # all of these: ``key`` or ``key=value``
+    matching: str | JobFilter | None  # RSQL, or a filter
 
 
 def iterate_jobs(
@@ -27,7 +29,7 @@ def iterate_jobs(
     `limit` 0 gives all. `sort` is ``createTime``, ``lastUpdateTime`` or ``id``, descending with ``-`` before
     it. A connection is in use until the end is reached or the iterator is closed.
 
-    :raises InvalidQuery: a status, sort or limit that does not exist.
+    :raises InvalidQuery: a status, sort or limit that does not exist, or RSQL that is none.
     """
     page = _read_page(limit)
     return query.iterate_jobs(_read_filter(**filters), _read_sort(sort), page)
@@ -41,7 +43,7 @@ def list_jobs(
     `limit` 0 gives all. `sort` is ``createTime``, ``lastUpdateTime`` or ``id``, descending with ``-`` before
     it.
 
-    :raises InvalidQuery: a status, sort or limit that does not exist.
+    :raises InvalidQuery: a status, sort or limit that does not exist, or RSQL that is none.
     """
     page = _read_page(limit)
     return query.list_jobs(_read_filter(**filters), _read_sort(sort), page)
@@ -50,7 +52,7 @@ def list_jobs(
 def count_jobs(**filters: Unpack[Filters]) -> Prepared[int]:
     """Return how many jobs match all `filters` (see `Filters`).
 
-    :raises InvalidQuery: a status that does not exist.
+    :raises InvalidQuery: a status that does not exist, or RSQL that is none.
     """
     return query.count_jobs(_read_filter(**filters))
 
@@ -60,10 +62,11 @@ def _read_filter(
     prefix: str | None = None,
     status: str | Iterable[str] = (),
     label: str | Iterable[str] = (),
+    matching: str | JobFilter | None = None,
 ) -> JobFilter:
     """Check and read what a program asks for.
 
-    :raises InvalidQuery: a status that does not exist, or a text that no job can have.
+    :raises InvalidQuery: a status that does not exist, a text that no job can have, or RSQL that is none.
     :raises BadIdentifier: a malformed partition ID.
     """
     return filter_text.read_filter(
@@ -71,6 +74,7 @@ def _read_filter(
         None if prefix is None else check_text("prefix", prefix),
         (check_text("status", text) for text in check_several("statuses", status)),
         (check_text("label", text) for text in check_several("labels", label)),
+        None if matching is None else check_matching(matching),
     )
 
 

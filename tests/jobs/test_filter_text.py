@@ -3,7 +3,8 @@
 import pytest
 
 from tracker import InvalidQuery, JobStatus
-from tracker.jobs.filter import LabelFilter, Sort, SortField
+from tracker.job_filter import HasLabel, OneOf
+from tracker.jobs.filter import Sort, SortField
 from tracker.jobs.filter_text import read_label, read_prefix, read_sort, read_status
 from tracker.store.conditions import SORT_COLUMNS
 
@@ -23,9 +24,9 @@ def test_every_sort_has_columns() -> None:
 
 
 def test_a_label_is_a_key_with_or_without_a_value() -> None:
-    assert read_label("owner") == LabelFilter("owner", None)
-    assert read_label("owner=") == LabelFilter("owner", "")
-    assert read_label("owner=a=b") == LabelFilter("owner", "a=b")
+    assert read_label("owner") == HasLabel("owner")
+    assert read_label("owner=") == HasLabel("owner", OneOf(("",)))
+    assert read_label("owner=a=b") == HasLabel("owner", OneOf(("a=b",)))
 
 
 def test_what_does_not_exist_is_refused_with_what_does() -> None:

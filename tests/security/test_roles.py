@@ -38,11 +38,26 @@ PARTS = {
     "matches_name",
     "matches_open_status",
     "matches_partition",
-    "matches_prefix",
+    "matches_prerequisite",
     "matches_status",
     "matches_tenant",
+    "percentage_compares",
+    "percentage_is_one_of",
     "search_each_status",
     "search_each_tenant",
+    "search_open",
+    "text_begins",
+    "text_compares",
+    "text_equals",
+    "text_is_like",
+    "text_is_none_of",
+    "text_is_not_null",
+    "text_is_null",
+    "text_is_one_of",
+    "text_is_unlike",
+    "time_compares",
+    "time_is_one_of",
+    "waits_for",
 }
 # What commands that only look send. `tracker job wait` asks for statuses.
 OF_THE_READER = {
@@ -78,8 +93,7 @@ def statement(name: str) -> str:
     """Return a statement as the server takes it, with null for each parameter."""
     text = STATEMENTS[name]
     if name in {"list_jobs", "count_jobs"}:
-        _, _, condition = STATEMENTS["matches_label"].partition("\n")
-        condition = condition.format(label_key="'k'", label_value="NULL")
+        condition = STATEMENTS["matches_label"].format(key="'k'", test="label.label_value = ''")
         search = STATEMENTS["search_each_tenant"].format(
             conditions=condition, order="create_time", tenants="tenant"
         )

@@ -5,9 +5,10 @@ from typing import Any
 
 from tests.store.cases import EDGE, KEY, OUTBOX, Case, N, keys, names, numbers
 from tracker.identifiers import JobName
-from tracker.job_status import JobStatus
+from tracker.job_filter import EVERY_JOB, HasName, JobFilter
 from tracker.jobs import query as job_query
-from tracker.jobs.filter import WHOLE_LIST, JobFilter, LabelFilter, Page
+from tracker.jobs.filter import NEWEST_FIRST, WHOLE_LIST, Page, Sort, SortField
+from tracker.jobs.filter_text import read_filter
 from tracker.store.steps import Prepared, Query
 
 
@@ -106,9 +107,15 @@ def first_query(verb: Prepared[Any]) -> Query:
 
 
 def listing(
-    wanted: JobFilter, rows: int, buffers: int, index: str, *parts: str, page: Page = WHOLE_LIST
+    wanted: JobFilter,
+    rows: int,
+    buffers: int,
+    index: str,
+    *parts: str,
+    page: Page = WHOLE_LIST,
+    sort: Sort = NEWEST_FIRST,
 ) -> Case:
-    query = first_query(job_query.list_jobs(wanted, page=page))
+    query = first_query(job_query.list_jobs(wanted, sort, page))
     return Case("list_jobs", {}, rows, buffers, index, query=query, parts=parts)
 
 
@@ -117,41 +124,46 @@ def counting(wanted: JobFilter, rows: int, buffers: int, index: str, *parts: str
     return Case("count_jobs", {}, rows, buffers, index, query=query, parts=parts)
 
 
-NAMED = JobFilter(names=tuple(JobName(f"tenant-{tenant}", f"job-{job}") for tenant, job in numbers(5, 100)))
-OF_A_TENANT = partial(JobFilter, partition_id="tenant-7")
-FAILED = JobFilter(statuses=(JobStatus.FAILED,))
-NOT_ENDED = JobFilter(statuses=(JobStatus.WAITING, JobStatus.ACTIVE))
-FAILED_OF_A_TENANT = OF_A_TENANT(statuses=FAILED.statuses)
-TENANT = "matches_partition"
+NAMED = HasName(tuple(JobName(f"tenant-{tenant}", f"job-{job}") for tenant, job in numbers(5, 100)))
+OF_A_TENANT = partial(read_filter, "tenant-7")
+FAILED = read_filter(statuses=["Failed"])
+NOT_ENDED = read_filter(statuses=["Waiting", "Active"])
+FAILED_OF_A_TENANT = OF_A_TENANT(statuses=["Failed"])
+FAILED_OF_TENANTS = read_filter(matching="status==Failed;partitionId==tenant-1*;id>job")
+BY_ID = Sort(SortField.ID)
+OPEN = "matches_open_status"
 EACH_TENANT, EACH_STATUS = "search_each_tenant", "search_each_status"
 JOBS, PAGES = 5_100, 60_000
 TEN = Page(limit=10)
 NEWEST = (4 * 41 + 3 * 100, 41 * 100, "job_create_time", EACH_TENANT, "first_tenants")
 LISTS = [
     # The newest jobs of all are among the newest of the ten tenants with the newest jobs.
-    listing(JobFilter(), *NEWEST, page=TEN),
+    listing(EVERY_JOB, *NEWEST, page=TEN),
     listing(FAILED, 100, 1_000, "job_open", EACH_STATUS, page=TEN),
     listing(NOT_ENDED, 150, 1_000, "job_open", EACH_STATUS, page=TEN),
     listing(FAILED_OF_A_TENANT, 2_000, 4_000, "job_open", EACH_STATUS, "matches_tenant", page=TEN),
-    listing(NAMED, 40 * 100, 2_000, "job_tenant_key_job_id_key", EACH_TENANT, TENANT, "matches_name"),
-    listing(OF_A_TENANT(), JOBS, PAGES, "", EACH_TENANT, TENANT),
-    listing(
-        OF_A_TENANT(statuses=(JobStatus.COMPLETED,)), JOBS, PAGES, "", EACH_TENANT, TENANT, "matches_status"
+    listing(FAILED_OF_TENANTS, 20_100, 4_000, "job_open", EACH_STATUS, "matches_partition", page=TEN),
+    # Where most jobs have completed, by the index of the others; here in the order of the tenants.
+    listing(FAILED, 20_100, 4_000, "", "search_open", page=TEN, sort=BY_ID),
+    listing(NAMED, 40 * 100, 2_000, "job_tenant_key_job_id_key", EACH_TENANT, "matches_name"),
+    *(
+        listing(OF_A_TENANT(matching=rsql), JOBS, PAGES, "", EACH_TENANT, *parts)
+        for rsql, *parts in (
+            ("id==*", "text_is_like"),
+            ("status==Completed,status==Failed", "matches_status", OPEN),
+            ("id==job-12*", "text_begins"),
+            ("labels.colour==red", "matches_label", "text_equals"),
+            ("labels.colour=in=(red,green);labels.colour=out=(red)", "text_is_one_of", "text_is_none_of"),
+            ("name!=a*;name=isnull=true", "text_is_unlike", "text_is_null"),
+            ("name=isnull=false;name>a", "text_is_not_null", "text_compares"),
+            ("percentageComplete==0;percentageComplete<1", "percentage_is_one_of", "percentage_compares"),
+            ("createTime==0,createTime>0", "time_is_one_of", "time_compares"),
+            ("waitsFor==job-8", "matches_prerequisite"),
+            ("waitsFor=isnull=false", "waits_for"),
+        )
     ),
-    listing(OF_A_TENANT(prefix="job-12"), JOBS, PAGES, "", EACH_TENANT, TENANT, "matches_prefix"),
-    listing(
-        OF_A_TENANT(labels=(LabelFilter("colour", "red"),)),
-        JOBS,
-        PAGES,
-        "",
-        EACH_TENANT,
-        TENANT,
-        "matches_label",
-    ),
-    listing(
-        OF_A_TENANT(labels=(LabelFilter("colour", None),)), JOBS, PAGES, "", EACH_TENANT, TENANT, "has_label"
-    ),
-    counting(OF_A_TENANT(), JOBS, PAGES, "", TENANT),
-    counting(FAILED, 20_100, 300, "job_open", "matches_open_status"),
-    counting(FAILED_OF_A_TENANT, 20_100, 300, "job_open", TENANT, "matches_open_status"),
+    listing(OF_A_TENANT(labels=["colour"]), JOBS, PAGES, "", EACH_TENANT, "has_label"),
+    counting(OF_A_TENANT(), JOBS, PAGES, ""),
+    counting(FAILED, 20_100, 300, "job_open", OPEN),
+    counting(FAILED_OF_A_TENANT, 20_100, 300, "job_open", OPEN),
 ]

@@ -8,20 +8,25 @@ import typer
 from tracker.cli.database import checked
 
 if TYPE_CHECKING:
-    from tracker.jobs.filter import JobFilter, Page, Sort
+    from tracker.job_filter import JobFilter
+    from tracker.jobs.filter import Page, Sort
 
 
 def read_filter(
-    partition: str | None, prefix: str | None, status: Iterable[str] | None, label: Iterable[str] | None
+    partition: str | None,
+    prefix: str | None,
+    status: Iterable[str] | None,
+    label: Iterable[str] | None,
+    rsql: str | None = None,
 ) -> "JobFilter":
     """Return the filter that the options describe.
 
-    :raises InvalidQuery: a status does not exist, or no job can have a text.
+    :raises InvalidQuery: a status does not exist, no job can have a text, or RSQL is malformed.
     :raises BadIdentifier: the partition ID is malformed.
     """
     from tracker.jobs import filter_text
 
-    return filter_text.read_filter(partition, prefix, status or (), label or ())
+    return filter_text.read_filter(partition, prefix, status or (), label or (), rsql)
 
 
 def read_sort(text: str) -> "Sort":
@@ -49,10 +54,25 @@ def _read_status(text: str) -> object:
     return read_filter(None, None, [text], None)
 
 
+def _read_prefix(text: str) -> object:
+    return read_filter(None, text, None, None)
+
+
+def _read_label(text: str) -> object:
+    return read_filter(None, None, None, [text])
+
+
+def _read_rsql(text: str) -> object:
+    return read_filter(None, None, None, None, text)
+
+
 Partition = Annotated[
     str | None, typer.Option(metavar="ID", help="Of this partition ID.", callback=checked(_read_partition))
 ]
-Prefix = Annotated[str | None, typer.Option(metavar="TEXT", help="Whose job ID begins with this.")]
+Prefix = Annotated[
+    str | None,
+    typer.Option(metavar="TEXT", help="Whose job ID begins with this.", callback=checked(_read_prefix)),
+]
 Status = Annotated[
     list[str] | None,
     typer.Option(
@@ -60,7 +80,19 @@ Status = Annotated[
     ),
 ]
 Label = Annotated[
-    list[str] | None, typer.Option(metavar="KEY[=VALUE]", help="With this label; several: all of them.")
+    list[str] | None,
+    typer.Option(
+        metavar="KEY[=VALUE]", help="With this label; several: all of them.", callback=checked(_read_label)
+    ),
+]
+Rsql = Annotated[
+    str | None,
+    typer.Option(
+        "--filter",
+        metavar="RSQL",
+        help="That match this too, such as 'status==Failed;labels.owner=in=(ann,bob)'.",
+        callback=checked(_read_rsql),
+    ),
 ]
 Limit = Annotated[int, typer.Option(min=0, metavar="N", help="How many at most; 0: all.")]
 SortBy = Annotated[

@@ -14,6 +14,7 @@ from tracker.cli.filter_options import (
     Limit,
     Partition,
     Prefix,
+    Rsql,
     SortBy,
     Status,
     read_filter,
@@ -78,6 +79,7 @@ def list_jobs(
     prefix: Prefix = None,
     status: Status = None,
     label: Label = None,
+    rsql: Rsql = None,
     limit: Limit = 100,
     sort: SortBy = "-createTime",
     json: Json = False,
@@ -85,7 +87,7 @@ def list_jobs(
     """List jobs, the newest first."""
     from tracker.jobs.query import iterate_jobs
 
-    wanted = read_filter(partition, prefix, status, label)
+    wanted = read_filter(partition, prefix, status, label, rsql)
     with open_client() as client:
         jobs = client.stream(iterate_jobs(wanted, read_sort(sort), read_page(limit)))
         if json:
@@ -100,12 +102,13 @@ def count(
     prefix: Prefix = None,
     status: Status = None,
     label: Label = None,
+    rsql: Rsql = None,
     json: Json = False,
 ) -> None:
     """Count jobs."""
     from tracker.jobs.query import count_jobs
 
-    wanted = read_filter(partition, prefix, status, label)
+    wanted = read_filter(partition, prefix, status, label, rsql)
     with open_client() as client:
         number = client.run(count_jobs(wanted))
     print_json([{"count": number}])

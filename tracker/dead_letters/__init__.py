@@ -3,7 +3,8 @@
 from tracker.dead_letters.letter import DeadLetter, LetterFilter
 from tracker.dead_letters.reading import FoundLetter, LetterReader, LetterScan
 from tracker.dead_letters.state import LetterState, state_topic
-from tracker.dead_letters.text import read_reason, read_record, read_time
+from tracker.dead_letters.text import read_reason, read_record
+from tracker.times import read_time
 
 __all__ = [
     "DeadLetter",

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from tracker.errors import InvalidQuery, TrackerError
+from tracker.job_filter import JobFilter
 from tracker.jobs.fields import kind_of
 
 
@@ -29,6 +30,16 @@ def check_text(what: str, given: object) -> str:
     """
     if not isinstance(given, str):
         raise InvalidQuery(f"the {what} is {kind_of(given)}, not a string")
+    return given
+
+
+def check_matching(given: object) -> str | JobFilter:
+    """Return what was given, if it is a filter, or a string that may be one.
+
+    :raises InvalidQuery: it is neither.
+    """
+    if not isinstance(given, str | JobFilter):
+        raise InvalidQuery(f"what jobs must match is {kind_of(given)}, not RSQL or a JobFilter")
     return given
 
 

@@ -1,32 +1,7 @@
-"""Which jobs, in which order, how many: values without a syntax.
-
-Each edge parses its own syntax into them: the command line its options, `Client` its keyword arguments.
-"""
+"""In which order jobs are listed, and how many: values without a syntax. Which: `tracker.job_filter`."""
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
-
-from tracker.identifiers import JobName
-from tracker.job_status import JobStatus
-
-
-class LabelFilter(NamedTuple):
-    """A label that a job must have."""
-
-    key: str
-    value: str | None = None  # None: any value, also null
-
-
-@dataclass(frozen=True)
-class JobFilter:
-    """Which jobs: those that match all that is given."""
-
-    names: tuple[JobName, ...] | None = None
-    partition_id: str | None = None
-    prefix: str | None = None  # of the job ID
-    statuses: tuple[JobStatus, ...] = ()  # any of these; none given: any status
-    labels: tuple[LabelFilter, ...] = ()  # all of these
 
 
 class SortField(StrEnum):
@@ -52,6 +27,5 @@ class Page:
     limit: int | None = None  # jobs; None: all
 
 
-EVERY_JOB = JobFilter()
 NEWEST_FIRST = Sort(SortField.CREATE_TIME, descending=True)
 WHOLE_LIST = Page()

@@ -9,9 +9,10 @@ import msgspec
 
 from tracker.errors import JobNotFound, WaitTimedOut
 from tracker.identifiers import JobName
+from tracker.job_filter import EVERY_JOB, HasName, JobFilter
 from tracker.job_status import STATUSES
 from tracker.jobs.arguments import check_several, check_timeout
-from tracker.jobs.filter import EVERY_JOB, NEWEST_FIRST, WHOLE_LIST, JobFilter, Page, Sort, SortField
+from tracker.jobs.filter import NEWEST_FIRST, WHOLE_LIST, Page, Sort, SortField
 from tracker.jobs.job import Job, JobReference, RootFailure, TaskFailure
 from tracker.jobs.validation import read_job_name, some_of
 from tracker.store import conditions
@@ -67,7 +68,7 @@ def count_jobs(wanted: JobFilter = EVERY_JOB) -> Prepared[int]:
 
 
 def _count(wanted: JobFilter) -> Verb[int]:
-    rows = yield conditions.count_jobs(_conditions_of(wanted))
+    rows = yield conditions.count_jobs(wanted)
     return int(rows[0][0])
 
 
@@ -161,7 +162,7 @@ def not_found(names: Sequence[JobName]) -> JobNotFound:
 
 def _get_all(names: Sequence[JobName]) -> Verb[list[Job]]:
     """Return the jobs in the order of their names."""
-    jobs = yield from _list(_listing_of(JobFilter(names=tuple(names)), Sort(SortField.ID), WHOLE_LIST))
+    jobs = yield from _list(_listing_of(HasName(tuple(names)), Sort(SortField.ID), WHOLE_LIST))
     found = {JobName(job.partition_id, job.id): job for job in jobs}
     missing = [name for name in names if name not in found]
     if missing:
@@ -183,20 +184,8 @@ def _not_ended(names: Sequence[JobName]) -> Verb[list[JobName]]:
 
 
 def _listing_of(wanted: JobFilter, sort: Sort, page: Page) -> Listing[Job]:
-    statement = conditions.list_jobs(
-        _conditions_of(wanted), sort.field, page.limit, descending=sort.descending
-    )
+    statement = conditions.list_jobs(wanted, sort.field, page.limit, descending=sort.descending)
     return Listing(statement, _shape_job)
-
-
-def _conditions_of(wanted: JobFilter) -> conditions.JobConditions:
-    return conditions.JobConditions(
-        names=wanted.names,
-        partition_id=wanted.partition_id,
-        prefix=wanted.prefix,
-        statuses=[status.number for status in wanted.statuses],
-        labels=wanted.labels,
-    )
 
 
 def _shape_job(row: Row) -> Job:

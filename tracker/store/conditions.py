@@ -1,17 +1,43 @@
-"""Turns a filter and a sort of jobs into SQL: the parts of a statement that depend on the query."""
+"""Turns a filter and a sort of jobs into SQL: the parts of a statement that depend on the query.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+A value only ever becomes a parameter. What becomes text is a part of a statement from a file, the name of a
+column, an operator or a direction: all of these are in this module or in a file.
+"""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
 from types import MappingProxyType
 
-from psycopg.sql import SQL, Composable, Placeholder
+from psycopg.sql import SQL, Composable, Identifier, Placeholder
 
-from tracker.identifiers import JobName
-from tracker.job_status import JobStatus
+from tracker.job_filter import (
+    AllOf,
+    AnyOf,
+    Begins,
+    Compares,
+    Comparison,
+    HasLabel,
+    HasName,
+    HasPercentage,
+    HasStatus,
+    HasText,
+    HasTime,
+    IsNull,
+    JobFilter,
+    Like,
+    NoneOf,
+    Not,
+    OneOf,
+    TextField,
+    TextTest,
+    TimeField,
+    WaitsFor,
+    conjuncts,
+)
+from tracker.job_status import STATUSES, JobStatus
 from tracker.store.queries import query
 from tracker.store.steps import Query
 
-_COMPLETED = JobStatus.COMPLETED.number
 SORT_COLUMNS = MappingProxyType(
     {
         "createTime": ("create_time", "job_key"),
@@ -20,97 +46,204 @@ SORT_COLUMNS = MappingProxyType(
     }
 )
 """For each sort, its column and the one that decides between equal values, so that the order is total."""
+_TEXTS = MappingProxyType(
+    {TextField.ID: Identifier("job", "job_id"), TextField.NAME: Identifier("job", "name")}
+)
+_TIMES = MappingProxyType(
+    {
+        TimeField.CREATE_TIME: Identifier("job", "create_time"),
+        TimeField.LAST_UPDATE_TIME: Identifier("job", "last_update_time"),
+    }
+)
+_OPERATORS = MappingProxyType({comparison: SQL(comparison.value) for comparison in Comparison})
+_TRUE, _FALSE = SQL("true"), SQL("false")
 
 
-@dataclass(frozen=True)
-class JobConditions:
-    """Which jobs: those that match all that is given.
-
-    A job matches if it has one of `names`, one of `statuses`, and all `labels`: pairs of a key and a value,
-    or None for any value.
-    """
-
-    names: Sequence[JobName] | None = None
-    partition_id: str | None = None
-    prefix: str | None = None
-    statuses: Sequence[int] = ()
-    labels: Sequence[tuple[str, str | None]] = ()
-
-    @property
-    def is_of_open_jobs(self) -> bool:
-        """Whether no completed job can match, so that an index of few jobs has them all."""
-        return bool(self.statuses) and _COMPLETED not in self.statuses
-
-
-def list_jobs(wanted: JobConditions, sort: str, limit: int | None, *, descending: bool) -> Query:
+def list_jobs(wanted: JobFilter, sort: str, limit: int | None, *, descending: bool) -> Query:
     """Return the statement that lists jobs, sorted by one of `SORT_COLUMNS`; all of them without a limit."""
     direction = SQL(" DESC") if descending else SQL("")
     order = SQL(", ").join(SQL(column) + direction for column in SORT_COLUMNS[sort])
-    parts, parameters = _conditions(wanted)
-    if wanted.names is None and wanted.is_of_open_jobs:
-        search = query("search_each_status")
-        parts += [] if wanted.partition_id is None else [query("matches_tenant")]
+    parts = conjuncts(wanted)
+    statuses = _statuses(parts)
+    if statuses is not None and JobStatus.COMPLETED not in statuses and not _has_names(wanted):
+        conditions = _Conditions({"statuses": [status.number for status in statuses]})
+        search = query("search_each_status" if sort == "createTime" else "search_open")
+        others = [part for part in parts if not isinstance(part, HasStatus)]
+        found = search.format(conditions=conditions.all_of(others), order=order)
     else:
-        search = query("search_each_tenant")
-        parts += [query("matches_status")] if wanted.statuses else []
-        parts += _of_tenants(wanted)
-    placeholders = {"conditions": SQL("\n").join(parts), "order": order}
-    if limit is not None and _has_few_first_tenants(wanted, sort):
-        tenants: Composable = query("first_tenants").format(**placeholders)
-    else:
-        tenants = SQL("tenant")
-    found = search.format(tenants=tenants, **placeholders)
-    return Query(query("list_jobs").format(search=found, order=order), parameters | {"limit": limit})
+        conditions = _Conditions(has_tenant=True)
+        placeholders = {"conditions": conditions.all_of(_with_tenants(parts)), "order": order}
+        tenants: Composable = SQL("tenant")
+        if (
+            limit is not None
+            and sort != "lastUpdateTime"
+            and all(isinstance(part, HasStatus) for part in parts)
+        ):
+            tenants = query("first_tenants").format(**placeholders)
+        found = query("search_each_tenant").format(tenants=tenants, **placeholders)
+    return Query(
+        query("list_jobs").format(search=found, order=order), conditions.parameters | {"limit": limit}
+    )
 
 
-def _has_few_first_tenants(wanted: JobConditions, sort: str) -> bool:
-    """Return whether an index has the first job of each tenant, and most tenants are not needed further."""
-    is_of_all = wanted.names is None and wanted.partition_id is None
-    return is_of_all and not wanted.prefix and not wanted.labels and sort != "lastUpdateTime"
-
-
-def count_jobs(wanted: JobConditions) -> Query:
+def count_jobs(wanted: JobFilter) -> Query:
     """Return the statement that counts jobs."""
-    parts, parameters = _conditions(wanted)
-    parts += _of_tenants(wanted)
-    if wanted.statuses:
-        parts.append(query("matches_open_status" if wanted.is_of_open_jobs else "matches_status"))
-    return Query(query("count_jobs").format(conditions=SQL("\n").join(parts)), parameters)
+    conditions = _Conditions(has_tenant=True)
+    condition = conditions.all_of(_with_tenants(conjuncts(wanted)))
+    return Query(query("count_jobs").format(conditions=condition), conditions.parameters)
 
 
-def _conditions(wanted: JobConditions) -> tuple[list[Composable], dict[str, object]]:
-    """Return the conditions on name, prefix and labels, and the parameters of all."""
-    parts: list[Composable] = []
-    parameters: dict[str, object] = {"partition_id": wanted.partition_id, "statuses": list(wanted.statuses)}
-    if wanted.names is not None:
-        parts.append(query("matches_name"))
-        parameters["name_partition_ids"] = [name.partition_id for name in wanted.names]
-        parameters["name_job_ids"] = [name.job_id for name in wanted.names]
-    if wanted.prefix:
-        parts.append(query("matches_prefix"))
-        parameters["prefix"] = wanted.prefix
-    for number, (key, value) in enumerate(wanted.labels):
-        label_key, label_value = f"label_key_{number}", f"label_value_{number}"
-        parameters[label_key] = key
-        placeholders = {"label_key": Placeholder(label_key)}
-        if value is not None:
-            parameters[label_value] = value
-            placeholders["label_value"] = Placeholder(label_value)
-        parts.append(query("has_label" if value is None else "matches_label").format(**placeholders))
-    partition_ids = _partition_ids(wanted.names, wanted.partition_id)
-    if partition_ids is not None:
-        parameters["partition_ids"] = partition_ids
-    return parts, parameters
+def _statuses(parts: tuple[JobFilter, ...]) -> tuple[JobStatus, ...] | None:
+    """Return the statuses that a job can have that matches all parts; None: any."""
+    sets = [set(part.statuses) for part in parts if isinstance(part, HasStatus)]
+    return tuple(status for status in STATUSES if status in set.intersection(*sets)) if sets else None
 
 
-def _of_tenants(wanted: JobConditions) -> list[Composable]:
-    """Return the condition that the statement is of some tenants only, if it is."""
-    of_all = wanted.names is None and wanted.partition_id is None
-    return [] if of_all else [query("matches_partition")]
+def _has_names(wanted: JobFilter) -> bool:
+    """Return whether the names of jobs are needed, which only the table of tenants has in full."""
+    match wanted:
+        case HasName():
+            return True
+        case AllOf() | AnyOf():
+            return any(map(_has_names, wanted.parts))
+        case Not():
+            return _has_names(wanted.part)
+    return False
 
 
-def _partition_ids(names: Sequence[JobName] | None, partition_id: str | None) -> list[str] | None:
-    """Return the partition IDs to search, or None for all: the statement searches tenant after tenant."""
-    if names is None:
-        return None if partition_id is None else [partition_id]
-    return sorted({name.partition_id for name in names if partition_id in (None, name.partition_id)})
+def _with_tenants(parts: tuple[JobFilter, ...]) -> list[JobFilter]:
+    """Return the parts, and of names the partition IDs too, so that other tenants are left out at once."""
+    tenants: list[JobFilter] = []
+    for part in parts:
+        if isinstance(part, HasName):
+            partition_ids = sorted({name.partition_id for name in part.names})
+            tenants.append(HasText(TextField.PARTITION_ID, OneOf(tuple(partition_ids))))
+    return [*tenants, *parts]
+
+
+@dataclass
+class _Conditions:
+    """Conditions of a statement, and the values that they have as parameters."""
+
+    parameters: dict[str, object] = field(default_factory=dict)
+    has_tenant: bool = False  # whether the search has the table of tenants where the conditions are
+
+    def all_of(self, parts: list[JobFilter]) -> Composable:
+        return SQL("\nAND ").join([self._of(part) for part in parts]) if parts else _TRUE
+
+    def _value(self, value: object) -> Placeholder:
+        name = f"value_{len(self.parameters)}"
+        self.parameters[name] = value
+        return Placeholder(name)
+
+    def _of(self, wanted: JobFilter) -> Composable:  # noqa: C901, PLR0911 - a line for each kind of condition
+        match wanted:
+            case AllOf():
+                return SQL("({})").format(self.all_of(list(wanted.parts)))
+            case AnyOf():
+                parts = [self._of(part) for part in wanted.parts]
+                return SQL("({})").format(SQL("\nOR ").join(parts)) if parts else _FALSE
+            case Not():
+                return SQL("({}) IS NOT TRUE").format(self._of(wanted.part))
+            case HasName():
+                return self._of_names(wanted)
+            case HasStatus():
+                return self._of_statuses(wanted.statuses)
+            case HasText():
+                return self._of_text(wanted)
+            case HasLabel():
+                return self._of_label(wanted)
+            case WaitsFor():
+                return self._of_prerequisite(wanted.test)
+            case HasPercentage():
+                return self._of_percentage(wanted)
+            case HasTime():
+                return self._of_time(wanted)
+        raise TypeError(f"{type(wanted).__name__} is not a kind of filter")
+
+    def _of_names(self, wanted: HasName) -> Composable:
+        return query("matches_name").format(
+            partition_ids=self._value([name.partition_id for name in wanted.names]),
+            job_ids=self._value([name.job_id for name in wanted.names]),
+        )
+
+    def _of_statuses(self, statuses: tuple[JobStatus, ...]) -> Composable:
+        part = "matches_status" if JobStatus.COMPLETED in statuses else "matches_open_status"
+        return query(part).format(statuses=self._value([status.number for status in statuses]))
+
+    def _of_text(self, wanted: HasText) -> Composable:
+        if wanted.field is not TextField.PARTITION_ID:
+            return self._test(wanted.test, _TEXTS[wanted.field])
+        if self.has_tenant:
+            return self._test(wanted.test, Identifier("tenant", "partition_id"))
+        if isinstance(wanted.test, OneOf) and len(wanted.test.values) == 1:
+            return query("matches_tenant").format(value=self._value(wanted.test.values[0]))
+        test = self._test(wanted.test, Identifier("wanted_tenant", "partition_id"))
+        return query("matches_partition").format(test=test)
+
+    def _of_label(self, wanted: HasLabel) -> Composable:
+        key = self._value(wanted.key)
+        if wanted.test is None:
+            return query("has_label").format(key=key)
+        test = self._test(wanted.test, Identifier("label", "label_value"))
+        return query("matches_label").format(key=key, test=test)
+
+    def _of_prerequisite(self, test: TextTest | None) -> Composable:
+        if test is None:
+            return query("waits_for")
+        rendered = self._test(test, Identifier("prerequisite", "prerequisite_job_id"))
+        return query("matches_prerequisite").format(test=rendered)
+
+    def _test(self, test: TextTest, text: Composable) -> Composable:  # noqa: PLR0911
+        match test:
+            case OneOf((value,)):
+                return query("text_equals").format(text=text, value=self._value(value))
+            case OneOf():
+                return query("text_is_one_of").format(text=text, value=self._value(list(test.values)))
+            case NoneOf():
+                return query("text_is_none_of").format(text=text, value=self._value(list(test.values)))
+            case Begins():
+                return query("text_begins").format(text=text, value=self._value(test.prefix))
+            case Like():
+                part = query("text_is_unlike" if test.negated else "text_is_like")
+                return part.format(text=text, value=self._value(_like(test.pattern)))
+            case Compares():
+                return query("text_compares").format(
+                    text=text, operator=_OPERATORS[test.comparison], value=self._value(test.value)
+                )
+            case IsNull():
+                return query("text_is_not_null" if test.negated else "text_is_null").format(text=text)
+
+    def _of_percentage(self, wanted: HasPercentage) -> Composable:
+        hundredths: list[Decimal] = [value * 100 for value in wanted.values]
+        if wanted.comparison is None:
+            return query("percentage_is_one_of").format(value=self._value(hundredths))
+        return query("percentage_compares").format(
+            operator=_OPERATORS[wanted.comparison], value=self._value(hundredths[0])
+        )
+
+    def _of_time(self, wanted: HasTime) -> Composable:
+        time = _TIMES[wanted.field]
+        if wanted.comparison is None:
+            return query("time_is_one_of").format(time=time, value=self._value(list(wanted.values)))
+        comparison, value = _whole_milliseconds(wanted.comparison, wanted.values[0])
+        return query("time_compares").format(
+            time=time, operator=_OPERATORS[comparison], value=self._value(value)
+        )
+
+
+def _whole_milliseconds(comparison: Comparison, time_ms: int) -> tuple[Comparison, int]:
+    """Return the same for times that are not rounded down to milliseconds first, so that an index helps."""
+    match comparison:
+        case Comparison.GREATER:
+            return Comparison.GREATER_EQUAL, time_ms + 1
+        case Comparison.LESS_EQUAL:
+            return Comparison.LESS, time_ms + 1
+    return comparison, time_ms
+
+
+def _like(pattern: str) -> str:
+    """Return a pattern of LIKE that means what a pattern with ``*`` does."""
+    for special in r"\%_":
+        pattern = pattern.replace(special, f"\\{special}")
+    return pattern.replace("*", "%")

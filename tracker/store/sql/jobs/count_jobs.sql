@@ -2,4 +2,4 @@
 SELECT count(*)
 FROM tenant
 JOIN job ON job.tenant_key = tenant.tenant_key
-    {conditions}
+    AND {conditions}

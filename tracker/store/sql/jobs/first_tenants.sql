@@ -10,7 +10,7 @@
         SELECT job.*
         FROM job
         WHERE job.tenant_key = tenant.tenant_key
-            {conditions}
+            AND {conditions}
         ORDER BY {order}
         LIMIT 1
     ) AS first_job

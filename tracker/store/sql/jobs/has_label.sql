@@ -1,8 +1,6 @@
--- A condition of list_jobs and count_jobs, once for each label without a value: any value matches, also null.
-AND EXISTS (
+-- A condition on jobs: they have a label with this key, and any value, also null.
+EXISTS (
     SELECT
     FROM label
-    WHERE label.tenant_key = job.tenant_key
-        AND label.job_key = job.job_key
-        AND label.label_key = {label_key}
+    WHERE label.tenant_key = job.tenant_key AND label.job_key = job.job_key AND label.label_key = {key}::text
 )

@@ -1,4 +1,4 @@
--- A condition of list_jobs and count_jobs.
-AND (tenant.partition_id, job.job_id) IN (
-    SELECT * FROM unnest(%(name_partition_ids)b::text[], %(name_job_ids)b::text[])
+-- A condition on jobs: they have these names. The search has the table of tenants.
+(tenant.partition_id, job.job_id) IN (
+    SELECT * FROM unnest({partition_ids}::text[], {job_ids}::text[])
 )

@@ -1,2 +1,2 @@
--- A condition of list_jobs and count_jobs.
-AND job.status = ANY (%(statuses)b::smallint[])
+-- A condition on jobs.
+job.status = ANY ({statuses}::smallint[])

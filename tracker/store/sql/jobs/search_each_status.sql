@@ -6,7 +6,7 @@ CROSS JOIN LATERAL (
     SELECT job.*
     FROM job
     WHERE job.status = wanted.status AND job.status <> 5 /* Completed */
-        {conditions}
+        AND {conditions}
     ORDER BY {order}
     LIMIT %(limit)s
 ) AS status_job

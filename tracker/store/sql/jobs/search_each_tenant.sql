@@ -6,7 +6,7 @@ CROSS JOIN LATERAL (
     SELECT job.*
     FROM job
     WHERE job.tenant_key = tenant.tenant_key
-        {conditions}
+        AND {conditions}
     ORDER BY {order}
     LIMIT %(limit)s
 ) AS tenant_job

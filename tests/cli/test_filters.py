@@ -1,0 +1,86 @@
+"""`tracker job list` and `count` with a filter."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.conftest import Command
+from tests.support.jobs import as_json
+
+
+@pytest.fixture
+def jobs(command: Command) -> Command:
+    """Three jobs of two partition IDs."""
+    new = [
+        as_json("a1", partitionId="p", name="Import", labels={"owner": "ann"}),
+        as_json("a2", partitionId="p", labels={"owner": "bob"}),
+        as_json("b1", partitionId="q", name="It's", labels={"owner": "bob"}),
+    ]
+    command("job", "submit", stdin="\n".join(map(json.dumps, new)).encode())
+    return command
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--filter", "id==a*"), {"a1", "a2"}),
+        (("--filter", 'name=="It\'s"'), {"b1"}),
+        (("--filter", "labels.owner=in=(ann,bob)", "--partition", "p"), {"a1", "a2"}),
+        (
+            ("--filter", "labels.owner==bob,name==Import", "--prefix", "a", "--status", "waiting"),
+            {"a1", "a2"},
+        ),
+        (("--filter", "labels.owner==bob", "--label", "owner=ann"), set()),
+    ],
+)
+def test_a_filter_is_added_to_the_other_options(
+    jobs: Command, arguments: tuple[str, ...], expected: set[str]
+) -> None:
+    assert {found["id"] for found in jobs("job", "list", "--json", *arguments).objects} == expected
+    assert jobs("job", "count", *arguments).objects == [{"count": len(expected)}]
+
+
+@pytest.mark.parametrize("command_name", ["list", "count"])
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("--filter", ""), "expected a field or (, found the end"),
+        (("--filter", "status==Failed;;"), "the filter is wrong at column 16: expected a field or ("),
+        (("--filter", "name=='\n"), "the text in quotes that begins here does not end"),
+        (("--prefix", "\udcff"), "half a character"),
+        (("--label", "\udcff"), "half a character"),
+        (("--filter", "id==\udcff"), "half a character"),
+    ],
+)
+def test_a_bad_filter_is_wrong_usage(
+    bare_command: Command, command_name: str, arguments: tuple[str, ...], text: str
+) -> None:
+    done = bare_command("job", command_name, *arguments)
+    assert (done.status, done.out) == (2, "")
+    assert text in done.err
+    assert len(done.err_lines) == 1
+
+
+def test_a_command_without_a_filter_does_not_load_the_parser() -> None:
+    program = """
+import sys
+from tracker.cli import main
+sys.argv = ["tracker", "job", *sys.argv[1:]]
+main()
+print("lark" in sys.modules)
+"""
+    for arguments, loaded in (
+        (["show", "a"], False),
+        (["list", "--status", "Failed"], False),
+        (["list", "--filter", "x"], True),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", program, *arguments],
+            capture_output=True,
+            text=True,
+            env={"TRACKER_DATABASE_URL": "postgresql://u@127.0.0.1:1/x"},
+            check=True,
+        )
+        assert done.stdout.strip() == str(loaded)

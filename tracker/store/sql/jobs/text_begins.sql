@@ -1,0 +1,2 @@
+-- A test of a text.
+{text} ^@ {value}::text

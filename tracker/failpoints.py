@@ -30,8 +30,10 @@ POINTS = (
     "scheduler-after-database-commit",
     "scheduler-after-kafka-commit",
     "retention-after-jobs",
+    "letters-before-kafka-commit",
+    "letters-after-kafka-commit",
 )
-"""In the order in which a batch reaches them; the last three are the scheduler's."""
+"""In the order in which a batch reaches them; then three of the scheduler, and those of commands."""
 
 
 class FailpointReached(Exception):

@@ -140,6 +140,14 @@ def test_a_held_message_keeps_its_key_headers_and_bytes(sent: Deployment) -> Non
     ]
 
 
+def test_a_held_message_is_sent_without_the_count_of_refusals(sent: Deployment) -> None:
+    sent.client.pause("acme:job")
+    sent.process(sent.more_work("acme:job.1", headers=(("tracker-error-count", b"1"), TRACEPARENT)))
+    sent.client.resume("acme:job")
+    sent.wait_until_sent()
+    assert [each.headers for each in sent.work()[1:]] == [(TRACEPARENT,)]
+
+
 def test_what_ends_tracking_is_reported_and_forwarded_while_its_job_is_paused(sent: Deployment) -> None:
     sent.client.pause("acme:job")
     sent.process(sent.message("acme:job.1"), sent.message("acme:job.2", to=None, track_to=None))

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from tests.support.kafka import Received
 from tests.support.messages import record_of, report, tracking_report
 from tests.support.raw_producer import send_raw
 from tests.support.records import Record
+from tracker.dead_letters import ChangeCounts, LetterChanger, LetterFilter, LetterReader, Replay, Selection
 from tracker.kafka import dead_letters
 from tracker.messages.refusal import Reason
 from tracker.metrics import KAFKA_ABORTS
@@ -147,3 +149,34 @@ def test_a_dead_letter_of_unreadable_headers_is_accepted_when_it_is_replayed(run
     running.process(replayed(letter, value))
     assert len(running.dead_letters()) == 1
     assert len(running.results()) == 1
+
+
+def replay(tracker: Deployment) -> ChangeCounts:
+    """Replay all dead letters that are open."""
+    with closing(LetterReader(tracker.settings)) as reader:
+        selection = Selection(letter.record for letter in reader.scan(LetterFilter(), 1_000))
+        change = Replay(5, reader.access_to, reader.kafka_partitions)
+        changer = LetterChanger(reader, selection, change)
+        for _ in changer.run(tracker.settings):
+            pass
+    tracker.wait_until_processed()
+    return changer.counts
+
+
+def test_a_replay_is_refused_again_and_counted_until_its_cause_is_gone(running: Deployment) -> None:
+    later = running.topics.work + "-later"
+    sent = running.message("acme:job.1*", to=later, track_to=later, headers=(("x-own", b"1"),))
+    running.process(sent, running.message("acme:job.0"))
+    for count in (2, 3):
+        assert replay(running).changed == 2
+        newest = running.dead_letters()[-2:]
+        assert [letter.header("tracker-error-count") for letter in newest] == [str(count)] * 2
+    running.kafka.create({later: 1})
+    running.stop()
+    running.start(scheduler=False)  # it has no earlier answer about the topic
+    assert replay(running).changed == 2
+    [forwarded] = running.kafka.read(later)
+    assert (forwarded.key, forwarded.headers) == (sent.key, sent.headers)
+    assert running.status("job") == "Completed"
+    assert running.dead_letters()[-1].header("tracker-error-count") == "4"
+    assert len(running.dead_letters()) == 7

@@ -27,6 +27,23 @@ def test_key_headers_and_bytes_stay_as_they_were(running: Deployment) -> None:
     assert (forwarded.key, forwarded.value, forwarded.headers) == (sent.key, sent.value, headers)
 
 
+def test_the_count_of_refusals_is_taken_away(running: Deployment) -> None:
+    """Also where each message is sent by itself, to find which one Kafka refuses."""
+    count = ("tracker-error-count", b"2")
+    sent = [
+        running.more_work("acme:job.1", headers=(count, TRACEPARENT, count)),
+        running.more_work("acme:job.2", headers=(count,)),
+    ]
+    running.process(*sent)
+    running.kafka.configure(running.topics.work, **{"max.message.bytes": "10000"})
+    large = running.more_work("acme:job.3", headers=(count,), padding="x" * 20_000)
+    running.process(*sent, large)
+    assert {each.headers for each in running.work()} == {(TRACEPARENT,), ()}
+    assert len(running.work()) >= 4  # at least once
+    [letter] = running.dead_letters()
+    assert letter.header("tracker-error-count") == "3"
+
+
 def test_where_tracking_ends_tracking_is_null_and_all_else_as_it_was(running: Deployment) -> None:
     results = running.topics.results
     tracking = f'{{"jobTaskId" : "acme:job.1",\n "trackTo":"{results}", "x": [{{}}]}}'

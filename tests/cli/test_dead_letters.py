@@ -2,137 +2,16 @@
 
 import json
 import re
-import uuid
-from collections.abc import Iterator
-from contextlib import closing
-from typing import Any
 
 import pytest
-from confluent_kafka import Message, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from tests.cli.conftest import Command
-from tests.support.kafka import DEADLINE_S, Kafka, MakeTopic
+from tests.cli.conftest import Command, names
+from tests.support.dead_letters import HOUR_MS, NOON_MS, SOURCE, DeadLetterTopic
+from tests.support.kafka import DEADLINE_S, MakeTopic
 from tests.support.messages import report, task_message, tracking_report
 from tests.support.raw_producer import send_raw
-from tracker.kafka.dead_letters import DeadLetters
-from tracker.kafka.topics import TopicLimits
-from tracker.messages.dead_letter import Source
-from tracker.messages.refusal import Reason, Refusal
-from tracker.settings import load
-
-NOON_MS = 1_709_294_400_000  # 2024-03-01T12:00:00Z
-HOUR_MS = 3_600_000
-SOURCE = Source("tracking", 3, 17, NOON_MS - 5_000)
-NO_VALUE: Any = object()
-
-
-class DeadLetterTopic:
-    """A dead-letter topic; letters are made as a worker makes them."""
-
-    def __init__(self, name: str, bootstrap_servers: str, *, max_message_bytes: int = 1_000_000) -> None:
-        self.name = name
-        settings = load(
-            {"TRACKER_KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers, "TRACKER_DEAD_LETTER_TOPIC": name},
-            need={"kafka"},
-        )
-        self.letters = DeadLetters(settings, lambda: TopicLimits(max_message_bytes))
-        self._servers = bootstrap_servers
-        self._producer = Producer({"bootstrap.servers": bootstrap_servers, "linger.ms": 0, "log_level": 2})
-        self._stored: list[Message] = []
-
-    def add(
-        self,
-        value: bytes | None = b"{",
-        *,
-        key: bytes | None = b"key",
-        reason: Reason = Reason.NOT_JSON,
-        detail: str = "it is not JSON",
-        source: Source = SOURCE,
-        headers: Any = (),
-        at_ms: int = NOON_MS,
-        kafka_partition: int = 0,
-    ) -> str:
-        """Add a dead letter; return its name."""
-        made = self.letters.make(key, value, headers, Refusal(reason, detail), source)
-        return self.add_record(
-            made.value, key=made.key, headers=made.headers, at_ms=at_ms, kafka_partition=kafka_partition
-        )
-
-    def add_record(
-        self,
-        value: bytes | None,
-        *,
-        key: bytes | None = None,
-        headers: Any = (),
-        at_ms: int = NOON_MS,
-        kafka_partition: int = 0,
-        topic: str | None = None,
-    ) -> str:
-        """Add any record to this topic, or to another one; return its name."""
-        topic = topic or self.name
-        self._producer.produce(
-            topic,
-            value,
-            key,
-            kafka_partition,
-            on_delivery=lambda _, stored: self._stored.append(stored),
-            timestamp=at_ms,
-            headers=list(headers),
-        )
-        assert self._producer.flush(DEADLINE_S) == 0
-        stored = self._stored.pop()
-        assert stored.error() is None
-        return f"{topic}:{kafka_partition}:{stored.offset()}"
-
-    def in_transaction(self, number: int, *, commit: bool) -> None:
-        """Add some dead letters in a transaction of their own."""
-        producer = Producer(
-            {"bootstrap.servers": self._servers, "transactional.id": uuid.uuid4().hex, "log_level": 2}
-        )
-        producer.init_transactions(DEADLINE_S)
-        producer.begin_transaction()
-        made = self.letters.make(None, b"{", (), Refusal(Reason.NOT_JSON, "in a transaction"), SOURCE)
-        for _ in range(number):
-            producer.produce(self.name, made.value, partition=0, timestamp=NOON_MS, headers=made.headers)
-        if commit:
-            producer.commit_transaction(DEADLINE_S)
-        else:
-            assert producer.flush(DEADLINE_S) == 0
-            producer.abort_transaction(DEADLINE_S)
-        with closing(Kafka(self._servers)) as kafka:
-            kafka.wait_for_markers(self.name)
-
-
-def use(command: Command, monkeypatch: pytest.MonkeyPatch, servers: str, topic: str) -> Command:
-    monkeypatch.setenv("TRACKER_KAFKA_BOOTSTRAP_SERVERS", servers)
-    monkeypatch.setenv("TRACKER_DEAD_LETTER_TOPIC", topic)
-
-    def run(*arguments: str) -> Any:
-        return command("dead-letters", *arguments)
-
-    return run
-
-
-@pytest.fixture
-def dead(topic: MakeTopic, bootstrap_servers: str) -> DeadLetterTopic:
-    """A dead-letter topic with three Kafka partitions."""
-    any_time = {"message.timestamp.after.max.ms": str(2**63 - 1), "retention.ms": "-1"}
-    return DeadLetterTopic(topic("dead", partitions=3, **any_time), bootstrap_servers)
-
-
-@pytest.fixture
-def letters(
-    bare_command: Command, monkeypatch: pytest.MonkeyPatch, bootstrap_servers: str, dead: DeadLetterTopic
-) -> Iterator[Command]:
-    """Run `tracker dead-letters` with these arguments."""
-    return use(bare_command, monkeypatch, bootstrap_servers, dead.name)  # type: ignore[return-value]
-
-
-def names(result: Any) -> list[str]:
-    """Return which dead letters a command has listed."""
-    assert result.status == 0, result
-    return [f"{row['topic']}:{row['kafkaPartition']}:{row['offset']}" for row in result.objects]
+from tracker.messages.refusal import Reason
 
 
 def test_a_dead_letter_is_listed_with_all_that_is_said_of_it(letters: Command, dead: DeadLetterTopic) -> None:

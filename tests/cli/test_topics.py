@@ -3,7 +3,7 @@
 import uuid
 
 import pytest
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from tests.cli.conftest import Command
 from tests.support.kafka import MakeTopic
@@ -25,9 +25,15 @@ def test_missing_topics_are_shown_and_not_created(
 ) -> None:
     done = command("topics")
     assert done.status == 0
-    assert [text.split()[0] for text in done.lines[1:]] == list(names)
+    assert [text.split()[0] for text in done.lines[1:]] == [*names, f"{names[2]}.state"]
     assert all("missing" in text for text in done.lines[1:])
     assert not set(names) & set(admin.list_topics(timeout=10).topics)
+
+
+def policy(admin: AdminClient, topic: str) -> str:
+    [answer] = admin.describe_configs([ConfigResource(ResourceType.TOPIC, topic)]).values()
+    found: str = answer.result(timeout=30)["cleanup.policy"].value
+    return found
 
 
 def test_missing_topics_are_created(
@@ -37,10 +43,19 @@ def test_missing_topics_are_created(
     done = command("topics", "--create", "--partitions", "3", "--replication-factor", "1", "--json")
     assert done.objects == [
         {"topic": name, "role": role, "exists": True, "created": True, "partitions": 3}
-        for name, role in ((first, "tracking"), (second, "tracking"), (dead, "dead letters"))
+        for name, role in (
+            (first, "tracking"),
+            (second, "tracking"),
+            (dead, "dead letters"),
+            (f"{dead}.state", "their states"),
+        )
     ]
     found = admin.list_topics(timeout=10).topics
     assert [len(found[name].partitions) for name in names] == [3, 3, 3]
+    assert {name: policy(admin, name) for name in (dead, f"{dead}.state")} == {
+        dead: "delete",
+        f"{dead}.state": "compact",
+    }
 
 
 def test_by_default_there_are_several_kafka_partitions_for_each_worker(
@@ -49,11 +64,19 @@ def test_by_default_there_are_several_kafka_partitions_for_each_worker(
     monkeypatch.setenv("TRACKER_TOPICS", names[0])
     monkeypatch.setenv("TRACKER_WORKERS", "5")
     created = command("topics", "--create", "--json").objects
-    assert [(row["topic"], row["partitions"]) for row in created] == [(names[0], 20), (names[2], 1)]
+    assert [(row["topic"], row["partitions"]) for row in created] == [
+        (names[0], 20),
+        (names[2], 1),
+        (f"{names[2]}.state", 1),
+    ]
     monkeypatch.setenv("TRACKER_TOPICS", names[1])
     monkeypatch.setenv("TRACKER_WORKERS", "1")
     created = command("topics", "--create", "--json").objects
-    assert [(row["topic"], row["partitions"]) for row in created] == [(names[1], 16), (names[2], 1)]
+    assert [(row["topic"], row["partitions"]) for row in created] == [
+        (names[1], 16),
+        (names[2], 1),
+        (f"{names[2]}.state", 1),
+    ]
 
 
 def test_topics_that_exist_stay_as_they_are(
@@ -65,8 +88,9 @@ def test_topics_that_exist_stay_as_they_are(
     assert [(row["topic"], row["created"], row["partitions"]) for row in first] == [
         (existing, False, 2),
         (names[2], True, 5),
+        (f"{names[2]}.state", True, 5),
     ]
-    assert [(row["exists"], row["created"]) for row in second] == [(True, False), (True, False)]
+    assert [(row["exists"], row["created"]) for row in second] == [(True, False)] * 3
 
 
 def test_topics_that_cannot_be_created_are_a_sentence(command: Command, names: tuple[str, str, str]) -> None:

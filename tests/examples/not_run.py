@@ -23,6 +23,7 @@ NOT_RUN: dict[str, str] = {
     r"tracker stack up|eval \"\$\(tracker stack env\)\"": "tests/stack/test_commands.py runs it",
     r"kafka-(topics|configs)\.sh .*|acl.*": "Kafka's own tools, at a cluster's address",
     r"tracker dead-letters show .*": "there must be this one: tests/cli/test_dead_letters.py has some",
+    r"tracker dead-letters replay tracker-.*": "the same: tests/cli/test_change_letters.py has some",
     r"tracker adopt --skip .*": (
         "there must be a record that cannot be received: tests/acceptance/test_unreceivable.py has one"
     ),

@@ -9,9 +9,12 @@ from tracker.messages.dead_letter import (
     RefusalHeaders,
     Source,
     dead_letter_headers,
+    forwarded_headers,
     headers_dropped_header,
     key_replaced_header,
+    lost_parts,
     read_dead_letter_headers,
+    replayed_headers,
     truncated_header,
 )
 from tracker.messages.refusal import Reason, Refusal
@@ -162,4 +165,23 @@ def test_of_what_is_malformed_or_missing_nothing_is_said() -> None:
     }
     assert read_dead_letter_headers([*malformed.items()]) == RefusalHeaders(
         "\N{REPLACEMENT CHARACTER}" + 99 * "r", 1_000 * "d", 0, None, "\N{REPLACEMENT CHARACTER}", None
+    )
+
+
+def test_a_replay_has_the_records_own_headers_and_the_count() -> None:
+    refusal = Refusal(Reason.NOT_JSON, "it is empty")
+    own, ours = dead_letter_headers(
+        [("a", None), ("tracker-x", b"1"), ("a", b"2")], refusal, SOURCE, GROUP_ID
+    )
+    notes = [truncated_header(1), headers_dropped_header(1, 1, "x"), key_replaced_header(1, "x")]
+    assert replayed_headers([*own, *ours, *notes]) == [*own, ("tracker-error-count", b"1")]
+    assert lost_parts([*own, *ours]) == []
+    assert lost_parts([*own, *ours, *notes]) == ["value", "headers", "key"]
+
+
+def test_what_is_forwarded_has_no_count_and_is_otherwise_untouched() -> None:
+    headers: Headers = [("a", None), ("tracker-error-reason", b"x"), ("a", b"2")]
+    assert forwarded_headers(headers) is headers
+    assert (
+        forwarded_headers([("tracker-error-count", b"3"), *headers, ("tracker-error-count", b"")]) == headers
     )

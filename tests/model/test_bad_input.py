@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from tests.model.examples import JOB, send_message, state
-from tests.support.messages import record_of
+from tests.support.messages import record_of, task_message
 from tests.support.model.naive import NaiveTracker
 from tests.support.model.outcomes import Outcome
 from tests.support.model.poison import KNOWN_TOPICS, POISON, SOUND, TRACKING_TOPICS, Poison
@@ -56,3 +56,10 @@ def test_a_replayed_dead_letter_is_counted(tracker: NaiveTracker) -> None:
     letter = tracker.process(record_of(b"[]", headers=headers)).dead_letter
     assert letter is not None
     assert (letter.error_count, letter.headers) == (3, (("mine", b"1"),))
+
+
+def test_what_is_forwarded_has_no_count(tracker: NaiveTracker) -> None:
+    headers = (("tracker-error-count", b"2"), ("mine", b"1"))
+    sent = record_of(task_message(None, to="worker-in", tracking=None), headers=headers)
+    [forwarded] = tracker.process(sent).forwarded
+    assert forwarded.headers == (("mine", b"1"),)

@@ -228,6 +228,39 @@ def test_dead_letters_are_read_with_just_the_rights_that_are_listed(secure: Secu
     assert shown_state(tracker, "list", "--all") == shown_state(tracker, "show", key) == ["dropped"]
 
 
+def test_dead_letters_are_replayed_with_just_the_rights_that_are_listed(
+    secure: Secure, tracker: Secured
+) -> None:
+    allow(secure, tracker)
+    with tracker.running():
+        tracker.process(tracker.message("acme:job.0"), tracker.message("acme:job.00"))
+    secure.kafka.forbid(*(each for _, bindings in tracker.acls("run") for each in bindings))
+    secure.kafka.allow(*(each for _, bindings in tracker.acls("dead-letters") for each in bindings))
+    first, second = (f"{tracker.topics.dead_letters}:0:{each.offset}" for each in tracker.dead_letters())
+    to_send, *others = rows = tracker.acls("dead-letters replay")
+    assert [row.name for row, _ in rows] == [
+        "*tracking topic*",
+        *["*dead-letter topic*.state"] * 2,
+        "*group*-dead-letters",
+    ]
+    for _, bindings in others:
+        refused = command(tracker, "dead-letters", "drop", first)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert re.search("you may not write|could not be created|[Aa]uthorization failed", refused.stderr)
+        assert refused.stderr.count("\n") == 1
+        secure.kafka.allow(*bindings)
+    dropped = command(tracker, "dead-letters", "drop", first)
+    assert (dropped.returncode, dropped.stderr) == (0, "")
+    refused = command(tracker, "dead-letters", "replay", second)
+    assert refused.returncode == 1
+    assert "you may not write to its source topic" in refused.stderr
+    secure.kafka.allow(*to_send[1])
+    done = command(tracker, "dead-letters", "replay", second)
+    assert (done.returncode, done.stderr) == (0, "")
+    *_, sent = tracker.kafka.read(tracker.topics.tracking)
+    assert sent.headers == (("tracker-error-count", b"1"),)
+
+
 def shown_state(tracker: Secured, *arguments: str) -> list[str]:
     """Return the states of the dead letters that a command prints."""
     done = command(tracker, "dead-letters", *arguments, "--json")
@@ -243,7 +276,8 @@ def test_topics_are_made_with_just_the_rights_that_are_listed(secure: Secure, da
         done = command(deployment, "topics", "--create", "--json")
         assert (done.returncode, done.stderr) == (0, "")
         made = {line["topic"]: line["created"] for line in map(json.loads, done.stdout.splitlines())}
-        assert made == {deployment.topics.tracking: True, deployment.topics.dead_letters: True}
+        letters = deployment.topics.dead_letters
+        assert made == dict.fromkeys((deployment.topics.tracking, letters, f"{letters}.state"), True)
     finally:
         deployment.close()
 
@@ -273,4 +307,4 @@ def test_the_other_commands_need_no_more(secure: Secure, tracker: Secured) -> No
     assert "%" not in adopted.stderr, "librdkafka wrote there by itself"
     assert tracker.rows("SELECT next_offset FROM kafka_progress") == [(1,)]
     shown = command(tracker, "topics", "--json")
-    assert [json.loads(line)["exists"] for line in shown.stdout.splitlines()] == [True, True]
+    assert [json.loads(line)["exists"] for line in shown.stdout.splitlines()] == [True, True, False]

@@ -137,14 +137,15 @@ class Kafka:
         for changed in self.admin.incremental_alter_configs([resource]).values():
             changed.result(timeout=DEADLINE_S)
 
-        def known() -> bool:
-            [answer] = self.admin.describe_configs(
-                [ConfigResource(ConfigResource.Type.TOPIC, topic)]
-            ).values()
-            found = answer.result(timeout=DEADLINE_S)
-            return all(found[name].value == value for name, value in config.items())
+        wait_until(
+            lambda: all(self.setting(topic, name) == value for name, value in config.items()),
+            "the topic's settings",
+        )
 
-        wait_until(known, "the topic's settings")
+    def setting(self, topic: str, name: str) -> str:
+        """Return a setting of a topic."""
+        [answer] = self.admin.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, topic)]).values()
+        return str(answer.result(timeout=DEADLINE_S)[name].value)
 
     def send(self, records: Iterable[Record], topic: str, kafka_partition: int = -1) -> None:
         """Produce records in order, by key if no Kafka partition is given; return when they are stored."""

@@ -6,7 +6,19 @@ import sys
 import typer
 
 from tracker import __version__
-from tracker.cli import adopt, config, dead_letters, demo, job, migrate, partition, run, stack, topics
+from tracker.cli import (
+    adopt,
+    change_letters,
+    config,
+    dead_letters,
+    demo,
+    job,
+    migrate,
+    partition,
+    run,
+    stack,
+    topics,
+)
 from tracker.cli.errors import explain
 from tracker.cli.streams import take_any_text
 
@@ -19,6 +31,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+dead_letters.app.command("replay")(change_letters.replay)
+dead_letters.app.command("drop")(change_letters.drop)
 app.add_typer(job.app, name="job")
 app.add_typer(partition.app, name="partition")
 app.add_typer(dead_letters.app, name="dead-letters")

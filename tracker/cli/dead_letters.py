@@ -1,6 +1,5 @@
-"""`tracker dead-letters`: list refused records, and show one."""
+"""`tracker dead-letters`: list refused records, and show one; `change_letters` has the other commands."""
 
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -9,76 +8,35 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tracker.cli.database import checked
-from tracker.cli.output import Json, counted, print_fields, print_json, print_rows, time_text
+from tracker.cli.letter_options import (
+    Job,
+    Reasons,
+    Record,
+    ScanLimit,
+    Since,
+    Sources,
+    Until,
+    letter_time,
+    open_reader,
+    print_how_far,
+    read_filter,
+    require_topics,
+)
+from tracker.cli.output import Json, print_fields, print_json, print_rows
 from tracker.errors import InvalidQuery
 
 if TYPE_CHECKING:
-    from tracker.dead_letters import DeadLetter, FoundLetter, LetterFilter, LetterReader, LetterScan
+    from tracker.dead_letters import DeadLetter, FoundLetter, LetterScan
 
-app = typer.Typer(help="List dead letters, and show one.", no_args_is_help=True)
+app = typer.Typer(help="List, show, replay and drop dead letters.", no_args_is_help=True)
 
 _DEFAULT_LIMIT = 100
 _HOUR_MS = 3_600_000
 
 
-def _read_reason(text: str) -> object:
-    from tracker.dead_letters import read_reason
-
-    return read_reason(text)
-
-
-def _read_time(text: str) -> object:
-    from tracker.dead_letters import read_time
-
-    return read_time(text)
-
-
-def _read_record(text: str) -> object:
-    from tracker.dead_letters import read_record
-
-    return read_record(text)
-
-
-def _read_job(text: str) -> object:
-    from tracker.identifiers import parse_job_name
-
-    return parse_job_name(text)
-
-
-Reasons = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--reason",
-        metavar="REASON",
-        help="Refused for this reason; several: any of them.",
-        callback=checked(_read_reason),
-    ),
-]
-Sources = Annotated[
-    list[str] | None,
-    typer.Option("--source", metavar="TOPIC", help="Read from this topic; several: any of them."),
-]
-Job = Annotated[
-    str | None, typer.Option(metavar="JOB", help="That name this job.", callback=checked(_read_job))
-]
-Since = Annotated[
-    str | None,
-    typer.Option(
-        metavar="TIME",
-        help="Of this time or later: ISO 8601, or ms since 1970.",
-        callback=checked(_read_time),
-    ),
-]
-Until = Annotated[
-    str | None, typer.Option(metavar="TIME", help="Of before this time.", callback=checked(_read_time))
-]
 Limit = Annotated[int | None, typer.Option(min=0, metavar="N", help="How many at most, else 100; 0: all.")]
 Summary = Annotated[bool, typer.Option("--summary", help="Count them by hour and reason instead.")]
 AnyState = Annotated[bool, typer.Option("--all", help="Also those that were replayed or dropped.")]
-ScanLimit = Annotated[
-    int, typer.Option(min=1, metavar="N", help="How many records to look at, at most: the newest.")
-]
 
 
 @app.command("list")
@@ -97,26 +55,21 @@ def list_letters(  # noqa: PLR0913, PLR0917 - an option is a parameter
     """List dead letters, the newest first. On stderr it says how far it looked."""
     if summary and limit is not None:
         raise typer.BadParameter("--limit is not for --summary, which counts all; --scan-limit is")
-    wanted = _read_filter(reason, source, job, since, until, any_state=any_state)
-    with closing(_open()) as reader:
+    wanted = read_filter(reason, source, job, since, until, any_state=any_state)
+    with closing(open_reader()) as reader:
         scan = reader.scan(wanted, scan_limit)
         if summary:
             found = _print_summary(scan, json=json)
         else:
             found = _print_letters(scan, _DEFAULT_LIMIT if limit is None else limit, json=json)
         if not found:
-            _require_topics(reader, source or ())
-        _print_how_far(scan, has_since=since is not None)
+            require_topics(reader, source or ())
+        print_how_far(scan, has_since=since is not None)
 
 
 @app.command()
 def show(
-    record: Annotated[
-        str,
-        typer.Argument(
-            metavar="RECORD", help="TOPIC:PARTITION:OFFSET, as in the list.", callback=checked(_read_record)
-        ),
-    ],
+    record: Record,
     value: Annotated[bool, typer.Option("--value", help="Also the value.")] = False,
     json: Json = False,
 ) -> None:
@@ -124,7 +77,7 @@ def show(
     from tracker.dead_letters import read_record
 
     name = read_record(record)
-    with closing(_open()) as reader:
+    with closing(open_reader()) as reader:
         try:
             found = reader.find(name)
         except InvalidQuery as error:
@@ -133,35 +86,6 @@ def show(
         print_json([_as_json(found, with_value=value)])
     else:
         print_fields(_fields(found, with_value=value))
-
-
-def _open() -> "LetterReader":
-    from tracker.dead_letters import LetterReader
-    from tracker.settings import load
-
-    return LetterReader(load(need={"kafka"}))
-
-
-def _read_filter(
-    reasons: Iterable[str] | None,
-    sources: Iterable[str] | None,
-    job: str | None,
-    since: str | None,
-    until: str | None,
-    *,
-    any_state: bool,
-) -> "LetterFilter":
-    from tracker.dead_letters import LetterFilter, read_time
-    from tracker.identifiers import parse_job_name
-
-    return LetterFilter(
-        frozenset(reasons or ()),
-        frozenset(sources or ()),
-        None if job is None else parse_job_name(job),
-        None if since is None else read_time(since),
-        None if until is None else read_time(until),
-        any_state,
-    )
 
 
 def _print_letters(scan: "LetterScan", limit: int, *, json: bool) -> int:
@@ -195,37 +119,15 @@ def _print_summary(scan: "LetterScan", *, json: bool) -> int:
     if json:
         print_json({"hour": hour, "reason": reason, "count": count} for hour, reason, count in rows)
     else:
-        print_rows(("HOUR", "REASON", "COUNT"), ((_time(hour), *rest) for hour, *rest in rows))
+        print_rows(("HOUR", "REASON", "COUNT"), ((letter_time(hour), *rest) for hour, *rest in rows))
     return counts.total()
-
-
-def _require_topics(reader: "LetterReader", sources: Iterable[str]) -> None:
-    """Refuse a topic that does not exist, unless dead letters came from it: it may have been removed."""
-    for topic in sources:
-        if not reader.has_topic(topic):
-            raise typer.BadParameter(
-                f"there is no topic {topic!r}, and no dead letter from it was found", param_hint="--source"
-            )
-
-
-def _print_how_far(scan: "LetterScan", *, has_since: bool) -> None:
-    """Say on stderr how far the scan has looked."""
-    back_to = "" if scan.oldest_ms is None else f", back to {_time(scan.oldest_ms)}"
-    if not scan.is_complete:
-        rest = f"{back_to}; there may be more: see --limit and --scan-limit"
-    elif has_since:
-        rest = ", all since then"
-    else:
-        rest = ", all that there are"
-    foreign = f" ({scan.foreign:,} of them not of the tracker)" if scan.foreign else ""
-    print(f"Looked at {counted(scan.looked_at, 'record')}{foreign}{rest}.", file=sys.stderr)
 
 
 def _row(letter: "DeadLetter") -> tuple[object, ...]:
     refusal = letter.refusal
     return (
         letter.record,
-        _time(letter.timestamp_ms),
+        letter_time(letter.timestamp_ms),
         refusal and refusal.reason,
         letter.job,
         letter.size_bytes,
@@ -238,7 +140,7 @@ def _row(letter: "DeadLetter") -> tuple[object, ...]:
 def _fields(found: "FoundLetter", *, with_value: bool) -> Iterable[tuple[str, object]]:
     letter, record = found
     yield "record", letter.record
-    yield "time", _time(letter.timestamp_ms)
+    yield "time", letter_time(letter.timestamp_ms)
     if letter.refusal is None:
         yield "reason", "none: the tracker has not written this record"
     else:
@@ -284,13 +186,3 @@ def _escaped(value: bytes | None) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def _time(time_ms: int | None) -> str:
-    """Return a time as text; a producer may have set one that no calendar has."""
-    if time_ms is None:
-        return ""
-    try:
-        return time_text(time_ms)
-    except (ValueError, OverflowError, OSError):
-        return str(time_ms)

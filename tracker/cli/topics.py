@@ -1,4 +1,4 @@
-"""`tracker topics`: show and create the tracking and dead-letter topics."""
+"""`tracker topics`: show and create the tracking and dead-letter topics, and that of dead letters' states."""
 
 from typing import Annotated, Any
 
@@ -19,7 +19,7 @@ def topics(
             min=1,
             metavar="N",
             help="Kafka partitions of a created topic; else four for each of TRACKER_WORKERS and at least 16,"
-            " and 1 for the dead-letter topic.",
+            " and 1 for those of dead letters and their states.",
         ),
     ] = None,
     replication_factor: Annotated[
@@ -28,7 +28,8 @@ def topics(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show or create the tracking topics and that of dead letters."""
+    """Show or create the tracking topics and those of dead letters and their states."""
+    from tracker.dead_letters import state_topic
     from tracker.kafka.inspection import connect_admin, kafka_partition_counts
     from tracker.kafka.topic_creation import BROKERS_DEFAULT, create_topics
     from tracker.settings import load
@@ -36,14 +37,13 @@ def topics(
     settings = load(need={"kafka"})
     admin = connect_admin(settings)
     before = kafka_partition_counts(admin)
-    wanted = dict.fromkeys(settings.topics, "tracking") | {settings.dead_letter_topic: "dead letters"}
+    letters, states = settings.dead_letter_topic, state_topic(settings.dead_letter_topic)
+    wanted = dict.fromkeys(settings.topics, "tracking") | {letters: "dead letters", states: "their states"}
     missing = [topic for topic in wanted if topic not in before]
     if create and missing:
         default = max(_KAFKA_PARTITIONS_PER_WORKER * settings.workers, _FEWEST_KAFKA_PARTITIONS)
-        counts = {
-            topic: partitions or (1 if topic == settings.dead_letter_topic else default) for topic in missing
-        }
-        create_topics(admin, counts, replication_factor or BROKERS_DEFAULT)
+        counts = {topic: partitions or (1 if topic in {letters, states} else default) for topic in missing}
+        create_topics(admin, counts, replication_factor or BROKERS_DEFAULT, compacted={states})
     after = kafka_partition_counts(admin) if create and missing else before
     shown = [
         {

@@ -17,6 +17,7 @@ from tracker.messages.dead_letter import (
     Source,
     dead_letter_headers,
     headers_dropped_header,
+    key_for_compaction,
     key_replaced_header,
     truncated_header,
 )
@@ -74,7 +75,7 @@ class DeadLetters:
         """Make the dead letter of a record."""
         own, ours = dead_letter_headers(headers, refusal, source, self._group_id)
         if key is None and self._needs_key:
-            key = ":".join(map(str, source[:3])).encode()
+            key = key_for_compaction(source)
         whole = _Letter(key, value, own, ())
         room = self._limit_bytes - _size_of(ours) - _ENVELOPE_BYTES
         if _size(whole) > room and time.monotonic() >= self._ask_again_monotonic_s:

@@ -16,6 +16,7 @@ from tracker.kafka.produce_errors import Fault, fault_of, is_about_the_clock
 from tracker.kafka.properties import producer_properties
 from tracker.kafka.stuck import StuckDestinations, Undelivered
 from tracker.logs import get_logger, kafka_logger
+from tracker.messages.dead_letter import forwarded_headers
 from tracker.metrics import KAFKA_ABORTS, KAFKA_RETRIES, Recorder
 from tracker.obstacles import Obstacles
 from tracker.settings import Settings
@@ -217,9 +218,10 @@ class BatchProducer:
         produce = producer.produce
         for record, destination, value in zip(records, destinations, values, strict=True):
             if destination is not None:
-                headers = record.headers()
+                headers: Headers = record.headers()
                 try:
                     if headers:
+                        headers = forwarded_headers(headers)
                         produce(destination, value, record.key(), headers=headers)
                     else:  # any headers, even None, cost 0.5 µs
                         produce(destination, value, record.key())
@@ -241,7 +243,7 @@ class BatchProducer:
         forwards: list[OutgoingMessage | None] = [
             None
             if destination is None
-            else OutgoingMessage(destination, record.key(), value, record.headers())
+            else OutgoingMessage(destination, record.key(), value, _forwarded_headers(record))
             for record, destination, value in zip(records, destinations, values, strict=True)
         ]
         for position, message in enumerate([*forwards, *messages]):
@@ -367,3 +369,8 @@ class BatchProducer:
     def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
         if error is not None and error.code() not in (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT):
             self._delivery_errors.append((message.topic() or "", error))
+
+
+def _forwarded_headers(record: Message) -> Headers:
+    headers: Headers = record.headers()
+    return forwarded_headers(headers) if headers else None

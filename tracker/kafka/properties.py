@@ -92,3 +92,15 @@ def producer_properties(settings: Settings, transactional_id: str) -> dict[str, 
     else:
         properties["enable.idempotence"] = "true"
     return properties
+
+
+def command_producer_properties(settings: Settings, transactional_id: str) -> dict[str, Any]:
+    """Return librdkafka's properties for a command that sends in transactions, whatever workers do.
+
+    A message for a topic that has just been removed fails after 5 s instead of 30, which is as long as a
+    transaction may take.
+    """
+    properties = producer_properties(settings, transactional_id) | {"statistics.interval.ms": "0"}
+    properties.setdefault("topic.metadata.propagation.max.ms", "5000")
+    properties.setdefault("transaction.timeout.ms", str(TRANSACTION_TIMEOUT_MS))
+    return properties | {"transactional.id": transactional_id}

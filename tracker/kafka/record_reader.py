@@ -46,6 +46,8 @@ class RecordReader:
                 "auto.offset.reset": "earliest",
                 "isolation.level": "read_committed",
                 "allow.auto.create.topics": "false",
+                # What is read to its end is read from the leader: a replica may end before the last record.
+                "client.rack": "",
                 # A fetch that waits at the end of a log delays the next one, which reads before it.
                 "fetch.wait.max.ms": "10",
                 "fetch.queue.backoff.ms": "5",
@@ -123,7 +125,8 @@ class RecordReader:
         while keys:
             # To consume many at once would wait for as many as are asked for.
             first = self._consumer.poll(_POLL_S)
-            messages = [] if first is None else [first, *self._consumer.consume(_AT_A_TIME, 0)]
+            polled = [] if first is None else [first, *self._consumer.consume(_AT_A_TIME, 0)]
+            messages = [message for message in polled if not _is_about_the_group(message)]
             if messages:
                 deadline = time.monotonic() + _SILENCE_TIMEOUT_S
             elif time.monotonic() > deadline:
@@ -137,6 +140,16 @@ class RecordReader:
                     keys.discard((message.topic() or "", message.partition() or 0))
                 else:
                     raise KafkaException(error)
+
+
+def _is_about_the_group(message: Message) -> bool:
+    """Return whether it is an error that does not matter here.
+
+    librdkafka looks for the coordinator of a consumer's group, also if the consumer never joins it. The user
+    may have no right to the group.
+    """
+    error = message.error()
+    return error is not None and error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED
 
 
 def _stored(message: Message) -> StoredRecord:

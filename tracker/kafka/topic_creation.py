@@ -1,26 +1,38 @@
 """Creates topics."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic, ResourceType
 
+from tracker.errors import TrackerError
+from tracker.kafka.answers import config_of
 from tracker.kafka.explain import kafka_errors
 from tracker.kafka.inspection import kafka_partition_counts
+from tracker.kafka.topics import Access, write_access
 
 BROKERS_DEFAULT = -1
 _TIMEOUT_S = 15.0
+_COMPACTED = {"cleanup.policy": "compact"}
 
 
 def create_topics(
-    admin: AdminClient, kafka_partitions: Mapping[str, int], replication_factor: int = BROKERS_DEFAULT
+    admin: AdminClient,
+    kafka_partitions: Mapping[str, int],
+    replication_factor: int = BROKERS_DEFAULT,
+    compacted: Collection[str] = (),
 ) -> None:
     """Create topics with these numbers of Kafka partitions; leave topics that exist by now as they are.
 
+    `compacted`: those of them that keep the last record of each key.
+
     :raises TrackerError: Kafka does not answer, or refuses.
     """
-    new = [NewTopic(topic, count, replication_factor) for topic, count in kafka_partitions.items()]
+    new = [
+        NewTopic(topic, count, replication_factor, config=_COMPACTED if topic in compacted else {})
+        for topic, count in kafka_partitions.items()
+    ]
     for topic, future in admin.create_topics(new, request_timeout=_TIMEOUT_S).items():
         with kafka_errors(f"the topic {topic} could not be created"):
             try:
@@ -32,3 +44,23 @@ def create_topics(
     deadline = time.monotonic() + _TIMEOUT_S
     while time.monotonic() < deadline and not kafka_partition_counts(admin).keys() >= kafka_partitions.keys():
         time.sleep(0.1)
+
+
+def require_compacted_topic(admin: AdminClient, topic: str) -> None:
+    """Create a compacted topic with one Kafka partition, unless it is there.
+
+    :raises TrackerError: it cannot be created, is not compacted, or may not be written to.
+    """
+    with kafka_errors():
+        found = write_access(admin, topic)
+    if found is Access.NO_RIGHT:
+        raise TrackerError(f"you may not write to the topic {topic}")
+    if found is Access.NO_TOPIC:
+        create_topics(admin, {topic: 1}, compacted={topic})
+    # The answer is empty for a user who may not ask.
+    policy = config_of(admin, ResourceType.TOPIC, topic).get("cleanup.policy", "compact")
+    if policy != "compact":
+        raise TrackerError(
+            f"the topic {topic} has cleanup.policy={policy}, so it forgets what was replayed or dropped:"
+            " set cleanup.policy=compact"
+        )

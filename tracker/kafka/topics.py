@@ -66,6 +66,14 @@ def access(
     return {topic: _access(answer, wanted[topic]) for topic, answer in answers.items()}
 
 
+def write_access(admin: AdminClient, topic: str) -> Access:
+    """Ask a broker whether a topic exists, and whether this client may write to it.
+
+    :raises KafkaException: no broker has answered.
+    """
+    return access(admin, {topic: AclOperation.WRITE})[topic]
+
+
 def _access(answer: Future[TopicDescription], operation: AclOperation) -> Access:
     try:
         return access_of(answer.result(), None, operation)

@@ -45,6 +45,7 @@ _TRUNCATED = "tracker-error-truncated"
 _HEADERS_DROPPED = "tracker-error-headers-dropped"
 _HEADERS_UNREADABLE = "tracker-error-headers-unreadable"
 _KEY_REPLACED = "tracker-error-key-replaced"
+_LOST = {_KEY_REPLACED: "key", _TRUNCATED: "value", _HEADERS_DROPPED: "headers"}
 
 UNREADABLE_HEADERS: Headers = []
 """This list object stands for the headers of a record if the name of one is not UTF-8: librdkafka's Python
@@ -101,6 +102,33 @@ def read_dead_letter_headers(headers: Sequence[tuple[str, bytes | None]] | None)
         _text(found[_GROUP]) if _GROUP in found else None,
         _number(found.get(_TRUNCATED)),
     )
+
+
+def lost_parts(headers: Sequence[tuple[str, bytes | None]]) -> list[str]:
+    """Return which of key, value and headers a dead letter does not have whole, because they did not fit."""
+    return [_LOST[name] for name, _ in headers if name in _LOST]
+
+
+def key_for_compaction(source: Source) -> bytes:
+    """Return the key that a dead letter gets if its record has none and the topic needs one."""
+    return ":".join(map(str, source[:3])).encode()
+
+
+def replayed_headers(headers: Sequence[tuple[str, bytes | None]]) -> Headers:
+    """Return the headers with which a dead letter goes back: the record's own, and the count of refusals."""
+    return [header for header in headers if header[0] == _COUNT or not _is_from_refusal(header[0])]
+
+
+def forwarded_headers(headers: Sequence[tuple[str, bytes | None]]) -> Sequence[tuple[str, bytes | None]]:
+    """Return the headers with which a record is forwarded: all but the count of refusals.
+
+    A replayed record has that count. In the topic of a worker it says nothing, and if the worker copied it
+    into its next message, that would begin with the refusals of another.
+    """
+    for name, _ in headers:
+        if name == _COUNT:
+            return [header for header in headers if header[0] != _COUNT]
+    return headers
 
 
 def truncated_header(size_bytes: int) -> tuple[str, bytes]:

@@ -12,7 +12,7 @@ from tracker.kafka.destinations import Destinations
 from tracker.kafka.errors import MessagesRefused
 from tracker.kafka.producer import OutgoingMessage
 from tracker.kafka.sending import outgoing_tasks, status_check_of
-from tracker.messages.dead_letter import Source
+from tracker.messages.dead_letter import Source, forwarded_headers
 from tracker.messages.named_task import task_in
 from tracker.messages.refusal import Refusal
 from tracker.metrics import DEAD_LETTERS, SCHEDULED_SENDS, Recorder
@@ -141,4 +141,6 @@ def _headers(held: HeldMessage) -> list[tuple[str, bytes | None]] | None:
 
 
 def _outgoing_held(held: HeldMessage) -> OutgoingMessage:
-    return OutgoingMessage(held.destination, held.key, held.value, _headers(held))
+    headers = _headers(held)
+    forwarded = forwarded_headers(headers) if headers else None
+    return OutgoingMessage(held.destination, held.key, held.value, forwarded)

@@ -201,7 +201,8 @@ class NaiveTracker:
         """Forward, hold or drop a message; return what it reports."""
         forward = None
         if message.to is not None:
-            forward = Forward(message.to, record.key, message.value, record.headers)
+            headers = tuple(header for header in record.headers if header[0] != "tracker-error-count")
+            forward = Forward(message.to, record.key, message.value, headers)
         if message.report is None:
             outcome.ignored.append("untracked")
             outcome.forwarded = [forward] if forward else []

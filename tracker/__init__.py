@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tracker.jobs.job import (
         ChangedJob,
         Job,
+        JobPage,
         MissingCount,
         MissingState,
         MissingTasks,
@@ -46,6 +47,7 @@ __all__ = [
     "Job",
     "JobConflict",
     "JobNotFound",
+    "JobPage",
     "JobRefused",
     "JobStatus",
     "MissingCount",

@@ -79,6 +79,7 @@ class _Verbs:
     submit = _One(submit)
     get = _One(query.get_job)
     list = _One(client_filters.list_jobs)
+    list_page = _One(client_filters.list_page)
     iterate = _Many(client_filters.iterate_jobs)
     count = _One(client_filters.count_jobs)
     wait = _One(query.wait_for_jobs)

@@ -6,8 +6,9 @@ from typing import TypedDict, Unpack
 from tracker.job_filter import JobFilter
 from tracker.jobs import filter_text, query
 from tracker.jobs.arguments import check_limit, check_matching, check_several, check_text
+from tracker.jobs.cursor import read_cursor
 from tracker.jobs.filter import Page, Sort
-from tracker.jobs.job import Job
+from tracker.jobs.job import Job, JobPage
 from tracker.store.steps import Listing, Prepared
 
 
@@ -22,31 +23,47 @@ class Filters(TypedDict, total=False):
 
 
 def iterate_jobs(
-    *, limit: int = 0, sort: str = "-createTime", **filters: Unpack[Filters]
+    *, limit: int = 0, sort: str = "-createTime", after: str | None = None, **filters: Unpack[Filters]
 ) -> Prepared[Listing[Job]]:
     """Iterate over the jobs that match all `filters` (see `Filters`), without keeping them all in memory.
 
     `limit` 0 gives all. `sort` is ``createTime``, ``lastUpdateTime`` or ``id``, descending with ``-`` before
-    it. A connection is in use until the end is reached or the iterator is closed.
+    it. `after` is a cursor that `list_page` has given. A connection is in use until the end is reached or the
+    iterator is closed.
 
-    :raises InvalidQuery: a status, sort or limit that does not exist, or RSQL that is none.
+    :raises InvalidQuery: a status, sort, limit or cursor that does not exist, or RSQL that is none.
     """
-    page = _read_page(limit)
-    return query.iterate_jobs(_read_filter(**filters), _read_sort(sort), page)
+    order = _read_sort(sort)
+    return query.iterate_jobs(_read_filter(**filters), order, _read_page(limit, order, after))
 
 
 def list_jobs(
-    *, limit: int = 100, sort: str = "-createTime", **filters: Unpack[Filters]
+    *, limit: int = 100, sort: str = "-createTime", after: str | None = None, **filters: Unpack[Filters]
 ) -> Prepared[list[Job]]:
     """Return the jobs that match all `filters` (see `Filters`), the newest first.
 
     `limit` 0 gives all. `sort` is ``createTime``, ``lastUpdateTime`` or ``id``, descending with ``-`` before
-    it.
+    it. `after` is a cursor that `list_page` has given.
 
-    :raises InvalidQuery: a status, sort or limit that does not exist, or RSQL that is none.
+    :raises InvalidQuery: a status, sort, limit or cursor that does not exist, or RSQL that is none.
     """
-    page = _read_page(limit)
-    return query.list_jobs(_read_filter(**filters), _read_sort(sort), page)
+    order = _read_sort(sort)
+    return query.list_jobs(_read_filter(**filters), order, _read_page(limit, order, after))
+
+
+def list_page(
+    *, limit: int = 100, sort: str = "-createTime", after: str | None = None, **filters: Unpack[Filters]
+) -> Prepared[JobPage]:
+    """Return a page of the jobs that match all `filters` (see `Filters`), and the cursor of the next page.
+
+    `after` is the cursor of the page before it, of the same sort; None begins with the first job. Jobs that
+    are stored or removed between two pages change no other page; in a list sorted by ``lastUpdateTime``, a
+    job that is updated moves, and can come twice or not at all.
+
+    :raises InvalidQuery: a status, sort, limit or cursor that does not exist, or RSQL that is none.
+    """
+    order = _read_sort(sort)
+    return query.list_page(_read_filter(**filters), order, _read_page(limit, order, after))
 
 
 def count_jobs(**filters: Unpack[Filters]) -> Prepared[int]:
@@ -82,6 +99,7 @@ def _read_sort(sort: str) -> Sort:
     return filter_text.read_sort(check_text("sort", sort))
 
 
-def _read_page(limit: int) -> Page:
+def _read_page(limit: int, sort: Sort, after: str | None) -> Page:
     check_limit(limit)
-    return Page(limit or None)
+    position = None if after is None else read_cursor(check_text("cursor", after), sort)
+    return Page(limit or None, position)

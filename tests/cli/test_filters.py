@@ -63,6 +63,31 @@ def test_a_bad_filter_is_wrong_usage(
     assert len(done.err_lines) == 1
 
 
+def test_pages(jobs: Command) -> None:
+    first = jobs("job", "list", "--json", "--paged", "--limit", "2", "--sort", "id").objects
+    assert [found.get("id") for found in first] == ["a1", "a2", None]
+    after = first[-1]["next"]
+    rest = jobs("job", "list", "--json", "--paged", "--limit", "2", "--sort", "id", "--after", after).objects
+    assert [found.get("id") for found in rest] == ["b1", None]
+    assert rest[-1] == {"next": None}
+    assert jobs("job", "list", "--json", "--sort", "id", "--after", after).objects == rest[:-1]
+    assert jobs("job", "list", "--paged", "--limit", "1").lines[-1].startswith('{"next":"')
+
+
+def test_a_bad_cursor_is_wrong_usage(jobs: Command, bare_command: Command) -> None:
+    cursor = jobs("job", "list", "--json", "--paged", "--limit", "1").objects[-1]["next"]
+    for arguments, text in (
+        (("--after", "x"), "'x' is not a cursor that a list has given"),
+        (
+            ("--after", cursor, "--sort", "id"),
+            "of a list sorted by -createTime, and this list is sorted by id",
+        ),
+    ):
+        done = bare_command("job", "list", *arguments)
+        assert (done.status, done.out) == (2, "")
+        assert text in done.err
+
+
 def test_a_command_without_a_filter_does_not_load_the_parser() -> None:
     program = """
 import sys

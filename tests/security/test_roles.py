@@ -33,6 +33,10 @@ WITHOUT_RIGHTS = {
 # Conditions that list_jobs and count_jobs are put together from.
 PARTS = {
     "first_tenants",
+    "follows_id",
+    "follows_id_descending",
+    "follows_name",
+    "follows_time",
     "has_label",
     "matches_label",
     "matches_name",
@@ -97,7 +101,7 @@ def statement(name: str) -> str:
         search = STATEMENTS["search_each_tenant"].format(
             conditions=condition, order="create_time", tenants="tenant"
         )
-        text = text.format(conditions=condition, order="create_time", search=search)
+        text = text.format(conditions=condition, order="create_time", search=search, time="create_time")
     return re.sub(r"%\(\w+\)[sb]?", WITH_A_ROW.get(name, "NULL"), text).replace("%%", "%")
 
 

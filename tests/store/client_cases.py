@@ -1,5 +1,6 @@
 """The statements of clients."""
 
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -130,12 +131,15 @@ FAILED = read_filter(statuses=["Failed"])
 NOT_ENDED = read_filter(statuses=["Waiting", "Active"])
 FAILED_OF_A_TENANT = OF_A_TENANT(statuses=["Failed"])
 FAILED_OF_TENANTS = read_filter(matching="status==Failed;partitionId==tenant-1*;id>job")
-BY_ID = Sort(SortField.ID)
+BY_ID, BY_ID_DESCENDING = Sort(SortField.ID), Sort(SortField.ID, descending=True)
+LATE = Page(10, (datetime.max.replace(tzinfo=UTC), 7))
+MIDDLE = Page(10, ("tenant-20", "job-4900"))
 OPEN = "matches_open_status"
 EACH_TENANT, EACH_STATUS = "search_each_tenant", "search_each_status"
 JOBS, PAGES = 5_100, 60_000
 TEN = Page(limit=10)
 NEWEST = (4 * 41 + 3 * 100, 41 * 100, "job_create_time", EACH_TENANT, "first_tenants")
+BY_NAME = (4 * 41 + 3 * 100, 41 * 100, "job_tenant_key_job_id_key", EACH_TENANT, "first_tenants")
 LISTS = [
     # The newest jobs of all are among the newest of the ten tenants with the newest jobs.
     listing(EVERY_JOB, *NEWEST, page=TEN),
@@ -143,8 +147,13 @@ LISTS = [
     listing(NOT_ENDED, 150, 1_000, "job_open", EACH_STATUS, page=TEN),
     listing(FAILED_OF_A_TENANT, 2_000, 4_000, "job_open", EACH_STATUS, "matches_tenant", page=TEN),
     listing(FAILED_OF_TENANTS, 20_100, 4_000, "job_open", EACH_STATUS, "matches_partition", page=TEN),
-    # Where most jobs have completed, by the index of the others; here in the order of the tenants.
-    listing(FAILED, 20_100, 4_000, "", "search_open", page=TEN, sort=BY_ID),
+    listing(FAILED, 20_100, 12_000, "job_open", "search_open", page=TEN, sort=BY_ID),
+    # Deep in the list: of each tenant, what comes after.
+    listing(EVERY_JOB, *NEWEST, "follows_time", page=LATE),
+    listing(FAILED, 100, 1_000, "job_open", EACH_STATUS, "follows_time", page=LATE),
+    listing(FAILED, 20_100, 12_000, "job_open", "search_open", "follows_name", page=MIDDLE, sort=BY_ID),
+    listing(EVERY_JOB, *BY_NAME, "follows_id", page=MIDDLE, sort=BY_ID),
+    listing(EVERY_JOB, *BY_NAME, "follows_id_descending", page=MIDDLE, sort=BY_ID_DESCENDING),
     listing(NAMED, 40 * 100, 2_000, "job_tenant_key_job_id_key", EACH_TENANT, "matches_name"),
     *(
         listing(OF_A_TENANT(matching=rsql), JOBS, PAGES, "", EACH_TENANT, *parts)

@@ -39,11 +39,19 @@ def read_sort(text: str) -> "Sort":
     return filter_text.read_sort(text)
 
 
-def read_page(limit: int) -> "Page":
-    """Return the page that ``--limit`` describes: 0 is the whole list."""
+def read_page(limit: int, sort: "Sort", after: str | None) -> "Page":
+    """Return the page that ``--limit`` and ``--after`` describe: 0 is the whole list.
+
+    :raises typer.BadParameter: the cursor is none, or one of another sort.
+    """
+    from tracker.errors import TrackerError
+    from tracker.jobs.cursor import read_cursor
     from tracker.jobs.filter import Page
 
-    return Page(limit or None)
+    try:
+        return Page(limit or None, None if after is None else read_cursor(after, sort))
+    except TrackerError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def _read_partition(text: str) -> object:
@@ -103,4 +111,11 @@ SortBy = Annotated[
         help="createTime, lastUpdateTime or id; - before it for descending.",
         callback=checked(read_sort),
     ),
+]
+After = Annotated[
+    str | None,
+    typer.Option(metavar="CURSOR", help="Those after a page: its next, with the same sort."),
+]
+Paged = Annotated[
+    bool, typer.Option("--paged", help='Print a last line {"next": CURSOR}; null: there are no more.')
 ]

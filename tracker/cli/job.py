@@ -10,8 +10,10 @@ import typer
 
 from tracker.cli.database import JobName, JobNames, open_client
 from tracker.cli.filter_options import (
+    After,
     Label,
     Limit,
+    Paged,
     Partition,
     Prefix,
     Rsql,
@@ -74,7 +76,7 @@ def show(job: JobName, json: Json = False) -> None:
 
 
 @app.command("list")
-def list_jobs(
+def list_jobs(  # noqa: PLR0913, PLR0917 - an option is a parameter
     partition: Partition = None,
     prefix: Prefix = None,
     status: Status = None,
@@ -82,18 +84,22 @@ def list_jobs(
     rsql: Rsql = None,
     limit: Limit = 100,
     sort: SortBy = "-createTime",
+    after: After = None,
+    paged: Paged = False,
     json: Json = False,
 ) -> None:
     """List jobs, the newest first."""
-    from tracker.jobs.query import iterate_jobs
+    from tracker.jobs.query import iterate_jobs, list_page
 
-    wanted = read_filter(partition, prefix, status, label, rsql)
+    wanted, order = read_filter(partition, prefix, status, label, rsql), read_sort(sort)
+    page = read_page(limit, order, after)
     with open_client() as client:
-        jobs = client.stream(iterate_jobs(wanted, read_sort(sort), read_page(limit)))
-        if json:
-            print_json(jobs)
+        if paged:
+            found = client.run(list_page(wanted, order, page))
+            _print_jobs(found.jobs, json=json)
+            print_json([{"next": found.next}])
         else:
-            print_rows(("JOB", "STATUS", "%", "NAME", "CREATED"), map(_row, jobs))
+            _print_jobs(client.stream(iterate_jobs(wanted, order, page)), json=json)
 
 
 @app.command()
@@ -205,6 +211,13 @@ def delete(jobs: JobNames, json: Json = False) -> None:
     """Delete jobs of any status, all or none. Jobs that wait for them keep waiting."""
     with open_client() as client:
         _print_changed(client.delete(jobs), "deleted", "", json=json)
+
+
+def _print_jobs(jobs: "Iterable[Job]", *, json: bool) -> None:
+    if json:
+        print_json(jobs)
+    else:
+        print_rows(("JOB", "STATUS", "%", "NAME", "CREATED"), map(_row, jobs))
 
 
 def _print_submitted(jobs: "list[SubmittedJob]", *, json: bool) -> None:

@@ -129,6 +129,13 @@ class Job(_Named, frozen=True, kw_only=True, rename="camel", omit_defaults=True)
     prerequisite_job_ids: list[str]  # still unmet
 
 
+class JobPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of a list of jobs."""
+
+    jobs: list[Job]
+    next: str | None  # the cursor of the next page; None: there is none
+
+
 class PartitionState(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A partition ID; the jobs of a suspended one are stored, not sent."""
 

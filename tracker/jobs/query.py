@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
@@ -12,8 +14,9 @@ from tracker.identifiers import JobName
 from tracker.job_filter import EVERY_JOB, HasName, JobFilter
 from tracker.job_status import STATUSES
 from tracker.jobs.arguments import check_several, check_timeout
-from tracker.jobs.filter import NEWEST_FIRST, WHOLE_LIST, Page, Sort, SortField
-from tracker.jobs.job import Job, JobReference, RootFailure, TaskFailure
+from tracker.jobs.cursor import EPOCH, write_cursor
+from tracker.jobs.filter import NEWEST_FIRST, WHOLE_LIST, Page, Position, Sort, SortField
+from tracker.jobs.job import Job, JobPage, JobReference, RootFailure, TaskFailure
 from tracker.jobs.validation import read_job_name, some_of
 from tracker.store import conditions
 from tracker.store.queries import query
@@ -55,6 +58,32 @@ def list_jobs(
 ) -> Prepared[list[Job]]:
     """Return the jobs that match."""
     return Prepared(partial(_list, _listing_of(wanted, sort, page)))
+
+
+def list_page(
+    wanted: JobFilter = EVERY_JOB, sort: Sort = NEWEST_FIRST, page: Page = WHOLE_LIST
+) -> Prepared[JobPage]:
+    """Return a page of the jobs that match, with the cursor of the next page."""
+    return Prepared(partial(_list_page, wanted, sort, page))
+
+
+def _list_page(wanted: JobFilter, sort: Sort, page: Page) -> Verb[JobPage]:
+    # One job more says whether there is another page.
+    looked_for = page if page.limit is None else replace(page, limit=page.limit + 1)
+    rows = yield _listing_of(wanted, sort, looked_for).query
+    shown = rows[: page.limit]
+    more = len(rows) > len(shown) > 0
+    return JobPage(
+        jobs=list(map(_shape_job, shown)),
+        next=write_cursor(sort, _position_of(shown[-1], sort)) if more else None,
+    )
+
+
+def _position_of(row: Row, sort: Sort) -> Position:
+    partition_id, job_id, *_, time_us, job_key = row
+    if sort.field is SortField.ID:
+        return partition_id, job_id
+    return EPOCH + timedelta(microseconds=time_us), job_key
 
 
 def _list(listing: Listing[Item]) -> Verb[list[Item]]:
@@ -184,7 +213,7 @@ def _not_ended(names: Sequence[JobName]) -> Verb[list[JobName]]:
 
 
 def _listing_of(wanted: JobFilter, sort: Sort, page: Page) -> Listing[Job]:
-    statement = conditions.list_jobs(wanted, sort.field, page.limit, descending=sort.descending)
+    statement = conditions.list_jobs(wanted, sort.field, page.limit, page.after, descending=sort.descending)
     return Listing(statement, _shape_job)
 
 

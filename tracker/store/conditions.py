@@ -5,6 +5,7 @@ column, an operator or a direction: all of these are in this module or in a file
 """
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
 
@@ -59,31 +60,47 @@ _OPERATORS = MappingProxyType({comparison: SQL(comparison.value) for comparison 
 _TRUE, _FALSE = SQL("true"), SQL("false")
 
 
-def list_jobs(wanted: JobFilter, sort: str, limit: int | None, *, descending: bool) -> Query:
-    """Return the statement that lists jobs, sorted by one of `SORT_COLUMNS`; all of them without a limit."""
+def list_jobs(
+    wanted: JobFilter,
+    sort: str,
+    limit: int | None,
+    after: tuple[datetime, int] | tuple[str, str] | None = None,
+    *,
+    descending: bool,
+) -> Query:
+    """Return the statement that lists jobs, sorted by one of `SORT_COLUMNS`; all of them without a limit.
+
+    `after` is the position of a job, the values of its columns of the sort: those after it are listed.
+    """
     direction = SQL(" DESC") if descending else SQL("")
     order = SQL(", ").join(SQL(column) + direction for column in SORT_COLUMNS[sort])
+    search, conditions = _search(wanted, sort, limit, order, _After(after, sort, descending))
+    by_id = sort == "id"
+    return Query(
+        query("list_jobs").format(
+            search=search, order=order, time=SQL(SORT_COLUMNS["createTime" if by_id else sort][0])
+        ),
+        conditions.parameters | {"limit": limit},
+    )
+
+
+def _search(
+    wanted: JobFilter, sort: str, limit: int | None, order: Composable, after: "_After"
+) -> tuple[Composable, "_Conditions"]:
+    """Return how the jobs are found, by the index that has the fewest others."""
     parts = conjuncts(wanted)
     statuses = _statuses(parts)
     if statuses is not None and JobStatus.COMPLETED not in statuses and not _has_names(wanted):
         conditions = _Conditions({"statuses": [status.number for status in statuses]})
-        search = query("search_each_status" if sort == "createTime" else "search_open")
         others = [part for part in parts if not isinstance(part, HasStatus)]
-        found = search.format(conditions=conditions.all_of(others), order=order)
-    else:
-        conditions = _Conditions(has_tenant=True)
-        placeholders = {"conditions": conditions.all_of(_with_tenants(parts)), "order": order}
-        tenants: Composable = SQL("tenant")
-        if (
-            limit is not None
-            and sort != "lastUpdateTime"
-            and all(isinstance(part, HasStatus) for part in parts)
-        ):
-            tenants = query("first_tenants").format(**placeholders)
-        found = query("search_each_tenant").format(tenants=tenants, **placeholders)
-    return Query(
-        query("list_jobs").format(search=found, order=order), conditions.parameters | {"limit": limit}
-    )
+        search = query("search_each_status" if sort == "createTime" else "search_open")
+        return search.format(conditions=conditions.all_of(others, after), order=order), conditions
+    conditions = _Conditions(has_tenant=True)
+    placeholders = {"conditions": conditions.all_of(_with_tenants(parts), after), "order": order}
+    tenants: Composable = SQL("tenant")
+    if limit is not None and sort != "lastUpdateTime" and all(isinstance(part, HasStatus) for part in parts):
+        tenants = query("first_tenants").format(**placeholders)
+    return query("search_each_tenant").format(tenants=tenants, **placeholders), conditions
 
 
 def count_jobs(wanted: JobFilter) -> Query:
@@ -121,6 +138,15 @@ def _with_tenants(parts: tuple[JobFilter, ...]) -> list[JobFilter]:
     return [*tenants, *parts]
 
 
+@dataclass(frozen=True)
+class _After:
+    """Where a list begins: after a position, or with the first job."""
+
+    position: tuple[datetime, int] | tuple[str, str] | None
+    sort: str
+    descending: bool
+
+
 @dataclass
 class _Conditions:
     """Conditions of a statement, and the values that they have as parameters."""
@@ -128,8 +154,21 @@ class _Conditions:
     parameters: dict[str, object] = field(default_factory=dict)
     has_tenant: bool = False  # whether the search has the table of tenants where the conditions are
 
-    def all_of(self, parts: list[JobFilter]) -> Composable:
-        return SQL("\nAND ").join([self._of(part) for part in parts]) if parts else _TRUE
+    def all_of(self, parts: list[JobFilter], after: _After | None = None) -> Composable:
+        found = [self._of(part) for part in parts]
+        if after is not None and after.position is not None:
+            found.append(self._of_position(after, *after.position))
+        return SQL("\nAND ").join(found) if found else _TRUE
+
+    def _of_position(self, after: _After, first: object, second: object) -> Composable:
+        values = {"first": self._value(first), "second": self._value(second)}
+        if after.sort == "id" and self.has_tenant:
+            return query("follows_id_descending" if after.descending else "follows_id").format(**values)
+        operator = _OPERATORS[Comparison.LESS if after.descending else Comparison.GREATER]
+        if after.sort == "id":
+            return query("follows_name").format(operator=operator, **values)
+        time = Identifier("job", SORT_COLUMNS[after.sort][0])
+        return query("follows_time").format(time=time, operator=operator, **values)
 
     def _value(self, value: object) -> Placeholder:
         name = f"value_{len(self.parameters)}"

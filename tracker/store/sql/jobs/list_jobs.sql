@@ -31,6 +31,9 @@ SELECT
             LIMIT 100
         ) AS first_siblings
         WHERE first_siblings.unknown <> 0
-    ) AS estimate
+    ) AS estimate,
+    -- Where the job is in the list.
+    (extract(epoch FROM {time}) * 1000000)::bigint AS time_us,
+    job_key
 FROM listed_job
 ORDER BY {order}

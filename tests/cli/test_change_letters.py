@@ -315,6 +315,26 @@ def test_bad_input_is_a_sentence(
     assert text in refused.err
 
 
+def test_transactions_are_no_longer_than_the_brokers_allow(
+    letters: Command, dead: DeadLetterTopic, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tracker.kafka.properties.TRANSACTION_TIMEOUT_MS", 1_000_000)
+    name = dead.add(source=source)
+    users = letters("replay", name, TRACKER_KAFKA_PRODUCER_TRANSACTION_TIMEOUT_MS="1000000")
+    assert (users.status, users.out) == (1, "")
+    assert "set TRACKER_KAFKA_PRODUCER_TRANSACTION_TIMEOUT_MS to 900000" in users.err
+    assert letters("replay", name).status == 0
+
+
+def test_workers_that_use_no_transactions_change_nothing_here(
+    letters: Command, dead: DeadLetterTopic, source: Source
+) -> None:
+    dead.add_many([b"1", b"2"], source=source)
+    done = letters("replay", "--all-matching", "--json", TRACKER_DELIVERY="at_least_once")
+    assert (done.status, counts(done)) == (0, (2, 2, 0))
+    assert [record.value for record in read(dead, source.topic)] == [b"1", b"2"]
+
+
 def test_an_empty_topic_is_no_fault(letters: Command) -> None:
     done = letters("replay", "--all-matching", "--json")
     assert (done.status, counts(done)) == (0, (0, 0, 0))

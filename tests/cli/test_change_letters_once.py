@@ -174,6 +174,39 @@ def test_ctrl_c_says_how_many_are_done_and_the_next_command_does_the_rest(
     require_each_once(many, source, letters)
 
 
+def test_ctrl_c_at_the_question_changes_nothing(
+    letters: Command, many: DeadLetterTopic, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def press() -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tracker.cli.change_letters._is_terminal", press)
+    stopped = letters("drop", "--all-matching")
+    assert (stopped.status, stopped.out) == (130, "")
+    assert stopped.err.endswith("Stopped, nothing was dropped.\n")
+    assert len(names(letters("list", "--limit", "0", "--json"))) == len(VALUES)
+
+
+def test_a_second_ctrl_c_ends_it_at_once(
+    letters: Command, many: DeadLetterTopic, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached: list[str] = []
+
+    def press(point: str) -> None:
+        reached.append(point)
+        if len(reached) == 3:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tracker.kafka.bulk_sender.reach", press)
+        stopped = letters("replay", "--all-matching")
+    assert (stopped.status, stopped.out) == (130, "Replayed 500 of 1,300 dead letters.\n")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert letters("replay", "--all-matching").out == "Replayed 800 of 800 dead letters.\n"
+    require_each_once(many, source, letters)
+
+
 @pytest.fixture
 def stack_of_its_own() -> Iterator[LocalStack]:
     """A Kafka that the test may stop."""

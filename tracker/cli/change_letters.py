@@ -82,7 +82,10 @@ def replay(  # noqa: PLR0913, PLR0917 - an option is a parameter
     yes: Yes = False,
     json: Json = False,
 ) -> int:
-    """Send dead letters back to where they were read, each once, even if this is stopped and done again."""
+    """Send dead letters back to where they were read.
+
+    Each is sent once: if the command is interrupted, run it again, and it does the rest.
+    """
     wanted = _read_wanted(records, read_filter(reason, source, job, since, until), all_matching=all_matching)
 
     def make(reader: "LetterReader") -> "Change":
@@ -106,7 +109,10 @@ def drop(  # noqa: PLR0913, PLR0917 - an option is a parameter
     yes: Yes = False,
     json: Json = False,
 ) -> int:
-    """Mark dead letters as done with: the list leaves them out, and they cannot be replayed."""
+    """Mark dead letters as done with.
+
+    The list leaves them out, and they cannot be replayed any more.
+    """
     wanted = _read_wanted(records, read_filter(reason, source, job, since, until), all_matching=all_matching)
 
     def make(_reader: "LetterReader") -> "Change":
@@ -141,8 +147,13 @@ def _change(words: _Words, asked: _Asked, make: "Callable[[LetterReader], Change
     failpoints.load()
     settings = load(need={"kafka"})
     with closing(LetterReader(settings)) as reader:
-        selection = _select(reader, asked)
-        if not _is_confirmed(words, asked, len(selection)):
+        try:
+            selection = _select(reader, asked)
+            is_confirmed = _is_confirmed(words, asked, len(selection))
+        except KeyboardInterrupt:
+            print(f"\nStopped, nothing was {words.done}.", file=sys.stderr)
+            return 130
+        if not is_confirmed:
             print(f"Nothing was {words.done}.", file=sys.stderr)
             return 1
         changer = LetterChanger(reader, selection, make(reader))
@@ -170,8 +181,10 @@ def _select(reader: "LetterReader", asked: _Asked) -> "Selection":
         return Selection(names)
     selection = Selection()
     scan = reader.scan(asked.wanted, asked.scan_limit)
-    for letter in scan:
-        selection.add(letter.record)
+    with progress_bar("Searching", None) as show:
+        for letter in scan:
+            selection.add(letter.record)
+            show(scan.looked_at)
     if not len(selection):
         require_topics(reader, asked.wanted.sources)
     print_how_far(scan, has_since=asked.wanted.since_ms is not None)
@@ -203,6 +216,8 @@ def _carry_out(words: _Words, changer: "LetterChanger", steps: Iterator[None]) -
                     return changer.counts.done == changer.counts.matched
         except TrackerError as error:
             raise TrackerError(f"{error}; {_so_far(words, changer.counts)}") from error
+        except KeyboardInterrupt:  # the second: what became of the last transaction is not known
+            return False
     return True
 
 

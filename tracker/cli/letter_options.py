@@ -76,7 +76,7 @@ Record = Annotated[
 Records = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[RECORD]...",
+        metavar="RECORD",
         help="Each TOPIC:PARTITION:OFFSET, as in the list.",
         callback=checked(_read_record),
     ),

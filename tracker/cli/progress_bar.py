@@ -9,8 +9,8 @@ _SHOWN_AFTER_S = 1.0
 
 
 @contextmanager
-def progress_bar(doing: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Give a function that takes how much is done; the bar is gone at the end."""
+def progress_bar(doing: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Give a function that takes how much is done; the bar is gone at the end. `total`: None if unknown."""
     begun = time.monotonic()
     draw: Callable[[int], None] | None = None
     with ExitStack() as stack:
@@ -26,7 +26,7 @@ def progress_bar(doing: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 @contextmanager
-def _bar(doing: str, total: int) -> Iterator[Callable[[int], None]]:
+def _bar(doing: str, total: int | None) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -24,6 +24,7 @@ OF_THE_OWNER = {"create_schema_migration", "insert_schema_migration"}
 WITHOUT_RIGHTS = {
     "begin_migration",
     "begin_snapshot",
+    "compile_nothing",
     "let_statements_wait",
     "limit_lock_waits",
     "release_savepoint",
@@ -49,6 +50,7 @@ PARTS = {
     "percentage_is_one_of",
     "search_each_status",
     "search_each_tenant",
+    "search_newest",
     "search_open",
     "text_begins",
     "text_compares",
@@ -97,7 +99,7 @@ def statement(name: str) -> str:
     """Return a statement as the server takes it, with null for each parameter."""
     text = STATEMENTS[name]
     if name in {"list_jobs", "count_jobs"}:
-        condition = STATEMENTS["matches_label"].format(key="'k'", test="label.label_value = ''")
+        condition = STATEMENTS["matches_label"].format(key="'k'", test="label.label_value = ''", fence="")
         search = STATEMENTS["search_each_tenant"].format(
             conditions=condition, order="create_time", tenants="tenant"
         )

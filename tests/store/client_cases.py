@@ -10,6 +10,8 @@ from tracker.job_filter import EVERY_JOB, HasName, JobFilter
 from tracker.jobs import query as job_query
 from tracker.jobs.filter import NEWEST_FIRST, WHOLE_LIST, Page, Sort, SortField
 from tracker.jobs.filter_text import read_filter
+from tracker.store import conditions
+from tracker.store.queries import query
 from tracker.store.steps import Prepared, Query
 
 
@@ -102,7 +104,9 @@ UNDER_LOCKS = [
 
 def first_query(verb: Prepared[Any]) -> Query:
     """Return the first statement of a verb."""
-    step = next(verb.begin())
+    begun = verb.begin()
+    assert next(begun) == Query(query("compile_nothing"), {})
+    step = begun.send([])
     assert isinstance(step, Query)
     return step
 
@@ -116,13 +120,21 @@ def listing(
     page: Page = WHOLE_LIST,
     sort: Sort = NEWEST_FIRST,
 ) -> Case:
-    query = first_query(job_query.list_jobs(wanted, sort, page))
-    return Case("list_jobs", {}, rows, buffers, index, query=query, parts=parts)
+    found = first_query(job_query.list_jobs(wanted, sort, page))
+    return Case("list_jobs", {}, rows, buffers, index, query=found, parts=parts)
+
+
+def looking(wanted: JobFilter, rows: int, buffers: int, *parts: str) -> Case:
+    """Return the case of a look at the newest 100 jobs for ten that match."""
+    found = conditions.list_first_jobs(wanted, 10, 100, None, descending=True)
+    return Case(
+        "list_jobs", {}, rows, buffers, "job_create_time", query=found, parts=("search_newest", *parts)
+    )
 
 
 def counting(wanted: JobFilter, rows: int, buffers: int, index: str, *parts: str) -> Case:
-    query = first_query(job_query.count_jobs(wanted))
-    return Case("count_jobs", {}, rows, buffers, index, query=query, parts=parts)
+    found = first_query(job_query.count_jobs(wanted))
+    return Case("count_jobs", {}, rows, buffers, index, query=found, parts=parts)
 
 
 NAMED = HasName(tuple(JobName(f"tenant-{tenant}", f"job-{job}") for tenant, job in numbers(5, 100)))
@@ -154,6 +166,11 @@ LISTS = [
     listing(FAILED, 20_100, 12_000, "job_open", "search_open", "follows_name", page=MIDDLE, sort=BY_ID),
     listing(EVERY_JOB, *BY_NAME, "follows_id", page=MIDDLE, sort=BY_ID),
     listing(EVERY_JOB, *BY_NAME, "follows_id_descending", page=MIDDLE, sort=BY_ID_DESCENDING),
+    # Ten jobs of each tenant say where the edge is. Ten tenants have more before it: 101 of each are read.
+    looking(read_filter(labels=["colour"]), 1_100, 3_000, "has_label"),
+    looking(read_filter(labels=["nowhere"]), 1_100, 3_000, "has_label"),
+    looking(read_filter(matching="labels.colour==red;partitionId==tenant-*"), 1_100, 3_000, "matches_label"),
+    looking(OF_A_TENANT(prefix="job-49"), 1_100, 3_000, "text_begins"),
     listing(NAMED, 40 * 100, 2_000, "job_tenant_key_job_id_key", EACH_TENANT, "matches_name"),
     *(
         listing(OF_A_TENANT(matching=rsql), JOBS, PAGES, "", EACH_TENANT, *parts)

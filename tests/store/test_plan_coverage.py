@@ -19,6 +19,7 @@ _SKIPS = "the table has a row for each range that an operator has asked to skip"
 NO_PLAN_TEST = {
     "begin_snapshot": _NO_TABLE,
     "claim_deployment": _DEPLOYMENT,
+    "compile_nothing": _NO_TABLE,
     "copy_jobs": _ADDS_ROWS,
     "copy_labels": _ADDS_ROWS,
     "copy_pending_tasks": _ADDS_ROWS,

@@ -35,6 +35,7 @@ app = typer.Typer(help="Submit, show, wait for and change jobs.", no_args_is_hel
 
 PREREQUISITES_SHOWN = 20
 MISSING_SHOWN = 1_000
+ROWS_AT_ONCE = 1_000  # longer lists are printed as they arrive
 
 Timeout = Annotated[float | None, typer.Option(min=0, metavar="SECONDS", help="How long to wait at most.")]
 
@@ -94,12 +95,13 @@ def list_jobs(  # noqa: PLR0913, PLR0917 - an option is a parameter
     wanted, order = read_filter(partition, prefix, status, label, rsql), read_sort(sort)
     page = read_page(limit, order, after)
     with open_client() as client:
-        if paged:
-            found = client.run(list_page(wanted, order, page))
-            _print_jobs(found.jobs, json=json)
-            print_json([{"next": found.next}])
-        else:
+        if not paged and (limit == 0 or limit > ROWS_AT_ONCE):
             _print_jobs(client.stream(iterate_jobs(wanted, order, page)), json=json)
+            return
+        found = client.run(list_page(wanted, order, page))
+        _print_jobs(found.jobs, json=json)
+        if paged:
+            print_json([{"next": found.next}])
 
 
 @app.command()

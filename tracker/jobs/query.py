@@ -25,6 +25,8 @@ from tracker.store.steps import Listing, Prepared, Query, Row, Sleep, Verb, ask
 Item = TypeVar("Item")
 FIRST_POLL_S = 0.02
 LAST_POLL_S = 0.5
+LOOKED_AT = (10, 100, 400)  # times as many jobs as are listed, before an index is asked
+MAX_LOOKED_AT = 40_400
 POLL_SHARE = 4  # after a slow poll, the pause is so many times as long as the poll
 
 
@@ -49,7 +51,7 @@ def iterate_jobs(
 
 
 def _begin_listing(listing: Listing[Item]) -> Verb[Listing[Item]]:
-    yield from ()
+    yield from ask("compile_nothing")
     return listing
 
 
@@ -57,7 +59,37 @@ def list_jobs(
     wanted: JobFilter = EVERY_JOB, sort: Sort = NEWEST_FIRST, page: Page = WHOLE_LIST
 ) -> Prepared[list[Job]]:
     """Return the jobs that match."""
-    return Prepared(partial(_list, _listing_of(wanted, sort, page)))
+    return Prepared(partial(_list_jobs, wanted, sort, page))
+
+
+def _list_jobs(wanted: JobFilter, sort: Sort, page: Page) -> Verb[list[Job]]:
+    return [_shape_job(row) for row in (yield from _find(wanted, sort, page))]
+
+
+def _find(wanted: JobFilter, sort: Sort, page: Page) -> Verb[list[Row]]:
+    """Return the rows of the jobs that match: look at the first jobs of all before an index is asked.
+
+    The first step finds enough where one job in 10 matches, and says which other step may. Without them, a
+    label that every job has took 24 s on ten million jobs.
+    """
+    yield from ask("compile_nothing")
+    found = 0
+    for share in LOOKED_AT if sort.field is SortField.CREATE_TIME else ():
+        if page.limit is None or share * page.limit > MAX_LOOKED_AT:
+            break
+        if share > LOOKED_AT[0] and found * share < page.limit * LOOKED_AT[0]:
+            continue
+        first = conditions.list_first_jobs(
+            wanted, page.limit, share * page.limit, page.after, descending=sort.descending
+        )
+        if first is None:
+            break
+        rows = yield first
+        if len(rows) == page.limit:
+            return rows
+        found = found or len(rows)
+    rows = yield _listing_of(wanted, sort, page).query
+    return rows
 
 
 def list_page(
@@ -70,7 +102,7 @@ def list_page(
 def _list_page(wanted: JobFilter, sort: Sort, page: Page) -> Verb[JobPage]:
     # One job more says whether there is another page.
     looked_for = page if page.limit is None else replace(page, limit=page.limit + 1)
-    rows = yield _listing_of(wanted, sort, looked_for).query
+    rows = yield from _find(wanted, sort, looked_for)
     shown = rows[: page.limit]
     more = len(rows) > len(shown) > 0
     return JobPage(
@@ -86,17 +118,13 @@ def _position_of(row: Row, sort: Sort) -> Position:
     return EPOCH + timedelta(microseconds=time_us), job_key
 
 
-def _list(listing: Listing[Item]) -> Verb[list[Item]]:
-    rows = yield listing.query
-    return [listing.shape(row) for row in rows]
-
-
 def count_jobs(wanted: JobFilter = EVERY_JOB) -> Prepared[int]:
     """Return how many jobs match."""
     return Prepared(partial(_count, wanted))
 
 
 def _count(wanted: JobFilter) -> Verb[int]:
+    yield from ask("compile_nothing")
     rows = yield conditions.count_jobs(wanted)
     return int(rows[0][0])
 
@@ -191,7 +219,7 @@ def not_found(names: Sequence[JobName]) -> JobNotFound:
 
 def _get_all(names: Sequence[JobName]) -> Verb[list[Job]]:
     """Return the jobs in the order of their names."""
-    jobs = yield from _list(_listing_of(HasName(tuple(names)), Sort(SortField.ID), WHOLE_LIST))
+    jobs = yield from _list_jobs(HasName(tuple(names)), Sort(SortField.ID), WHOLE_LIST)
     found = {JobName(job.partition_id, job.id): job for job in jobs}
     missing = [name for name in names if name not in found]
     if missing:

@@ -4,6 +4,7 @@ A value only ever becomes a parameter. What becomes text is a part of a statemen
 column, an operator or a direction: all of these are in this module or in a file.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -72,8 +73,7 @@ def list_jobs(
 
     `after` is the position of a job, the values of its columns of the sort: those after it are listed.
     """
-    direction = SQL(" DESC") if descending else SQL("")
-    order = SQL(", ").join(SQL(column) + direction for column in SORT_COLUMNS[sort])
+    order = _order(sort, descending=descending)
     search, conditions = _search(wanted, sort, limit, order, _After(after, sort, descending))
     by_id = sort == "id"
     return Query(
@@ -101,6 +101,49 @@ def _search(
     if limit is not None and sort != "lastUpdateTime" and all(isinstance(part, HasStatus) for part in parts):
         tenants = query("first_tenants").format(**placeholders)
     return query("search_each_tenant").format(tenants=tenants, **placeholders), conditions
+
+
+def list_first_jobs(
+    wanted: JobFilter,
+    limit: int,
+    looked_at: int,
+    after: tuple[datetime, int] | tuple[str, str] | None,
+    *,
+    descending: bool,
+) -> Query | None:
+    """Return the statement that looks for jobs that match among about `looked_at`, the first by create time.
+
+    None: an index has those that match, or all jobs match. The planner cannot know which labels and texts are
+    rare: it reads five million jobs and sorts them, where the first hundred have the label.
+    """
+    parts = conjuncts(wanted)
+    statuses = _statuses(parts)
+    if (statuses is not None and JobStatus.COMPLETED not in statuses) or _has_names(wanted):
+        return None
+    tenants = [part for part in parts if isinstance(part, HasText) and part.field is TextField.PARTITION_ID]
+    others = [part for part in parts if part not in tenants]
+    if all(isinstance(part, HasStatus) for part in others):
+        return None
+    conditions = _Conditions(has_tenant=True, job_by_job=True)
+    order, reverse = (
+        _order("createTime", descending=descending),
+        _order("createTime", descending=not descending),
+    )
+    search = query("search_newest").format(
+        order=order,
+        reverse=reverse,
+        operator=_OPERATORS[Comparison.GREATER_EQUAL if descending else Comparison.LESS_EQUAL],
+        tenants=conditions.all_of(tenants),
+        position=conditions.all_of([], _After(after, "createTime", descending)),
+        conditions=conditions.all_of(others),
+    )
+    listed = query("list_jobs").format(search=search, order=order, time=SQL("create_time"))
+    return Query(listed, conditions.parameters | {"limit": limit, "looked_at": looked_at})
+
+
+def _order(sort: str, *, descending: bool) -> Composable:
+    direction = SQL(" DESC") if descending else SQL("")
+    return SQL(", ").join(SQL(column) + direction for column in SORT_COLUMNS[sort])
 
 
 def count_jobs(wanted: JobFilter) -> Query:
@@ -153,8 +196,9 @@ class _Conditions:
 
     parameters: dict[str, object] = field(default_factory=dict)
     has_tenant: bool = False  # whether the search has the table of tenants where the conditions are
+    job_by_job: bool = False  # whether the labels of each job are looked for, not the jobs of each label
 
-    def all_of(self, parts: list[JobFilter], after: _After | None = None) -> Composable:
+    def all_of(self, parts: Sequence[JobFilter], after: _After | None = None) -> Composable:
         found = [self._of(part) for part in parts]
         if after is not None and after.position is not None:
             found.append(self._of_position(after, *after.position))
@@ -178,7 +222,7 @@ class _Conditions:
     def _of(self, wanted: JobFilter) -> Composable:  # noqa: C901, PLR0911 - a line for each kind of condition
         match wanted:
             case AllOf():
-                return SQL("({})").format(self.all_of(list(wanted.parts)))
+                return SQL("({})").format(self.all_of(wanted.parts))
             case AnyOf():
                 parts = [self._of(part) for part in wanted.parts]
                 return SQL("({})").format(SQL("\nOR ").join(parts)) if parts else _FALSE
@@ -223,15 +267,19 @@ class _Conditions:
     def _of_label(self, wanted: HasLabel) -> Composable:
         key = self._value(wanted.key)
         if wanted.test is None:
-            return query("has_label").format(key=key)
+            return query("has_label").format(key=key, fence=self._fence())
         test = self._test(wanted.test, Identifier("label", "label_value"))
-        return query("matches_label").format(key=key, test=test)
+        return query("matches_label").format(key=key, test=test, fence=self._fence())
 
     def _of_prerequisite(self, test: TextTest | None) -> Composable:
         if test is None:
             return query("waits_for")
         rendered = self._test(test, Identifier("prerequisite", "prerequisite_job_id"))
         return query("matches_prerequisite").format(test=rendered)
+
+    def _fence(self) -> Composable:
+        """Return what keeps the planner from making a join of a subquery."""
+        return SQL("OFFSET 0") if self.job_by_job else SQL("")
 
     def _test(self, test: TextTest, text: Composable) -> Composable:  # noqa: PLR0911
         match test:

@@ -4,4 +4,5 @@ EXISTS (
     FROM label
     WHERE label.tenant_key = job.tenant_key AND label.job_key = job.job_key AND label.label_key = {key}::text
         AND {test}
+    {fence}
 )

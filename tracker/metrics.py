@@ -162,10 +162,10 @@ HELD_DROPPED = _counter(
 )
 PENDING_DROPPED = _counter(
     "tracker_pending_tasks_dropped",
-    "Stored task messages of jobs, dropped because the job ended before they were known to be sent. The "
-    "active scheduler counts them, whichever program dropped them.",
+    "Jobs that were not sent because they had ended: when it was their turn, or when they were cancelled or "
+    "deleted. The active scheduler counts them, whichever program ended them.",
     "jobs",
-    _DROPPED_BECAUSE,
+    Label("reason", ("cancelled", "deleted", "completed", "failed")),
 )
 
 # What was removed.

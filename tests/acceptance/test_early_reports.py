@@ -44,7 +44,7 @@ def test_the_last_prerequisite_releases_it(waiting: Deployment, early: str) -> N
     complete_a(waiting)
     waiting.wait_until_sent()
     assert waiting.started() == ["acme:a", "acme:b"]
-    assert waiting.rows("SELECT count(*) FROM pending_task") == [(0,)]
+    assert waiting.rows("SELECT count(*) FROM task_message WHERE sent_time IS NULL") == [(0,)]
     assert waiting.count(PENDING_DROPPED) == 0
 
 
@@ -93,7 +93,7 @@ def test_it_is_sent_once_its_topic_exists(waiting: Deployment) -> None:
     task = NewTask(task_classifier="C", task_api_version=1, task_data={}, task_pipe=later)
     waiting.submit("c", "a", task=task)
     complete_a(waiting)
-    postponed = "SELECT count(*) FROM pending_task WHERE eligible_time > now()"
+    postponed = "SELECT count(*) FROM task_message WHERE eligible_time > now()"
     wait_until(lambda: waiting.rows(postponed) == [(1,)], "postponed")
     waiting.process(waiting.progress("acme:c.1", 10))
     waiting.kafka.create({later: 1})
@@ -136,7 +136,8 @@ def test_one_that_has_ended_is_not_sent_after_its_delay(tracker: Deployment, end
     tracker.submit("b", delay=2)
     tracker.start()
     end_early(tracker, "b", end)
-    wait_until(lambda: tracker.rows("SELECT count(*) FROM pending_task") == [(0,)], "the pending task gone")
+    due = "SELECT count(*) FROM task_message WHERE eligible_time IS NOT NULL"
+    wait_until(lambda: tracker.rows(due) == [(0,)], "no longer due")
     wait_until_counted(tracker, PENDING_DROPPED, 1, end)
     assert tracker.started() == []
 

@@ -209,7 +209,7 @@ def test_prerequisites_may_complete_at_the_same_moment_on_different_workers(depl
 def test_a_delay_counts_from_when_the_job_could_have_been_sent(tracker: Deployment) -> None:
     tracker.client.submit([tracker.job("now", delay=1), tracker.job("a"), tracker.job("later", "a", delay=2)])
     job = (
-        "SELECT create_time, last_update_time, eligible_time FROM job LEFT JOIN pending_task USING (job_key)"
+        "SELECT create_time, last_update_time, eligible_time FROM job LEFT JOIN task_message USING (job_key)"
     )
     [(submitted, _, eligible)] = tracker.rows(f"{job} WHERE job_id = 'now'")
     assert eligible - submitted == timedelta(seconds=1)
@@ -344,12 +344,12 @@ def test_a_job_whose_topic_does_not_exist_yet_is_sent_when_it_does(tracker: Depl
     tracker.submit("dependent", "a", task=task)
     tracker.start()
     complete(tracker, "a")
-    postponed = "SELECT count(*) FROM pending_task WHERE eligible_time > now()"
+    postponed = "SELECT count(*) FROM task_message WHERE eligible_time > now()"
     wait_until(lambda: tracker.rows(postponed) == [(2,)], "both postponed")
     tracker.kafka.create({later: 1})
 
     def sent() -> bool:
-        tracker.database.execute("UPDATE pending_task SET eligible_time = now()")  # not in 10 s
+        tracker.database.execute("UPDATE task_message SET eligible_time = now()")  # not in 10 s
         return len(tracker.kafka.read(later)) == 2
 
     wait_until(sent, "both jobs sent")

@@ -166,8 +166,8 @@ def test_a_job_that_is_locked_holds_up_no_other(
     retaining.database.execute("UPDATE job SET status = 5")
     make_old(retaining, "locked", "free")
     with closing(connect(retaining.database_url)) as session:
-        session.execute("SELECT FROM pending_task JOIN job USING (tenant_key, job_key)"
-                        " WHERE job_id = 'locked' FOR UPDATE OF pending_task")  # fmt: skip
+        session.execute("SELECT FROM task_message JOIN job USING (tenant_key, job_key)"
+                        " WHERE job_id = 'locked' FOR UPDATE OF task_message")  # fmt: skip
         with retaining.running(workers=0):
             wait_until_there(retaining, "locked")
             session.rollback()

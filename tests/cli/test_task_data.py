@@ -21,7 +21,7 @@ def test_json_text_is_sent_byte_for_byte(command: Command, database_url: str, te
     done = command("job", "submit", stdin=layout.replace("{}", document(text)).encode())
     assert (done.status, done.err) == (0, "")
     with closing(connect(database_url)) as connection:
-        ((sent,),) = connection.execute("SELECT task_data FROM pending_task").fetchall()
+        ((sent,),) = connection.execute("SELECT task_data FROM task_message").fetchall()
     assert sent == text.encode()
 
 

@@ -25,12 +25,12 @@ _WAITING = """
                 AND prerequisite_job.job_id = prerequisite.prerequisite_job_id
             WHERE prerequisite.tenant_key = job.tenant_key AND prerequisite.job_key = job.job_key
         ),
-        pending_task.eligible_time IS NOT NULL OR EXISTS (
+        task_message.eligible_time IS NOT NULL OR EXISTS (
             SELECT FROM outbox WHERE outbox.tenant_key = job.tenant_key AND outbox.job_key = job.job_key
         )
     FROM job
     JOIN tenant USING (tenant_key)
-    LEFT JOIN pending_task USING (tenant_key, job_key)
+    LEFT JOIN task_message USING (tenant_key, job_key)
     WHERE job.status < 3
 """
 _DECIDED_S = 15.0  # longer than the transaction of a dead worker stays open

@@ -13,7 +13,7 @@ from tracker.job_status import STATUSES
 WAITING, ACTIVE, PAUSED, FAILED, CANCELLED, COMPLETED = STATUSES
 ENDED = [FAILED, CANCELLED, COMPLETED]
 EVERYTHING_OF_A_JOB = {
-    "job", "label", "prerequisite", "pending_task", "held_message", "resumed_job", "outbox", "sibling_tasks",
+    "job", "label", "prerequisite", "task_message", "held_message", "resumed_job", "outbox", "sibling_tasks",
     "task_block", "task_failure",
 }  # fmt: skip
 
@@ -138,7 +138,7 @@ def test_a_cancelled_job_is_not_sent_and_waits_for_nothing(client: Client, conne
     client.submit([job("a", "b")])
     fill_tables(connection, "a")
     client.cancel("a")
-    assert count_rows(connection, "pending_task") == 0
+    assert count_rows(connection, "task_message") == 0
     assert count_rows(connection, "prerequisite") == 0
     assert count_rows(connection, "resumed_job") == 0
     assert count_rows(connection, "outbox") == 1  # may be on its way to Kafka
@@ -172,10 +172,10 @@ def test_a_job_paused_before_it_was_sent_is_sent_once_it_is_resumed(
 ) -> None:
     client.submit([job("a")])
     client.pause("a")
-    assert rows(connection, "SELECT paused, resumed FROM pending_task") == [(True, True)]
+    assert rows(connection, "SELECT paused FROM task_message") == [(True,)]
     connection.execute("LISTEN tracker_scheduler")
     client.resume("a")
-    assert rows(connection, "SELECT paused, resumed FROM pending_task") == [(False, True)]
+    assert rows(connection, "SELECT paused FROM task_message") == [(False,)]
     assert [notify.channel for notify in connection.notifies(timeout=10, stop_after=1)] == [
         "tracker_scheduler"
     ]

@@ -29,7 +29,7 @@ def test_null_is_absent_and_stored_as_null(client: Client, connection: Connectio
     assert [(job.name, job.description, job.external_data) for job in shown] == [("", "", "")] * 3
     assert [job.labels for job in shown] == [{}, {"k": ""}, {"k": ""}]
     assert rows(
-        connection, "SELECT count(*) FROM pending_task WHERE delay_s = 0 AND target_pipe IS NULL"
+        connection, "SELECT count(*) FROM task_message WHERE delay_s = 0 AND target_pipe IS NULL"
     ) == [(3,)]
 
 

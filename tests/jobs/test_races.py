@@ -69,7 +69,7 @@ def release(other: Connection, job_id: str) -> None:
         "DELETE FROM prerequisite WHERE prerequisite_job_id = %s RETURNING job_key", [job_id]
     )
     for edge in edges.fetchall():
-        other.execute("UPDATE pending_task SET unmet = unmet - 1 WHERE job_key = %s", edge)
+        other.execute("UPDATE task_message SET unmet = unmet - 1 WHERE job_key = %s", edge)
 
 
 def run_together(acts: list[Callable[[], Any]], threads: ThreadPoolExecutor) -> list[Future[Any]]:
@@ -196,7 +196,7 @@ def test_a_prerequisite_met_while_its_dependent_is_paused_is_counted(
         pausing = threads.submit(client.pause, "dependent")
     pausing.result(30)
     statement = (
-        "SELECT unmet, paused FROM pending_task JOIN job USING (tenant_key, job_key) WHERE job_id = %s"
+        "SELECT unmet, paused FROM task_message JOIN job USING (tenant_key, job_key) WHERE job_id = %s"
     )
     assert rows(connection, statement, "dependent") == [(0, True)]
 
@@ -217,7 +217,7 @@ def test_a_dependent_ended_while_its_prerequisite_completes_does_not_deadlock(
     ending = threads.submit(getattr(client, name), "dependent")
     wait_until_blocked(connection)
     other.execute("SET LOCAL lock_timeout = '5s'")
-    other.execute("SELECT FROM pending_task FOR UPDATE")
+    other.execute("SELECT FROM task_message FOR UPDATE")
     other.commit()
     ending.result(30)
     assert rows(connection, "SELECT count(*) FROM prerequisite") == [(0,)]

@@ -12,7 +12,7 @@ from tracker import Client, JobConflict, JobStatus, NewTask
 
 
 def task_data(connection: Connection) -> bytes:
-    ((data,),) = rows(connection, "SELECT task_data FROM pending_task")
+    ((data,),) = rows(connection, "SELECT task_data FROM task_message")
     return bytes(data)
 
 
@@ -78,11 +78,11 @@ def test_the_task_waits_to_be_sent(client: Client, connection: Connection) -> No
     assert rows(
         connection,
         """
-        SELECT unmet, delay_s, task_classifier, task_api_version, task_pipe, target_pipe, paused, resumed,
+        SELECT unmet, delay_s, task_classifier, task_api_version, task_pipe, target_pipe, paused,
                eligible_time - create_time = interval '90 seconds'
-        FROM pending_task JOIN job USING (tenant_key, job_key)
+        FROM task_message JOIN job USING (tenant_key, job_key)
         """,
-    ) == [(0, 90, "DocumentWorker", 3, "worker-in", "worker-out", False, False, True)]
+    ) == [(0, 90, "DocumentWorker", 3, "worker-in", "worker-out", False, True)]
 
 
 def test_the_scheduler_is_woken_for_a_job_that_waits_for_nothing(

@@ -82,7 +82,7 @@ def test_it_works_with_just_the_rights_that_are_listed(secure: Secure, tracker: 
         require_clean(program)
 
 
-POSTPONED = "SELECT count(*) FROM pending_task WHERE eligible_time > now()"
+POSTPONED = "SELECT count(*) FROM task_message WHERE eligible_time > now()"
 AT_ONCE = [row for row in RUN if row.name != "*destination*"]
 IDS = [f"{row.resource} {row.name.replace('*', '')}" for row in AT_ONCE]
 
@@ -188,7 +188,7 @@ def test_a_job_whose_topic_may_not_be_written_waits_until_it_may(secure: Secure,
     tracker.submit("job")
     tracker.start(workers=0)
     wait_until(
-        lambda: tracker.rows("SELECT eligible_time > now() FROM pending_task") == [(True,)], "postponed"
+        lambda: tracker.rows("SELECT eligible_time > now() FROM task_message") == [(True,)], "postponed"
     )
     secure.kafka.allow(work)
     wait_until(lambda: tracker.started() == ["acme:job"], "the job started")

@@ -76,7 +76,14 @@ BATCH = [
     # Six blocks each.
     Case("remove_task_state", keys(5), 6 * N, 8 * 6 * N, "task_block_pkey"),
     Case("summarize_failures", keys(5), N, 30 * N, "task_failure_pkey"),
-    Case("update_jobs", keys(6) | {"statuses": [1] * N, "percentages": [5] * N}, N, 10 * N, "job_pkey"),
+    Case(
+        "update_jobs",
+        keys(6) | {"statuses": [1] * N, "percentages": [5] * N, "end_records": [None] * N},
+        N,
+        10 * N,
+        "job_pkey",
+    ),
+    Case("mark_contradictions", keys(6), N, 10 * N, "job_pkey"),
     # 5,000 messages each.
     Case("drop_held_messages", keys(8, 2), 10_000, 2 * 10_000 + 1_000, "held_message_pkey"),
     Case(
@@ -91,19 +98,16 @@ BATCH = [
     ),
     Case(
         "lock_edges",
-        {
-            "completed_tenant_keys": keys(8)["tenant_keys"],
-            "completed_job_ids": names(8)["job_ids"],
-            **keys(9),
-        },
-        3 * N,
-        10 * 3 * N,
+        {"tenant_keys": keys(8)["tenant_keys"], "job_ids": names(8)["job_ids"]},
+        N,
+        10 * N,
         "prerequisite_pkey",
         locks=(EDGE,),
     ),
     Case("meet_prerequisites", completed(8), N, 50 * N, "prerequisite_pkey", locks=(EDGE, KEY)),
+    Case("remove_task_messages", keys(5), N, 10 * N, "task_message_pkey"),
     # 50 jobs, and 20,000 downstream; those of ten tenants are found from two of them. Two edges each.
-    Case("fail_dependents", keys(8, 50), 41_000, 50 * 41_000, "prerequisite_pkey", locks=(EDGE, KEY)),
+    Case("fail_dependents", keys(8, 50), 41_000, 50 * 41_000, "prerequisite_pkey"),
     Case(
         "read_outbox",
         PLACE | {"first_offsets": [3000], "next_offsets": [3200]},
@@ -116,8 +120,8 @@ BATCH = [
         "clear_outbox",
         PLACE | {"committed_offsets": [100]},
         100,
-        16 * 100,
+        10 * 100,
         "outbox_source",
-        locks=(OUTBOX, KEY),
+        locks=(OUTBOX,),
     ),
 ]

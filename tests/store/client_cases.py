@@ -37,10 +37,10 @@ CHANGE = [
     Case("lock_named_jobs", names(5, FEW), 41, 10 * FEW, "job_tenant_key_job_id_key", locks=(KEY,)),
     Case("lock_edges_of_jobs", keys(9, FEW), 2 * FEW, 10 * FEW, "prerequisite_of_job", locks=(EDGE,)),
     Case("lock_outbox_of_jobs", keys(6, FEW), FEW, 10 * FEW, "outbox_pkey", locks=(OUTBOX,)),
-    Case("lock_pending_tasks", keys(8, FEW), FEW, 10 * FEW, "pending_task_pkey", locks=(KEY,)),
+    Case("lock_task_messages", keys(8, FEW), FEW, 10 * FEW, "task_message_pkey", locks=(KEY,)),
     Case("lock_resumed_jobs", keys(8, FEW), FEW, 10 * FEW, locks=(KEY,)),
-    Case("pause_jobs", keys(7, FEW), FEW, 30 * FEW, "pending_task_pkey"),
-    Case("resume_jobs", keys(8, FEW), FEW, 30 * FEW, "pending_task_pkey"),
+    Case("pause_jobs", keys(7, FEW), FEW, 30 * FEW, "task_message_pkey"),
+    Case("resume_jobs", keys(8, FEW), FEW, 30 * FEW, "task_message_pkey"),
     # 5,000 messages each.
     Case("cancel_jobs", keys(8, 2), 10_000, 2 * 10_000 + 1_000, "held_message_pkey"),
     Case("delete_jobs", keys(8, 2), 10_000, 2 * 10_000 + 1_000, "held_message_pkey"),
@@ -94,7 +94,7 @@ UNDER_LOCKS = [
         },
         2 * N,
         30 * N,
-        "pending_task_pkey",
+        "task_message_pkey",
     ),
     # Chains of up to 500.
     Case("list_prerequisites_above", tenant_names(9, 40), 40 * N, 12 * 40 * N, "prerequisite_of_job"),

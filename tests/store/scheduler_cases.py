@@ -6,7 +6,7 @@ from tests.store.cases import EDGE, KEY, OUTBOX, Case, N, keys
 
 SCHEDULE = [
     # Nobody's but those of the suspended tenant are due: 100,000, which are passed over whole.
-    Case("enqueue_eligible_tasks", {"limit": N}, 200, 1000, "pending_task_eligible"),
+    Case("enqueue_eligible_tasks", {"limit": N}, 200, 1000, "task_message_eligible"),
     Case("enqueue_held_messages", {"limit": N}, 1, 20, "resumed_job_pkey"),
     Case("delete_resumed_jobs", {}, 1, 20, "resumed_job_pkey"),
     # 2,000 rows of 40 tenants.
@@ -18,7 +18,7 @@ SCHEDULE = [
         20 * N,
         "outbox_send_number",
     ),
-    Case("delete_published", {"sent_number": N}, N, 16 * N, "outbox_send_number", locks=(OUTBOX, KEY)),
+    Case("delete_published", {"sent_number": N}, N, 12 * N, "outbox_send_number", locks=(OUTBOX,)),
 ]
 # From a place in the middle of a tenant on, and of jobs that are all too young.
 WALK: dict[str, Any] = {"tenant_key": 7, "create_time": None, "job_key": 0, "limit": N}
@@ -28,7 +28,7 @@ RETENTION = [
     Case("find_expired_jobs", WALK | HOUR, 41, 6 * 41, "job_create_time"),
     Case("lock_expired_jobs", keys(4) | NO_TIME, N, 10 * N, "job_pkey", locks=(KEY,)),
     Case("lock_edges_of_jobs", keys(9), 2 * N, 10 * N, "prerequisite_of_job", locks=(EDGE,)),
-    Case("lock_pending_tasks", keys(8), N, 10 * N, "pending_task_pkey", locks=(KEY,)),
+    Case("lock_task_messages", keys(8), N, 10 * N, "task_message_pkey", locks=(KEY,)),
     # A label each.
     Case("remove_expired_jobs", keys(4, N // 2), N, 60 * N, "prerequisite_pkey"),
     # 40 jobs with 500 rows in each of three tables.

@@ -24,7 +24,7 @@ SELECT tenant, 'job-' || n - step, (tenant - 1) * 5000 + n
 FROM generate_series(1, 40) AS tenant, generate_series(9, 5000, 10) AS n, unnest(ARRAY[1, 10]) AS step
 WHERE n > step;
 
-INSERT INTO pending_task (tenant_key, job_key, unmet, eligible_time, paused, task_classifier,
+INSERT INTO task_message (tenant_key, job_key, unmet, eligible_time, paused, task_classifier,
                           task_api_version, task_data, task_pipe, target_pipe)
 SELECT tenant, (tenant - 1) * 5000 + n,
        CASE n % 10 WHEN 9 THEN CASE WHEN n > 10 THEN 2 ELSE 1 END ELSE 0 END,
@@ -32,7 +32,7 @@ SELECT tenant, (tenant - 1) * 5000 + n,
        n % 10 = 8, 'Sort', 1, '\x7b7d', 'sort-in', 'sort-out'
 FROM generate_series(1, 40) AS tenant, generate_series(1, 5000) AS n
 WHERE n % 10 >= 7;
-INSERT INTO pending_task (tenant_key, job_key, unmet, eligible_time, task_classifier, task_api_version,
+INSERT INTO task_message (tenant_key, job_key, unmet, eligible_time, task_classifier, task_api_version,
                           task_data, task_pipe)
 SELECT 41, 1000000 + n, 0, now(), 'Sort', 1, '\x7b7d', 'sort-in' FROM generate_series(1, 100000) AS n;
 
@@ -47,8 +47,8 @@ FROM generate_series(1, 40) AS tenant, generate_series(5, 5000, 10) AS n;
 INSERT INTO outbox (tenant_key, job_key, send_number, task_id)
 SELECT tenant, (tenant - 1) * 5000 + n, (tenant - 1) * 500 + n / 10 + 1, 'task'
 FROM generate_series(1, 40) AS tenant, generate_series(6, 5000, 10) AS n;
-INSERT INTO pending_task (tenant_key, job_key, unmet, task_classifier, task_api_version, task_data, task_pipe)
-SELECT tenant_key, job_key, 0, 'Sort', 1, '\x7b7d', 'sort-in' FROM outbox;
+INSERT INTO task_message (tenant_key, job_key, unmet, sent_time, task_classifier, task_api_version, task_data, task_pipe)
+SELECT tenant_key, job_key, 0, now(), 'Sort', 1, '\x7b7d', 'sort-in' FROM outbox;
 UPDATE deployment SET last_send_number = 20000, sent_number = 0;
 
 -- Active jobs have the tasks 1 to 3, of which 1 and 2 have children.

@@ -3,7 +3,7 @@
 INSERT INTO tenant (partition_id) SELECT 'first-' || n FROM generate_series(1, 60) AS n;
 INSERT INTO job (tenant_key, job_key, job_id, content_hash) SELECT n, n, 'first', '' FROM generate_series(1, 60) AS n;
 INSERT INTO prerequisite (tenant_key, prerequisite_job_id, job_key) SELECT n, 'none', n FROM generate_series(1, 60) AS n;
-INSERT INTO pending_task (tenant_key, job_key, unmet, eligible_time, task_classifier, task_api_version, task_data, task_pipe)
+INSERT INTO task_message (tenant_key, job_key, unmet, eligible_time, task_classifier, task_api_version, task_data, task_pipe)
 SELECT n, n, 0, now(), 'Sort', 1, '', 'sort-in' FROM generate_series(1, 60) AS n;
 INSERT INTO held_message (tenant_key, job_key, destination, message_value) SELECT n, n, '', '' FROM generate_series(1, 60) AS n;
 INSERT INTO outbox (tenant_key, job_key, send_number) SELECT n, n, n FROM generate_series(1, 30) AS n;

@@ -112,24 +112,21 @@ def assert_nobody_waits_in_vain(observer: Observer) -> None:
     assert (
         observer.rows(
             """
-            SELECT job.job_id, pending_task.unmet, pending_task.eligible_time
-            FROM pending_task
+            SELECT job.job_id, task_message.unmet, task_message.eligible_time
+            FROM task_message
             JOIN job USING (tenant_key, job_key)
-            WHERE pending_task.unmet <> (
+            WHERE task_message.unmet <> (
                     SELECT count(*) FROM prerequisite
-                    WHERE prerequisite.tenant_key = pending_task.tenant_key
-                        AND prerequisite.job_key = pending_task.job_key
+                    WHERE prerequisite.tenant_key = task_message.tenant_key
+                        AND prerequisite.job_key = task_message.job_key
                 )
-                OR (pending_task.unmet = 0 AND pending_task.eligible_time IS NULL AND NOT EXISTS (
-                    SELECT FROM outbox
-                    WHERE outbox.tenant_key = pending_task.tenant_key
-                        AND outbox.job_key = pending_task.job_key
-                ))
+                OR (task_message.unmet = 0 AND task_message.eligible_time IS NULL
+                    AND task_message.sent_time IS NULL AND job.status < 3)
             """
         )
         == []
     )
-    for table in ("pending_task", "prerequisite", "label", "held_message", "resumed_job"):
+    for table in ("task_message", "prerequisite", "label", "held_message", "resumed_job"):
         assert (
             observer.one(
                 f"SELECT count(*) FROM {table} WHERE NOT EXISTS (SELECT FROM job WHERE job.tenant_key ="

@@ -13,7 +13,7 @@ KINDS: list[tuple[Callable[[Iterable[Any]], Verb[None]], type[tuple[Any, ...]]]]
     (job_rows.copy_jobs, job_rows.JobRow),
     (job_rows.copy_labels, job_rows.LabelRow),
     (job_rows.copy_prerequisites, job_rows.PrerequisiteRow),
-    (job_rows.copy_pending_tasks, job_rows.PendingTaskRow),
+    (job_rows.copy_task_messages, job_rows.TaskMessageRow),
 ]
 
 

@@ -6,6 +6,7 @@ from contextlib import closing
 import psycopg
 import pytest
 
+from tests.store.more_migrations import migrate_up_to
 from tracker.fold.state import BLOCK_CHILDREN, JobState, TaskState, children_in
 from tracker.identifiers import JobName
 from tracker.job_status import JobStatus
@@ -58,9 +59,7 @@ def _bits(choose: random.Random) -> bytes:
 @pytest.fixture
 def old_url(empty_database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """A database as it was before the migration."""
-    with monkeypatch.context() as patch:
-        patch.setattr(migrate, "known_migrations", lambda: known_migrations()[:BEFORE])
-        assert len(migrate.migrate(empty_database_url)) == BEFORE
+    migrate_up_to(BEFORE, empty_database_url, monkeypatch)
     return empty_database_url
 
 

@@ -22,7 +22,7 @@ NO_PLAN_TEST = {
     "compile_nothing": _NO_TABLE,
     "copy_jobs": _ADDS_ROWS,
     "copy_labels": _ADDS_ROWS,
-    "copy_pending_tasks": _ADDS_ROWS,
+    "copy_task_messages": _ADDS_ROWS,
     "copy_prerequisites": _ADDS_ROWS,
     "end_session": "it reads views of the server, at a process's start",
     "list_partitions": "its answer is the whole table",

@@ -56,7 +56,7 @@ def test_a_job_that_ends_while_it_is_released_is_not_sent(
     workers[0].clear()
     assert [observer.left(table) for table in ("outbox", "prerequisite")] == [0, 0]
     assert (
-        observer.rows("SELECT FROM pending_task JOIN job USING (tenant_key, job_key) WHERE job_id = 'd'")
+        observer.rows("SELECT FROM task_message JOIN job USING (tenant_key, job_key) WHERE job_id = 'd'")
         == []
     )
 

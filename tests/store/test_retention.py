@@ -147,7 +147,7 @@ def test_all_that_belongs_to_it_goes_in_steps(
     assert left(observer) == ["first", "kept"]
     tables = (
         "label",
-        "pending_task",
+        "task_message",
         "prerequisite",
         "sibling_tasks",
         "task_block",
@@ -196,7 +196,7 @@ def test_a_job_of_which_something_is_to_be_sent_stays(
         f"INSERT INTO {table} (tenant_key, job_key{columns}) SELECT tenant_key, job_key{values} FROM job",
     )
     assert sweep(retention) == {}
-    assert [observer.left(each) for each in ("job", table, "pending_task")] == [1, 1, 1]
+    assert [observer.left(each) for each in ("job", table, "task_message")] == [1, 1, 1]
     change_rows(observer, f"DELETE FROM {table}")
     assert sweep(retention) == {JobStatus.COMPLETED: 1}
 
@@ -239,6 +239,19 @@ def test_one_that_has_changed_since_it_was_seen_stays(
     assert left(observer) == ["a"]
 
 
+def test_jobs_that_failed_together_are_removed_together(
+    client: Client, observer: Observer, retention: RetentionStore, worker: Worker
+) -> None:
+    """What they waited for is still stored, and keeps none of them."""
+    client.submit([job("a"), job("b", "a"), job("c", "b"), job("waiting", "later")])
+    worker.run(fail="a")
+    assert [observer.status(name) for name in "abc"] == [3, 3, 3]
+    make_old(observer, a=3, b=3, c=3)
+    retention.remove(found_keys(retention))
+    assert left(observer) == ["waiting"]
+    assert observer.rows("SELECT prerequisite_job_id FROM prerequisite") == [("later",)]
+
+
 def test_one_whose_dependent_is_being_submitted_stays(
     client: Client, observer: Observer, retention: RetentionStore, database_url: str
 ) -> None:
@@ -249,13 +262,20 @@ def test_one_whose_dependent_is_being_submitted_stays(
     with open_session(database_url) as session:
         session.execute("SELECT FROM job WHERE job_id = 'a' FOR SHARE")
         session.execute(
-            "INSERT INTO prerequisite (tenant_key, prerequisite_job_id, job_key)"
-            " SELECT tenant_key, 'a', job_key + 1 FROM job"
+            """
+            WITH dependent AS (
+                INSERT INTO job (tenant_key, job_id, content_hash)
+                SELECT tenant_key, 'dependent', '' FROM job
+                RETURNING tenant_key, job_key
+            )
+            INSERT INTO prerequisite (tenant_key, prerequisite_job_id, job_key)
+            SELECT tenant_key, 'a', job_key FROM dependent
+            """
         )
         assert retention.remove(found) == []
         session.commit()
     assert retention.remove(found) == []
-    assert left(observer) == ["a"]
+    assert left(observer) == ["a", "dependent"]
 
 
 def test_a_submit_that_comes_second_waits_and_finds_no_job(
@@ -313,7 +333,7 @@ def test_a_delete_at_the_same_moment_finds_no_job(
         observer.wait_until_blocked()
     with pytest.raises(JobNotFound):
         deleting.result()
-    assert [observer.left(table) for table in ("job", "pending_task")] == [0, 0]
+    assert [observer.left(table) for table in ("job", "task_message")] == [0, 0]
 
 
 def test_a_delete_that_comes_first_leaves_nothing_to_remove(
@@ -337,7 +357,7 @@ def test_it_gives_up_rather_than_wait_for_long(
     make_old(observer, a=5)
     found = found_keys(retention)
     with open_session(database_url) as session:
-        session.execute("SELECT FROM pending_task FOR UPDATE")
+        session.execute("SELECT FROM task_message FOR UPDATE")
         with pytest.raises(psycopg.errors.LockNotAvailable):
             retention.remove(found)
     assert [removed.count for removed in retention.remove(found)] == [1]
@@ -359,7 +379,7 @@ def test_edges_are_locked_before_pending_tasks(
         session.execute("SELECT FROM prerequisite FOR UPDATE")
         removing = threads.submit(retention.remove, found)
         observer.wait_until_blocked()
-        session.execute("SELECT FROM pending_task FOR UPDATE NOWAIT")
+        session.execute("SELECT FROM task_message FOR UPDATE NOWAIT")
     assert [removed.count for removed in removing.result()] == [1]
 
 
@@ -373,4 +393,4 @@ def test_prerequisites_are_met_while_their_dependents_are_removed(
         retention.remove(found_keys(retention))
     retention.remove(found_keys(retention))
     assert left(observer) == ["first"]
-    assert [observer.left(table) for table in ("prerequisite", "pending_task", "outbox")] == [0, 1, 0]
+    assert [observer.left(table) for table in ("prerequisite", "task_message", "outbox")] == [0, 1, 0]

@@ -22,16 +22,18 @@ def test_a_job_that_ends_after_it_was_queued_is_not_sent(
     verb: Callable[..., Prepared[object]],
 ) -> None:
     client.submit([job("a"), job("b")])
-    with open_session(database_url) as session, scheduler.transaction():
+    with scheduler.transaction():
         scheduler.enqueue_due(1000)
+    with open_session(database_url) as session:
         perform(session, verb("a"))
         session.commit()
+    with scheduler.transaction():
         sends = scheduler.read_outbox(0, 1000, 1 << 20)
     assert [send.task.job.job_id for send in sends if send.task] == ["b"]
     with scheduler.transaction():
         last, _ = scheduler.lock_send_numbers()
         scheduler.delete_published(last)
-    assert [observer.left(table) for table in ("outbox", "pending_task")] == [0, 0]
+    assert [observer.left(table) for table in ("outbox", "task_message")] == [0, 1]
 
 
 def test_a_job_cancelled_and_not_committed_is_sent_or_not_and_leaves_nothing(
@@ -55,7 +57,7 @@ def test_a_job_cancelled_and_not_committed_is_sent_or_not_and_leaves_nothing(
         observer.wait_until_blocked()
         session.commit()
     clearing.result(30)
-    assert [observer.left(table) for table in ("outbox", "pending_task")] == [0, 0]
+    assert [observer.left(table) for table in ("outbox", "task_message")] == [0, 1]
 
 
 def hold(worker: Worker, job_id: str, count: int) -> None:

@@ -66,7 +66,7 @@ def test_unique_keys_and_foreign_keys_begin_with_the_tenant(
         """
     ).fetchall()
     tables = {table for table, _, _ in rows}
-    assert {"job", "label", "prerequisite", "pending_task", "sibling_tasks", "task_block", "outbox"} <= tables
+    assert {"job", "label", "prerequisite", "task_message", "sibling_tasks", "task_block", "outbox"} <= tables
     assert {(table, name) for table, name, column in rows if column != "tenant_key"} == {
         ("schema_migration", "schema_migration_pkey"),
         ("tenant", "tenant_partition_id_key"),

@@ -63,7 +63,7 @@ def waits_for(observer: Observer, job_id: str) -> tuple[int, bool, int]:
         """
         SELECT unmet, eligible_time IS NOT NULL,
                (SELECT count(*) FROM prerequisite WHERE prerequisite.job_key = job.job_key)
-        FROM job JOIN pending_task USING (tenant_key, job_key)
+        FROM job JOIN task_message USING (tenant_key, job_key)
         WHERE job_id = %s
         """,
         job_id,
@@ -130,7 +130,7 @@ def test_a_submit_holds_no_lock_of_others_rows_while_it_stores_its_own(
 ) -> None:
     client.submit([job("running"), job("dependent", "running")])
     begin(job("d", "running"), job("e", partition_id="new"))
-    for table in ("job", "prerequisite", "pending_task", "tenant"):
+    for table in ("job", "prerequisite", "task_message", "tenant"):
         locked = observer.rows(f"SELECT * FROM {table} FOR UPDATE SKIP LOCKED")
         assert len(locked) == observer.left(table)
     assert advisory_locks(observer) == 0
@@ -182,7 +182,7 @@ def test_a_prerequisite_that_completes_while_the_rows_are_stored_does_not_count(
     assert waits_for(observer, "both") == (1, False, 1)
     assert waits_for(observer, "other") == (1, False, 1)
     assert waits_for(observer, "late") == (0, True, 0)
-    assert observer.one("SELECT count(*) FROM pending_task WHERE eligible_time > now() + '30 min'") == 1
+    assert observer.one("SELECT count(*) FROM task_message WHERE eligible_time > now() + '30 min'") == 1
     worker.run(complete="b")
     assert sorted(worker.starts()) == ["both", "other"]
 

@@ -50,7 +50,13 @@ def test_a_job_and_its_tasks_and_blocks_are_updated_in_place(store: BatchStore, 
     for batch in range(1, BATCHES + 1):
         with store.transaction():
             keys = keys_of(look_up(store, *names))
-            store._execute("update_jobs", **keys, statuses=[1] * JOBS, percentages=[batch] * JOBS)
+            store._execute(
+                "update_jobs",
+                **keys,
+                statuses=[1] * JOBS,
+                percentages=[batch] * JOBS,
+                end_records=[None] * JOBS,
+            )
             store._execute(
                 "store_blocks",
                 **keys,
@@ -91,7 +97,7 @@ def test_a_prerequisite_that_is_met_is_counted_in_place(store: BatchStore, datab
             [job] = look_up(store, name)
             store.release([CompletedJob(job, "tracking", 0, 1, None)], [])
     store.close()
-    assert share_in_place(database_url, "pending_task", least=JOBS * BATCHES) > 0.9
+    assert share_in_place(database_url, "task_message", least=JOBS * BATCHES) > 0.9
 
 
 def test_the_progress_is_updated_in_place(store: BatchStore, database_url: str) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _OF_A_JOB = (
     "label",
     "prerequisite",
-    "pending_task",
+    "task_message",
     "held_message",
     "resumed_job",
     "outbox",
@@ -29,7 +29,7 @@ QUERIES = {
     "due_sends": """
         SELECT (SELECT count(*) FROM outbox)
             + (SELECT count(*) FROM resumed_job)
-            + (SELECT count(*) FROM pending_task JOIN tenant USING (tenant_key)
+            + (SELECT count(*) FROM task_message JOIN tenant USING (tenant_key)
                WHERE eligible_time <= now() AND NOT paused AND NOT suspended)
     """,
     "orphans": " UNION ALL ".join(
@@ -43,12 +43,12 @@ QUERIES = {
         if table != "outbox"  # a row may outlive its cancelled or deleted job, until it is sent to nobody
     ),
     "unmet_and_edges_differ": """
-        SELECT job.job_id, pending_task.unmet, count(prerequisite.job_key)
-        FROM pending_task
+        SELECT job.job_id, task_message.unmet, count(prerequisite.job_key)
+        FROM task_message
         JOIN job USING (tenant_key, job_key)
         LEFT JOIN prerequisite USING (tenant_key, job_key)
-        GROUP BY job.job_id, pending_task.tenant_key, pending_task.job_key, pending_task.unmet
-        HAVING pending_task.unmet <> count(prerequisite.job_key)
+        GROUP BY job.job_id, task_message.tenant_key, task_message.job_key, task_message.unmet
+        HAVING task_message.unmet <> count(prerequisite.job_key)
     """,
     "waits_for_a_completed_job": """
         SELECT dependent.job_id, job.job_id

@@ -40,7 +40,7 @@ def set_status(connection: psycopg.Connection[Any], job_id: str, status: JobStat
     """Make a job what the worker would make it, its pending task sent."""
     connection.execute("UPDATE job SET status = %s WHERE job_id = %s", [status.number, job_id])
     connection.execute(
-        "DELETE FROM pending_task USING job WHERE job.job_key = pending_task.job_key AND job_id = %s",
+        "DELETE FROM task_message USING job WHERE job.job_key = task_message.job_key AND job_id = %s",
         [job_id],
     )
 
@@ -58,7 +58,7 @@ def unmet(connection: psycopg.Connection[Any], job_id: str) -> tuple[int, bool, 
         SELECT unmet, eligible_time IS NOT NULL,
                ARRAY(SELECT prerequisite_job_id FROM prerequisite
                      WHERE prerequisite.job_key = job.job_key ORDER BY prerequisite_job_id)
-        FROM job JOIN pending_task USING (tenant_key, job_key)
+        FROM job JOIN task_message USING (tenant_key, job_key)
         WHERE job_id = %s
         """,
         job_id,
@@ -72,7 +72,7 @@ def total(connection: psycopg.Connection[Any]) -> int:
         connection,
         """
         SELECT (SELECT count(*) FROM job) + (SELECT count(*) FROM label) + (SELECT count(*) FROM prerequisite)
-             + (SELECT count(*) FROM pending_task)
+             + (SELECT count(*) FROM task_message)
         """,
     )
     return int(number)

@@ -59,7 +59,7 @@ class Worker:
         self._write(failed, 3)
         records = [CompletedJob(each, *self.place, self.offset, None) for each in completed]
         if failed:
-            self.store.lock_edges(records, jobs.values())
+            self.store.lock_edges(records)
         self.store.release(records, failed)
 
     def look_up(self, names: list[str], may_fail: list[str]) -> dict[str, JobState]:
@@ -75,6 +75,7 @@ class Worker:
                 job_keys=[each.job_key for each in jobs],
                 statuses=[status] * len(jobs),
                 percentages=[0] * len(jobs),
+                end_records=[None] * len(jobs),
             )
 
     def catch_up(self) -> None:
@@ -174,7 +175,7 @@ class Observer:
     def unmet(self, job_id: str) -> int:
         return int(
             self.one(
-                "SELECT unmet FROM pending_task JOIN job USING (tenant_key, job_key) WHERE job_id = %s",
+                "SELECT unmet FROM task_message JOIN job USING (tenant_key, job_key) WHERE job_id = %s",
                 job_id,
             )
         )

@@ -178,6 +178,7 @@ class JobFold:
             self._removed_subtrees,
             self._removed_failures,
             self._failures,
+            self.contradictions > 0,
         )
 
     def _fold_at_once(self) -> None:

@@ -172,6 +172,7 @@ class JobChanges(NamedTuple):
     removed_subtrees: Sequence[str] = ()  # those with something stored below them, which is removed too
     removed_failures: Sequence[str] = ()
     failures: Mapping[str, Failure] = MappingProxyType({})  # path -> details, new or newer
+    contradicts: bool = False  # whether a child came after the last one, or there are two last ones
 
 
 def block_and_bit(child: int) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """The verbs that change jobs: cancel, pause, resume, delete; and those that suspend partition IDs.
 
 Each verb locks its jobs in key order, then what belongs to them in the order that every transaction keeps
-(edges, outbox, pending tasks), and then changes all of them in one statement.
+(edges, outbox, task messages), and then changes all of them in one statement.
 """
 
 from collections.abc import Collection, Iterable
@@ -31,7 +31,7 @@ def cancel(jobs: Jobs) -> Prepared[list[ChangedJob]]:
     return _prepare(
         jobs,
         statement="cancel_jobs",
-        lock=("lock_edges_of_jobs", "lock_outbox_of_jobs", "lock_pending_tasks", "lock_resumed_jobs"),
+        lock=("lock_edges_of_jobs", "lock_outbox_of_jobs", "lock_task_messages", "lock_resumed_jobs"),
         changes={JobStatus.WAITING, JobStatus.ACTIVE, JobStatus.PAUSED},
         leaves={JobStatus.CANCELLED},
         refusal="cannot be cancelled",
@@ -47,7 +47,7 @@ def pause(jobs: Jobs) -> Prepared[list[ChangedJob]]:
     return _prepare(
         jobs,
         statement="pause_jobs",
-        lock=("lock_pending_tasks",),
+        lock=("lock_task_messages",),
         changes={JobStatus.WAITING, JobStatus.ACTIVE},
         leaves={JobStatus.PAUSED},
         refusal="cannot be paused",
@@ -63,7 +63,7 @@ def resume(jobs: Jobs) -> Prepared[list[ChangedJob]]:
     return _prepare(
         jobs,
         statement="resume_jobs",
-        lock=("lock_pending_tasks",),
+        lock=("lock_task_messages",),
         changes={JobStatus.PAUSED},
         leaves={JobStatus.WAITING, JobStatus.ACTIVE},
         refusal="cannot be resumed",
@@ -81,7 +81,7 @@ def delete(jobs: Jobs) -> Prepared[list[ChangedJob]]:
     return _prepare(
         jobs,
         statement="delete_jobs",
-        lock=("lock_edges_of_jobs", "lock_outbox_of_jobs", "lock_pending_tasks", "lock_resumed_jobs"),
+        lock=("lock_edges_of_jobs", "lock_outbox_of_jobs", "lock_task_messages", "lock_resumed_jobs"),
         changes=STATUSES,
         leaves=(),
         refusal="",

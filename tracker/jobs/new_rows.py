@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from tracker.identifiers import JobName
 from tracker.jobs.validation import AcceptedJob
 from tracker.store import job_rows
-from tracker.store.job_rows import JobRow, LabelRow, PendingTaskRow, PrerequisiteRow
+from tracker.store.arrays import text_array
+from tracker.store.job_rows import JobRow, LabelRow, PrerequisiteRow, TaskMessageRow
 from tracker.store.steps import Verb, ask
 
 TenantKeys = Mapping[str, int]
@@ -36,8 +37,8 @@ def store_rows(new: Sequence[AcceptedJob], edges: Edges, tenant_keys: TenantKeys
     yield from job_rows.copy_jobs(map(_job_row, keyed))
     yield from job_rows.copy_labels(_label_rows(keyed))
     yield from job_rows.copy_prerequisites(_prerequisite_rows(keyed, edges))
-    yield from job_rows.copy_pending_tasks(
-        _pending_task_row(each, len(edges.get(each.job.name, ())), now) for each in keyed
+    yield from job_rows.copy_task_messages(
+        _task_message_row(each, len(edges.get(each.job.name, ())), now) for each in keyed
     )
     return {each.job.name: each.job_key for each in keyed}
 
@@ -52,6 +53,7 @@ def _job_row(each: _Keyed) -> JobRow:
         job.name,
         job.description,
         job.external_data,
+        text_array(list(each.job.prerequisites)) if each.job.prerequisites else None,
     )
 
 
@@ -71,9 +73,9 @@ def _prerequisite_rows(keyed: Sequence[_Keyed], edges: Edges) -> Iterator[Prereq
     )
 
 
-def _pending_task_row(each: _Keyed, unmet: int, now: datetime) -> PendingTaskRow:
+def _task_message_row(each: _Keyed, unmet: int, now: datetime) -> TaskMessageRow:
     task, delay_s = each.job.task, each.job.checked.delay_s
-    return PendingTaskRow(
+    return TaskMessageRow(
         each.tenant_key,
         each.job_key,
         unmet,

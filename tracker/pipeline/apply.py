@@ -100,12 +100,11 @@ class Applier:
             clock.record_stage("fold")
             reach("inside-database-transaction")
             self._store.hold(_held(new, decided))  # before the jobs: the batch may end one, which drops these
-            self._store.store(changes)
+            completed = _completed(folds, new.records)
+            self._store.store(changes, completed)
             # `old` does not show it: a redelivered range has no record if its records were skipped.
             has_old = any(offsets.first < applied[key].next_offset for key, offsets in batch.ranges.items())
-            releases = self._release(
-                batch, _completed(folds, new.records), self._failed(folds), jobs, has_old
-            )
+            releases = self._release(batch, completed, self._failed(folds), has_old)
             record_applied(batch, applied, new, decided.withheld)
             self._store.advance_progress(applied)
             reach("before-database-commit")
@@ -151,15 +150,13 @@ class Applier:
         batch: Batch,
         completed: list[CompletedJob],
         failed: list[JobState],
-        jobs: Mapping[JobName, JobState],
         has_old: bool,
     ) -> list[PendingTask]:
         """Release and fail dependents; return the jobs that start with the batch."""
-        if failed or (has_old and completed):
-            self._store.lock_edges(completed, jobs.values() if failed else ())
         if has_old and completed:
+            self._store.lock_edges(completed)
             # What old records have released is in the outbox, where others can see it, and may have to be put
-            # back. That locks outbox rows, which come before the pending tasks that the release locks.
+            # back. That locks outbox rows, which come before the task messages that the release locks.
             self._read_releases(batch)
         self._store.release(completed, failed)
         return self._read_releases(batch) if completed or has_old else []

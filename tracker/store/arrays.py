@@ -53,6 +53,11 @@ def encode(name: str, parameters: Mapping[str, object]) -> dict[str, object]:
         raise psycopg.DataError(f"a parameter of {name} cannot be sent: {error}") from error
 
 
+def text_array(values: Sequence[str]) -> EncodedArray:
+    """Encode a value of a `text[]` column, for a COPY."""
+    return _ENCODERS["text"](values)
+
+
 def columns(rows: Sequence[tuple[Any, ...]], *names: str) -> dict[str, object]:
     """Turn rows into parameters: a list for each name."""
     return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))

@@ -1,7 +1,7 @@
 """What a batch reads and writes: one method for each step, one statement for each kind of change.
 
 Call the methods within `transaction`, in the order in which they stand here. It is the order in which every
-transaction locks rows: Kafka partitions' progress, jobs, edges, outbox, pending tasks.
+transaction locks rows: Kafka partitions' progress, jobs, edges, outbox, task messages.
 """
 
 import json
@@ -181,37 +181,39 @@ class BatchStore(Session):
             sources = ("source_topics", "source_partitions", "source_offsets", "source_times_ms")
             self._execute("hold_messages", **columns(rows, *names, *sources))
 
-    def store(self, changes: Sequence[JobChanges]) -> None:
-        """Write what the batch has changed of its jobs."""
-        for name, parameters in statements_of(changes):
+    def store(self, changes: Sequence[JobChanges], completed: Sequence[CompletedJob]) -> None:
+        """Write what the batch has changed of its jobs, and which records have completed some."""
+        end_records = {
+            done.job.job_key: f"{done.topic}:{done.kafka_partition}:{done.offset}" for done in completed
+        }
+        for name, parameters in statements_of(changes, end_records):
             self._execute(name, **parameters)
 
     # Release and propagation
 
-    def lock_edges(self, completed: Sequence[CompletedJob], locked: Iterable[JobState]) -> None:
-        """Lock the edges that lead to completed jobs, and all edges of the jobs in `locked`, in key order.
+    def lock_edges(self, completed: Sequence[CompletedJob]) -> None:
+        """Lock the edges that lead to completed jobs, in key order.
 
-        Call it if more rows are to be locked after the edges than those that `release` locks for completed
-        jobs.
+        Call it if outbox rows are to be locked before `release`, which locks these edges otherwise.
         """
-        others = list(locked)
         self._execute(
             "lock_edges",
-            completed_tenant_keys=[done.job.tenant_key for done in completed],
-            completed_job_ids=[done.job.name.job_id for done in completed],
-            tenant_keys=[job.tenant_key for job in others],
-            job_keys=[job.job_key for job in others],
+            tenant_keys=[done.job.tenant_key for done in completed],
+            job_ids=[done.job.name.job_id for done in completed],
         )
 
     def release(self, completed: Sequence[CompletedJob], failed: Sequence[JobState]) -> None:
         """Release the jobs that waited only for completed jobs, and fail all jobs downstream of failed ones.
 
-        If there are failed ones, call `lock_edges` before.
+        Delete the task messages of the completed jobs.
         """
         self._meet_prerequisites(completed)
         for first in range(0, len(failed), ROOTS_AT_ONCE):
             roots = [_key(job) for job in failed[first : first + ROOTS_AT_ONCE]]
             self._execute("fail_dependents", **columns(roots, "tenant_keys", "job_keys"))
+        if completed:
+            keys = [_key(done.job) for done in completed]
+            self._execute("remove_task_messages", **columns(keys, "tenant_keys", "job_keys"))
 
     def _meet_prerequisites(self, completed: Sequence[CompletedJob]) -> None:
         if completed:
@@ -220,7 +222,7 @@ class BatchStore(Session):
             self._execute("meet_prerequisites", **columns(rows, *names))
 
     def read_outbox(self, ranges: Mapping[KafkaPartition, tuple[int, int]]) -> list[PendingTask]:
-        """Return the pending tasks that records in these ranges (first offset, next offset) have released."""
+        """Return the task messages that records in these ranges (first offset, next offset) have released."""
         rows = self._execute(
             "read_outbox",
             **_kafka_partitions(ranges),

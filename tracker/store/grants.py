@@ -42,7 +42,7 @@ RUN = Rights(
             "job": (_SELECT, _INSERT, _UPDATE, _DELETE),
             "label": (_SELECT, _INSERT, _DELETE),
             "prerequisite": (_SELECT, _INSERT, _UPDATE, _DELETE),
-            "pending_task": (_SELECT, _INSERT, _UPDATE, _DELETE),
+            "task_message": (_SELECT, _INSERT, _UPDATE, _DELETE),
             "held_message": (_SELECT, _INSERT, _DELETE),
             "resumed_job": (_SELECT, _INSERT, _UPDATE, _DELETE),
             "outbox": (_SELECT, _INSERT, _UPDATE, _DELETE),

@@ -1,6 +1,6 @@
 """The statements that write what a batch has changed of its jobs, with their parameters."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tracker.fold.state import JobChanges
@@ -15,8 +15,13 @@ _STORED_BLOCK = (*_TASK, "blocks", "completed", "tracked")
 _FAILURE = (*_TASK, "failure_ids", "failure_times_ms", "failure_sources", "failure_messages")
 
 
-def statements_of(changes: Sequence[JobChanges]) -> Iterator[tuple[str, dict[str, object]]]:
-    """Yield the name and the parameters of each statement that has rows, in the order of execution."""
+def statements_of(
+    changes: Sequence[JobChanges], end_records: Mapping[int, str]
+) -> Iterator[tuple[str, dict[str, object]]]:
+    """Yield the name and the parameters of each statement that has rows, in the order of execution.
+
+    `end_records`: by the keys of jobs, the names of the records that have completed them.
+    """
     unfinished = [change for change in changes if change.status is not JobStatus.COMPLETED]
     stored, removed = changed_rows(unfinished)
     steps: tuple[tuple[str, Sequence[str], Sequence[tuple[Any, ...]]], ...] = (
@@ -35,9 +40,13 @@ def statements_of(changes: Sequence[JobChanges]) -> Iterator[tuple[str, dict[str
         ),
         (
             "update_jobs",
-            (*_JOB, "statuses", "percentages"),
-            [(*_key(change), change.status.number, change.percentage) for change in changes],
+            (*_JOB, "statuses", "percentages", "end_records"),
+            [
+                (*_key(change), change.status.number, change.percentage, end_records.get(change.job.job_key))
+                for change in changes
+            ],
         ),
+        ("mark_contradictions", _JOB, [_key(change) for change in unfinished if change.contradicts]),
         # A job that was Waiting has no rows of tasks.
         (
             "remove_task_state",

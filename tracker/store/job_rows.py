@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
+from tracker.store.arrays import EncodedArray
 from tracker.store.steps import Verb, copy
 
 
@@ -17,6 +18,7 @@ class JobRow(NamedTuple):
     name: str | None
     description: str | None
     external_data: str | None
+    prerequisite_job_ids: EncodedArray | None  # as submitted; None: there are none
 
 
 class LabelRow(NamedTuple):
@@ -36,8 +38,8 @@ class PrerequisiteRow(NamedTuple):
     job_key: int
 
 
-class PendingTaskRow(NamedTuple):
-    """The task message of a job, until it is sent."""
+class TaskMessageRow(NamedTuple):
+    """The task message of a job."""
 
     tenant_key: int
     job_key: int
@@ -53,7 +55,7 @@ class PendingTaskRow(NamedTuple):
 
 def copy_jobs(rows: Iterable[JobRow]) -> Verb[None]:
     """Store jobs; where two transactions could store the same ones, in the order of their unique key."""
-    return copy("copy_jobs", ("int4", "int8", "text", "bytea", "text", "text", "text"), rows)
+    return copy("copy_jobs", ("int4", "int8", "text", "bytea", "text", "text", "text", "text[]"), rows)
 
 
 def copy_labels(rows: Iterable[LabelRow]) -> Verb[None]:
@@ -66,7 +68,7 @@ def copy_prerequisites(rows: Iterable[PrerequisiteRow]) -> Verb[None]:
     return copy("copy_prerequisites", ("int4", "text", "int8"), rows)
 
 
-def copy_pending_tasks(rows: Iterable[PendingTaskRow]) -> Verb[None]:
+def copy_task_messages(rows: Iterable[TaskMessageRow]) -> Verb[None]:
     """Store task messages of new jobs."""
     types = ("int4", "int8", "int4", "timestamptz", "int4", "text", "int4", "bytea", "text", "text")
-    return copy("copy_pending_tasks", types, rows)
+    return copy("copy_task_messages", types, rows)

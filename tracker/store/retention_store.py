@@ -93,7 +93,7 @@ class RetentionStore(Session):
     def remove(self, jobs: Sequence[JobKey]) -> list[Removed]:
         """Remove those of these jobs that can still be removed, and return how many.
 
-        Takes locks in the order of every transaction: jobs, edges, pending tasks. Keeps a job that has outbox
+        Takes locks in the order of every transaction: jobs, edges, task messages. Keeps a job that has outbox
         rows.
         """
         keys = {"tenant_keys": [key[0] for key in jobs], "job_keys": [key[1] for key in jobs]}
@@ -103,7 +103,7 @@ class RetentionStore(Session):
                 return []
             keys = {"tenant_keys": [key[0] for key in locked], "job_keys": [key[1] for key in locked]}
             with self._open.pipeline():
-                for lock in ("lock_edges_of_jobs", "lock_pending_tasks"):
+                for lock in ("lock_edges_of_jobs", "lock_task_messages"):
                     self._execute(lock, **keys)
                 rows = self._execute("remove_expired_jobs", **keys).fetchall()
         return [Removed(STATUSES[status], count, age_s) for status, count, age_s in rows]

@@ -27,7 +27,7 @@ class DroppedWork(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OutboxEntry:
-    """A row of the outbox: a pending task, a held message, or neither, if its payload is gone."""
+    """A row of the outbox: a task message, a held message, or neither, if its payload is gone."""
 
     send_number: int
     task: PendingTask | None
@@ -106,7 +106,7 @@ class ScheduleStore(Session):
         return [_outbox_entry(row) for row in rows]
 
     def postpone(self, tasks: list[PendingTask], delay_s: int = POSTPONED_S) -> None:
-        """Remove pending tasks from the outbox; they become eligible again after `delay_s`."""
+        """Remove task messages from the outbox; they become eligible again after `delay_s`."""
         if tasks:
             self._execute(
                 "postpone_tasks",

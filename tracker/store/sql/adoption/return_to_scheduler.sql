@@ -1,5 +1,5 @@
--- Have the scheduler send the pending tasks that a Kafka partition's records below an offset have released, and
--- that may not have been sent: those records are not redelivered. Lock outbox rows first, then pending tasks, as
+-- Have the scheduler send the task messages that a Kafka partition's records below an offset have released, and
+-- that may not have been sent: those records are not redelivered. Lock outbox rows first, then task messages, as
 -- every statement does.
 WITH locked_outbox AS (
     SELECT tenant_key, job_key
@@ -10,18 +10,18 @@ WITH locked_outbox AS (
     FOR UPDATE
 ),
 locked_task AS (
-    SELECT pending_task.tenant_key, pending_task.job_key
+    SELECT task_message.tenant_key, task_message.job_key
     FROM locked_outbox
-    JOIN pending_task
-        ON pending_task.tenant_key = locked_outbox.tenant_key AND pending_task.job_key = locked_outbox.job_key
-    ORDER BY pending_task.tenant_key, pending_task.job_key
-    FOR UPDATE OF pending_task
+    JOIN task_message
+        ON task_message.tenant_key = locked_outbox.tenant_key AND task_message.job_key = locked_outbox.job_key
+    ORDER BY task_message.tenant_key, task_message.job_key
+    FOR UPDATE OF task_message
 ),
 returned_task AS (
-    UPDATE pending_task
-    SET eligible_time = now()
+    UPDATE task_message
+    SET eligible_time = now(), sent_time = NULL
     FROM locked_task
-    WHERE pending_task.tenant_key = locked_task.tenant_key AND pending_task.job_key = locked_task.job_key
+    WHERE task_message.tenant_key = locked_task.tenant_key AND task_message.job_key = locked_task.job_key
 )
 DELETE FROM outbox USING locked_outbox
 WHERE outbox.tenant_key = locked_outbox.tenant_key AND outbox.job_key = locked_outbox.job_key

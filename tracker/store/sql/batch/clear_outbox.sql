@@ -1,5 +1,5 @@
--- Delete what is published according to the committed offsets: pending tasks, and their outbox rows. Lock outbox
--- rows first, then pending tasks, both in key order, as every statement does.
+-- Delete the outbox rows that are published according to the committed offsets, in key order. The task messages stay,
+-- because a job that fails can be retried.
 WITH published AS (
     SELECT outbox.tenant_key, outbox.job_key, outbox.held_number
     FROM unnest(%(topics)b::text[], %(kafka_partitions)b::integer[], %(committed_offsets)b::bigint[])
@@ -9,18 +9,6 @@ WITH published AS (
         AND outbox.source_offset < committed.committed_offset
     ORDER BY outbox.tenant_key, outbox.job_key, outbox.held_number
     FOR UPDATE OF outbox
-),
-locked_task AS (
-    SELECT pending_task.tenant_key, pending_task.job_key
-    FROM published
-    JOIN pending_task
-        ON pending_task.tenant_key = published.tenant_key AND pending_task.job_key = published.job_key
-    ORDER BY pending_task.tenant_key, pending_task.job_key
-    FOR UPDATE OF pending_task
-),
-removed_task AS (
-    DELETE FROM pending_task USING locked_task
-    WHERE pending_task.tenant_key = locked_task.tenant_key AND pending_task.job_key = locked_task.job_key
 )
 DELETE FROM outbox USING published
 WHERE outbox.tenant_key = published.tenant_key AND outbox.job_key = published.job_key

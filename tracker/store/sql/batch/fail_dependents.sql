@@ -1,5 +1,6 @@
 -- Mark all jobs downstream of failed jobs as Failed, the whole graph at once, because none of them can ever run.
--- lock_batch_jobs_and_downstream has locked the jobs; this locks edges and pending tasks, in key order.
+-- lock_batch_jobs_and_downstream has locked the jobs. Their edges and task messages stay, so that a retry can put them
+-- back.
 --
 -- Each job is found from a failed job, its root, and one root is enough. If several roots lead to a job by the
 -- same number of steps, only the first is followed further; and no path continues through a job that has failed
@@ -30,7 +31,7 @@ job_root AS (
     ORDER BY tenant_key, job_key, root_key
 ),
 explained_job AS MATERIALIZED (
-    SELECT job_root.tenant_key, job_root.job_key,
+    SELECT job_root.tenant_key, job_root.job_key, root.job_id AS root_job_id,
            json_build_object(
                'root_failure', tenant.partition_id || ':' || root.job_id,
                'failure_details', ('[' || replace(coalesce(root.failure_summary, ''), E'\n', ',') || ']')::json
@@ -41,8 +42,8 @@ explained_job AS MATERIALIZED (
 ),
 updated_job AS (
     UPDATE job
-    SET status = 3 /* Failed */, percentage = 0, last_update_time = now(),
-        failure_summary = explained_job.failure_summary
+    SET status = 3 /* Failed */, percentage = 0, last_update_time = now(), end_time = now(),
+        root_job_id = explained_job.root_job_id, failure_summary = explained_job.failure_summary
     FROM explained_job
     WHERE job.tenant_key = explained_job.tenant_key AND job.job_key = explained_job.job_key
         AND job.status < 3 /* Failed */
@@ -53,44 +54,12 @@ dropped_message AS (  -- those of paused jobs, because messages of failed jobs a
     WHERE held_message.tenant_key = updated_job.tenant_key AND held_message.job_key = updated_job.job_key
     RETURNING held_message.tenant_key, held_message.job_key
 ),
-locked_edge AS (
-    SELECT prerequisite.tenant_key, prerequisite.prerequisite_job_id, prerequisite.job_key
-    FROM updated_job
-    JOIN prerequisite
-        ON prerequisite.tenant_key = updated_job.tenant_key AND prerequisite.job_key = updated_job.job_key
-    ORDER BY prerequisite.tenant_key, prerequisite.prerequisite_job_id, prerequisite.job_key
-    FOR UPDATE OF prerequisite
-),
-removed_edge AS (
-    DELETE FROM prerequisite USING locked_edge
-    WHERE prerequisite.tenant_key = locked_edge.tenant_key
-        AND prerequisite.prerequisite_job_id = locked_edge.prerequisite_job_id
-        AND prerequisite.job_key = locked_edge.job_key
-    RETURNING prerequisite.tenant_key, prerequisite.job_key
-),
-locked_task AS (
-    SELECT pending_task.tenant_key, pending_task.job_key
-    FROM (SELECT DISTINCT tenant_key, job_key FROM removed_edge) AS dependent
-    JOIN pending_task
-        ON pending_task.tenant_key = dependent.tenant_key AND pending_task.job_key = dependent.job_key
-    ORDER BY pending_task.tenant_key, pending_task.job_key
-    FOR UPDATE OF pending_task
-),
-deleted_task AS (
-    DELETE FROM pending_task USING locked_task
-    WHERE pending_task.tenant_key = locked_task.tenant_key AND pending_task.job_key = locked_task.job_key
-    RETURNING pending_task.tenant_key, pending_task.job_key
-),
 drop_count AS (
-    SELECT tenant_key, 'pending_task' AS kind, count(*) AS amount, min(job_key) AS job_key
-    FROM deleted_task
-    GROUP BY tenant_key
-    UNION ALL
-    SELECT tenant_key, 'held_message', count(*), min(job_key)
+    SELECT tenant_key, count(*) AS amount, min(job_key) AS job_key
     FROM dropped_message
     GROUP BY tenant_key
 )
 INSERT INTO dropped_work (tenant_key, kind, reason, amount, job_id)
-SELECT drop_count.tenant_key, drop_count.kind, 'prerequisite_failed', drop_count.amount, job.job_id
+SELECT drop_count.tenant_key, 'held_message', 'prerequisite_failed', drop_count.amount, job.job_id
 FROM drop_count
 JOIN job ON job.tenant_key = drop_count.tenant_key AND job.job_key = drop_count.job_key

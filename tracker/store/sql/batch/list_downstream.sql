@@ -12,5 +12,6 @@ WITH RECURSIVE downstream_job AS (
         AND prerequisite.prerequisite_job_id = downstream_job.job_id
     JOIN job AS dependent
         ON dependent.tenant_key = prerequisite.tenant_key AND dependent.job_key = prerequisite.job_key
+        AND dependent.status < 3 /* Failed */
 )
 SELECT tenant_key, job_key FROM downstream_job

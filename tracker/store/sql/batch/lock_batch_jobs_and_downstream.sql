@@ -18,6 +18,7 @@ downstream_job AS (
         AND prerequisite.prerequisite_job_id = downstream_job.job_id
     JOIN job AS dependent
         ON dependent.tenant_key = prerequisite.tenant_key AND dependent.job_key = prerequisite.job_key
+        AND dependent.status < 3 /* Failed */
 ),
 locked_key AS (
     SELECT tenant_key, job_key FROM wanted_job

@@ -5,8 +5,8 @@
 -- job do not matter: an Active job is released like a Waiting one.
 --
 -- Two prerequisites may complete at the same moment in two transactions. Each sees the edge of the other, but
--- the number in pending_task changes under the lock of its row, so the second transaction arrives at 0. Lock edges
--- first, then pending tasks, both in key order, as every statement does.
+-- the number in task_message changes under the lock of its row, so the second transaction arrives at 0. Lock edges
+-- first, then task messages, both in key order, as every statement does.
 WITH completed_job AS (
     SELECT *
     FROM unnest(
@@ -42,31 +42,35 @@ dependent AS (  -- each with the record that completed its last prerequisite; a 
     ORDER BY tenant_key, job_key, ordinality DESC
 ),
 locked_task AS (
-    SELECT dependent.*, job.status, tenant.suspended
+    SELECT dependent.*, job.status > 2 /* Paused */ OR tenant.suspended AS is_not_sent
     FROM dependent
-    JOIN pending_task
-        ON pending_task.tenant_key = dependent.tenant_key AND pending_task.job_key = dependent.job_key
+    JOIN task_message
+        ON task_message.tenant_key = dependent.tenant_key AND task_message.job_key = dependent.job_key
     JOIN job ON job.tenant_key = dependent.tenant_key AND job.job_key = dependent.job_key
     JOIN tenant ON tenant.tenant_key = dependent.tenant_key
-    ORDER BY pending_task.tenant_key, pending_task.job_key
-    FOR UPDATE OF pending_task
+    ORDER BY task_message.tenant_key, task_message.job_key
+    FOR UPDATE OF task_message
 ),
 counted_task AS (
-    UPDATE pending_task
-    SET unmet = pending_task.unmet - locked_task.met,
+    UPDATE task_message
+    SET unmet = task_message.unmet - locked_task.met,
         correlation_id = locked_task.correlation_id,
         eligible_time = CASE
-            WHEN pending_task.unmet = locked_task.met
-                AND (pending_task.delay_s > 0 OR pending_task.paused OR locked_task.suspended
-                    OR locked_task.status > 2 /* Paused */)
-            THEN now() + make_interval(secs => pending_task.delay_s)
+            WHEN task_message.unmet = locked_task.met
+                AND (task_message.delay_s > 0 OR task_message.paused OR locked_task.is_not_sent)
+            THEN now() + make_interval(secs => task_message.delay_s)
+        END,
+        sent_time = CASE
+            WHEN task_message.unmet = locked_task.met
+                AND NOT (task_message.delay_s > 0 OR task_message.paused OR locked_task.is_not_sent)
+            THEN now()
         END
     FROM locked_task
-    WHERE pending_task.tenant_key = locked_task.tenant_key AND pending_task.job_key = locked_task.job_key
-    RETURNING pending_task.tenant_key, pending_task.job_key, pending_task.unmet, pending_task.eligible_time,
+    WHERE task_message.tenant_key = locked_task.tenant_key AND task_message.job_key = locked_task.job_key
+    RETURNING task_message.tenant_key, task_message.job_key, task_message.sent_time,
               locked_task.topic, locked_task.kafka_partition, locked_task.record_offset
 )
 INSERT INTO outbox (tenant_key, job_key, source_topic, source_partition, source_offset, task_id)
 SELECT tenant_key, job_key, topic, kafka_partition, record_offset, gen_random_uuid()::text
 FROM counted_task
-WHERE unmet = 0 AND eligible_time IS NULL
+WHERE sent_time IS NOT NULL

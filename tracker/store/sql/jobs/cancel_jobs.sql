@@ -1,4 +1,4 @@
--- Cancel locked jobs, and delete their pending tasks. Their dependents keep waiting. An outbox row remains,
+-- Cancel locked jobs, and delete their task messages. Their dependents keep waiting. An outbox row remains,
 -- because it may be on its way to Kafka: its sender drops it when it finds no payload.
 -- Return the number of dropped held messages of each job that had any.
 WITH ended_job AS MATERIALIZED (
@@ -6,14 +6,14 @@ WITH ended_job AS MATERIALIZED (
     FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS ended_job (tenant_key, job_key)
 ),
 updated_job AS (
-    UPDATE job SET status = 4 /* Cancelled */, last_update_time = now()
+    UPDATE job SET status = 4 /* Cancelled */, last_update_time = now(), end_time = now()
     FROM ended_job
     WHERE job.tenant_key = ended_job.tenant_key AND job.job_key = ended_job.job_key
 ),
-deleted_pending_task AS (
-    DELETE FROM pending_task USING ended_job
-    WHERE pending_task.tenant_key = ended_job.tenant_key AND pending_task.job_key = ended_job.job_key
-    RETURNING pending_task.tenant_key, pending_task.job_key
+deleted_task_message AS (
+    DELETE FROM task_message USING ended_job
+    WHERE task_message.tenant_key = ended_job.tenant_key AND task_message.job_key = ended_job.job_key
+    RETURNING task_message.tenant_key, task_message.job_key, task_message.sent_time
 ),
 deleted_prerequisite AS (
     DELETE FROM prerequisite USING ended_job
@@ -30,7 +30,8 @@ deleted_held_message AS (
 ),
 drop_count AS (
     SELECT tenant_key, 'pending_task' AS kind, count(*) AS amount, min(job_key) AS job_key
-    FROM deleted_pending_task
+    FROM deleted_task_message
+    WHERE sent_time IS NULL
     GROUP BY tenant_key
     UNION ALL
     SELECT tenant_key, 'held_message', count(*), min(job_key)

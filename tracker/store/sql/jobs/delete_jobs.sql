@@ -37,10 +37,10 @@ deleted_task_failure AS (
     DELETE FROM task_failure USING locked_job
     WHERE task_failure.tenant_key = locked_job.tenant_key AND task_failure.job_key = locked_job.job_key
 ),
-deleted_pending_task AS (
-    DELETE FROM pending_task USING locked_job
-    WHERE pending_task.tenant_key = locked_job.tenant_key AND pending_task.job_key = locked_job.job_key
-    RETURNING pending_task.tenant_key, pending_task.job_key
+deleted_task_message AS (
+    DELETE FROM task_message USING locked_job
+    WHERE task_message.tenant_key = locked_job.tenant_key AND task_message.job_key = locked_job.job_key
+    RETURNING task_message.tenant_key, task_message.job_key, task_message.sent_time
 ),
 deleted_held_message AS (
     DELETE FROM held_message USING locked_job
@@ -49,7 +49,8 @@ deleted_held_message AS (
 ),
 drop_count AS (
     SELECT tenant_key, 'pending_task' AS kind, count(*) AS amount, min(job_key) AS job_key
-    FROM deleted_pending_task
+    FROM deleted_task_message
+    WHERE sent_time IS NULL
     GROUP BY tenant_key
     UNION ALL
     SELECT tenant_key, 'held_message', count(*), min(job_key)

@@ -17,12 +17,12 @@ dependent AS (
     FROM met_edge
     GROUP BY tenant_key, job_key
 )
-UPDATE pending_task
-SET unmet = pending_task.unmet - dependent.met,
+UPDATE task_message
+SET unmet = task_message.unmet - dependent.met,
     -- Not now(), when the transaction began: the delay counts from the completion.
     eligible_time = CASE
-        WHEN pending_task.unmet = dependent.met
-        THEN clock_timestamp() + make_interval(secs => pending_task.delay_s)
+        WHEN task_message.unmet = dependent.met
+        THEN clock_timestamp() + make_interval(secs => task_message.delay_s)
     END
 FROM dependent
-WHERE pending_task.tenant_key = dependent.tenant_key AND pending_task.job_key = dependent.job_key
+WHERE task_message.tenant_key = dependent.tenant_key AND task_message.job_key = dependent.job_key

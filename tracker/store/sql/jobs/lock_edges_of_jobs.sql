@@ -1,5 +1,5 @@
 -- Lock the edges from locked jobs to their prerequisites, in the order in which a batch that completes prerequisites
--- locks them: it does so before it locks the pending tasks, and without locks on the dependents.
+-- locks them: it does so before it locks the task messages, and without locks on the dependents.
 SELECT prerequisite.tenant_key, prerequisite.job_key
 FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS locked_job (tenant_key, job_key)
 JOIN prerequisite USING (tenant_key, job_key)

@@ -1,4 +1,4 @@
--- Lock the outbox rows of locked jobs, before the pending tasks and the held messages, as where the outbox is
+-- Lock the outbox rows of locked jobs, before the task messages and the held messages, as where the outbox is
 -- cleared.
 SELECT outbox.tenant_key, outbox.job_key
 FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS locked_job (tenant_key, job_key)

@@ -1,17 +1,18 @@
--- Resume locked, paused jobs, with their pending tasks, and record which have held messages to be sent.
+-- Resume locked, paused jobs, with their task messages, and record which have held messages to be sent.
 WITH active_job AS MATERIALIZED (
     SELECT tenant_key, job_key
     FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS active_job (tenant_key, job_key)
 ),
 updated_job AS (
-    UPDATE job SET status = 1 /* Active */, last_update_time = now()
+    UPDATE job SET status = 1 /* Active */, last_update_time = now(), pause_time = NULL
     FROM active_job
     WHERE job.tenant_key = active_job.tenant_key AND job.job_key = active_job.job_key
 ),
-updated_pending_task AS (
-    UPDATE pending_task SET paused = false
+updated_task_message AS (
+    UPDATE task_message SET paused = false
     FROM active_job
-    WHERE pending_task.tenant_key = active_job.tenant_key AND pending_task.job_key = active_job.job_key
+    WHERE task_message.tenant_key = active_job.tenant_key AND task_message.job_key = active_job.job_key
+        AND task_message.paused
 )
 INSERT INTO resumed_job (tenant_key, job_key)
 SELECT active_job.tenant_key, active_job.job_key

@@ -1,4 +1,4 @@
--- Delete locked jobs that ended long ago, with their edges and pending tasks, except two kinds: jobs that others still
+-- Delete locked jobs that ended long ago, with their edges and task messages, except two kinds: jobs that others still
 -- wait for (a failed one may be repaired, and only a job that is stored can be seen to be in the way), and jobs that
 -- may have something left to send. Their tasks, which may be a million, are only noted.
 --
@@ -11,7 +11,10 @@ WITH expired_job AS MATERIALIZED (
     JOIN job ON job.tenant_key = locked_job.tenant_key AND job.job_key = locked_job.job_key
     WHERE NOT EXISTS (
             SELECT FROM prerequisite
+            JOIN job AS dependent
+                ON dependent.tenant_key = prerequisite.tenant_key AND dependent.job_key = prerequisite.job_key
             WHERE prerequisite.tenant_key = job.tenant_key AND prerequisite.prerequisite_job_id = job.job_id
+                AND dependent.status <> 3 /* Failed */
         )
         AND NOT EXISTS (
             SELECT FROM outbox WHERE outbox.tenant_key = job.tenant_key AND outbox.job_key = job.job_key
@@ -58,17 +61,18 @@ deleted_prerequisite AS (
     DELETE FROM prerequisite USING expired_job
     WHERE prerequisite.tenant_key = expired_job.tenant_key AND prerequisite.job_key = expired_job.job_key
 ),
-deleted_pending_task AS (
-    DELETE FROM pending_task USING expired_job
-    WHERE pending_task.tenant_key = expired_job.tenant_key AND pending_task.job_key = expired_job.job_key
-    RETURNING expired_job.tenant_key, expired_job.job_id, expired_job.status
+deleted_task_message AS (
+    DELETE FROM task_message USING expired_job
+    WHERE task_message.tenant_key = expired_job.tenant_key AND task_message.job_key = expired_job.job_key
+    RETURNING expired_job.tenant_key, expired_job.job_id, expired_job.status, task_message.sent_time
 ),
 recorded_drop AS (
     INSERT INTO dropped_work (tenant_key, kind, reason, amount, job_id)
     SELECT tenant_key, 'pending_task',
-           CASE status WHEN 3 /* Failed */ THEN 'failed' WHEN 4 /* Cancelled */ THEN 'cancelled' ELSE 'completed' END,
+           CASE status WHEN 4 /* Cancelled */ THEN 'cancelled' ELSE 'completed' END,
            count(*), min(job_id)
-    FROM deleted_pending_task
+    FROM deleted_task_message
+    WHERE sent_time IS NULL AND status <> 3 /* Failed */
     GROUP BY tenant_key, status
 ),
 deleted_job AS (

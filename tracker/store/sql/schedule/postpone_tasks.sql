@@ -1,4 +1,4 @@
--- Take pending tasks that cannot be sent out of the outbox, because their topic does not exist or is not allowed. They
+-- Take task messages that cannot be sent out of the outbox, because their topic does not exist or is not allowed. They
 -- become eligible again after a while, and the scheduler tries again.
 WITH locked_outbox AS (
     SELECT outbox.tenant_key, outbox.job_key
@@ -10,18 +10,18 @@ WITH locked_outbox AS (
     FOR UPDATE OF outbox
 ),
 locked_task AS (
-    SELECT pending_task.tenant_key, pending_task.job_key
+    SELECT task_message.tenant_key, task_message.job_key
     FROM locked_outbox
-    JOIN pending_task
-        ON pending_task.tenant_key = locked_outbox.tenant_key AND pending_task.job_key = locked_outbox.job_key
-    ORDER BY pending_task.tenant_key, pending_task.job_key
-    FOR UPDATE OF pending_task
+    JOIN task_message
+        ON task_message.tenant_key = locked_outbox.tenant_key AND task_message.job_key = locked_outbox.job_key
+    ORDER BY task_message.tenant_key, task_message.job_key
+    FOR UPDATE OF task_message
 ),
 postponed_task AS (
-    UPDATE pending_task
-    SET eligible_time = now() + make_interval(secs => %(delay_s)b::integer)
+    UPDATE task_message
+    SET eligible_time = now() + make_interval(secs => %(delay_s)b::integer), sent_time = NULL
     FROM locked_task
-    WHERE pending_task.tenant_key = locked_task.tenant_key AND pending_task.job_key = locked_task.job_key
+    WHERE task_message.tenant_key = locked_task.tenant_key AND task_message.job_key = locked_task.job_key
 )
 DELETE FROM outbox USING locked_outbox
 WHERE outbox.tenant_key = locked_outbox.tenant_key AND outbox.job_key = locked_outbox.job_key

@@ -10,22 +10,22 @@ WITH next_send AS (
 payload AS (
     SELECT next_send.send_number, next_send.tenant_key, next_send.job_key, next_send.held_number,
            tenant.partition_id, job.job_id,
-           pending_task.task_classifier, pending_task.task_api_version, pending_task.task_data,
-           pending_task.task_pipe, pending_task.target_pipe, pending_task.correlation_id, next_send.task_id,
-           pending_task.delay_s > 0 AS delayed,
+           task_message.task_classifier, task_message.task_api_version, task_message.task_data,
+           task_message.task_pipe, task_message.target_pipe, task_message.correlation_id, next_send.task_id,
+           task_message.delay_s > 0 AS delayed,
            held_message.destination, held_message.message_key, held_message.message_value, held_message.headers,
            held_message.source_topic, held_message.source_partition, held_message.source_offset,
            held_message.source_time_ms,
-           sum(coalesce(octet_length(pending_task.task_data), 0)
+           sum(coalesce(octet_length(task_message.task_data), 0)
                + coalesce(octet_length(held_message.message_value), 0))
                OVER (ORDER BY next_send.send_number)
-               - coalesce(octet_length(pending_task.task_data), 0)
+               - coalesce(octet_length(task_message.task_data), 0)
                - coalesce(octet_length(held_message.message_value), 0) AS bytes_before
     FROM next_send
     LEFT JOIN tenant ON tenant.tenant_key = next_send.tenant_key
     LEFT JOIN job ON job.tenant_key = next_send.tenant_key AND job.job_key = next_send.job_key
-    LEFT JOIN pending_task
-        ON pending_task.tenant_key = next_send.tenant_key AND pending_task.job_key = next_send.job_key
+    LEFT JOIN task_message
+        ON task_message.tenant_key = next_send.tenant_key AND task_message.job_key = next_send.job_key
         AND next_send.held_number = 0
     LEFT JOIN held_message
         ON held_message.tenant_key = next_send.tenant_key AND held_message.job_key = next_send.job_key

@@ -1,4 +1,0 @@
--- Store pending tasks of new jobs.
-COPY pending_task (tenant_key, job_key, unmet, eligible_time, delay_s, task_classifier, task_api_version,
-    task_data, task_pipe, target_pipe)
-FROM STDIN (FORMAT BINARY)

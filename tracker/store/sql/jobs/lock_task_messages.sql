@@ -1,0 +1,7 @@
+-- Lock the task messages of locked jobs, also in key order: a batch that completes a prerequisite locks them without
+-- a lock on the job.
+SELECT task_message.tenant_key, task_message.job_key
+FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS locked_job (tenant_key, job_key)
+JOIN task_message USING (tenant_key, job_key)
+ORDER BY task_message.tenant_key, task_message.job_key
+FOR UPDATE OF task_message

@@ -13,7 +13,7 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolClosed
 
 from tracker import client_filters
 from tracker.errors import TrackerError, TransactionConflict
-from tracker.jobs import change, missing, query
+from tracker.jobs import change, missing, query, retry
 from tracker.jobs.arguments import check_connections
 from tracker.jobs.submit import submit
 from tracker.store.connect import CONNECT_TIMEOUT_S, connected, store_conninfo
@@ -88,6 +88,7 @@ class _Verbs:
     cancel = _One(change.cancel)
     pause = _One(change.pause)
     resume = _One(change.resume)
+    retry = _One(retry.retry)
     delete = _One(change.delete)
     suspend_partition = _One(change.suspend_partition)
     resume_partition = _One(change.resume_partition)

@@ -41,6 +41,17 @@ CHANGE = [
     Case("lock_resumed_jobs", keys(8, FEW), FEW, 10 * FEW, locks=(KEY,)),
     Case("pause_jobs", keys(7, FEW), FEW, 30 * FEW, "task_message_pkey"),
     Case("resume_jobs", keys(8, FEW), FEW, 30 * FEW, "task_message_pkey"),
+    Case(
+        "find_jobs_to_retry",
+        names(4, FEW) | {"cascade": True},
+        41,
+        30 * FEW,
+        "job_tenant_key_job_id_key",
+    ),
+    # With the two jobs for which each waits.
+    Case("lock_jobs_to_retry", keys(9, FEW), 3 * FEW, 60 * FEW, "prerequisite_of_job", locks=(KEY,)),
+    Case("describe_jobs_to_retry", keys(9, FEW), 2 * FEW, 60 * FEW, "prerequisite_of_job"),
+    Case("retry_jobs", keys(9, FEW), 2 * FEW, 150 * FEW, "prerequisite_of_job"),
     # 5,000 messages each.
     Case("cancel_jobs", keys(8, 2), 10_000, 2 * 10_000 + 1_000, "held_message_pkey"),
     Case("delete_jobs", keys(8, 2), 10_000, 2 * 10_000 + 1_000, "held_message_pkey"),

@@ -75,3 +75,4 @@ SELECT tenant, 'pending_task', 'cancelled', 1, 'job-8' FROM generate_series(1, 4
 
 INSERT INTO kafka_progress (topic, kafka_partition, next_offset, published_offset)
 SELECT 'tracking', kafka_partition, 5001, 0 FROM generate_series(0, 63) AS kafka_partition;
+SELECT setval('job_job_key_seq', 2000000);

@@ -37,12 +37,12 @@ def as_json(job_id: str, **fields: Any) -> dict[str, Any]:
 
 
 def set_status(connection: psycopg.Connection[Any], job_id: str, status: JobStatus) -> None:
-    """Make a job what the worker would make it, its pending task sent."""
+    """Make a job what the worker would make it, its task message sent."""
     connection.execute("UPDATE job SET status = %s WHERE job_id = %s", [status.number, job_id])
-    connection.execute(
-        "DELETE FROM task_message USING job WHERE job.job_key = task_message.job_key AND job_id = %s",
-        [job_id],
-    )
+    change = "DELETE FROM task_message USING job"
+    if status < JobStatus.CANCELLED:
+        change = "UPDATE task_message SET sent_time = now(), eligible_time = NULL FROM job"
+    connection.execute(f"{change} WHERE job.job_key = task_message.job_key AND job_id = %s", [job_id])
 
 
 def rows(connection: psycopg.Connection[Any], statement: str, *parameters: object) -> list[tuple[Any, ...]]:

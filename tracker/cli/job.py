@@ -209,6 +209,19 @@ def resume(jobs: JobNames, json: Json = False) -> None:
 
 
 @app.command()
+def retry(
+    jobs: JobNames,
+    cascade: Annotated[
+        bool, typer.Option("--cascade", help="Also retry every job that has failed because one of these did.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Start failed jobs again, all or none: they become Waiting, and are sent once more."""
+    with open_client() as client:
+        _print_changed(client.retry(jobs, cascade=cascade), "started again", "", json=json)
+
+
+@app.command()
 def delete(jobs: JobNames, json: Json = False) -> None:
     """Delete jobs of any status, all or none. Jobs that wait for them keep waiting."""
     with open_client() as client:

@@ -66,7 +66,7 @@ class _Interrupted(Exception):
 
 
 class Retention:
-    """A thread that removes old jobs while it is allowed to. It starts only if `is_wanted`."""
+    """A thread that removes old jobs while it is allowed to, and what retried jobs have left."""
 
     def __init__(self, settings: Settings, recorder: Recorder, stopping: threading.Event) -> None:
         self._settings = settings
@@ -84,18 +84,13 @@ class Retention:
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._main, name="retention", daemon=True)
         self._removed: Counter[JobStatus] = Counter()  # in this sweep
-
-    @property
-    def is_wanted(self) -> bool:
-        """Whether the settings let any job be removed."""
-        return any(self._times.values())
+        self._committed: CommittedOffsets | None = None  # made when it is first needed
 
     def allow(self) -> None:
         """Let the thread work; called when the scheduler becomes active."""
-        if self.is_wanted:
-            self._allowed.set()
-            if not self._thread.is_alive():
-                self._thread.start()
+        self._allowed.set()
+        if not self._thread.is_alive():
+            self._thread.start()
 
     def forbid(self) -> None:
         """Let the thread finish its step, and then wait until it is allowed again."""
@@ -112,16 +107,16 @@ class Retention:
             self._thread.join(timeout_s)
 
     def _main(self) -> None:
-        committed = CommittedOffsets(self._settings, self._settings.group_id)
         try:
-            self._keep_sweeping(committed)
+            self._keep_sweeping()
         except BaseException as error:  # noqa: BLE001 - raised by the scheduler
             self._failure = error
         finally:
-            committed.close()
+            if self._committed is not None:
+                self._committed.close()
             self._store.close()
 
-    def _keep_sweeping(self, committed: CommittedOffsets) -> None:
+    def _keep_sweeping(self) -> None:
         """Repeat sweeps until the program is to stop."""
         retry_s, longest_s = _RETRY_S
         while not self._stopping.is_set():
@@ -129,7 +124,7 @@ class Retention:
                 while not (self._allowed.is_set() and self._store.try_lock()):
                     if self._stopping.wait(_STANDBY_S):
                         return
-                took_s = self._sweep(committed)
+                took_s = self._sweep()
                 retry_s = _RETRY_S[0]
                 self._pause(self._pause_s(took_s))
             except _Interrupted:
@@ -151,24 +146,19 @@ class Retention:
     def _pause_s(self, took_s: float) -> float:
         """Return how long to pause after a sweep: a part of the retention, and more after a long sweep."""
         shortest_s, longest_s = _SWEEP_EVERY_S
-        part_s = min(filter(None, self._times.values())) / _SWEEPS_PER_RETENTION
+        times_s = [time_s for time_s in self._times.values() if time_s]
+        if not times_s:
+            return longest_s
+        part_s = min(times_s) / _SWEEPS_PER_RETENTION
         usual_s = min(max(part_s, shortest_s), longest_s)
         return max(usual_s, min(_SWEEP_PAUSE_FACTOR * took_s, part_s))
 
-    def _sweep(self, committed: CommittedOffsets) -> float:
-        """Scan all jobs once and remove those whose retention has passed; return how long that took."""
+    def _sweep(self) -> float:
+        """Remove what is to be removed now, and return how long that took."""
         began = time.monotonic()
         self._removed.clear()
-        cursor = START
-        while True:
-            found = self._work(partial(self._store.find, cursor, _SCAN_JOBS))
-            if found.expired:
-                self._wait_until_published(found, committed)
-                for first in range(0, len(found.expired), _STEP_JOBS):
-                    self._remove(found.expired[first : first + _STEP_JOBS])
-            if found.next_cursor is None:
-                break
-            cursor = found.next_cursor
+        if any(self._times.values()):
+            self._remove_expired()
         while self._work(partial(self._store.remove_leftovers, _STEP_ROWS)):
             pass
         took_s = time.monotonic() - began
@@ -178,7 +168,20 @@ class Retention:
         self._recorder.set(RETENTION_DELAY, 0)
         return took_s
 
-    def _wait_until_published(self, found: ScannedJobs, committed: CommittedOffsets) -> None:
+    def _remove_expired(self) -> None:
+        """Scan all jobs once, and remove those whose retention has passed."""
+        cursor = START
+        while True:
+            found = self._work(partial(self._store.find, cursor, _SCAN_JOBS))
+            if found.expired:
+                self._wait_until_published(found)
+                for first in range(0, len(found.expired), _STEP_JOBS):
+                    self._remove(found.expired[first : first + _STEP_JOBS])
+            if found.next_cursor is None:
+                return
+            cursor = found.next_cursor
+
+    def _wait_until_published(self, found: ScannedJobs) -> None:
         """Wait until everything is published that was applied when the jobs were found.
 
         Messages that are redelivered need their jobs. Those of a topic that the group no longer reads are not
@@ -189,8 +192,10 @@ class Retention:
             for kafka_partition, offset in found.applied_offsets.items()
             if kafka_partition[0] in self._settings.topics
         }
-        while wanted:
-            offsets = committed.read(wanted)
+        if wanted and self._committed is None:
+            self._committed = CommittedOffsets(self._settings, self._settings.group_id)
+        while wanted and self._committed is not None:
+            offsets = self._committed.read(wanted)
             wanted = {
                 kafka_partition: offset
                 for kafka_partition, offset in wanted.items()

@@ -40,7 +40,7 @@ RUN = Rights(
             "tenant": (_SELECT, _INSERT, _UPDATE),
             "kafka_progress": (_SELECT, _INSERT, _UPDATE, _DELETE),
             "job": (_SELECT, _INSERT, _UPDATE, _DELETE),
-            "label": (_SELECT, _INSERT, _DELETE),
+            "label": (_SELECT, _INSERT, _UPDATE, _DELETE),
             "prerequisite": (_SELECT, _INSERT, _UPDATE, _DELETE),
             "task_message": (_SELECT, _INSERT, _UPDATE, _DELETE),
             "held_message": (_SELECT, _INSERT, _DELETE),

@@ -1,0 +1,155 @@
+"""The verb that starts failed jobs again.
+
+A retried job gets a new key, and with it a new run marker: messages of its earlier run that still come are
+dropped as stale. It waits again for each prerequisite that has not completed. Those are locked together with
+the job, so that no batch completes or fails one of them meanwhile.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from tracker.errors import JobRefused
+from tracker.identifiers import JobName
+from tracker.job_status import STATUSES, JobStatus
+from tracker.jobs.change import Jobs
+from tracker.jobs.job import ChangedJob
+from tracker.jobs.query import not_found, read_names
+from tracker.jobs.validation import some_of
+from tracker.store.steps import Prepared, Verb, ask
+
+_Key = tuple[int, int]  # tenant_key, job_key
+
+
+def retry(jobs: Jobs, *, cascade: bool = False) -> Prepared[list[ChangedJob]]:
+    """Start failed jobs again, all or none: they become Waiting, and are sent once more.
+
+    With `cascade`, so do the jobs that have failed by propagation from them, which are returned after the
+    named ones. One of them that also waits for another job that has failed or was cancelled stays as it is.
+
+    :raises JobNotFound: one is not stored.
+    :raises JobRefused: one has not failed, or waits for a job that has failed or was cancelled, or its task
+        message is not stored, because an earlier version has sent it.
+    """
+    return Prepared(partial(_retry, read_names(jobs), cascade))
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A locked job, and what decides whether it can be retried."""
+
+    key: _Key
+    status: JobStatus
+    has_task_message: bool
+    obstacles: frozenset[JobName]  # prerequisites that have failed or were cancelled
+
+
+_Candidates = Mapping[JobName, _Candidate]
+
+
+def _retry(names: list[JobName], cascade: bool) -> Verb[list[ChangedJob]]:
+    candidates = yield from _lock(names, cascade)
+    left = _left(candidates)
+    _refuse(names, candidates, left)
+    others = sorted(candidates.keys() - left - set(names))
+    keys = _arrays(candidates[name].key for name in [*names, *others])
+    for lock in ("lock_edges_of_jobs", "lock_outbox_of_jobs", "lock_task_messages", "lock_resumed_jobs"):
+        yield from ask(lock, **keys)
+    yield from ask("retry_jobs", **keys)
+    yield from ask("notify_scheduler")
+    return [
+        ChangedJob(partition_id=name.partition_id, id=name.job_id, changed=True) for name in [*names, *others]
+    ]
+
+
+def _lock(names: list[JobName], cascade: bool) -> Verb[_Candidates]:
+    """Lock the jobs, those to which a retry cascades, and what all of them wait for.
+
+    They are found before they are locked. So they are looked for again under the locks, and if a batch has
+    failed more of them meanwhile, the locks are taken once more: all at once, in one order.
+    """
+    yield from ask("set_savepoint")
+    while True:
+        keys = yield from _find(names, cascade)
+        yield from ask("lock_jobs_to_retry", **_arrays(keys))
+        found = yield from _find(names, cascade)
+        if found <= keys:
+            break
+        yield from ask("roll_back_to_savepoint")
+    rows = yield from ask("describe_jobs_to_retry", **_arrays(found))
+    return {
+        JobName(partition_id, job_id): _Candidate(
+            (tenant_key, job_key),
+            STATUSES[status],
+            has_task_message,
+            frozenset(JobName(partition_id, obstacle) for obstacle in obstacle_job_ids),
+        )
+        for tenant_key, job_key, partition_id, job_id, status, has_task_message, obstacle_job_ids in rows
+    }
+
+
+def _find(names: list[JobName], cascade: bool) -> Verb[set[_Key]]:
+    """Return the keys of the jobs that are stored, and of those to which a retry cascades."""
+    rows = yield from ask(
+        "find_jobs_to_retry",
+        partition_ids=[name.partition_id for name in names],
+        job_ids=[name.job_id for name in names],
+        cascade=cascade,
+    )
+    return {(tenant_key, job_key) for tenant_key, job_key in rows}
+
+
+def _refuse(names: list[JobName], candidates: _Candidates, left: set[JobName]) -> None:
+    """Refuse all of the named jobs if one cannot be retried."""
+    missing = [name for name in names if name not in candidates]
+    if missing:
+        raise not_found(missing)
+    refused = [
+        f"{name} is {candidates[name].status}"
+        for name in names
+        if candidates[name].status is not JobStatus.FAILED
+    ]
+    if refused:
+        raise JobRefused(f"only jobs that have failed can be retried: {some_of(refused)}")
+    unsent = [str(name) for name in names if not candidates[name].has_task_message]
+    if unsent:
+        raise JobRefused(
+            "an earlier version has sent these jobs, and their task messages are not stored: "
+            f"{some_of(unsent)}; delete them, and submit them again"
+        )
+    waiting = [
+        f"{obstacle}, for {name}"
+        for name in names
+        for obstacle in sorted(candidates[name].obstacles)
+        if obstacle not in candidates or obstacle in left
+    ]
+    if waiting:
+        raise JobRefused(
+            f"a prerequisite has failed or was cancelled: {some_of(waiting, '; ')};"
+            " retry it with --cascade (cascade=True) to retry what failed because of it too"
+        )
+
+
+def _left(candidates: _Candidates) -> set[JobName]:
+    """Return the candidates that cannot be retried: an obstacle of theirs is not retried with them."""
+    dependents: dict[JobName, list[JobName]] = {}
+    for name, candidate in candidates.items():
+        for obstacle in candidate.obstacles:
+            dependents.setdefault(obstacle, []).append(name)
+    left = {
+        name
+        for name, candidate in candidates.items()
+        if candidate.status is not JobStatus.FAILED or not candidate.has_task_message
+    }
+    to_visit = [*left, *(obstacle for obstacle in dependents if obstacle not in candidates)]
+    while to_visit:
+        for dependent in dependents.get(to_visit.pop(), ()):
+            if dependent not in left:
+                left.add(dependent)
+                to_visit.append(dependent)
+    return left
+
+
+def _arrays(keys: Iterable[_Key]) -> dict[str, object]:
+    ordered = list(keys)
+    return {"tenant_keys": [key[0] for key in ordered], "job_keys": [key[1] for key in ordered]}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tracker.jobs.job import (
         ChangedJob,
         Job,
+        JobCount,
         JobPage,
         MissingCount,
         MissingState,
@@ -46,6 +47,7 @@ __all__ = [
     "InvalidQuery",
     "Job",
     "JobConflict",
+    "JobCount",
     "JobNotFound",
     "JobPage",
     "JobRefused",

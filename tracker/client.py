@@ -82,6 +82,7 @@ class _Verbs:
     list_page = _One(client_filters.list_page)
     iterate = _Many(client_filters.iterate_jobs)
     count = _One(client_filters.count_jobs)
+    count_or_estimate = _One(client_filters.count_or_estimate)
     wait = _One(query.wait_for_jobs)
     failures = _Many(query.list_failures)
     missing = _Many(missing.find_missing)

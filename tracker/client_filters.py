@@ -8,7 +8,7 @@ from tracker.jobs import filter_text, query
 from tracker.jobs.arguments import check_limit, check_matching, check_several, check_text
 from tracker.jobs.cursor import read_cursor
 from tracker.jobs.filter import Page, Sort
-from tracker.jobs.job import Job, JobPage
+from tracker.jobs.job import Job, JobCount, JobPage
 from tracker.store.steps import Listing, Prepared
 
 
@@ -72,6 +72,17 @@ def count_jobs(**filters: Unpack[Filters]) -> Prepared[int]:
     :raises InvalidQuery: a status that does not exist, or RSQL that is none.
     """
     return query.count_jobs(_read_filter(**filters))
+
+
+def count_or_estimate(**filters: Unpack[Filters]) -> Prepared[JobCount]:
+    """Return how many jobs match all `filters` (see `Filters`), and whether this is an estimate.
+
+    It is one if all or all completed jobs of all partition IDs match, and there are very many. `count` would
+    take seconds for ten million.
+
+    :raises InvalidQuery: a status that does not exist, or RSQL that is none.
+    """
+    return query.count_or_estimate(_read_filter(**filters))
 
 
 def _read_filter(

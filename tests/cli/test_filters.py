@@ -3,11 +3,14 @@
 import json
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
 from tests.cli.conftest import Command
 from tests.support.jobs import as_json
+from tracker.jobs import query
+from tracker.store.connect import connect
 
 
 @pytest.fixture
@@ -61,6 +64,17 @@ def test_a_bad_filter_is_wrong_usage(
     assert (done.status, done.out) == (2, "")
     assert text in done.err
     assert len(done.err_lines) == 1
+
+
+def test_a_count_that_is_estimated_says_so(
+    jobs: Command, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(query, "ESTIMATED_FROM", 3)
+    with closing(connect(database_url, autocommit=True)) as connection:
+        connection.execute("VACUUM ANALYZE job")
+    assert jobs("job", "count").objects == [{"count": 3, "estimate": True}]
+    assert jobs("job", "count", "--exact").objects == [{"count": 3}]
+    assert jobs("job", "count", "--partition", "p").objects == [{"count": 2}]
 
 
 def test_pages(jobs: Command) -> None:

@@ -71,6 +71,7 @@ OF_THE_READER = {
     "find_schema_migration",
     "list_jobs",
     "count_jobs",
+    "estimate_jobs",
     "find_statuses",
     "find_tenants",
     "list_partitions",

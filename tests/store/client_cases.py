@@ -170,11 +170,11 @@ LISTS = [
     listing(NOT_ENDED, 150, 1_000, "job_open", EACH_STATUS, page=TEN),
     listing(FAILED_OF_A_TENANT, 2_000, 4_000, "job_open", EACH_STATUS, "matches_tenant", page=TEN),
     listing(FAILED_OF_TENANTS, 20_100, 4_000, "job_open", EACH_STATUS, "matches_partition", page=TEN),
-    listing(FAILED, 20_100, 12_000, "job_open", "search_open", page=TEN, sort=BY_ID),
+    listing(FAILED, 25_000, 12_000, "job_open", "search_open", page=TEN, sort=BY_ID),
     # Deep in the list: of each tenant, what comes after.
     listing(EVERY_JOB, *NEWEST, "follows_time", page=LATE),
     listing(FAILED, 100, 1_000, "job_open", EACH_STATUS, "follows_time", page=LATE),
-    listing(FAILED, 20_100, 12_000, "job_open", "search_open", "follows_name", page=MIDDLE, sort=BY_ID),
+    listing(FAILED, 25_000, 12_000, "job_open", "search_open", "follows_name", page=MIDDLE, sort=BY_ID),
     listing(EVERY_JOB, *BY_NAME, "follows_id", page=MIDDLE, sort=BY_ID),
     listing(EVERY_JOB, *BY_NAME, "follows_id_descending", page=MIDDLE, sort=BY_ID_DESCENDING),
     # Ten jobs of each tenant say where the edge is. Ten tenants have more before it: 101 of each are read.

@@ -24,6 +24,7 @@ NO_PLAN_TEST = {
     "copy_labels": _ADDS_ROWS,
     "copy_task_messages": _ADDS_ROWS,
     "copy_prerequisites": _ADDS_ROWS,
+    "estimate_jobs": "it reads the catalog",
     "end_session": "it reads views of the server, at a process's start",
     "list_partitions": "its answer is the whole table",
     "lock_deployment": _DEPLOYMENT,

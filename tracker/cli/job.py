@@ -111,15 +111,22 @@ def count(
     status: Status = None,
     label: Label = None,
     rsql: Rsql = None,
+    exact: Annotated[
+        bool, typer.Option("--exact", help='Count, where the number would be an "estimate" otherwise.')
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Count jobs."""
-    from tracker.jobs.query import count_jobs
+    """Count jobs. The number of all or all completed jobs is an estimate if there are very many."""
+    from tracker.jobs.job import JobCount
+    from tracker.jobs.query import count_jobs, count_or_estimate
 
     wanted = read_filter(partition, prefix, status, label, rsql)
     with open_client() as client:
-        number = client.run(count_jobs(wanted))
-    print_json([{"count": number}])
+        if exact:
+            found = JobCount(count=client.run(count_jobs(wanted)))
+        else:
+            found = client.run(count_or_estimate(wanted))
+    print_json([found])
 
 
 @app.command()

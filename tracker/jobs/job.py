@@ -129,6 +129,13 @@ class Job(_Named, frozen=True, kw_only=True, rename="camel", omit_defaults=True)
     prerequisite_job_ids: list[str]  # still unmet
 
 
+class JobCount(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How many jobs match a filter."""
+
+    count: int
+    estimate: bool = False  # from the statistics of the planner
+
+
 class JobPage(msgspec.Struct, frozen=True, kw_only=True):
     """A page of a list of jobs."""
 

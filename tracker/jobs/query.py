@@ -11,12 +11,12 @@ import msgspec
 
 from tracker.errors import JobNotFound, WaitTimedOut
 from tracker.identifiers import JobName
-from tracker.job_filter import EVERY_JOB, HasName, JobFilter
+from tracker.job_filter import EVERY_JOB, HasName, HasStatus, JobFilter
 from tracker.job_status import STATUSES
 from tracker.jobs.arguments import check_several, check_timeout
 from tracker.jobs.cursor import EPOCH, write_cursor
 from tracker.jobs.filter import NEWEST_FIRST, WHOLE_LIST, Page, Position, Sort, SortField
-from tracker.jobs.job import Job, JobPage, JobReference, RootFailure, TaskFailure
+from tracker.jobs.job import Job, JobCount, JobPage, JobReference, RootFailure, TaskFailure
 from tracker.jobs.validation import read_job_name, some_of
 from tracker.store import conditions
 from tracker.store.queries import query
@@ -27,6 +27,7 @@ FIRST_POLL_S = 0.02
 LAST_POLL_S = 0.5
 LOOKED_AT = (10, 100, 400)  # times as many jobs as are listed, before an index is asked
 MAX_LOOKED_AT = 40_400
+ESTIMATED_FROM = 100_000  # jobs; to count so many takes 20 ms
 POLL_SHARE = 4  # after a slow poll, the pause is so many times as long as the poll
 
 
@@ -127,6 +128,22 @@ def _count(wanted: JobFilter) -> Verb[int]:
     yield from ask("compile_nothing")
     rows = yield conditions.count_jobs(wanted)
     return int(rows[0][0])
+
+
+def count_or_estimate(wanted: JobFilter = EVERY_JOB) -> Prepared[JobCount]:
+    """Return how many jobs match, estimated where this is a large part of very many, and says so."""
+    return Prepared(partial(_count_or_estimate, wanted))
+
+
+def _count_or_estimate(wanted: JobFilter) -> Verb[JobCount]:
+    others = conditions.uncounted(wanted)
+    if others is not None:
+        ((estimate,),) = yield from ask("estimate_jobs")
+        if estimate is not None and estimate >= ESTIMATED_FROM:
+            # An index counts the few that are not meant.
+            left_out = (yield from _count(HasStatus(others))) if others else 0
+            return JobCount(count=max(estimate - left_out, 0), estimate=True)
+    return JobCount(count=(yield from _count(wanted)))
 
 
 def wait_for_jobs(

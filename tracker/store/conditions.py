@@ -153,6 +153,19 @@ def count_jobs(wanted: JobFilter) -> Query:
     return Query(query("count_jobs").format(conditions=condition), conditions.parameters)
 
 
+def uncounted(wanted: JobFilter) -> tuple[JobStatus, ...] | None:
+    """Return the statuses of all jobs that do not match, if an index has them; otherwise None."""
+    parts = conjuncts(wanted)
+    statuses = _statuses(parts)
+    if not all(isinstance(part, HasStatus) for part in parts):
+        return None
+    if statuses is None:
+        return ()
+    if JobStatus.COMPLETED not in statuses:
+        return None
+    return tuple(status for status in STATUSES if status not in statuses)
+
+
 def _statuses(parts: tuple[JobFilter, ...]) -> tuple[JobStatus, ...] | None:
     """Return the statuses that a job can have that matches all parts; None: any."""
     sets = [set(part.statuses) for part in parts if isinstance(part, HasStatus)]

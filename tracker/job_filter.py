@@ -163,6 +163,14 @@ class HasPercentage(JobFilter):
 
 
 @dataclass(frozen=True)
+class HasAttempt(JobFilter):
+    """Jobs that were started one of `values` times, or a number of times that compares with the first."""
+
+    values: tuple[int, ...]
+    comparison: Comparison | None = None
+
+
+@dataclass(frozen=True)
 class HasTime(JobFilter):
     """Jobs whose time, in milliseconds since 1970, is one of `values`, or compares with the first."""
 

@@ -15,6 +15,7 @@ from tracker.job_filter import (
     Begins,
     Compares,
     Comparison,
+    HasAttempt,
     HasLabel,
     HasName,
     HasPercentage,
@@ -43,6 +44,7 @@ class StoredJob(Job, frozen=True, kw_only=True):
     """A job, with the nulls that are shown as empty texts."""
 
     stored_name: str | None = None
+    stored_attempt: int = 1
     stored_labels: dict[str, str | None] = msgspec.field(default_factory=dict)
 
 
@@ -68,6 +70,8 @@ def matches(job: StoredJob, wanted: JobFilter) -> bool:  # noqa: C901 - a case f
             return any(test is None or passes(job_id, test) for job_id in job.prerequisite_job_ids)
         case HasPercentage(values, comparison):
             return _compares(Decimal(str(job.percentage_complete)), values, comparison)
+        case HasAttempt(values, comparison):
+            return _compares(job.stored_attempt, values, comparison)
         case HasTime(field, values, comparison):
             time_ms = {"createTime": job.create_time_ms, "lastUpdateTime": job.last_update_time_ms}[field]
             return _compares(time_ms, values, comparison)

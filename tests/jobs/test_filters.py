@@ -22,6 +22,7 @@ from tracker.job_filter import (
     Begins,
     Compares,
     Comparison,
+    HasAttempt,
     HasLabel,
     HasName,
     HasPercentage,
@@ -107,6 +108,7 @@ def stored(client: Client, url: str) -> list[StoredJob]:
     with closing(connect(url, autocommit=True)) as connection:
         _spread(connection)
         names = dict(rows(connection, "SELECT job_key, name FROM job"))
+        attempts = dict(rows(connection, "SELECT job_key, attempt FROM job"))
         keys = {
             (partition_id, job_id): key
             for partition_id, job_id, key in rows(
@@ -120,7 +122,14 @@ def stored(client: Client, url: str) -> list[StoredJob]:
     for each in client.list(limit=0):
         key = keys[each.partition_id, each.id]
         fields = {name: getattr(each, name) for name in each.__struct_fields__}
-        found.append(StoredJob(**fields, stored_name=names[key], stored_labels=labels_of.get(key, {})))
+        found.append(
+            StoredJob(
+                **fields,
+                stored_name=names[key],
+                stored_attempt=attempts[key],
+                stored_labels=labels_of.get(key, {}),
+            )
+        )
     assert any(each.prerequisite_job_ids for each in found)
     return found
 
@@ -129,7 +138,8 @@ def _spread(connection: psycopg.Connection[Any]) -> None:
     """Give the jobs different statuses, percentages, and times a fraction of a millisecond apart."""
     connection.execute(
         """
-        UPDATE job SET status = job_key %% 6, percentage = (%s::integer[])[job_key %% %s + 1],
+        UPDATE job SET status = job_key %% 6, attempt = 1 + job_key %% 3,
+            percentage = (%s::integer[])[job_key %% %s + 1],
             create_time = to_timestamp(%s / 1000) + job_key %% 4 * interval '500 microseconds',
             last_update_time = to_timestamp(%s / 1000) + job_key %% 3 * interval '1 millisecond'
         """,
@@ -159,6 +169,7 @@ conditions: st.SearchStrategy[JobFilter] = st.one_of(
     st.builds(HasText, st.sampled_from(TextField), tests),
     st.builds(HasLabel, st.sampled_from(["a", "A", "x:y", "", "'"]), st.none() | tests),
     st.builds(WaitsFor, st.none() | tests),
+    st.builds(HasAttempt, st.lists(st.integers(0, 4), min_size=1).map(tuple), st.none() | comparisons),
     st.builds(HasPercentage, st.lists(percentages, min_size=1).map(tuple), st.none() | comparisons),
     st.builds(
         HasTime,

@@ -11,6 +11,7 @@ from tracker.job_filter import (
     Begins,
     Compares,
     Comparison,
+    HasAttempt,
     HasLabel,
     HasPercentage,
     HasStatus,
@@ -75,6 +76,8 @@ A, B, C = (HasText(TextField.ID, OneOf((text,))) for text in "abc")
         ("percentageComplete==21.67", HasPercentage((Decimal("21.67"),))),
         ("percentageComplete!=0", Not(HasPercentage((Decimal(0),)))),
         ("percentageComplete>=-1", HasPercentage((Decimal(-1),), Comparison.GREATER_EQUAL)),
+        ("attempt>1", HasAttempt((1,), Comparison.GREATER)),
+        ("attempt=out=(1,2)", Not(HasAttempt((1, 2)))),
         ("createTime>1000", HasTime(TimeField.CREATE_TIME, (1000,), Comparison.GREATER)),
         ("createTime=out=(1,2)", Not(HasTime(TimeField.CREATE_TIME, (1, 2)))),
         (
@@ -104,7 +107,10 @@ def test_rsql_is_read(rsql: str, expected: JobFilter) -> None:
     assert read_rsql(rsql) == expected
 
 
-FIELDS = "id, partitionId, name, status, percentageComplete, createTime, lastUpdateTime, waitsFor, labels.KEY"
+FIELDS = (
+    "id, partitionId, name, status, percentageComplete, createTime, lastUpdateTime, attempt, waitsFor, "
+    "labels.KEY"
+)
 OPERATORS = "== != =in= =out= > =gt= >= =ge= < =lt= <= =le= =isnull="
 
 
@@ -137,6 +143,8 @@ OPERATORS = "== != =in= =out= > =gt= >= =ge= < =lt= <= =le= =isnull="
         ("percentageComplete==x", 21, "'x' is not a percentage, such as 21.67"),
         ("percentageComplete==1e9999", 21, "'1e9999' is not a percentage"),
         ("percentageComplete==NaN", 21, "'NaN' is not a percentage"),
+        ("attempt==1.5", 10, "'1.5' is not a whole number, such as 2"),
+        ("attempt==9999999999", 10, "'9999999999' is not a whole number"),
         ("createTime>yesterday", 12, "'yesterday' is not a time since 1970"),
         ("waitsFor>x", 9, "> is not an operator of waitsFor: == != =in= =out= =isnull="),
         ("name=isnull=yes", 13, "'yes' is not true or false"),

@@ -33,6 +33,8 @@ WITHOUT_RIGHTS = {
 }
 # Conditions that list_jobs and count_jobs are put together from.
 PARTS = {
+    "attempt_compares",
+    "attempt_is_one_of",
     "first_tenants",
     "follows_id",
     "follows_id_descending",

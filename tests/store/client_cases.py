@@ -195,6 +195,7 @@ LISTS = [
             ("name=isnull=false;name>a", "text_is_not_null", "text_compares"),
             ("percentageComplete==0;percentageComplete<1", "percentage_is_one_of", "percentage_compares"),
             ("createTime==0,createTime>0", "time_is_one_of", "time_compares"),
+            ("attempt==1,attempt>1", "attempt_is_one_of", "attempt_compares"),
             ("waitsFor==job-8", "matches_prerequisite"),
             ("waitsFor=isnull=false", "waits_for"),
         )

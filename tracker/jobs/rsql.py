@@ -16,6 +16,7 @@ from tracker.job_filter import (
     Begins,
     Compares,
     Comparison,
+    HasAttempt,
     HasLabel,
     HasPercentage,
     HasStatus,
@@ -42,7 +43,7 @@ MAX_COMPARISONS = 100
 MAX_VALUES = 2_000
 
 LABELS = "labels."
-FIELDS = (*TextField, "status", "percentageComplete", *TimeField, "waitsFor", f"{LABELS}KEY")
+FIELDS = (*TextField, "status", "percentageComplete", *TimeField, "attempt", "waitsFor", f"{LABELS}KEY")
 _COMPARISONS = {
     ">": Comparison.GREATER,
     "=gt=": Comparison.GREATER,
@@ -59,6 +60,7 @@ _NULL = "=isnull="
 OPERATORS = (*_CHOICE, *_ORDER, _NULL)
 _SEVERAL = ("=in=", "=out=")
 _PERCENTAGE = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
+_ATTEMPT = re.compile(r"[0-9]{1,9}", re.ASCII)
 _SHOWN_CHARS = 40
 
 
@@ -262,6 +264,15 @@ def _of_percentage(written: _Comparison) -> JobFilter:
     return _among(written, lambda comparison: HasPercentage(values, comparison))
 
 
+def _of_attempt(written: _Comparison) -> JobFilter:
+    _require_operator(written, _CHOICE + _ORDER)
+    for value in written.values:
+        if not _ATTEMPT.fullmatch(value.text):
+            _refuse(value.column, f"{_shown(value.text)} is not a whole number, such as 2")
+    values = tuple(map(int, written.texts))
+    return _among(written, lambda comparison: HasAttempt(values, comparison))
+
+
 def _of_time(written: _Comparison) -> JobFilter:
     _require_operator(written, _CHOICE + _ORDER)
     values = []
@@ -295,6 +306,7 @@ def _of_prerequisite(written: _Comparison) -> JobFilter:
 _READERS: dict[str, Callable[[_Comparison], JobFilter]] = {
     "status": _of_status,
     "percentageComplete": _of_percentage,
+    "attempt": _of_attempt,
     "waitsFor": _of_prerequisite,
     **dict(zip(TextField, repeat(_of_text))),
     **dict(zip(TimeField, repeat(_of_time))),

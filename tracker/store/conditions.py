@@ -18,6 +18,7 @@ from tracker.job_filter import (
     Begins,
     Compares,
     Comparison,
+    HasAttempt,
     HasLabel,
     HasName,
     HasPercentage,
@@ -253,6 +254,8 @@ class _Conditions:
                 return self._of_prerequisite(wanted.test)
             case HasPercentage():
                 return self._of_percentage(wanted)
+            case HasAttempt():
+                return self._of_attempt(wanted)
             case HasTime():
                 return self._of_time(wanted)
         raise TypeError(f"{type(wanted).__name__} is not a kind of filter")
@@ -320,6 +323,13 @@ class _Conditions:
             return query("percentage_is_one_of").format(value=self._value(hundredths))
         return query("percentage_compares").format(
             operator=_OPERATORS[wanted.comparison], value=self._value(hundredths[0])
+        )
+
+    def _of_attempt(self, wanted: HasAttempt) -> Composable:
+        if wanted.comparison is None:
+            return query("attempt_is_one_of").format(value=self._value(list(wanted.values)))
+        return query("attempt_compares").format(
+            operator=_OPERATORS[wanted.comparison], value=self._value(wanted.values[0])
         )
 
     def _of_time(self, wanted: HasTime) -> Composable:

@@ -1,9 +1,10 @@
 -- Return how many jobs there are about, as the planner estimates it: by the rows of a page when the table was analysed last,
--- and its pages now. Null: some part of it was never analysed.
+-- and its pages now. Null: this is not known of some part of it,
+-- which was never analysed, or only while it was empty.
 SELECT CASE
-    WHEN bool_and(pg_class.reltuples >= 0) THEN round(
+    WHEN bool_and(pg_class.reltuples > 0 OR pg_relation_size(pg_class.oid) = 0) THEN round(
         sum(
-            pg_class.reltuples::float8 / greatest(pg_class.relpages, 1)
+            greatest(pg_class.reltuples, 0)::float8 / greatest(pg_class.relpages, 1)
             * (pg_relation_size(pg_class.oid) / current_setting('block_size')::integer)
         )
     )::bigint

@@ -72,3 +72,32 @@ def test_contradictory_reports_are_remembered(tracker: Deployment) -> None:
     assert tracker.rows(contradicted) == []
     tracker.process(tracker.message("acme:a.3*"))
     wait_until(lambda: tracker.rows(contradicted) == [("a",)], "remembered")
+
+
+NOTES = """
+    SELECT job_id, dropped, drop_reason, drop_record, dead_letters, dead_letter_reason, dead_letter_record
+    FROM job_note JOIN job USING (tenant_key, job_key) ORDER BY job_id
+"""
+
+
+def test_dropped_messages_and_dead_letters_are_noted_of_their_job(tracker: Deployment) -> None:
+    sent(tracker, "a", "b", "c")
+    tracker.client.cancel("acme:b")
+    lost = (
+        tracker.message("acme:b.1"),
+        tracker.message("acme:a.1", to="__no"),
+        tracker.message("acme:unknown.1", to="__no"),
+        tracker.message("acme:b.2"),
+        tracker.message("acme:a.1", to="__nor"),
+    )
+    topic = tracker.topics.tracking
+    first = tracker.kafka.ends(topic)[topic, 0]
+    tracker.send(*lost, kafka_partition=0)
+    tracker.wait_until_processed()
+    expected = [
+        ("a", 0, None, None, 2, "destination-not-allowed", f"{topic}:0:{first + 4}"),
+        ("b", 2, "cancelled", f"{topic}:0:{first + 3}", 0, None, None),
+    ]
+    assert tracker.rows(NOTES) == expected
+    tracker.process(tracker.message("acme:b.3"))
+    assert [row[:3] for row in tracker.rows(NOTES)] == [("a", 0, None), ("b", 3, "cancelled")]

@@ -72,6 +72,12 @@ def test_what_was_dropped_is_dropped_again_though_its_job_is_there_now(
     assert len(running.work()) == 1
 
 
+def test_what_was_dropped_is_noted_once(running: Deployment, redeliver: Callable[..., None]) -> None:
+    running.client.cancel("acme:job")
+    redeliver(running.message("acme:job.1"), times=3)
+    assert running.rows("SELECT dropped FROM job_note") == [(1,)]
+
+
 def test_what_was_held_is_held_once(running: Deployment, redeliver: Callable[..., None]) -> None:
     running.client.pause("acme:job")
     sent = [running.more_work(f"acme:job.{number}") for number in range(1, 11)]

@@ -14,7 +14,7 @@ WAITING, ACTIVE, PAUSED, FAILED, CANCELLED, COMPLETED = STATUSES
 ENDED = [FAILED, CANCELLED, COMPLETED]
 EVERYTHING_OF_A_JOB = {
     "job", "label", "prerequisite", "task_message", "held_message", "resumed_job", "outbox", "sibling_tasks",
-    "task_block", "task_failure",
+    "task_block", "task_failure", "job_note",
 }  # fmt: skip
 
 
@@ -37,6 +37,7 @@ def fill_tables(connection: Connection, job_id: str) -> None:
         "task_failure SELECT tenant_key, job_key, '1', 'id', 0, 'source', 'message'",
         "outbox (tenant_key, job_key, send_number) SELECT tenant_key, job_key, 1",
         "resumed_job SELECT tenant_key, job_key",
+        "job_note SELECT tenant_key, job_key",
     ):
         connection.execute(f"INSERT INTO {insert} FROM job WHERE job_id = '{job_id}'".encode())
     hold(connection, job_id)

@@ -106,6 +106,17 @@ BATCH = [
     ),
     Case("meet_prerequisites", completed(8), N, 50 * N, "prerequisite_pkey", locks=(EDGE, KEY)),
     Case("remove_task_messages", keys(5), N, 10 * N, "task_message_pkey"),
+    Case(
+        "note_records",
+        names(6)
+        | {"dropped": [1] * N, "drop_reasons": ["failed"] * N, "drop_records": ["tracking:0:1"] * N}
+        | {"dead_letters": [1] * N, "dead_letter_reasons": ["not-json"] * N}
+        | {"dead_letter_records": ["tracking:0:1"] * N},
+        N + 41,
+        30 * N,
+        "job_tenant_key_job_id_key",
+        locks=(KEY,),
+    ),
     # 50 jobs, and 20,000 downstream; those of ten tenants are found from two of them. Two edges each.
     Case("fail_dependents", keys(8, 50), 41_000, 50 * 41_000, "prerequisite_pkey"),
     Case(

@@ -22,6 +22,7 @@ _OF_A_JOB = (
     "sibling_tasks",
     "task_block",
     "task_failure",
+    "job_note",
 )
 
 QUERIES = {

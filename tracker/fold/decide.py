@@ -24,6 +24,8 @@ class Decisions:
     def __init__(self) -> None:
         self.dropped: Counter[str] = Counter()  # reason -> number of records
         self.first_dropped: dict[str, int] = {}  # reason -> position of the first record
+        # Jobs that are stored -> reason, number of records, and position of the last one.
+        self.dropped_of: dict[JobName, tuple[str, int, int]] = {}
         self.ignored: Counter[str] = Counter()  # reason -> number of events' reports
         self.first_ignored: dict[str, tuple[JobName, JobWork]] = {}  # reason -> the first job
         self.held: list[tuple[JobState, str, int]] = []  # (job, destination, position), in order
@@ -43,7 +45,7 @@ def decide(batch: DecodedBatch, jobs: Mapping[JobName, JobState]) -> Decisions:
         job = jobs.get(name)
         reason = "unknown_job" if job is None else _ENDED_REASONS.get(job.status)
         if reason:
-            _drop(batch, decisions, reason, work.proxied_positions())
+            _drop(batch, decisions, reason, work.proxied_positions(), None if job is None else name)
             event_reports = work.count_event_reports()
             if event_reports and reason != "failed":
                 decisions.ignored[reason] += event_reports
@@ -74,7 +76,7 @@ def decide_redelivered(
         job = jobs.get(name)
         if job is None or job.status is JobStatus.CANCELLED:
             forwarded = [position for position in work.proxied_positions() if position not in withheld]
-            _drop(batch, decisions, "unknown_job" if job is None else "cancelled", forwarded)
+            _drop(batch, decisions, "unknown_job" if job is None else "cancelled", forwarded, None)
     return decisions
 
 
@@ -85,15 +87,21 @@ def _drop_stale(batch: DecodedBatch, jobs: Mapping[JobName, JobState], decisions
         if has_stale(work, job):
             present[name], stale = without_stale(work, job)
             newly_stale = [position for position in stale if position not in decisions.withheld]
-            _drop(batch, decisions, "stale", newly_stale)
+            _drop(batch, decisions, "stale", newly_stale, name)
     if present:
         batch.jobs = batch.jobs | present
 
 
-def _drop(batch: DecodedBatch, decisions: Decisions, reason: str, positions: list[int]) -> None:
+def _drop(
+    batch: DecodedBatch, decisions: Decisions, reason: str, positions: list[int], name: JobName | None
+) -> None:
+    """Drop records; `name` is their job, if it is stored."""
     if positions:
         decisions.dropped[reason] += len(positions)
         decisions.first_dropped.setdefault(reason, positions[0])
+        if name is not None:
+            _, before, _ = decisions.dropped_of.get(name, (reason, 0, 0))
+            decisions.dropped_of[name] = reason, before + len(positions), positions[-1]
         _withhold(batch, decisions, positions)
 
 

@@ -25,6 +25,7 @@ from tracker.metrics import STAGE_DURATION, Recorder
 from tracker.pipeline.applied import Applied
 from tracker.pipeline.applied_offsets import Disputed, lock_applied_offsets
 from tracker.pipeline.handover import Pipeline
+from tracker.pipeline.notes import notes_of
 from tracker.pipeline.redelivery import Part, record_applied, split_redelivered, withheld_positions
 from tracker.pipeline.refusals import Refusals
 from tracker.rate_limited_log import RateLimitedLog
@@ -105,6 +106,7 @@ class Applier:
             # `old` does not show it: a redelivered range has no record if its records were skipped.
             has_old = any(offsets.first < applied[key].next_offset for key, offsets in batch.ranges.items())
             releases = self._release(batch, completed, self._failed(folds), has_old)
+            self._store.note(notes_of(new, decided))
             record_applied(batch, applied, new, decided.withheld)
             self._store.advance_progress(applied)
             reach("before-database-commit")

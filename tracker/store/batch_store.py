@@ -22,6 +22,7 @@ from tracker.store.arrays import columns
 from tracker.store.connect import Conninfo
 from tracker.store.held_message import HeldMessage
 from tracker.store.job_changes import statements_of
+from tracker.store.job_note import JobNote
 from tracker.store.session import Session, transaction_mark
 from tracker.store.sibling_tasks import NeededTasks, decode_block, keep_row
 
@@ -241,6 +242,21 @@ class BatchStore(Session):
             self._execute("postpone_tasks", **columns(rows, "tenant_keys", "job_keys"), delay_s=POSTPONED_S)
 
     # The end of the batch
+
+    def note(self, notes: Mapping[JobName, JobNote]) -> None:
+        """Add to what is noted of jobs, of those that are stored."""
+        if notes:
+            rows = [
+                (
+                    *name,
+                    note.dropped, note.drop_reason, note.drop_record,
+                    note.dead_letters, note.dead_letter_reason, note.dead_letter_record,
+                )
+                for name, note in notes.items()
+            ]  # fmt: skip
+            drops = ("dropped", "drop_reasons", "drop_records")
+            dead_letters = ("dead_letters", "dead_letter_reasons", "dead_letter_records")
+            self._execute("note_records", **columns(rows, "partition_ids", "job_ids", *drops, *dead_letters))
 
     def advance_progress(self, progress: Mapping[KafkaPartition, AppliedOffsets]) -> None:
         """Store up to where the batch's Kafka partitions are applied."""

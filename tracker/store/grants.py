@@ -49,6 +49,7 @@ RUN = Rights(
             "sibling_tasks": (_SELECT, _INSERT, _UPDATE, _DELETE),
             "task_block": (_SELECT, _INSERT, _UPDATE, _DELETE),
             "task_failure": (_SELECT, _INSERT, _UPDATE, _DELETE),
+            "job_note": (_SELECT, _INSERT, _UPDATE, _DELETE),
             "removed_job": (_SELECT, _INSERT, _UPDATE, _DELETE),
             "dropped_work": (_SELECT, _INSERT, _UPDATE, _DELETE),
             "record_skip": (_SELECT, _INSERT, _UPDATE, _DELETE),
@@ -72,6 +73,7 @@ READ = Rights(
                 "sibling_tasks",
                 "task_block",
                 "task_failure",
+                "job_note",
             ),
             (_SELECT,),
         )

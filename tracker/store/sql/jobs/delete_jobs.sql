@@ -13,6 +13,10 @@ deleted_label AS (
     DELETE FROM label USING locked_job
     WHERE label.tenant_key = locked_job.tenant_key AND label.job_key = locked_job.job_key
 ),
+deleted_note AS (
+    DELETE FROM job_note USING locked_job
+    WHERE job_note.tenant_key = locked_job.tenant_key AND job_note.job_key = locked_job.job_key
+),
 deleted_prerequisite AS (
     DELETE FROM prerequisite USING locked_job
     WHERE prerequisite.tenant_key = locked_job.tenant_key AND prerequisite.job_key = locked_job.job_key

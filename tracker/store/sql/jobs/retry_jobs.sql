@@ -26,6 +26,10 @@ deleted_outbox AS (
     DELETE FROM outbox USING retried_job
     WHERE outbox.tenant_key = retried_job.tenant_key AND outbox.job_key = retried_job.job_key
 ),
+deleted_note AS (
+    DELETE FROM job_note USING retried_job
+    WHERE job_note.tenant_key = retried_job.tenant_key AND job_note.job_key = retried_job.job_key
+),
 deleted_resumed_job AS (
     DELETE FROM resumed_job USING retried_job
     WHERE resumed_job.tenant_key = retried_job.tenant_key AND resumed_job.job_key = retried_job.job_key

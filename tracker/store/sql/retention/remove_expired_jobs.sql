@@ -57,6 +57,10 @@ deleted_label AS (
     DELETE FROM label USING expired_job
     WHERE label.tenant_key = expired_job.tenant_key AND label.job_key = expired_job.job_key
 ),
+deleted_note AS (
+    DELETE FROM job_note USING expired_job
+    WHERE job_note.tenant_key = expired_job.tenant_key AND job_note.job_key = expired_job.job_key
+),
 deleted_prerequisite AS (
     DELETE FROM prerequisite USING expired_job
     WHERE prerequisite.tenant_key = expired_job.tenant_key AND prerequisite.job_key = expired_job.job_key

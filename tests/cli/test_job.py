@@ -363,7 +363,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(command: Command) -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("group", [(), ("job",), ("partition",), ("stack",)])
+@pytest.mark.parametrize("group", [(), ("job",), ("partition",), ("dead-letters",), ("stack",)])
 def test_no_command_is_cut_short_in_the_list(bare_command: Command, group: tuple[str, ...]) -> None:
     _, found, listed = bare_command(*group, "--help").out.partition("Commands:")
     assert found

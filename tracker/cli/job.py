@@ -223,7 +223,7 @@ def retry(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Start failed jobs again, all or none: they become Waiting, and are sent once more."""
+    """Start failed jobs again, all or none: they are sent once more."""
     with open_client() as client:
         _print_changed(client.retry(jobs, cascade=cascade), "started again", "", json=json)
 

@@ -28,7 +28,7 @@ def topics(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show or create the tracking topics and those of dead letters and their states."""
+    """Show or create the tracking topics and the dead-letter ones."""
     from tracker.dead_letters import state_topic
     from tracker.kafka.inspection import connect_admin, kafka_partition_counts
     from tracker.kafka.topic_creation import BROKERS_DEFAULT, create_topics

@@ -349,7 +349,8 @@ def test_a_job_whose_topic_does_not_exist_yet_is_sent_when_it_does(tracker: Depl
     tracker.kafka.create({later: 1})
 
     def sent() -> bool:
-        tracker.database.execute("UPDATE task_message SET eligible_time = now()")  # not in 10 s
+        # Not in 10 s.
+        tracker.database.execute("UPDATE task_message SET eligible_time = now() WHERE sent_time IS NULL")
         return len(tracker.kafka.read(later)) == 2
 
     wait_until(sent, "both jobs sent")

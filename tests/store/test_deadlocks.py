@@ -18,7 +18,7 @@ from tracker.store.schedule_store import ScheduleStore
 def test_everybody_at_once_never_deadlocks(
     client: Client, observer: Observer, database_url: str, threads: ThreadPoolExecutor
 ) -> None:
-    """On twenty jobs, for three seconds."""
+    """On twenty jobs, for three seconds and at least twenty turns of each."""
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
     deadline = time.monotonic() + 3
@@ -27,7 +27,7 @@ def test_everybody_at_once_never_deadlocks(
     def act(number: int, turn: Callable[[random.Random], None]) -> int:
         chance = random.Random(seed + number)
         done = 0
-        while time.monotonic() < deadline and not stop.is_set():
+        while (time.monotonic() < deadline or done < 20) and not stop.is_set():
             try:
                 # What the client refuses; and a batch that has to begin again.
                 with suppress(TrackerError, psycopg.errors.SerializationFailure):
@@ -53,7 +53,8 @@ def test_everybody_at_once_never_deadlocks(
             rounds_of(scheduler),
         ]
         futures = [threads.submit(act, number, turn) for number, turn in enumerate(turns)]
-        assert all(future.result(60) > 10 for future in futures)
+        for future in futures:
+            future.result(60)
     client.close()
     assert observer.deadlocks() == 0
     assert_nobody_waits_in_vain(observer)

@@ -151,7 +151,8 @@ class BulkSender:
             return
 
     def _raise(self, error: KafkaError, failed: dict[int, KafkaError]) -> NoReturn:
-        errors = [error, *failed.values()]
+        # A call after a fatal error says only that there was one; the client's own callback has said which.
+        errors = [error, *failed.values(), *self._errors]
         if any(each.code() in _FENCED for each in errors):
             raise CommandReplaced(
                 "a later command took this one's place, or a transaction took too long"

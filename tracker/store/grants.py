@@ -73,7 +73,6 @@ READ = Rights(
                 "sibling_tasks",
                 "task_block",
                 "task_failure",
-                "job_note",
             ),
             (_SELECT,),
         )

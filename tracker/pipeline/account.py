@@ -59,7 +59,7 @@ def _unusual(applied: Applied) -> dict[str, int]:
 
 
 def _contradictions(applied: Applied) -> int:
-    return sum(fold.contradictions for fold in applied.folds)
+    return sum(fold.contradictions for fold in applied.contradictory)
 
 
 def _count_reasons(applied: Applied, recorder: Recorder) -> None:

@@ -31,4 +31,4 @@ class Applied:
     decoded: DecodedBatch  # the new records
     decided: Decisions  # about the new records
     redelivered: int
-    folds: list[JobFold]
+    contradictory: list[JobFold]  # with contradictions; the others are freed, because jobs may be many

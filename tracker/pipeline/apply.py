@@ -123,7 +123,7 @@ class Applier:
             decoded=new.decoded,
             decided=decided,
             redelivered=len(old.records),
-            folds=folds,
+            contradictory=[fold for fold in folds if fold.contradictions],
         )
 
     def record_published(self, published: Mapping[KafkaPartition, int]) -> None:

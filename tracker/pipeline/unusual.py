@@ -26,7 +26,7 @@ def log_unusual(applied: Applied, limited: RateLimitedLog) -> None:
     _log_dropped(new, applied.decided, limited)
     _log_ignored(applied.decided, limited)
     _log_refused(applied.refused, limited)
-    _log_contradictions(applied.folds, limited)
+    _log_contradictions(applied.contradictory, limited)
     if applied.decoded.untracked:
         limited.log(
             "warning",
@@ -67,15 +67,14 @@ def _log_refused(refused: Sequence[tuple[Message, Refusal]], limited: RateLimite
 
 def _log_contradictions(folds: Sequence[JobFold], limited: RateLimitedLog) -> None:
     for fold in folds:
-        if fold.contradictions:
-            job = str(fold.job.name)
-            limited.log(
-                "warning",
-                "messages disagree about how many children a task has",
-                "contradiction",
-                partial(dict[str, object], job=job, task=f"{job}.{fold.contradicting_task}"),
-                fold.contradictions,
-            )
+        job = str(fold.job.name)
+        limited.log(
+            "warning",
+            "messages disagree about how many children a task has",
+            "contradiction",
+            partial(dict[str, object], job=job, task=f"{job}.{fold.contradicting_task}"),
+            fold.contradictions,
+        )
 
 
 def _names_no_task(fields: dict[str, object]) -> bool:

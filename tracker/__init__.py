@@ -33,8 +33,6 @@ if TYPE_CHECKING:
         RootFailure,
         SubmittedJob,
         TaskFailure,
-        TimeLeft,
-        WatchedJob,
     )
 
 __version__ = "0.2.0"
@@ -64,11 +62,9 @@ __all__ = [
     "SchemaMismatch",
     "SubmittedJob",
     "TaskFailure",
-    "TimeLeft",
     "TrackerError",
     "TransactionConflict",
     "WaitTimedOut",
-    "WatchedJob",
 ]
 
 

@@ -306,5 +306,9 @@ def test_the_other_commands_need_no_more(secure: Secure, tracker: Secured) -> No
     assert adopted.returncode == 0
     assert "%" not in adopted.stderr, "librdkafka wrote there by itself"
     assert tracker.rows("SELECT next_offset FROM kafka_progress") == [(1,)]
+    asked = command(tracker, "status", "--json")
+    found = json.loads(asked.stdout)
+    assert [each["code"] for each in found["problems"]] == ["no-members", "no-scheduler"]
+    assert [each["lagRecords"] for each in found["kafkaPartitions"]] == [0]
     shown = command(tracker, "topics", "--json")
     assert [json.loads(line)["exists"] for line in shown.stdout.splitlines()] == [True, True, False]

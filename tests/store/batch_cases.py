@@ -27,7 +27,9 @@ BATCH = [
     Case("start_progress", PLACE | {"first_offsets": [0], "topic_ids": [""]}, 1, 20),
     Case(
         "advance_progress",
-        PLACE | {"next_offsets": [5002], "published_offsets": [1], "withheld": [b""], "refused": ["{}"]},
+        PLACE
+        | {"next_offsets": [5002], "published_offsets": [1], "withheld": [b""], "refused": ["{}"]}
+        | {"record_times_ms": [1_700_000_000_000]},
         1,
         20,
         "kafka_progress_pkey",

@@ -7,6 +7,8 @@ from tests.store.cases import EDGE, KEY, OUTBOX, Case, N, keys
 SCHEDULE = [
     # Nobody's but those of the suspended tenant are due: 100,000, which are passed over whole.
     Case("enqueue_eligible_tasks", {"limit": N}, 200, 1000, "task_message_eligible"),
+    # The same, which `tracker status` looks at.
+    Case("read_oldest_due", {}, 200, 1000, "task_message_eligible"),
     Case("enqueue_held_messages", {"limit": N}, 1, 20, "resumed_job_pkey"),
     Case("delete_resumed_jobs", {}, 1, 20, "resumed_job_pkey"),
     # 2,000 rows of 40 tenants.

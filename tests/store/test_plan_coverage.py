@@ -16,6 +16,7 @@ _NO_TABLE = "it reads no table"
 _ADDS_ROWS = "it adds rows and reads none"
 _DEPLOYMENT = "the table has one row"
 _SKIPS = "the table has a row for each range that an operator has asked to skip"
+_WORKERS = "the table has a row for each worker process"
 NO_PLAN_TEST = {
     "begin_snapshot": _NO_TABLE,
     "claim_deployment": _DEPLOYMENT,
@@ -26,18 +27,22 @@ NO_PLAN_TEST = {
     "copy_prerequisites": _ADDS_ROWS,
     "estimate_jobs": "it reads the catalog",
     "end_session": "it reads views of the server, at a process's start",
+    "is_scheduler_active": "it reads a view of the server",
     "list_partitions": "its answer is the whole table",
     "lock_deployment": _DEPLOYMENT,
     "lock_tenants_for_submit": _NO_TABLE,
     "notify_scheduler": _NO_TABLE,
     "reach_rows_by_index": _NO_TABLE,
     "read_clock": _NO_TABLE,
+    "read_database": "it reads views of the server",
     "read_deployment": _DEPLOYMENT,
     "read_progress": "the table has a row for each Kafka partition, and all are read",
     "read_session": _NO_TABLE,
     "read_skips": _SKIPS,
+    "read_workers": _WORKERS,
     "release_savepoint": _NO_TABLE,
     "remove_done_skips": _SKIPS,
+    "remove_workers": _WORKERS,
     "roll_back_to_savepoint": _NO_TABLE,
     "session_identity": "it reads a view of the server, at a process's start",
     "session_pid": _NO_TABLE,
@@ -48,6 +53,7 @@ NO_PLAN_TEST = {
     "try_scheduler_lock": _NO_TABLE,
     "try_slot_lock": _NO_TABLE,
     "try_to_write": _DEPLOYMENT,
+    "write_workers": _WORKERS,
 }
 
 

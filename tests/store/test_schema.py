@@ -8,7 +8,14 @@ import pytest
 
 from tracker.store.connect import connect
 
-REFERENCE_TABLES = {"schema_migration", "tenant", "deployment", "kafka_progress", "record_skip"}
+REFERENCE_TABLES = {
+    "schema_migration",
+    "tenant",
+    "deployment",
+    "kafka_progress",
+    "record_skip",
+    "worker_process",
+}
 """Small, and without a tenant: every machine would have a copy."""
 
 
@@ -73,6 +80,7 @@ def test_unique_keys_and_foreign_keys_begin_with_the_tenant(
         ("deployment", "deployment_pkey"),
         ("kafka_progress", "kafka_progress_pkey"),
         ("record_skip", "record_skip_pkey"),
+        ("worker_process", "worker_process_pkey"),
     }
 
 

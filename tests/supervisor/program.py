@@ -2,14 +2,14 @@
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from tracker import logs
 from tracker.store.migrate import check_schema
 from tracker.supervisor.children import ChildSpec, RestartPolicy
 from tracker.supervisor.slots import SlotKeeper
-from tracker.supervisor.supervisor import Options, Supervisor
+from tracker.supervisor.supervisor import KeepSlots, Options, Supervisor
 
 
 def main() -> int:
@@ -30,11 +30,12 @@ def _plan(targets: dict[str, str], slots: Sequence[int]) -> list[ChildSpec]:
         for name, target in targets.items()
     ]
     return specs + [
-        ChildSpec(f"worker-{slot}", "tests.supervisor.processes:good", is_worker=True) for slot in slots
+        ChildSpec(f"worker-{slot}", "tests.supervisor.processes:good", is_worker=True, slot=slot)
+        for slot in slots
     ]
 
 
-def _keep_slots(database_url: str | None) -> Callable[[Callable[[], None]], SlotKeeper] | None:
+def _keep_slots(database_url: str | None) -> KeepSlots | None:
     if database_url is None:
         return None
     return partial(SlotKeeper, database_url, group_id="tracker", instance="host", count=2, check=check_schema)

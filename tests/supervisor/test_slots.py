@@ -3,7 +3,7 @@
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import psycopg
 import pytest
@@ -14,6 +14,7 @@ from tests.supervisor.relay import Relay
 from tests.support.kafka import wait_until
 from tracker.store import locks
 from tracker.store.migrate import check_schema
+from tracker.store.worker_rows import WorkerActivity
 from tracker.supervisor.slots import SlotKeeper
 
 
@@ -36,12 +37,17 @@ class Kept:
     """A keeper that runs."""
 
     def __init__(
-        self, conninfo: str, *, group_id: str = "tracker", instance: str = "host", count: int = 2
+        self,
+        conninfo: str,
+        *,
+        group_id: str = "tracker",
+        instance: str = "host",
+        count: int = 2,
+        activities: Callable[[], Sequence[WorkerActivity]] = tuple,
     ) -> None:
         self.changes = Changes()
-        self.keeper = SlotKeeper(
-            conninfo, self.changes, group_id=group_id, instance=instance, count=count, check=check_schema
-        )
+        names = {"group_id": group_id, "instance": instance}
+        self.keeper = SlotKeeper(conninfo, self.changes, activities, **names, count=count, check=check_schema)
         self.keeper.start()
 
     def slots(self) -> tuple[int, ...]:
@@ -183,6 +189,35 @@ def test_a_supervisor_that_is_killed_leaves_its_slots_to_the_next(database_url: 
     with Program(database_url=database_url) as program:
         assert program.next("slots claimed")["slots"] == [0, 1]
         assert program.stop() == 0
+
+
+def test_what_the_workers_do_is_written_while_they_run(database_url: str) -> None:
+    asked = "SELECT slot, member_id, ready, detail FROM worker_process ORDER BY slot"
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        with Program(database_url=database_url) as program:
+            program.next("ready")
+            rows = [(slot, f"tracker-host-{slot}", True, "") for slot in (0, 1)]
+            wait_until(lambda: connection.execute(asked).fetchall() == rows, "rows")
+            assert program.stop() == 0
+        assert connection.execute(asked).fetchall() == []
+
+
+def test_slots_are_held_although_nothing_can_be_written(database_url: str, keep: Keep) -> None:
+    """The role may lack the right, or the server may be a standby."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("DROP TABLE tracker.worker_process")
+    asked = threading.Semaphore(0)
+    activity = WorkerActivity(0, True, "", None, 0.0, {}, [])
+
+    def activities() -> list[WorkerActivity]:
+        asked.release()
+        return [activity]
+
+    kept = keep(database_url, activities=activities)
+    kept.slots()
+    for _ in range(2):
+        assert asked.acquire(timeout=START_S)
+    assert (kept.keeper.failure, kept.keeper.waiting_for) == (None, None)
 
 
 def test_work_continues_while_the_database_connection_is_replaced(database_url: str) -> None:

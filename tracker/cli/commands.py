@@ -17,8 +17,8 @@ from tracker.cli import (
     partition,
     run,
     stack,
+    status,
     topics,
-    watch,
 )
 from tracker.cli.errors import explain
 from tracker.cli.streams import take_any_text
@@ -32,7 +32,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-job.app.command("watch")(watch.watch)
 dead_letters.app.command("replay")(change_letters.replay)
 dead_letters.app.command("drop")(change_letters.drop)
 app.add_typer(job.app, name="job")
@@ -43,6 +42,7 @@ app.command("migrate")(migrate.migrate)
 app.command("topics")(topics.topics)
 app.command("config")(config.config)
 app.command("run")(run.run)
+app.command("status")(status.status)
 app.command("adopt")(adopt.adopt)
 app.command("demo")(demo.demo)
 
@@ -51,7 +51,7 @@ def run_command() -> int:
     """Do what the arguments say; see `tracker.cli.main`."""
     take_any_text()
     try:
-        status = app(standalone_mode=False)
+        exit_status = app(standalone_mode=False)
     except BrokenPipeError:
         # The reader of our output has closed it. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -62,10 +62,10 @@ def run_command() -> int:
         explained = explain(error)
         if explained is None:  # a mistake in the program
             raise
-        text, status = explained
+        text, exit_status = explained
         # An argument may hold half a character, which a stream that is not the real stderr would not take.
         print(text.encode("utf-8", "backslashreplace").decode(), file=sys.stderr)
-    return status if isinstance(status, int) else 0
+    return exit_status if isinstance(exit_status, int) else 0
 
 
 @app.callback(invoke_without_command=True)

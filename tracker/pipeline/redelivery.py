@@ -80,6 +80,8 @@ def record_applied(
             applied[key].refused[offset] = refusal.reason.value, refusal.detail
     for key, offsets in batch.ranges.items():
         applied[key].next_offset = max(applied[key].next_offset, offsets.next)
+    for key, time_ms in batch.last_times_ms().items():
+        applied[key].record_time_ms = time_ms
 
 
 def _refuse_again(

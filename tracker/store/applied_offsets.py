@@ -9,7 +9,7 @@ class AppliedOffsets:
 
     Of the records from `published_offset` on, `withheld` are the offsets of those that were dropped or held.
     `refused` maps the offsets of those that became dead letters, for a reason outside themselves, to (reason,
-    detail).
+    detail). `record_time_ms` is the time of the last record that this batch applies; -1: not known.
     """
 
     next_offset: int
@@ -17,6 +17,7 @@ class AppliedOffsets:
     topic_id: str = ""  # '': unknown
     withheld: set[int] = field(default_factory=set)
     refused: dict[int, tuple[str, str]] = field(default_factory=dict)
+    record_time_ms: int = -1
 
     def publish_up_to(self, offset: int) -> None:
         """Advance `published_offset`, and drop what is kept of the records before it."""

@@ -267,6 +267,7 @@ class BatchStore(Session):
             published_offsets=[each.published_offset for each in progress.values()],
             withheld=[offsets_to_bits(each.withheld, each.published_offset) for each in progress.values()],
             refused=[json.dumps(each.refused) for each in progress.values()],
+            record_times_ms=[each.record_time_ms for each in progress.values()],
         )
 
     def record_published(self, published: Mapping[KafkaPartition, int]) -> None:

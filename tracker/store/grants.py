@@ -53,6 +53,7 @@ RUN = Rights(
             "removed_job": (_SELECT, _INSERT, _UPDATE, _DELETE),
             "dropped_work": (_SELECT, _INSERT, _UPDATE, _DELETE),
             "record_skip": (_SELECT, _INSERT, _UPDATE, _DELETE),
+            "worker_process": (_SELECT, _INSERT, _UPDATE, _DELETE),
         }
     ),
     ("job_job_key_seq", "held_message_held_number_seq"),
@@ -73,6 +74,7 @@ READ = Rights(
                 "sibling_tasks",
                 "task_block",
                 "task_failure",
+                "worker_process",
             ),
             (_SELECT,),
         )

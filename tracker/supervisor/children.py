@@ -28,13 +28,14 @@ class ChildSpec:
 
     `name` is unique among the children, and is shown in the log and in metrics. `target`,
     ``module:function``, is called as ``function(*args, lifeline)`` in the new process, and returns its exit
-    status. `is_worker`: the metrics count it as a worker.
+    status. `is_worker`: the metrics count it as a worker. `slot`: that of a worker which has one.
     """
 
     name: str
     target: str
     args: tuple[Any, ...] = ()
     is_worker: bool = False
+    slot: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

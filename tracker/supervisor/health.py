@@ -66,11 +66,7 @@ class Health:
         return {child.spec.name: text for child in self.children if (text := _why_not_ready(child))}
 
     def _waits(self) -> dict[str, str]:
-        found = {
-            child.spec.name: text
-            for child in self.children
-            if (text := _why_not_ready(child) or _why_waiting(child))
-        }
+        found = {child.spec.name: text for child in self.children if (text := why_waiting(child))}
         if self.slots_waiting_for is not None:
             found["supervisor"] = f"waiting for PostgreSQL: {self.slots_waiting_for}"
         return found
@@ -88,6 +84,11 @@ def answer(health: Health) -> tuple[bool, Mapping[str, object]]:
     """Return whether the tracker is ready, and what ``/readyz`` answers."""
     missing = health.missing()
     return not missing, {"ready": not missing, "missing": missing, "degraded": health.degraded()}
+
+
+def why_waiting(child: Child) -> str:
+    """Return what a child waits for, whether it is ready or not; empty: nothing. Any thread may ask."""
+    return _why_not_ready(child) or _why_waiting(child)
 
 
 def _why_not_live(child: Child, now_s: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from tracker import logs
@@ -12,7 +12,7 @@ from tracker.store.connect import Connection
 from tracker.store.migrate import check_schema
 from tracker.supervisor.children import ChildSpec
 from tracker.supervisor.slots import SlotKeeper
-from tracker.supervisor.supervisor import Options, Supervisor
+from tracker.supervisor.supervisor import KeepSlots, Options, Supervisor
 
 log = logs.get_logger()
 
@@ -39,14 +39,14 @@ def run(settings: Settings) -> int:
 def children(settings: Settings, slots: Sequence[int]) -> list[ChildSpec]:
     """Return the children of one ``tracker run``: a worker for each slot, and the scheduler."""
     workers = [
-        ChildSpec(f"worker-{slot}", "tracker.pipeline:run", (settings, slot), is_worker=True)
+        ChildSpec(f"worker-{slot}", "tracker.pipeline:run", (settings, slot), is_worker=True, slot=slot)
         for slot in slots
     ]
     return [*workers, ChildSpec("scheduler", "tracker.scheduler:run", (settings,))]
 
 
-def slot_keeper(settings: Settings) -> Callable[[Callable[[], None]], SlotKeeper]:
-    """Return a function that makes the slot keeper; its argument is what the keeper calls after a change.
+def slot_keeper(settings: Settings) -> KeepSlots:
+    """Return a function that makes the slot keeper, as `Supervisor` calls it.
 
     :raises SettingsError: the settings name no database.
     """

@@ -1,10 +1,11 @@
-"""Holds the slots of this supervisor's workers for as long as it runs."""
+"""Holds the slots of this supervisor's workers for as long as it runs, and writes what these workers do."""
 
 from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 
 from tracker import logs
 from tracker.errors import DatabaseUnavailable, TrackerError
@@ -12,9 +13,11 @@ from tracker.obstacles import Cause, Obstacles
 from tracker.store.connect import Connection, Conninfo, connected
 from tracker.store.explain import database_errors
 from tracker.store.slots import BackendIdentity, end_session, identity_of, try_slot
+from tracker.store.worker_rows import WorkerActivity, remove_workers, write_workers
 
-PING_INTERVAL_S = 2.0
+PING_INTERVAL_S = 2.5
 RETRY_INTERVAL_S = 1.0
+WRITE_INTERVAL_S = 2 * PING_INTERVAL_S
 
 log = logs.get_logger()
 
@@ -23,7 +26,9 @@ class SlotKeeper:
     """Claims slots by advisory locks on a connection of its own, and claims them again after it was lost.
 
     It works on a thread, so that the supervisor never waits for PostgreSQL. `on_change` is called on that
-    thread after each change of the attributes below; it must return at once.
+    thread after each change of the attributes below; it must return at once. So must `activities`, which
+    returns what the workers do. While it holds the slots, it writes that to the database, so no worker has a
+    thread or a connection for it, and no batch waits.
 
     `slots`: the claimed slots, None before they are claimed. They never change.
     `waiting_for`: what it waits for, in one sentence; None while the slots are held.
@@ -34,6 +39,7 @@ class SlotKeeper:
         self,
         conninfo: Conninfo,
         on_change: Callable[[], None],
+        activities: Callable[[], Sequence[WorkerActivity]] = tuple,
         *,
         group_id: str,
         instance: str,
@@ -49,6 +55,7 @@ class SlotKeeper:
         self._count = count
         self._check = check
         self._on_change = on_change
+        self._activities = activities
         self._sessions: list[BackendIdentity] = []
         self._closing = threading.Event()
         self._obstacles = Obstacles()
@@ -97,8 +104,19 @@ class SlotKeeper:
             self._obstacles.clear()
             self.waiting_for = None
             self._on_change()
-            while not self._closing.wait(PING_INTERVAL_S):
-                connection.execute("SELECT 1")
+            self._write_activities(connection, self.slots)
+
+    def _write_activities(self, connection: Connection, slots: tuple[int, ...]) -> None:
+        """Write what the workers do, until `close` is called; then remove it."""
+        prefix = "-".join(self._names.values())
+        member_ids = {slot: f"{prefix}-{slot}" for slot in slots}
+        write_at_s = time.monotonic()
+        while not self._closing.wait(PING_INTERVAL_S):
+            connection.execute("SELECT 1")
+            if time.monotonic() >= write_at_s:
+                write_at_s = time.monotonic() + WRITE_INTERVAL_S - 0.5  # no ping is that early
+                write_workers(connection, member_ids, self._activities())
+        remove_workers(connection, member_ids.values())
 
     def _end_earlier_sessions(self, connection: Connection) -> None:
         """End our lost sessions: after a network failure the server may keep their locks for hours."""

@@ -17,6 +17,8 @@ import tracker
 from tracker import logs, metrics
 from tracker.errors import TrackerError
 from tracker.lifeline import ExitStatus
+from tracker.store.worker_rows import WorkerActivity
+from tracker.supervisor.activities import Activities
 from tracker.supervisor.children import Child, ChildSpec, RestartPolicy
 from tracker.supervisor.gauges import set_gauges
 from tracker.supervisor.health import Health
@@ -26,6 +28,8 @@ from tracker.supervisor.totals import Totals
 
 LOOP_INTERVAL_S = 1.0
 """How often the loop checks its children when nothing wakes it."""
+
+KeepSlots = Callable[[Callable[[], None], Callable[[], Sequence[WorkerActivity]]], SlotKeeper]
 
 log = logs.get_logger()
 
@@ -44,15 +48,15 @@ class Supervisor:
     """Runs children until a signal asks it to stop, or until one of them reports that it cannot run.
 
     It is made and run in the main thread. `plan` returns the children for the claimed slots. `keep_slots`
-    makes the keeper that claims them; its argument is what the keeper calls after a change. Without a keeper,
-    the children for no slots are started at once.
+    makes the keeper that claims them; its arguments are what the keeper calls after a change, and what it
+    asks for what the workers do. Without a keeper, the children for no slots are started at once.
     """
 
     def __init__(
         self,
         plan: Callable[[Sequence[int]], Sequence[ChildSpec]],
         options: Options,
-        keep_slots: Callable[[Callable[[], None]], SlotKeeper] | None = None,
+        keep_slots: KeepSlots | None = None,
     ) -> None:
         self._plan = plan
         self._options = options
@@ -65,7 +69,8 @@ class Supervisor:
         self._degraded: Set[str] = frozenset()
         self._endpoint: Endpoint | None = None
         self._wake_reader, self._wake_writer = socket.socketpair()
-        self._keeper = keep_slots(self._wake) if keep_slots else None
+        activities = Activities(lambda: self._children, self._totals)
+        self._keeper = keep_slots(self._wake, activities.measure) if keep_slots else None
 
     def run(self) -> int:
         """Start, watch and stop the children, and return the exit status.

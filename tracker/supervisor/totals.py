@@ -38,6 +38,11 @@ class Totals:
             }
             self._dead = merge([self._dead, counted])
 
+    def living(self) -> dict[str, Snapshot]:
+        """Return what each living process has recorded so far."""
+        with self._lock:
+            return dict(self._living)
+
     def snapshot(self) -> Snapshot:
         """Return the sums as they are now."""
         with self._lock:

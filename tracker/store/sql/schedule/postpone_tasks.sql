@@ -19,7 +19,8 @@ locked_task AS (
 ),
 postponed_task AS (
     UPDATE task_message
-    SET eligible_time = now() + make_interval(secs => %(delay_s)b::integer), sent_time = NULL
+    SET eligible_time = now() + make_interval(secs => %(delay_s)b::integer), sent_time = NULL,
+        postponed_time = coalesce(task_message.postponed_time, now())
     FROM locked_task
     WHERE task_message.tenant_key = locked_task.tenant_key AND task_message.job_key = locked_task.job_key
 )

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
         RootFailure,
         SubmittedJob,
         TaskFailure,
+        TimeLeft,
+        WatchedJob,
     )
 
 __version__ = "0.2.0"
@@ -62,9 +64,11 @@ __all__ = [
     "SchemaMismatch",
     "SubmittedJob",
     "TaskFailure",
+    "TimeLeft",
     "TrackerError",
     "TransactionConflict",
     "WaitTimedOut",
+    "WatchedJob",
 ]
 
 

@@ -13,7 +13,7 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolClosed
 
 from tracker import client_filters
 from tracker.errors import TrackerError, TransactionConflict
-from tracker.jobs import change, missing, query, retry
+from tracker.jobs import change, missing, query, retry, watch
 from tracker.jobs.arguments import check_connections
 from tracker.jobs.submit import submit
 from tracker.store.connect import CONNECT_TIMEOUT_S, connected, store_conninfo
@@ -22,7 +22,19 @@ from tracker.store.migrate import check_schema
 from tracker.store.pool import ProcessPool, process_items
 from tracker.store.retries import RETRIED, pauses
 from tracker.store.session_settings import prepare_session, prepare_session_async, settings_of
-from tracker.store.steps import Commit, Listing, Prepared, Query, Row, Sleep, Step, Streamed, Verb, Walk
+from tracker.store.steps import (
+    Commit,
+    Feed,
+    Listing,
+    Prepared,
+    Query,
+    Row,
+    Sleep,
+    Step,
+    Streamed,
+    Verb,
+    Walk,
+)
 
 P = ParamSpec("P")
 S = TypeVar("S")
@@ -73,6 +85,28 @@ class _Many(Generic[P, T]):
         return wraps(self._verb)(lambda *args, **kwargs: run(partial(self._verb, *args, **kwargs)))
 
 
+class _Live(Generic[P, T]):
+    """A verb whose items come as time passes: an iterator, asynchronous for `AsyncClient`."""
+
+    def __init__(self, verb: Callable[P, Feed[T]]) -> None:
+        self._verb = verb
+
+    @overload
+    def __get__(
+        self, client: None, owner: type
+    ) -> Callable[Concatenate[Any, P], Generator[T, None, None]]: ...
+    @overload
+    def __get__(self, client: "Client", owner: type) -> Callable[P, Generator[T, None, None]]: ...
+    @overload
+    def __get__(self, client: "AsyncClient", owner: type) -> Callable[P, AsyncGenerator[T, None]]: ...
+
+    def __get__(self, client: "Client | AsyncClient | None", owner: type) -> Callable[..., Any]:
+        if client is None:
+            return self._verb
+        run = client._follow  # noqa: SLF001 - a part of both classes
+        return wraps(self._verb)(lambda *args, **kwargs: run(partial(self._verb, *args, **kwargs)))
+
+
 class _Verbs:
     """The verbs of both clients."""
 
@@ -84,6 +118,7 @@ class _Verbs:
     count = _One(client_filters.count_jobs)
     count_or_estimate = _One(client_filters.count_or_estimate)
     wait = _One(query.wait_for_jobs)
+    watch = _Live(watch.watch_jobs)
     failures = _Many(query.list_failures)
     missing = _Many(missing.find_missing)
     cancel = _One(change.cancel)
@@ -152,6 +187,10 @@ class Client(_Verbs):
         """Run a verb of `tracker.jobs` whose answer may be too large for memory; see `run`."""
         return self._stream(lambda: verb)
 
+    def follow(self, feed: Feed[T]) -> Generator[T, None, None]:
+        """Run a verb of `tracker.jobs` whose items come as time passes; see `run`."""
+        return self._follow(lambda: feed)
+
     def _run(self, prepare: Callable[[], Prepared[T]]) -> T:
         with _client_errors():
             verb = prepare()
@@ -213,6 +252,17 @@ class Client(_Verbs):
             while (step := progress.step()) is not None:
                 if isinstance(step, Query):
                     progress.rows = cursor.execute(step.statement, step.parameters).fetchall()
+                else:
+                    yield from step
+
+    def _follow(self, prepare: Callable[[], Feed[T]]) -> Generator[T, None, None]:
+        with _client_errors():
+            progress = _Progress(prepare().begin())
+            while (step := progress.step()) is not None:
+                if isinstance(step, Prepared):
+                    progress.rows = self.run(step)
+                elif isinstance(step, Sleep):
+                    time.sleep(step.seconds)
                 else:
                     yield from step
 
@@ -278,6 +328,10 @@ class AsyncClient(_Verbs):
     def stream(self, verb: Streamed[T]) -> AsyncGenerator[T, None]:
         """Do as `Client.stream`."""
         return self._stream(lambda: verb)
+
+    def follow(self, feed: Feed[T]) -> AsyncGenerator[T, None]:
+        """Do as `Client.follow`."""
+        return self._follow(lambda: feed)
 
     async def _run(self, prepare: Callable[[], Prepared[T]]) -> T:
         self._require_home()
@@ -347,9 +401,22 @@ class AsyncClient(_Verbs):
                     for item in step:
                         yield item
 
+    async def _follow(self, prepare: Callable[[], Feed[T]]) -> AsyncGenerator[T, None]:
+        self._require_home()
+        with _client_errors():
+            progress = _Progress(prepare().begin())
+            while (step := progress.step()) is not None:
+                if isinstance(step, Prepared):
+                    progress.rows = await self.run(step)
+                elif isinstance(step, Sleep):
+                    await asyncio.sleep(step.seconds)
+                else:
+                    for item in step:
+                        yield item
+
 
 class _Progress(Generic[S, T]):
-    """A verb that runs, or a walk: it is sent the rows of each step, and yields the next."""
+    """A verb that runs, a walk, or a feed: it is sent the rows of each step, and yields the next."""
 
     answer: T
 

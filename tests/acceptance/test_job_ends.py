@@ -87,6 +87,7 @@ def test_dropped_messages_and_dead_letters_are_noted_of_their_job(tracker: Deplo
         tracker.message("acme:b.1"),
         tracker.message("acme:a.1", to="__no"),
         tracker.message("acme:unknown.1", to="__no"),
+        tracker.message("acme:n\0l.1"),
         tracker.message("acme:b.2"),
         tracker.message("acme:a.1", to="__nor"),
     )
@@ -95,8 +96,8 @@ def test_dropped_messages_and_dead_letters_are_noted_of_their_job(tracker: Deplo
     tracker.send(*lost, kafka_partition=0)
     tracker.wait_until_processed()
     expected = [
-        ("a", 0, None, None, 2, "destination-not-allowed", f"{topic}:0:{first + 4}"),
-        ("b", 2, "cancelled", f"{topic}:0:{first + 3}", 0, None, None),
+        ("a", 0, None, None, 2, "destination-not-allowed", f"{topic}:0:{first + 5}"),
+        ("b", 2, "cancelled", f"{topic}:0:{first + 4}", 0, None, None),
     ]
     assert tracker.rows(NOTES) == expected
     tracker.process(tracker.message("acme:b.3"))

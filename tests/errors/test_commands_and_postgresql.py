@@ -4,6 +4,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import NamedTuple
 
 import pytest
@@ -14,6 +15,7 @@ from tests.errors.answering import AnsweringProxy
 from tests.support.kafka import MakeTopic
 from tracker import Client, NewJob, NewTask
 from tracker.cli import main
+from tracker.store.connect import connect
 
 CODES = sorted(code for code in vars(errors)["_sqlcodes"] if len(code) == 5)
 # One for each class, and those that a command may well meet.
@@ -34,6 +36,7 @@ COMMANDS = (
     "job submit -",
     "job failures acme:job",
     "job missing acme:job",
+    "job watch acme:ended",
     "partition suspend acme",
     "partition list",
     "adopt kafka --dry-run",
@@ -50,7 +53,9 @@ class Result(NamedTuple):
 def proxy(database_url: str) -> Iterator[AnsweringProxy]:
     with Client(database_url) as client:
         task = NewTask(task_classifier="c", task_api_version=1, task_data="x", task_pipe="work")
-        client.submit([NewJob(partition_id="acme", id="job", task=task)])
+        client.submit([NewJob(partition_id="acme", id=name, task=task) for name in ("job", "ended")])
+    with closing(connect(database_url, autocommit=True)) as connection:
+        connection.execute("UPDATE job SET status = 5 WHERE job_id = 'ended'")
     with AnsweringProxy(int(str(conninfo_to_dict(database_url)["port"]))) as proxy:
         yield proxy
 

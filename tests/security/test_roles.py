@@ -67,7 +67,7 @@ PARTS = {
     "time_is_one_of",
     "waits_for",
 }
-# What commands that only look send. `tracker job wait` asks for statuses.
+# What commands that only look send. `tracker job wait` asks for statuses, `tracker job watch` for more.
 OF_THE_READER = {
     "list_schema_migrations",
     "find_schema_migration",
@@ -75,6 +75,8 @@ OF_THE_READER = {
     "count_jobs",
     "estimate_jobs",
     "find_statuses",
+    "find_watched_jobs",
+    "list_watched_prerequisites",
     "find_tenants",
     "list_partitions",
     "list_task_failures",

@@ -66,6 +66,16 @@ CHANGE = [
 OF_REMOVED_JOB = {"tenant_key": 1, "job_key": 3_000_001}
 QUERY = [
     Case("find_statuses", names(5, 100), 100, 1000, "job_tenant_key_job_id_key"),
+    # Each has three rows of tasks.
+    Case("find_watched_jobs", names(5, 100), 3 * 100, 2_000, "job_tenant_key_job_id_key"),
+    # The end of a chain of 500, each of which also waits for another one.
+    Case(
+        "list_watched_prerequisites",
+        {"partition_ids": ["tenant-1"], "job_ids": ["job-4999"]},
+        1_100,
+        12 * 1_000,
+        "prerequisite_of_job",
+    ),
     Case("find_job", {"partition_id": "tenant-1", "job_id": "job-5"}, 1, 10, "job_tenant_key_job_id_key"),
     Case("list_task_failures", {"tenant_key": 1, "job_key": 5}, 1, 20, "task_failure_pkey"),
     # Of 500 blocks.

@@ -19,6 +19,7 @@ from tracker.cli import (
     stack,
     status,
     topics,
+    watch,
 )
 from tracker.cli.errors import explain
 from tracker.cli.streams import take_any_text
@@ -32,6 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+job.app.command("watch")(watch.watch)
 dead_letters.app.command("replay")(change_letters.replay)
 dead_letters.app.command("drop")(change_letters.drop)
 app.add_typer(job.app, name="job")

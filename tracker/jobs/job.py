@@ -129,6 +129,27 @@ class Job(_Named, frozen=True, kw_only=True, rename="camel", omit_defaults=True)
     prerequisite_job_ids: list[str]  # still unmet
 
 
+class TimeLeft(msgspec.Struct, frozen=True):
+    """How long a job takes until it completes, in seconds: between these in 80 of 100 cases."""
+
+    low: int
+    high: int
+
+
+class WatchedJob(_Named, frozen=True, kw_only=True, rename="camel"):
+    """A job as a watch saw it."""
+
+    time_ms: int = msgspec.field(name="time")  # when it was looked at, since 1970
+    status: JobStatus | None  # None: no job has this name yet; only a prerequisite can be that
+    percentage_complete: float  # two decimals; in a watch it never falls, except that a retry begins at 0
+    estimate: bool  # of the percentage: the number of the job's tasks is not known yet
+    tasks_per_second: float | None  # the job's own subtasks; None: it has none, or does not run
+    percent_per_second: float | None  # None: it does not run, or the percentage is an estimate
+    time_left: TimeLeft | None  # None: it does not run, or not enough is known
+    as_of_ms: int | None = msgspec.field(name="asOf", default=None)  # None: not known
+    lag_records: int | None = None  # None: not known
+
+
 class JobCount(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many jobs match a filter."""
 

@@ -125,6 +125,8 @@ class ApplyLoop:
                 with self._waiting_for_answer():
                     applied = self._applier.apply(batch, decoded, rejected)
             except _REJECTIONS as error:
+                if rejected is not None:
+                    raise  # not even its dead letter can be recorded: no smaller part would help
                 self._halve(batch, error)
                 return
             except DestinationNotKnown as unknown:

@@ -21,7 +21,9 @@ def notes_of(new: Part, decided: Decisions) -> dict[JobName, JobNote]:
         note.dropped, note.drop_reason, note.drop_record = count, reason, _name_of(new.records[position])
     for position, refusal in new.decoded.refused:
         record = new.records[position]
-        if (job := job_in(record.value())) is not None:
+        job = job_in(record.value())
+        # PostgreSQL stores no NUL, so no such job is stored, and to ask for it would fail the batch.
+        if job is not None and "\0" not in str(job):
             note = notes[job]
             note.dead_letters += 1
             note.dead_letter_reason, note.dead_letter_record = refusal.reason.value, _name_of(record)

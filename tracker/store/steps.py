@@ -84,6 +84,16 @@ Streamed = Prepared[Listing[T]] | Prepared[Walk[T]]
 """A verb whose answer may be too large for memory."""
 
 
+@dataclass(frozen=True)
+class Feed(Generic[T]):
+    """Items as time passes: verbs that ask for them, and pauses without a connection.
+
+    Each verb is a transaction of its own, and is run again by itself if it conflicted with others.
+    """
+
+    begin: Callable[[], Generator[Prepared[list[Row]] | Sleep | Sequence[T], list[Row], None]]
+
+
 def ask(name: str, **parameters: object) -> Verb[list[Row]]:
     """Run the named statement and return its rows."""
     rows = yield Query(query(name), parameters)

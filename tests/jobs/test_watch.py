@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
@@ -187,6 +188,34 @@ def test_the_time_left_of_steady_progress(client: Client, reports: Reports, cloc
     assert last.percent_per_second == pytest.approx(1, abs=0.01)
     assert last.time_left is not None
     assert 45 <= last.time_left.low <= 50 <= last.time_left.high <= 55
+
+
+def test_an_estimate_is_no_progress_that_is_measured(client: Client, reports: Reports, clock: Clock) -> None:
+    feed = watch.follow_jobs(JOB, lambda tracks: [track.shown() for track in tracks])
+    acts: list[Callable[[], Any]] = [
+        lambda: reports.complete(*(f"{JOB}.{number}" for number in range(1, 10))),  # 90 %, as it seems
+        lambda: reports.progress(f"{JOB}.109*", percentage=1),
+        *(partial(reports.complete, f"{JOB}.{number}") for number in range(10, 60)),
+    ]
+    [last] = list(drive(client, clock, feed, *acts))[-1]
+    assert last.percentage_complete == 90
+    assert last.percent_per_second == pytest.approx(100 / 109, abs=0.01)
+    assert last.time_left is not None
+    assert 45 <= last.time_left.low <= 50 <= last.time_left.high <= 55
+
+
+def test_a_pause_is_no_slow_progress(client: Client, reports: Reports, clock: Clock) -> None:
+    reports.progress(f"{JOB}.200*", percentage=1)
+    feed = watch.follow_jobs(JOB, lambda tracks: [track.shown() for track in tracks])
+    acts: list[Callable[[], Any]] = [
+        lambda: client.pause(JOB),
+        *[nothing] * 20,
+        lambda: client.resume(JOB),
+        *(partial(reports.complete, f"{JOB}.{number}") for number in range(1, 10)),
+    ]
+    [last] = list(drive(client, clock, feed, *acts))[-1]
+    assert last.tasks_per_second == pytest.approx(1)
+    assert last.percent_per_second == pytest.approx(0.5)
 
 
 def test_what_does_not_run_has_no_rate(client: Client, reports: Reports, clock: Clock) -> None:

@@ -109,7 +109,9 @@ class Track:
     def _measure(self, now_s: float, found: _Found) -> None:
         """Feed the estimators. A pause is no slow progress, and an estimate no progress to be measured."""
         is_active = found.status is JobStatus.ACTIVE
-        if self._share is None or not is_active or found.is_estimate:
+        if found.is_estimate or not is_active:
+            self._share = None
+        elif self._share is None:
             self._counted = found.percentage
             self._share = Estimator(now_s, found.percentage / FULL)
         else:
@@ -133,10 +135,9 @@ class Track:
 
     def shown(self) -> WatchedJob:
         """Return the job as it is shown."""
-        share = self._share if self.status is JobStatus.ACTIVE and not self._is_estimate else None
-        share_rate = None if share is None else share.a_second
+        share_rate = None if self._share is None else self._share.a_second
         tasks_rate = None if self._tasks is None else self._tasks.a_second
-        interval = None if share is None else share.time_left()
+        interval = None if self._share is None else self._share.time_left()
         return WatchedJob(
             partition_id=self.name.partition_id,
             id=self.name.job_id,

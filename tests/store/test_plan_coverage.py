@@ -26,6 +26,7 @@ NO_PLAN_TEST = {
     "copy_task_messages": _ADDS_ROWS,
     "copy_prerequisites": _ADDS_ROWS,
     "estimate_jobs": "it reads the catalog",
+    "has_leftovers": "it reads one row",
     "end_session": "it reads views of the server, at a process's start",
     "is_scheduler_active": "it reads a view of the server",
     "list_partitions": "its answer is the whole table",

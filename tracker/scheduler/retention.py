@@ -66,7 +66,10 @@ class _Interrupted(Exception):
 
 
 class Retention:
-    """A thread that removes old jobs while it is allowed to, and what retried jobs have left."""
+    """A thread that removes old jobs while it is allowed to, and what retried jobs have left.
+
+    It has a session only if the settings let any job be removed, or while something is left.
+    """
 
     def __init__(self, settings: Settings, recorder: Recorder, stopping: threading.Event) -> None:
         self._settings = settings
@@ -86,8 +89,18 @@ class Retention:
         self._removed: Counter[JobStatus] = Counter()  # in this sweep
         self._committed: CommittedOffsets | None = None  # made when it is first needed
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the settings let any job be removed."""
+        return any(self._times.values())
+
     def allow(self) -> None:
-        """Let the thread work; called when the scheduler becomes active."""
+        """Let the thread work, if the settings want it; called when the scheduler becomes active."""
+        if self.is_wanted:
+            self.remove_leftovers()
+
+    def remove_leftovers(self) -> None:
+        """Let the thread work, whatever the settings want."""
         self._allowed.set()
         if not self._thread.is_alive():
             self._thread.start()
@@ -126,7 +139,11 @@ class Retention:
                         return
                 took_s = self._sweep()
                 retry_s = _RETRY_S[0]
-                self._pause(self._pause_s(took_s))
+                if self.is_wanted:
+                    self._pause(self._pause_s(took_s))
+                else:
+                    self._allowed.clear()
+                    self._store.close()
             except _Interrupted:
                 self._store.close()  # this releases the lock
             except PASSING as error:
@@ -146,10 +163,7 @@ class Retention:
     def _pause_s(self, took_s: float) -> float:
         """Return how long to pause after a sweep: a part of the retention, and more after a long sweep."""
         shortest_s, longest_s = _SWEEP_EVERY_S
-        times_s = [time_s for time_s in self._times.values() if time_s]
-        if not times_s:
-            return longest_s
-        part_s = min(times_s) / _SWEEPS_PER_RETENTION
+        part_s = min(filter(None, self._times.values())) / _SWEEPS_PER_RETENTION
         usual_s = min(max(part_s, shortest_s), longest_s)
         return max(usual_s, min(_SWEEP_PAUSE_FACTOR * took_s, part_s))
 
@@ -157,7 +171,7 @@ class Retention:
         """Remove what is to be removed now, and return how long that took."""
         began = time.monotonic()
         self._removed.clear()
-        if any(self._times.values()):
+        if self.is_wanted:
             self._remove_expired()
         while self._work(partial(self._store.remove_leftovers, _STEP_ROWS)):
             pass

@@ -234,6 +234,9 @@ class Scheduler:
             self._store.enqueue_due(_ROUND)
             dropped = self._store.pop_dropped_work(_ROUND)
             entries = self._store.read_outbox(self._sent, 2 * _ROUND, _ROUND_BYTES)
+            has_leftovers = not entries and self._store.has_leftovers()
+        if has_leftovers:
+            self._retention.remove_leftovers()
         for each in dropped:
             self._record_dropped(each)
         failpoints.reach("scheduler-after-database-commit")

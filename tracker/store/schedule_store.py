@@ -98,6 +98,11 @@ class ScheduleStore(Session):
             for kind, reason, amount, partition_id, job_id in rows
         ]
 
+    def has_leftovers(self) -> bool:
+        """Return whether a removed or retried job has left rows of tasks."""
+        [(found,)] = self._execute("has_leftovers").fetchall()
+        return bool(found)
+
     def read_outbox(self, sent_number: int, limit: int, limit_bytes: int) -> list[OutboxEntry]:
         """Return entries with numbers above `sent_number`, in their order."""
         rows = self._execute(

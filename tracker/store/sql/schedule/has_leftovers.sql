@@ -1,0 +1,2 @@
+-- Return whether a removed or retried job has left rows of tasks.
+SELECT EXISTS (SELECT FROM removed_job)

@@ -138,20 +138,23 @@ def slept(monkeypatch: pytest.MonkeyPatch, connection: Connection) -> list[tuple
         )
         return int(number)
 
-    # What is shown of a session may be a moment old, and a pool may be setting up another one meanwhile.
+    # What is shown of a session may be a moment old, and a pool may be setting up another one meanwhile: one
+    # look at which none is open is enough, and a second look may find the pool at work.
 
     def sleep(seconds: float) -> None:
         for _ in range(300):
-            if not open_transactions() or threading.Event().wait(0.01):
+            still_open = open_transactions()
+            if not still_open or threading.Event().wait(0.01):
                 break
-        slept.append((seconds, open_transactions()))
+        slept.append((seconds, still_open))
 
     async def sleep_async(seconds: float) -> None:
         for _ in range(300):
-            if not open_transactions():
+            still_open = open_transactions()
+            if not still_open:
                 break
             await really_sleep(0.01)
-        slept.append((seconds, open_transactions()))
+        slept.append((seconds, still_open))
 
     monkeypatch.setattr("time.sleep", sleep)
     monkeypatch.setattr("asyncio.sleep", sleep_async)

@@ -50,6 +50,12 @@ class Member:
         return self.lifeline.status is not None and self.lifeline.status().ready
 
     @property
+    def has_work(self) -> bool:
+        """Whether it has begun something that it has not ended: its metrics may not count that yet."""
+        status = self.lifeline.status
+        return self.is_running and status is not None and status().has_work
+
+    @property
     def is_running(self) -> bool:
         """Whether it has not ended."""
         return self._ended is None
@@ -268,24 +274,30 @@ class Deployment:
     # What came of it
 
     def wait_until_processed(self, timeout_s: float = DEADLINE_S) -> None:
-        """Wait until every record of the tracking topics is behind the group's committed offset."""
+        """Wait until the group has committed every record of the tracking topics, and has counted it."""
         topics = self.variables["TRACKER_TOPICS"].split(",")
 
         def through() -> bool:
             for member in self.workers:
                 member.require_alive()
             committed = self.kafka.committed(self.group_id, *topics)
-            return all(max(committed[key], 0) >= end for key, end in self.kafka.ends(*topics).items())
+            done = all(max(committed[key], 0) >= end for key, end in self.kafka.ends(*topics).items())
+            return done and not any(member.has_work for member in self.workers)
 
         wait_until(through, "all records processed", timeout_s)
 
     def wait_until_sent(self, timeout_s: float = DEADLINE_S) -> None:
-        """Wait until all that is to be sent by now has been, and the tracker knows it.
+        """Wait until all that is to be sent by now has been, and the tracker knows it and has counted it.
 
         Where no scheduler runs, that is what workers send.
         """
         due = "due_sends" if self.schedulers or self.programs else "SELECT count(*) FROM outbox"
-        wait_until(lambda: self.rows(due) == [(0,)], "all sent", timeout_s)
+
+        def sent() -> bool:
+            members = self.schedulers or self.workers
+            return self.rows(due) == [(0,)] and not any(member.has_work for member in members)
+
+        wait_until(sent, "all sent", timeout_s)
 
     def work(self) -> list[Received]:
         """Return what came to the workers' topic."""

@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
@@ -63,7 +64,8 @@ class BulkSender:
         :raises TrackerError: Kafka does not answer, or refuses.
         """
         self._producer = None
-        own: dict[str, Any] = {"error_cb": self._errors.append}
+        self._errors.clear()
+        own: dict[str, Any] = {"error_cb": self._hear}
         if one_by_one:
             own["batch.num.messages"] = "1"
         with kafka_errors():
@@ -101,6 +103,7 @@ class BulkSender:
             kafka_error = _kafka_error_in(error)
             if kafka_error is None:
                 raise
+            self._wait_for_reason(kafka_error, producer)
             self._raise(kafka_error, failed)
         reach("letters-after-kafka-commit")
 
@@ -150,8 +153,20 @@ class BulkSender:
         except (KafkaException, SystemError):
             return
 
+    def _hear(self, error: KafkaError) -> None:
+        # Nothing that comes after a fatal error explains it.
+        if not (self._errors and self._errors[0].fatal()):
+            self._errors.append(error)
+
+    def _wait_for_reason(self, error: KafkaError, producer: Producer) -> None:
+        """Wait for the callback with the reason of a fatal error; calls are refused before it comes."""
+        deadline = time.monotonic() + _CALL_TIMEOUT_S
+        while error.code() == KafkaError._FATAL and not self._errors and time.monotonic() < deadline:
+            with suppress(KafkaException, SystemError):
+                producer.poll(0.1)
+
     def _raise(self, error: KafkaError, failed: dict[int, KafkaError]) -> NoReturn:
-        # A call after a fatal error says only that there was one; the client's own callback has said which.
+        # A call after a fatal error says only that there was one; the client's own callback says which.
         errors = [error, *failed.values(), *self._errors]
         if any(each.code() in _FENCED for each in errors):
             raise CommandReplaced(

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial, wraps
-from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from psycopg import AsyncConnection, Connection, errors
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolClosed
@@ -63,10 +63,12 @@ class _One(Generic[P, T]):
         return wraps(self._verb)(lambda *args, **kwargs: run(partial(self._verb, *args, **kwargs)))
 
 
-class _Many(Generic[P, T]):
-    """A verb whose answer may be too large for memory: an iterator, asynchronous for `AsyncClient`."""
+class _Items(Generic[P, T]):
+    """A verb that gives items: an iterator, asynchronous for `AsyncClient`."""
 
-    def __init__(self, verb: Callable[P, Streamed[T]]) -> None:
+    _method: ClassVar[str]  # of the client, which runs it
+
+    def __init__(self, verb: Callable[P, Streamed[T] | Feed[T]]) -> None:
         self._verb = verb
 
     @overload
@@ -81,30 +83,20 @@ class _Many(Generic[P, T]):
     def __get__(self, client: "Client | AsyncClient | None", owner: type) -> Callable[..., Any]:
         if client is None:
             return self._verb
-        run = client._stream  # noqa: SLF001 - a part of both classes
+        run = getattr(client, self._method)
         return wraps(self._verb)(lambda *args, **kwargs: run(partial(self._verb, *args, **kwargs)))
 
 
-class _Live(Generic[P, T]):
-    """A verb whose items come as time passes: an iterator, asynchronous for `AsyncClient`."""
+class _Many(_Items[P, T]):
+    """A verb whose answer may be too large for memory."""
 
-    def __init__(self, verb: Callable[P, Feed[T]]) -> None:
-        self._verb = verb
+    _method = "_stream"
 
-    @overload
-    def __get__(
-        self, client: None, owner: type
-    ) -> Callable[Concatenate[Any, P], Generator[T, None, None]]: ...
-    @overload
-    def __get__(self, client: "Client", owner: type) -> Callable[P, Generator[T, None, None]]: ...
-    @overload
-    def __get__(self, client: "AsyncClient", owner: type) -> Callable[P, AsyncGenerator[T, None]]: ...
 
-    def __get__(self, client: "Client | AsyncClient | None", owner: type) -> Callable[..., Any]:
-        if client is None:
-            return self._verb
-        run = client._follow  # noqa: SLF001 - a part of both classes
-        return wraps(self._verb)(lambda *args, **kwargs: run(partial(self._verb, *args, **kwargs)))
+class _Live(_Items[P, T]):
+    """A verb whose items come as time passes."""
+
+    _method = "_follow"
 
 
 class _Verbs:

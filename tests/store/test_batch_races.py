@@ -49,7 +49,7 @@ def test_many_dependents_of_two_prerequisites_are_released_once(
 
 
 def test_a_dependent_is_failed_by_one_batch_while_another_meets_its_other_prerequisite(
-    client: Client, observer: Observer, workers: list[Worker], threads: ThreadPoolExecutor
+    client: Client, observer: Observer, workers: list[Worker]
 ) -> None:
     client.submit([job("a"), job("b"), job("d", "a", "b"), job("e", "d")])
     first, second = workers
@@ -61,7 +61,7 @@ def test_a_dependent_is_failed_by_one_batch_while_another_meets_its_other_prereq
 
 
 def test_a_prerequisite_met_while_its_dependent_is_being_failed_releases_nothing(
-    client: Client, observer: Observer, workers: list[Worker], threads: ThreadPoolExecutor
+    client: Client, observer: Observer, workers: list[Worker]
 ) -> None:
     client.submit([job("a"), job("b"), job("d", "a", "b")])
     first, second = workers

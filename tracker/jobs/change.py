@@ -15,6 +15,7 @@ from tracker.jobs.arguments import check_several
 from tracker.jobs.job import ChangedJob, JobReference, PartitionState
 from tracker.jobs.query import not_found, read_names
 from tracker.jobs.validation import read_partition_id, some_of
+from tracker.store.arrays import key_arrays, name_arrays
 from tracker.store.steps import Prepared, Verb, ask
 
 Jobs = JobReference | Iterable[JobReference]
@@ -160,7 +161,7 @@ def _change(
     keys = {key: name for name, (key, status) in found.items() if status in changes}
     dropped: dict[JobName, int] = {}
     if keys:
-        arrays = {"tenant_keys": [key[0] for key in keys], "job_keys": [key[1] for key in keys]}
+        arrays = key_arrays(keys)
         for locking in lock:
             yield from ask(locking, **arrays)
         rows = yield from ask(statement, **arrays)
@@ -184,11 +185,7 @@ def _lock(names: list[JobName]) -> Verb[dict[JobName, tuple[tuple[int, int], Job
 
     :raises JobNotFound: one is not stored.
     """
-    rows = yield from ask(
-        "lock_named_jobs",
-        partition_ids=[name.partition_id for name in names],
-        job_ids=[name.job_id for name in names],
-    )
+    rows = yield from ask("lock_named_jobs", **name_arrays(names))
     found = {names[position]: ((tenant, key), STATUSES[status]) for position, tenant, key, status in rows}
     missing = [name for name in names if name not in found]
     if missing:

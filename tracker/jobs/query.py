@@ -19,6 +19,7 @@ from tracker.jobs.filter import NEWEST_FIRST, WHOLE_LIST, Page, Position, Sort, 
 from tracker.jobs.job import Job, JobCount, JobPage, JobReference, RootFailure, TaskFailure
 from tracker.jobs.validation import read_job_name, some_of
 from tracker.store import conditions
+from tracker.store.arrays import name_arrays
 from tracker.store.queries import query
 from tracker.store.steps import Listing, Prepared, Query, Row, Sleep, Verb, ask
 
@@ -245,11 +246,7 @@ def _get_all(names: Sequence[JobName]) -> Verb[list[Job]]:
 
 
 def _not_ended(names: Sequence[JobName]) -> Verb[list[JobName]]:
-    rows = yield from ask(
-        "find_statuses",
-        partition_ids=[name.partition_id for name in names],
-        job_ids=[name.job_id for name in names],
-    )
+    rows = yield from ask("find_statuses", **name_arrays(names))
     statuses = {names[position]: STATUSES[status] for position, status in rows}
     missing = [name for name in names if name not in statuses]
     if missing:

@@ -5,7 +5,7 @@ dropped as stale. It waits again for each prerequisite that has not completed. T
 the job, so that no batch completes or fails one of them meanwhile.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,6 +16,7 @@ from tracker.jobs.change import Jobs
 from tracker.jobs.job import ChangedJob
 from tracker.jobs.query import not_found, read_names
 from tracker.jobs.validation import some_of
+from tracker.store.arrays import key_arrays, name_arrays
 from tracker.store.steps import Prepared, Verb, ask
 
 _Key = tuple[int, int]  # tenant_key, job_key
@@ -52,7 +53,7 @@ def _retry(names: list[JobName], cascade: bool) -> Verb[list[ChangedJob]]:
     left = _left(candidates)
     _refuse(names, candidates, left)
     others = sorted(candidates.keys() - left - set(names))
-    keys = _arrays(candidates[name].key for name in [*names, *others])
+    keys = key_arrays(candidates[name].key for name in [*names, *others])
     for lock in ("lock_edges_of_jobs", "lock_outbox_of_jobs", "lock_task_messages", "lock_resumed_jobs"):
         yield from ask(lock, **keys)
     yield from ask("retry_jobs", **keys)
@@ -71,12 +72,12 @@ def _lock(names: list[JobName], cascade: bool) -> Verb[_Candidates]:
     yield from ask("set_savepoint")
     while True:
         keys = yield from _find(names, cascade)
-        yield from ask("lock_jobs_to_retry", **_arrays(keys))
+        yield from ask("lock_jobs_to_retry", **key_arrays(keys))
         found = yield from _find(names, cascade)
         if found <= keys:
             break
         yield from ask("roll_back_to_savepoint")
-    rows = yield from ask("describe_jobs_to_retry", **_arrays(found))
+    rows = yield from ask("describe_jobs_to_retry", **key_arrays(found))
     return {
         JobName(partition_id, job_id): _Candidate(
             (tenant_key, job_key),
@@ -90,12 +91,7 @@ def _lock(names: list[JobName], cascade: bool) -> Verb[_Candidates]:
 
 def _find(names: list[JobName], cascade: bool) -> Verb[set[_Key]]:
     """Return the keys of the jobs that are stored, and of those to which a retry cascades."""
-    rows = yield from ask(
-        "find_jobs_to_retry",
-        partition_ids=[name.partition_id for name in names],
-        job_ids=[name.job_id for name in names],
-        cascade=cascade,
-    )
+    rows = yield from ask("find_jobs_to_retry", **name_arrays(names), cascade=cascade)
     return {(tenant_key, job_key) for tenant_key, job_key in rows}
 
 
@@ -148,8 +144,3 @@ def _left(candidates: _Candidates) -> set[JobName]:
                 left.add(dependent)
                 to_visit.append(dependent)
     return left
-
-
-def _arrays(keys: Iterable[_Key]) -> dict[str, object]:
-    ordered = list(keys)
-    return {"tenant_keys": [key[0] for key in ordered], "job_keys": [key[1] for key in ordered]}

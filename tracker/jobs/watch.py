@@ -14,6 +14,7 @@ from tracker.jobs.estimator import DecayedRate, Estimator
 from tracker.jobs.job import JobReference, TimeLeft, WatchedJob
 from tracker.jobs.query import POLL_SHARE, not_found, read_names, round_percentage
 from tracker.jobs.validation import some_of
+from tracker.store.arrays import name_arrays
 from tracker.store.steps import Feed, Prepared, Row, Sleep, ask
 
 T = TypeVar("T")
@@ -189,7 +190,7 @@ def _add_prerequisites(tracks: dict[JobName, Track]) -> _Asking:
     ]
     if not names:
         return
-    rows = yield Prepared(partial(ask, "list_watched_prerequisites", **_arrays(names)))
+    rows = yield Prepared(partial(ask, "list_watched_prerequisites", **name_arrays(names)))
     for partition_id, job_id, stored in rows:
         name = JobName(partition_id, job_id)
         track = tracks.setdefault(name, Track(name, is_named=False))
@@ -204,7 +205,7 @@ def _look(tracks: dict[JobName, Track]) -> _Asking:
     for track in tracks.values():
         track.changed = False
     names = [name for name, track in tracks.items() if not track.is_final]
-    rows = yield Prepared(partial(ask, "find_watched_jobs", **_arrays(names)))
+    rows = yield Prepared(partial(ask, "find_watched_jobs", **name_arrays(names)))
     now_s, time_ms = time.monotonic(), time.time_ns() // 1_000_000
     missing = dict.fromkeys(names)
     for position, *columns in rows:
@@ -226,10 +227,3 @@ def _read(columns: Sequence[Any]) -> _Found:
     root = None if tasks is None else read_tasks("", tasks).get(0)
     completed_tasks = root[0].completed_children if root is not None and root[0].highest_child else None
     return _Found(STATUSES[status], percentage, attempt, is_estimate, completed_tasks)
-
-
-def _arrays(names: Sequence[JobName]) -> dict[str, list[str]]:
-    return {
-        "partition_ids": [name.partition_id for name in names],
-        "job_ids": [name.job_id for name in names],
-    }

@@ -8,7 +8,7 @@ import re
 import struct
 import sys
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, ClassVar
 
@@ -17,6 +17,7 @@ from psycopg import pq
 from psycopg.abc import Buffer
 from psycopg.adapt import Dumper
 
+from tracker.identifiers import JobName
 from tracker.store.queries import query
 
 _CAST = re.compile(r"%\((\w+)\)b::(\w+)\[\]")
@@ -61,6 +62,21 @@ def text_array(values: Sequence[str]) -> EncodedArray:
 def columns(rows: Sequence[tuple[Any, ...]], *names: str) -> dict[str, object]:
     """Turn rows into parameters: a list for each name."""
     return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+
+
+def key_arrays(keys: Iterable[tuple[int, int]]) -> dict[str, list[int]]:
+    """Turn keys of jobs (tenant_key, job_key) into the two parameters that statements take them in."""
+    ordered = list(keys)
+    return {"tenant_keys": [key[0] for key in ordered], "job_keys": [key[1] for key in ordered]}
+
+
+def name_arrays(names: Iterable[JobName]) -> dict[str, list[str]]:
+    """Turn names of jobs into the two parameters that statements take them in."""
+    ordered = list(names)
+    return {
+        "partition_ids": [name.partition_id for name in ordered],
+        "job_ids": [name.job_id for name in ordered],
+    }
 
 
 @cache

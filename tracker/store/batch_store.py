@@ -18,7 +18,7 @@ from tracker.kafka_partition import KafkaPartition
 from tracker.messages.pending_task import PendingTask
 from tracker.store import grants
 from tracker.store.applied_offsets import AppliedOffsets, bits_to_offsets, offsets_to_bits
-from tracker.store.arrays import columns
+from tracker.store.arrays import columns, name_arrays
 from tracker.store.connect import Conninfo
 from tracker.store.held_message import HeldMessage
 from tracker.store.job_changes import statements_of
@@ -121,10 +121,7 @@ class BatchStore(Session):
         are locked and returned too.
         """
         ordered = list(names)
-        parameters: dict[str, object] = {
-            "partition_ids": [name.partition_id for name in ordered],
-            "job_ids": [name.job_id for name in ordered],
-        }
+        parameters: dict[str, object] = {**name_arrays(ordered)}
         if may_fail:
             parameters["may_fail"] = [name in may_fail for name in ordered]
             cursor = self._execute("lock_batch_jobs_and_downstream", **parameters)

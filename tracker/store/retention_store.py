@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from tracker.job_status import STATUSES, JobStatus
 from tracker.store import locks
+from tracker.store.arrays import key_arrays
 from tracker.store.connect import Conninfo
 from tracker.store.session import Session, ended_at_commit, transaction_mark
 
@@ -96,12 +97,12 @@ class RetentionStore(Session):
         Takes locks in the order of every transaction: jobs, edges, task messages. Keeps a job that has outbox
         rows.
         """
-        keys = {"tenant_keys": [key[0] for key in jobs], "job_keys": [key[1] for key in jobs]}
+        keys = key_arrays(jobs)
         with transaction_mark(), ended_at_commit(), self._open.transaction():
             locked = self._execute("lock_expired_jobs", **keys, **self._kept_s).fetchall()
             if not locked:
                 return []
-            keys = {"tenant_keys": [key[0] for key in locked], "job_keys": [key[1] for key in locked]}
+            keys = key_arrays(locked)
             with self._open.pipeline():
                 for lock in ("lock_edges_of_jobs", "lock_task_messages"):
                     self._execute(lock, **keys)

@@ -9,7 +9,8 @@ PIP := $(BIN)/pip --quiet --disable-pip-version-check --no-input
 ARGS ?=
 # Most tests wait for servers most of the time: with three processes, two cores were busy for 0.7 of it. Each process
 # has a Kafka and a PostgreSQL of its own.
-SIDE_BY_SIDE := --numprocesses 4 --dist loadfile
+# A test process that crashes ends the run: with loadfile, pytest-xdist 3.8 may wait for ever after a restart.
+SIDE_BY_SIDE := --numprocesses 4 --dist loadfile --max-worker-restart 0
 MINUTES ?= 30
 
 .DEFAULT_GOAL := help

@@ -27,6 +27,11 @@ BEGIN
                    SELECT format('GRANT %s ON tracker.%I TO %s', privilege_type, relname,
                                  CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END)
                    FROM aclexplode(relacl)
+               ) || ARRAY(
+                   SELECT format('GRANT %s (%I) ON tracker.%I TO %s', privilege_type, attname, relname,
+                                 CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END)
+                   FROM pg_attribute, aclexplode(attacl)
+                   WHERE attrelid = pg_class.oid
                ) AS statements,
                -- Partitions do not inherit these from the whole table: the statistics that the planner is told.
                ARRAY(

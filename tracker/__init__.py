@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tracker.client import AsyncClient, Client
+    from tracker.diagnosis.reason import Reason, ReasonCode, Why
     from tracker.errors import (
         DatabaseReadOnly,
         DatabaseUnavailable,
@@ -60,6 +61,8 @@ __all__ = [
     "NewJob",
     "NewTask",
     "PartitionState",
+    "Reason",
+    "ReasonCode",
     "RootFailure",
     "SchemaMismatch",
     "SubmittedJob",
@@ -69,14 +72,24 @@ __all__ = [
     "TransactionConflict",
     "WaitTimedOut",
     "WatchedJob",
+    "Why",
 ]
+
+
+_MODULES = (
+    "tracker.errors",
+    "tracker.job_status",
+    "tracker.jobs.job",
+    "tracker.diagnosis.reason",
+    "tracker.client",
+)
 
 
 def __getattr__(name: str) -> object:
     """Import a name when it is used: PostgreSQL's driver takes 100 ms, and `tracker --help` needs none."""
     if name not in __all__:
         raise AttributeError(f"module 'tracker' has no attribute {name!r}")
-    for module in ("tracker.errors", "tracker.job_status", "tracker.jobs.job", "tracker.client"):
+    for module in _MODULES:
         value: object = getattr(import_module(module), name, None)
         if value is not None:
             globals()[name] = value

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial, wraps
-from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from psycopg import AsyncConnection, Connection, errors
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolClosed
@@ -15,6 +15,7 @@ from tracker import client_filters
 from tracker.errors import TrackerError, TransactionConflict
 from tracker.jobs import change, missing, query, retry, watch
 from tracker.jobs.arguments import check_connections
+from tracker.jobs.job import JobReference
 from tracker.jobs.submit import submit
 from tracker.store.connect import CONNECT_TIMEOUT_S, connected, store_conninfo
 from tracker.store.explain import database_errors
@@ -35,6 +36,9 @@ from tracker.store.steps import (
     Verb,
     Walk,
 )
+
+if TYPE_CHECKING:
+    from tracker.diagnosis.reason import Why
 
 P = ParamSpec("P")
 S = TypeVar("S")
@@ -99,6 +103,17 @@ class _Live(_Items[P, T]):
     _method = "_follow"
 
 
+def _why(job: JobReference) -> Prepared["Why"]:
+    """Return why a job stands where it stands, the most telling reason first. Kafka is not asked.
+
+    :raises JobNotFound: no job has this name.
+    """
+    # It takes a while to load, and no other verb needs it.
+    from tracker.diagnosis.why import why
+
+    return why(job)
+
+
 class _Verbs:
     """The verbs of both clients."""
 
@@ -113,6 +128,7 @@ class _Verbs:
     watch = _Live(watch.watch_jobs)
     failures = _Many(query.list_failures)
     missing = _Many(missing.find_missing)
+    why = _One(_why)
     cancel = _One(change.cancel)
     pause = _One(change.pause)
     resume = _One(change.resume)

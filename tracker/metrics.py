@@ -97,7 +97,7 @@ REPORTS_IGNORED = _counter(
 DROPS = _counter(
     "tracker_drops",
     "Proxied messages that were not forwarded, by the status of their job. `stale`: they belong to an "
-    "earlier job of that ID, which was deleted.",
+    "earlier run: the job was deleted or retried since.",
     "records",
     Label("reason", (*_ENDED_REASONS, "stale")),
 )

@@ -86,6 +86,10 @@ OF_THE_READER = {
     "read_workers",
     "is_scheduler_active",
     "read_database",
+    "describe_standing",
+    "find_roots",
+    "group_failures",
+    "list_unmet_prerequisites",
 }
 
 # Numbers are only taken from a sequence, and that right only looked at, when there is a row for them.
@@ -177,7 +181,9 @@ def test_a_role_is_left_with_no_other_right_on_the_schema(database_url: str, rol
         [creates] = connection.execute(
             "SELECT has_schema_privilege(%s, 'tracker', 'CREATE')", [role]
         ).fetchall()
-    assert set(found) == {(table, right) for table, rights in READ.tables.items() for right in rights}
+    # The view does not list rights to some columns.
+    listed = [(table, right) for table, rights in READ.tables.items() for right in rights if "(" not in right]
+    assert set(found) == set(listed)
     assert creates == (False,)
 
 

@@ -33,6 +33,26 @@ SUBMIT = [
     Case("find_broken_edges", tenant_names(9), 2 * N, 20 * N, "prerequisite_of_job"),
 ]
 FEW = 20
+WHY = [
+    Case("describe_standing", keys(9, FEW), 3 * FEW, 40 * FEW, "task_message_pkey"),
+    Case("describe_standing", keys(8, 2), 10_000, 2 * 10_000, "held_message_pkey"),
+    # Up a chain of 500.
+    Case(
+        "find_roots",
+        {"tenant_key": 1, "job_key": 4999, "limit": FEW},
+        3 * 1000,
+        30 * 1000,
+        "prerequisite_of_job",
+    ),
+    Case(
+        "list_unmet_prerequisites",
+        {"tenant_key": 1, "job_key": 4999, "limit": FEW},
+        2,
+        20,
+        "prerequisite_of_job",
+    ),
+    Case("group_failures", {"tenant_key": 1, "job_key": 5, "limit": FEW}, 2, 20, "task_failure_pkey"),
+]
 CHANGE = [
     Case("lock_named_jobs", names(5, FEW), 41, 10 * FEW, "job_tenant_key_job_id_key", locks=(KEY,)),
     Case("lock_edges_of_jobs", keys(9, FEW), 2 * FEW, 10 * FEW, "prerequisite_of_job", locks=(EDGE,)),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.store.cases import Case, assert_frugal, assert_locks_in_order
-from tests.store.client_cases import CHANGE, LISTS, QUERY, SUBMIT
+from tests.store.client_cases import CHANGE, LISTS, QUERY, SUBMIT, WHY
 from tests.store.client_session import Session, open_session
 
 SMALL = {"deployment", "resumed_job", "tenant"}
@@ -18,7 +18,7 @@ def session(analysed: str) -> Iterator[Session]:
         yield session
 
 
-@pytest.mark.parametrize("case", SUBMIT + CHANGE + QUERY + LISTS, ids=str)
+@pytest.mark.parametrize("case", SUBMIT + CHANGE + QUERY + LISTS + WHY, ids=str)
 def test_a_client_reaches_its_rows_by_index(session: Session, case: Case) -> None:
     assert_frugal(session.plan_of(case), case, SMALL)
 

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from tests.store.batch_cases import BATCH
-from tests.store.client_cases import CHANGE, LISTS, QUERY, SUBMIT, UNDER_LOCKS
+from tests.store.client_cases import CHANGE, LISTS, QUERY, SUBMIT, UNDER_LOCKS, WHY
 from tests.store.scheduler_cases import RETENTION, SCHEDULE
 from tracker.store.queries import statement_files
 
-CASES = (*BATCH, *SCHEDULE, *RETENTION, *SUBMIT, *UNDER_LOCKS, *CHANGE, *QUERY, *LISTS)
+CASES = (*BATCH, *SCHEDULE, *RETENTION, *SUBMIT, *UNDER_LOCKS, *CHANGE, *QUERY, *LISTS, *WHY)
 NO_PLAN_TEST_IN_FOLDER = {
     "adoption": "an operator's command runs it once",
     "schema": "a migration or a check of the schema runs it once",
@@ -28,8 +28,8 @@ NO_PLAN_TEST = {
     "estimate_jobs": "it reads the catalog",
     "has_leftovers": "it reads one row",
     "end_session": "it reads views of the server, at a process's start",
-    "is_scheduler_active": "it reads a view of the server",
     "list_partitions": "its answer is the whole table",
+    "is_scheduler_active": "it reads a view of the server",
     "lock_deployment": _DEPLOYMENT,
     "lock_tenants_for_submit": _NO_TABLE,
     "notify_scheduler": _NO_TABLE,

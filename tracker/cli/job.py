@@ -23,7 +23,15 @@ from tracker.cli.filter_options import (
     read_page,
     read_sort,
 )
-from tracker.cli.output import Json, counted, print_fields, print_json, print_rows, time_text
+from tracker.cli.output import (
+    Json,
+    counted,
+    in_one_line,
+    print_fields,
+    print_json,
+    print_rows,
+    time_text,
+)
 
 if TYPE_CHECKING:
     from tracker import ChangedJob, Job, RootFailure, SubmittedJob, TaskFailure
@@ -192,6 +200,27 @@ def missing(
             )
         if not json and limit and next(ranges, None) is not None:
             print(f"There are more than {counted(limit, 'row')}; --limit 0 lists all.", file=sys.stderr)
+
+
+@app.command()
+def why(job: JobName, json: Json = False) -> None:
+    """Say why a job stands where it stands, and what can be done."""
+    from tracker.diagnosis.kafka_reasons import with_kafka
+    from tracker.diagnosis.why import diagnose
+    from tracker.settings import load
+
+    with open_client() as client:
+        diagnosis = client.run(diagnose(job))
+    found = with_kafka(diagnosis.why, diagnosis.job, load())
+    if json:
+        print_json([found])
+        return
+    estimate = f", {found.percentage_complete} %" if found.status != "Completed" else ""
+    print(f"{found} is {found.status}{estimate}.")
+    for reason in found.reasons:
+        print(f"- {in_one_line(reason.text)}")
+        if reason.command is not None:
+            print(f"    {reason.command}")
 
 
 @app.command()

@@ -4,11 +4,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 
-from tracker.client import Client
 from tracker.dead_letters import LetterFilter, LetterReader, LetterState
 from tracker.diagnosis.status import NOT_ASKED, KafkaPartitionStatus, LetterCounts, Problem, Status
 from tracker.errors import SchemaMismatch, TrackerError, sentence
+from tracker.job_filter import HasStatus
 from tracker.job_status import STATUSES
+from tracker.jobs.query import count_or_estimate
 from tracker.kafka.group_lag import GroupLag, read_ages, read_group_lag
 from tracker.kafka_partition import KafkaPartition
 from tracker.settings import Settings
@@ -60,11 +61,10 @@ def _ask_database(settings: Settings, status: Status) -> None:
             status.due_was_asked = True
         with _part(status, "The size of the database"):
             status.database = store.figures()
-    with (
-        _part(status, "How many jobs there are"),
-        Client(settings.database_conninfo(), max_connections=1) as client,
-    ):
-        status.jobs = {each.value: client.count_or_estimate(status=each.value) for each in STATUSES}
+        with _part(status, "How many jobs there are"):
+            status.jobs = {
+                each.value: store.answer(count_or_estimate(HasStatus((each,)))) for each in STATUSES
+            }
 
 
 def _ask_kafka(settings: Settings, status: Status) -> None:

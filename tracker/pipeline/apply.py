@@ -173,7 +173,7 @@ class Applier:
             if refusal is None:
                 sent.append(each)
                 continue
-            postponed.append(each)
+            postponed.append((each, refusal.detail))
             self._limited_log.log(
                 "warning",
                 "released jobs cannot be sent, and are tried again",

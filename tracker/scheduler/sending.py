@@ -79,8 +79,9 @@ class OutboxMessages:
                 refusal.detail,
                 partial(dict[str, object], job=str(task.job)),
             )
-        by_kafka = [task for number, (task, _) in refused.items() if number in self._refused]
-        others = [task for number, (task, _) in refused.items() if number not in self._refused]
+        reasons = {number: (task, refusal.detail) for number, (task, refusal) in refused.items()}
+        by_kafka = [reasons[number] for number in reasons if number in self._refused]
+        others = [reasons[number] for number in reasons if number not in self._refused]
         with self._store.transaction():
             self._store.postpone(others, POSTPONED_S)
             self._store.postpone(by_kafka, _REFUSED_S)

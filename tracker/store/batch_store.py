@@ -232,11 +232,12 @@ class BatchStore(Session):
             for tenant_key, job_key, partition_id, job_id, *rest in rows
         ]
 
-    def postpone(self, tasks: Sequence[PendingTask]) -> None:
-        """Leave jobs that cannot be sent now to the scheduler."""
+    def postpone(self, tasks: Sequence[tuple[PendingTask, str]]) -> None:
+        """Leave jobs that cannot be sent now, and why, to the scheduler."""
         if tasks:
-            rows = [(task.tenant_key, task.job_key) for task in tasks]
-            self._execute("postpone_tasks", **columns(rows, "tenant_keys", "job_keys"), delay_s=POSTPONED_S)
+            rows = [(task.tenant_key, task.job_key, reason) for task, reason in tasks]
+            names = ("tenant_keys", "job_keys", "reasons")
+            self._execute("postpone_tasks", **columns(rows, *names), delay_s=POSTPONED_S)
 
     # The end of the batch
 

@@ -29,6 +29,11 @@ class Rights(NamedTuple):
 
 _SELECT, _INSERT, _UPDATE, _DELETE = "SELECT", "INSERT", "UPDATE", "DELETE"
 
+# All but the task data.
+_SELECT_STATE_OF_TASK_MESSAGE = (
+    "SELECT (tenant_key, job_key, unmet, eligible_time, sent_time, delay_s, task_pipe, not_sent_reason)"
+)
+
 # To lock a row, a role needs the right to update it.
 RUN = Rights(
     "--grant-run",
@@ -75,9 +80,14 @@ READ = Rights(
                 "task_block",
                 "task_failure",
                 "worker_process",
+                "job_note",
             ),
             (_SELECT,),
         )
+        | {
+            "task_message": (_SELECT_STATE_OF_TASK_MESSAGE,),
+            "held_message": ("SELECT (tenant_key, job_key)",),
+        }
     ),
 )
 """For commands and clients that only read jobs. They can read neither task data nor held messages."""

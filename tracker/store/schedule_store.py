@@ -110,13 +110,17 @@ class ScheduleStore(Session):
         ).fetchall()
         return [_outbox_entry(row) for row in rows]
 
-    def postpone(self, tasks: list[PendingTask], delay_s: int = POSTPONED_S) -> None:
-        """Remove task messages from the outbox; they become eligible again after `delay_s`."""
+    def postpone(self, tasks: list[tuple[PendingTask, str]], delay_s: int = POSTPONED_S) -> None:
+        """Remove task messages from the outbox; they become eligible again after `delay_s`.
+
+        Each is given with the reason why it cannot be sent.
+        """
         if tasks:
             self._execute(
                 "postpone_tasks",
-                tenant_keys=[task.tenant_key for task in tasks],
-                job_keys=[task.job_key for task in tasks],
+                tenant_keys=[task.tenant_key for task, _ in tasks],
+                job_keys=[task.job_key for task, _ in tasks],
+                reasons=[reason for _, reason in tasks],
                 delay_s=delay_s,
             )
 

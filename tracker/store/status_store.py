@@ -1,12 +1,15 @@
 """What `tracker status` reads in the database."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from tracker.store import locks
 from tracker.store.connect import Conninfo
 from tracker.store.explain import database_errors
 from tracker.store.migrate import check_schema
 from tracker.store.session import Session
+from tracker.store.steps import Prepared, Query
+
+T = TypeVar("T")
 
 
 class WorkerRow(NamedTuple):
@@ -76,3 +79,16 @@ class StatusStore(Session):
         with database_errors():
             [row] = self._execute("read_database").fetchall()
         return DatabaseFigures(*row)
+
+    def answer(self, prepared: Prepared[T]) -> T:
+        """Run a verb that does nothing but query, and return its answer."""
+        verb = prepared.begin()
+        with database_errors():
+            try:
+                step = next(verb)
+                while isinstance(step, Query):
+                    step = verb.send(self._open.execute(step.statement, step.parameters).fetchall())
+            except StopIteration as end:
+                found: T = end.value
+                return found
+        raise TypeError(f"more than a query: {step}")

@@ -36,7 +36,8 @@ deleted_resumed_job AS (
 ),
 updated_task_message AS (
     UPDATE task_message
-    SET job_key = retried_job.new_key, sent_time = NULL, postponed_time = NULL, paused = false, unmet = edge.count,
+    SET job_key = retried_job.new_key, sent_time = NULL, postponed_time = NULL, not_sent_reason = NULL, paused = false,
+        unmet = edge.count,
         eligible_time = CASE WHEN edge.count = 0 THEN now() END
     FROM retried_job
     CROSS JOIN LATERAL (

@@ -61,6 +61,7 @@ recorded_drop AS (
 marked_task AS (
     UPDATE task_message
     SET eligible_time = NULL,
+        not_sent_reason = NULL,
         sent_time = CASE WHEN locked_task.status < 3 /* Failed */ THEN now() END
     FROM locked_task
     WHERE task_message.tenant_key = locked_task.tenant_key AND task_message.job_key = locked_task.job_key

@@ -1,0 +1,63 @@
+"""Why a job stands where it stands: the answer of `tracker job why`, and the codes of its reasons."""
+
+from enum import StrEnum
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from tracker.job_status import JobStatus
+
+
+class ReasonCode(StrEnum):
+    """What a reason is about. The first that applies is the most telling."""
+
+    ENDED = "ended"
+    FAILED_TASKS = "failed-tasks"
+    PARTITION_SUSPENDED = "partition-suspended"
+    PAUSED = "paused"
+    UNMET_PREREQUISITES = "unmet-prerequisites"
+    PREREQUISITE_UNKNOWN = "prerequisite-unknown"
+    PREREQUISITE_FAILED = "prerequisite-failed"
+    PREREQUISITE_CANCELLED = "prerequisite-cancelled"
+    PREREQUISITE_PAUSED = "prerequisite-paused"
+    PREREQUISITE_WAITING = "prerequisite-waiting"
+    PREREQUISITE_RUNNING = "prerequisite-running"
+    CYCLE = "cycle"
+    DELAYED = "delayed"
+    NOT_SENT = "not-sent"
+    NO_CONSUMER = "no-consumer"
+    CONSUMER_LAG = "consumer-lag"
+    TRACKER_DOWN = "tracker-down"
+    TRACKER_LAG = "tracker-lag"
+    DEAD_LETTERS = "dead-letters"
+    DROPPED = "dropped"
+    CONTRADICTION = "contradiction"
+    MISSING_TASKS = "missing-tasks"
+    NOT_ASKED = "not-asked"
+
+
+class Reason(msgspec.Struct, frozen=True, kw_only=True):
+    """One reason, in a sentence, and what could be done. Times are in ms since 1970."""
+
+    code: ReasonCode
+    text: str
+    subject: str | None = None  # the job, task, topic, group or partition ID meant
+    since: int | None = None
+    until: int | UnsetType = UNSET  # of `delayed`
+    count: int | None = None
+    command: str | None = None  # what could be typed
+
+
+class Why(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Why a job stands where it stands, the most telling reason first."""
+
+    partition_id: str
+    id: str
+    status: JobStatus
+    percentage_complete: float  # two decimals
+    reasons: list[Reason]
+    as_of: int  # when it was looked, in ms since 1970
+    partial: bool  # something could not be asked; a reason `not-asked` says what
+
+    def __str__(self) -> str:
+        return f"{self.partition_id}:{self.id}"

@@ -1,0 +1,75 @@
+"""What is stored of a job that says why it stands where it stands."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from tracker.identifiers import JobName
+from tracker.job_status import STATUSES, JobStatus
+from tracker.store.steps import Verb, ask
+
+MOST_HELD = 100_000  # more held messages are not counted
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """Messages of a job that were dropped, or that became dead letters: how many, and the newest."""
+
+    count: int
+    reason: str
+    time: datetime | None
+    record: str  # topic:kafkaPartition:offset
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is stored of a job."""
+
+    tenant_key: int
+    job_key: int
+    name: JobName
+    status: JobStatus
+    percentage: int  # millionths of a percent
+    suspended: bool
+    last_update_time: datetime
+    pause_time: datetime | None
+    end_time: datetime | None
+    end_record: str | None
+    root_job_id: str | None
+    contradicted: bool
+    has_task_message: bool
+    unmet: int
+    eligible_time: datetime | None
+    sent_time: datetime | None
+    delay_s: int
+    task_pipe: str | None
+    not_sent_reason: str | None
+    held: int
+    dropped: Losses
+    dead_letters: Losses
+
+    @property
+    def is_to_be_sent(self) -> bool:
+        """Whether its task message has not been sent, and will be."""
+        return self.has_task_message and self.sent_time is None and self.status < JobStatus.FAILED
+
+
+def read_standings(keys: Iterable[tuple[int, int]]) -> Verb[list[Standing]]:
+    """Return what is stored of the jobs with these keys (tenant_key, job_key)."""
+    ordered = list(keys)
+    rows = yield from ask(
+        "describe_standing",
+        tenant_keys=[key[0] for key in ordered],
+        job_keys=[key[1] for key in ordered],
+    )
+    found = []
+    for tenant_key, job_key, partition_id, job_id, status, *stored in rows:
+        facts, dropped, dead_letters = stored[:-8], stored[-8:-4], stored[-4:]
+        losses = (_losses(*dropped), _losses(*dead_letters))
+        name = JobName(partition_id, job_id)
+        found.append(Standing(*(tenant_key, job_key, name, STATUSES[status], *facts, *losses)))
+    return found
+
+
+def _losses(count: int, reason: str | None, time: datetime | None, record: str | None) -> Losses:
+    return Losses(count, reason or "", time, record or "")

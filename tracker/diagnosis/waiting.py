@@ -1,0 +1,122 @@
+"""The reasons that lie with other jobs: those that a job waits for, and those it waits for in the end."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from msgspec import structs
+
+from tracker.diagnosis.own_reasons import Tree, own_reasons
+from tracker.diagnosis.reason import Reason, ReasonCode
+from tracker.diagnosis.standing import Standing, read_standings
+from tracker.diagnosis.trees import read_tree
+from tracker.diagnosis.wording import counted, in_ms, listed, since_text
+from tracker.identifiers import JobName
+from tracker.job_status import JobStatus
+from tracker.store.steps import Verb, ask
+
+ROOTS_NAMED = 20
+_TREES_READ = 3  # of roots: each may have a million tasks
+_CODES = {
+    JobStatus.FAILED: ReasonCode.PREREQUISITE_FAILED,
+    JobStatus.CANCELLED: ReasonCode.PREREQUISITE_CANCELLED,
+    JobStatus.PAUSED: ReasonCode.PREREQUISITE_PAUSED,
+    JobStatus.WAITING: ReasonCode.PREREQUISITE_WAITING,
+    JobStatus.ACTIVE: ReasonCode.PREREQUISITE_RUNNING,
+}
+
+
+@dataclass(frozen=True)
+class _Root:
+    name: JobName
+    job_key: int | None  # None: it is not stored
+
+
+def find_waiting_reasons(job: Standing, now: datetime, *, scheduler_is_active: bool) -> Verb[list[Reason]]:
+    """Return what a job waits for: how many jobs directly, and then each root with its own first reasons."""
+    names = yield from ask(
+        "list_unmet_prerequisites", tenant_key=job.tenant_key, job_key=job.job_key, limit=ROOTS_NAMED
+    )
+    partition_id = job.name.partition_id
+    direct = [f"{partition_id}:{job_id}" for (job_id,) in names]
+    reasons = [
+        Reason(
+            code=ReasonCode.UNMET_PREREQUISITES,
+            text=f"It waits for {counted(job.unmet, 'job')}: {listed(direct, job.unmet)}.",
+            subject=str(job.name),
+            count=job.unmet,
+        )
+    ]
+    rows = yield from ask("find_roots", tenant_key=job.tenant_key, job_key=job.job_key, limit=ROOTS_NAMED)
+    if not rows:
+        return [*reasons, _cycle(job)]
+    roots = [_Root(JobName(partition_id, job_id), job_key) for job_id, job_key, _, _ in rows]
+    stored = yield from read_standings((job.tenant_key, root.job_key) for root in roots if root.job_key)
+    found = {each.name: each for each in stored}
+    trees = yield from _read_trees(roots, found)
+    count = rows[0][-1]
+    for root in roots:
+        standing = found.get(root.name)
+        if standing is None:
+            reasons.append(_unknown(root.name, count))
+            continue
+        reasons.append(_of_root(standing, now, count))
+        if standing.status in (JobStatus.WAITING, JobStatus.ACTIVE):
+            own = own_reasons(
+                standing, trees.get(root.name, Tree()), now, scheduler_is_active=scheduler_is_active
+            )
+            reasons += [structs.replace(each, text=f"{root.name}: {each.text}") for each in own]
+    return reasons
+
+
+def _read_trees(roots: list[_Root], found: Mapping[JobName, Standing]) -> Verb[dict[JobName, Tree]]:
+    running = [
+        root.name for root in roots if root.name in found and found[root.name].status is JobStatus.ACTIVE
+    ]
+    trees = {}
+    for name in running[:_TREES_READ]:
+        trees[name] = yield from read_tree(found[name])
+    return trees
+
+
+def _cycle(job: Standing) -> Reason:
+    return Reason(
+        code=ReasonCode.CYCLE,
+        text="The jobs that it waits for wait for each other in a cycle.",
+        subject=str(job.name),
+    )
+
+
+def _unknown(root: JobName, count: int) -> Reason:
+    return Reason(
+        code=ReasonCode.PREREQUISITE_UNKNOWN,
+        text=f"It waits in the end for {root}, which is not stored: it was not submitted yet, or was"
+        " deleted.",
+        subject=str(root),
+        count=count,
+    )
+
+
+def _of_root(root: Standing, now: datetime, count: int) -> Reason:
+    commands = {
+        JobStatus.FAILED: f"tracker job retry {root.name}",
+        JobStatus.PAUSED: f"tracker job resume {root.name}",
+        JobStatus.WAITING: f"tracker job why {root.name}",
+        JobStatus.ACTIVE: f"tracker job why {root.name}",
+    }
+    what = {
+        JobStatus.FAILED: "which has failed",
+        JobStatus.CANCELLED: "which was cancelled",
+        JobStatus.PAUSED: f"which has been paused{since_text(root.pause_time, now)}",
+        JobStatus.WAITING: "which waits for no other job",
+        JobStatus.ACTIVE: f"which is at {root.percentage / 1e6:.2f} %",
+    }
+    since = {JobStatus.CANCELLED: root.end_time, JobStatus.PAUSED: root.pause_time}
+    return Reason(
+        code=_CODES[root.status],
+        text=f"It waits in the end for {root.name}, {what[root.status]}.",
+        subject=str(root.name),
+        since=in_ms(since.get(root.status)),
+        count=count,
+        command=commands.get(root.status),
+    )

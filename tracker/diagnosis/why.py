@@ -1,0 +1,87 @@
+"""Why a job stands where it stands, as far as the database says it."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+
+from tracker.diagnosis.own_reasons import own_reasons
+from tracker.diagnosis.reason import Reason, ReasonCode, Why
+from tracker.diagnosis.standing import Standing, read_standings
+from tracker.diagnosis.trees import read_tree
+from tracker.diagnosis.waiting import find_waiting_reasons
+from tracker.diagnosis.wording import in_ms
+from tracker.identifiers import JobName
+from tracker.job_status import JobStatus
+from tracker.jobs.job import JobReference
+from tracker.jobs.query import find_job
+from tracker.jobs.validation import read_job_name
+from tracker.store import locks
+from tracker.store.steps import Prepared, Verb, ask
+
+# What keeps a job from being sent whatever it waits for comes before what it waits for.
+_BEFORE_PREREQUISITES = (
+    ReasonCode.ENDED,
+    ReasonCode.FAILED_TASKS,
+    ReasonCode.PARTITION_SUSPENDED,
+    ReasonCode.PAUSED,
+)
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What the database says, and what Kafka is asked about."""
+
+    why: Why
+    job: Standing
+
+
+def why(job: JobReference) -> Prepared[Why]:
+    """Return why a job stands where it stands, the most telling reason first. Kafka is not asked.
+
+    :raises JobNotFound: no job has this name.
+    """
+    return Prepared(partial(_why, read_job_name(job)))
+
+
+def diagnose(job: JobReference) -> Prepared[Diagnosis]:
+    """Return the same, with what is stored of the job.
+
+    :raises JobNotFound: no job has this name.
+    """
+    return Prepared(partial(_diagnose, read_job_name(job)))
+
+
+def _why(name: JobName) -> Verb[Why]:
+    diagnosis = yield from _diagnose(name)
+    return diagnosis.why
+
+
+def _diagnose(name: JobName) -> Verb[Diagnosis]:
+    yield from ask("begin_snapshot")
+    tenant_key, job_key, *_ = yield from find_job(name)
+    [job] = yield from read_standings([(tenant_key, job_key)])
+    [(is_active,)] = yield from ask("is_scheduler_active", **{"class": locks.SCHEDULER})
+    [(seconds,)] = yield from ask("read_clock")
+    now = datetime.fromtimestamp(seconds, UTC)
+    tree = yield from read_tree(job)
+    reasons = list(own_reasons(job, tree, now, scheduler_is_active=is_active))
+    if job.unmet and job.status < JobStatus.FAILED:
+        waiting = yield from find_waiting_reasons(job, now, scheduler_is_active=is_active)
+        reasons = _inserted(reasons, waiting)
+    return Diagnosis(
+        Why(
+            partition_id=name.partition_id,
+            id=name.job_id,
+            status=job.status,
+            percentage_complete=round(job.percentage / 1e6, 2),
+            reasons=reasons,
+            as_of=in_ms(now) or 0,
+            partial=False,
+        ),
+        job,
+    )
+
+
+def _inserted(own: list[Reason], waiting: list[Reason]) -> list[Reason]:
+    before = [each for each in own if each.code in _BEFORE_PREREQUISITES]
+    return [*before, *waiting, *(each for each in own if each.code not in _BEFORE_PREREQUISITES)]

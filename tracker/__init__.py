@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from tracker.job_status import JobStatus
     from tracker.jobs.job import (
+        ChangeCount,
         ChangedJob,
         Job,
         JobCount,
@@ -42,6 +43,7 @@ __version__ = "0.2.0"
 
 __all__ = [
     "AsyncClient",
+    "ChangeCount",
     "ChangedJob",
     "Client",
     "DatabaseReadOnly",

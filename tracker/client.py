@@ -3,19 +3,32 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Concatenate,
+    Generic,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeVar,
+    overload,
+)
 
 from psycopg import AsyncConnection, Connection, errors
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolClosed
 
 from tracker import client_filters
-from tracker.errors import TrackerError, TransactionConflict
-from tracker.jobs import change, missing, query, retry, watch
-from tracker.jobs.arguments import check_connections
-from tracker.jobs.job import JobReference
+from tracker.errors import InvalidQuery, TrackerError, TransactionConflict
+from tracker.job_filter import JobFilter
+from tracker.jobs import cascade, change, missing, query, retry, watch
+from tracker.jobs.action import os_user
+from tracker.jobs.arguments import check_connections, check_user
+from tracker.jobs.job import ChangeCount, ChangedJob, JobReference
 from tracker.jobs.submit import submit
 from tracker.store.connect import CONNECT_TIMEOUT_S, connected, store_conninfo
 from tracker.store.explain import database_errors
@@ -29,6 +42,7 @@ from tracker.store.steps import (
     Listing,
     Prepared,
     Query,
+    ReadUser,
     Row,
     Sleep,
     Step,
@@ -114,6 +128,61 @@ def _why(job: JobReference) -> Prepared["Why"]:
     return why(job)
 
 
+class _Change(Generic[P]):
+    """A verb that changes the jobs that it is given, or with `matching` all that match: RSQL, or a filter."""
+
+    def __init__(
+        self,
+        by_name: Callable[P, Prepared[list[ChangedJob]]],
+        all_matching: Callable[[str | JobFilter], Prepared[ChangeCount]],
+    ) -> None:
+        self._by_name = by_name
+        self._all_matching = all_matching
+
+    @overload
+    def __get__(
+        self, client: None, owner: type
+    ) -> Callable[Concatenate[Any, P], Prepared[list[ChangedJob]]]: ...
+    @overload
+    def __get__(self, client: "Client", owner: type) -> "_Called[P]": ...
+    @overload
+    def __get__(self, client: "AsyncClient", owner: type) -> "_Awaited[P]": ...
+
+    def __get__(self, client: "Client | AsyncClient | None", owner: type) -> Callable[..., Any]:
+        if client is None:
+            return self._by_name
+        run: Callable[[Callable[[], Prepared[Any]]], Any] = client._run  # noqa: SLF001 - a part of both
+
+        @wraps(self._by_name)
+        def call(*args: Any, matching: str | JobFilter | None = None, **kwargs: Any) -> Any:
+            if matching is None:
+                return run(partial(self._by_name, *args, **kwargs))
+            return run(partial(self._prepare, matching, args, kwargs))
+
+        return call
+
+    def _prepare(
+        self, matching: str | JobFilter, args: Sequence[object], kwargs: Mapping[str, object]
+    ) -> Prepared[ChangeCount]:
+        if args or kwargs:
+            raise InvalidQuery("give jobs or `matching`, not both, and `matching` without other arguments")
+        return self._all_matching(matching)
+
+
+class _Called(Protocol[P]):
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> list[ChangedJob]: ...
+    @overload
+    def __call__(self, *, matching: str | JobFilter) -> ChangeCount: ...
+
+
+class _Awaited(Protocol[P]):
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, list[ChangedJob]]: ...
+    @overload
+    def __call__(self, *, matching: str | JobFilter) -> Coroutine[Any, Any, ChangeCount]: ...
+
+
 class _Verbs:
     """The verbs of both clients."""
 
@@ -129,11 +198,12 @@ class _Verbs:
     failures = _Many(query.list_failures)
     missing = _Many(missing.find_missing)
     why = _One(_why)
-    cancel = _One(change.cancel)
-    pause = _One(change.pause)
-    resume = _One(change.resume)
-    retry = _One(retry.retry)
-    delete = _One(change.delete)
+    cancel = _Change(cascade.cancel, partial(client_filters.change_matching, change.CANCEL))
+    pause = _Change(change.pause, partial(client_filters.change_matching, change.PAUSE))
+    resume = _Change(change.resume, partial(client_filters.change_matching, change.RESUME))
+    retry = _Change(retry.retry, client_filters.retry_matching)
+    delete = _Change(change.delete, partial(client_filters.change_matching, change.DELETE))
+    count_dependents = _One(cascade.count_dependents)
     suspend_partition = _One(change.suspend_partition)
     resume_partition = _One(change.resume_partition)
     list_partitions = _One(change.list_partitions)
@@ -143,16 +213,20 @@ class Client(_Verbs):
     """Stores, reads and changes jobs.
 
     `database_url` is a libpq URI or keyword string; ``PG*`` variables fill what it leaves out. Use the client
-    in a ``with`` statement, or call `open` and `close`. Each verb is one transaction, and raises
-    `TrackerError`: `DatabaseUnavailable` if PostgreSQL cannot be reached, `TransactionConflict` if it
-    conflicted with other transactions five times.
+    in a ``with`` statement, or call `open` and `close`. Each verb is one transaction (with `matching`, a verb
+    that changes jobs is one for each few thousand), and raises `TrackerError`: `DatabaseUnavailable` if
+    PostgreSQL cannot be reached, `TransactionConflict` if it conflicted with other transactions five times.
+
+    `user` is who changes jobs, for the table ``action``: by default the operating system's user.
 
     Threads can share a client. A forked process can use the client that its parent has opened, and gets
     connections of its own with the first verb; but only the process that began a listing can use it.
     """
 
-    def __init__(self, database_url: str = "", *, max_connections: int = 4) -> None:
+    def __init__(self, database_url: str = "", *, max_connections: int = 4, user: str | None = None) -> None:
         check_connections(database_url, max_connections)
+        check_user(user)
+        self._user = user
         self._conninfo = store_conninfo(database_url, application_name="tracker client")
         self._pool = ProcessPool(partial(self._make_pool, database_url, max_connections))
 
@@ -230,6 +304,9 @@ class Client(_Verbs):
                 if isinstance(step, Commit):
                     connection.commit()
                     continue
+                if isinstance(step, ReadUser):
+                    progress.rows = [(os_user() if self._user is None else self._user,)]
+                    continue
                 with cursor.copy(step.statement) as copy:
                     copy.set_types(step.types)
                     for row in step.rows:
@@ -285,8 +362,10 @@ class AsyncClient(_Verbs):
     job.
     """
 
-    def __init__(self, database_url: str = "", *, max_connections: int = 4) -> None:
+    def __init__(self, database_url: str = "", *, max_connections: int = 4, user: str | None = None) -> None:
         check_connections(database_url, max_connections)
+        check_user(user)
+        self._user = user
         self._conninfo = store_conninfo(database_url, application_name="tracker client")
         self._home: tuple[int, asyncio.AbstractEventLoop] | None = None  # where it was opened
         self._pool = AsyncConnectionPool(
@@ -372,6 +451,9 @@ class AsyncClient(_Verbs):
                         continue
                     if isinstance(step, Commit):
                         await connection.commit()
+                        continue
+                    if isinstance(step, ReadUser):
+                        progress.rows = [(os_user() if self._user is None else self._user,)]
                         continue
                     async with cursor.copy(step.statement) as copy:
                         copy.set_types(step.types)

@@ -5,10 +5,12 @@ from typing import TypedDict, Unpack
 
 from tracker.job_filter import JobFilter
 from tracker.jobs import filter_text, query
+from tracker.jobs import matching as matching_verbs
 from tracker.jobs.arguments import check_limit, check_matching, check_several, check_text
+from tracker.jobs.change import Change
 from tracker.jobs.cursor import read_cursor
 from tracker.jobs.filter import Page, Sort
-from tracker.jobs.job import Job, JobCount, JobPage
+from tracker.jobs.job import ChangeCount, Job, JobCount, JobPage
 from tracker.store.steps import Listing, Prepared
 
 
@@ -83,6 +85,23 @@ def count_or_estimate(**filters: Unpack[Filters]) -> Prepared[JobCount]:
     :raises InvalidQuery: a status that does not exist, or RSQL that is none.
     """
     return query.count_or_estimate(_read_filter(**filters))
+
+
+def change_matching(change: Change, matching: str | JobFilter) -> Prepared[ChangeCount]:
+    """Change all jobs that match, in steps of a few thousand, each a transaction; skip those that cannot be.
+
+    :raises InvalidQuery: RSQL that is none.
+    """
+    wanted = _read_filter(matching=matching)
+    return matching_verbs.change_matching(change, wanted, described=str(matching))
+
+
+def retry_matching(matching: str | JobFilter) -> Prepared[ChangeCount]:
+    """Start all failed jobs again that match, in steps, as `change_matching`.
+
+    :raises InvalidQuery: RSQL that is none.
+    """
+    return matching_verbs.retry_matching(_read_filter(matching=matching), described=str(matching))
 
 
 def _read_filter(

@@ -256,7 +256,7 @@ def test_on_a_terminal_it_asks_before_all_that_match(
 ) -> None:
     for _ in range(2):
         dead.add(source=source)
-    monkeypatch.setattr("tracker.cli.change_letters._is_terminal", lambda: True)
+    monkeypatch.setattr("tracker.cli.asking.is_terminal", lambda: True)
     done = letters("replay", "--all-matching", stdin=answer.encode() + b"\n")
     assert "Replay 2 dead letters? [y/N]" in done.err
     if answer == "y":
@@ -271,7 +271,7 @@ def test_yes_names_and_dry_runs_ask_nothing(
     letters: Command, dead: DeadLetterTopic, source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     added = [dead.add(source=source) for _ in range(3)]
-    monkeypatch.setattr("tracker.cli.change_letters._is_terminal", lambda: True)
+    monkeypatch.setattr("tracker.cli.asking.is_terminal", lambda: True)
     assert letters("replay", added[0]).status == 0
     assert letters("drop", "--all-matching", "--dry-run").status == 0
     assert letters("drop", "--all-matching", "--yes").status == 0

@@ -180,7 +180,7 @@ def test_ctrl_c_at_the_question_changes_nothing(
     def press() -> bool:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tracker.cli.change_letters._is_terminal", press)
+    monkeypatch.setattr("tracker.cli.asking.is_terminal", press)
     stopped = letters("drop", "--all-matching")
     assert (stopped.status, stopped.out) == (130, "")
     assert stopped.err.endswith("Stopped, nothing was dropped.\n")

@@ -31,13 +31,14 @@ WITHOUT_RIGHTS = {
     "roll_back_to_savepoint",
     "set_savepoint",
 }
-# Conditions that list_jobs and count_jobs are put together from.
+# What the statements in COMPOSED are put together from.
 PARTS = {
     "attempt_compares",
     "attempt_is_one_of",
     "first_tenants",
     "follows_id",
     "follows_id_descending",
+    "follows_key",
     "follows_name",
     "follows_time",
     "has_label",
@@ -48,6 +49,7 @@ PARTS = {
     "matches_prerequisite",
     "matches_status",
     "matches_tenant",
+    "one_tenant",
     "percentage_compares",
     "percentage_is_one_of",
     "search_each_status",
@@ -67,6 +69,7 @@ PARTS = {
     "time_is_one_of",
     "waits_for",
 }
+COMPOSED = {"list_jobs", "count_jobs", "find_keys", "find_matching_tenants", "lock_matching_jobs"}
 # What commands that only look send. `tracker job wait` asks for statuses, `tracker job watch` for more.
 OF_THE_READER = {
     "list_schema_migrations",
@@ -81,6 +84,7 @@ OF_THE_READER = {
     "list_partitions",
     "list_task_failures",
     "find_job",
+    "count_downstream",
     "list_blocks",
     "list_sibling_tasks",
     "read_workers",
@@ -110,11 +114,13 @@ def role(database_url: str) -> Iterator[str]:
 def statement(name: str) -> str:
     """Return a statement as the server takes it, with null for each parameter."""
     text = STATEMENTS[name]
-    if name in {"list_jobs", "count_jobs"}:
+    if name in COMPOSED:
         condition = STATEMENTS["matches_label"].format(key="'k'", test="label.label_value = ''", fence="")
         search = STATEMENTS["search_each_tenant"].format(
             conditions=condition, order="create_time", tenants="tenant"
         )
+        if name == "find_matching_tenants":
+            condition = "true"
         text = text.format(conditions=condition, order="create_time", search=search, time="create_time")
     return re.sub(r"%\(\w+\)[sb]?", WITH_A_ROW.get(name, "NULL"), text).replace("%%", "%")
 

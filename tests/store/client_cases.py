@@ -53,14 +53,15 @@ WHY = [
     ),
     Case("group_failures", {"tenant_key": 1, "job_key": 5, "limit": FEW}, 2, 20, "task_failure_pkey"),
 ]
+NOTED: dict[str, Any] = {"action_key": 1}
 CHANGE = [
     Case("lock_named_jobs", names(5, FEW), 41, 10 * FEW, "job_tenant_key_job_id_key", locks=(KEY,)),
     Case("lock_edges_of_jobs", keys(9, FEW), 2 * FEW, 10 * FEW, "prerequisite_of_job", locks=(EDGE,)),
     Case("lock_outbox_of_jobs", keys(6, FEW), FEW, 10 * FEW, "outbox_pkey", locks=(OUTBOX,)),
     Case("lock_task_messages", keys(8, FEW), FEW, 10 * FEW, "task_message_pkey", locks=(KEY,)),
     Case("lock_resumed_jobs", keys(8, FEW), FEW, 10 * FEW, locks=(KEY,)),
-    Case("pause_jobs", keys(7, FEW), FEW, 30 * FEW, "task_message_pkey"),
-    Case("resume_jobs", keys(8, FEW), FEW, 30 * FEW, "task_message_pkey"),
+    Case("pause_jobs", keys(7, FEW) | NOTED, FEW, 30 * FEW, "task_message_pkey"),
+    Case("resume_jobs", keys(8, FEW) | NOTED, FEW, 30 * FEW, "task_message_pkey"),
     Case(
         "find_jobs_to_retry",
         names(4, FEW) | {"cascade": True},
@@ -71,9 +72,13 @@ CHANGE = [
     # With the two jobs for which each waits.
     Case("lock_jobs_to_retry", keys(9, FEW), 3 * FEW, 60 * FEW, "prerequisite_of_job", locks=(KEY,)),
     Case("describe_jobs_to_retry", keys(9, FEW), 2 * FEW, 60 * FEW, "prerequisite_of_job"),
-    Case("retry_jobs", keys(9, FEW), 2 * FEW, 150 * FEW, "prerequisite_of_job"),
+    Case("retry_jobs", keys(9, FEW) | NOTED, 2 * FEW, 150 * FEW, "prerequisite_of_job"),
+    # Each begins a chain of 500.
+    Case("find_jobs_to_cancel", names(9, FEW), 2_000 * FEW, 12_000 * FEW, "prerequisite_pkey"),
+    Case("lock_jobs", keys(9, FEW), 41 + 3 * FEW, 20 * FEW, "job_pkey", locks=(KEY,)),
+    Case("count_downstream", names(9, FEW) | {"limit": N}, 10 * N, 20 * N, "prerequisite_pkey"),
     # 5,000 messages each.
-    Case("cancel_jobs", keys(8, 2), 10_000, 2 * 10_000 + 1_000, "held_message_pkey"),
+    Case("cancel_jobs", keys(8, 2) | NOTED, 10_000, 2 * 10_000 + 1_000, "held_message_pkey"),
     Case("delete_jobs", keys(8, 2), 10_000, 2 * 10_000 + 1_000, "held_message_pkey"),
     Case(
         "suspend_partitions",
@@ -185,7 +190,8 @@ NOT_ENDED = read_filter(statuses=["Waiting", "Active"])
 FAILED_OF_A_TENANT = OF_A_TENANT(statuses=["Failed"])
 FAILED_OF_TENANTS = read_filter(matching="status==Failed;partitionId==tenant-1*;id>job")
 BY_ID, BY_ID_DESCENDING = Sort(SortField.ID), Sort(SortField.ID, descending=True)
-LATE = Page(10, (datetime.max.replace(tzinfo=UTC), 7))
+LAST = datetime.max.replace(tzinfo=UTC), 7
+LATE = Page(10, LAST)
 MIDDLE = Page(10, ("tenant-20", "job-4900"))
 OPEN = "matches_open_status"
 EACH_TENANT, EACH_STATUS = "search_each_tenant", "search_each_status"
@@ -235,3 +241,31 @@ LISTS = [
     counting(FAILED, 20_100, 300, "job_open", OPEN),
     counting(FAILED_OF_A_TENANT, 20_100, 300, "job_open", OPEN),
 ]
+
+
+def finding(step: Query | None, rows: int, buffers: int, index: str, *parts: str) -> Case:
+    assert step is not None
+    return Case("find_keys", {}, rows, buffers, index, query=step, parts=parts)
+
+
+# Of the 5,000 jobs of tenant 7, which has the keys 30,001 to 35,000, those after 32,000.
+OF_TENANT = partial(conditions.find_jobs_of_tenant, tenant_key=7, limit=10, after=32_000)
+MATCHING = [
+    finding(conditions.find_open_jobs(FAILED, 10, None), 100, 1_000, "job_open", EACH_STATUS),
+    finding(conditions.find_open_jobs(NOT_ENDED, 10, LAST), 100, 1_000, "job_open", EACH_STATUS),
+    finding(OF_TENANT(EVERY_JOB), 41 + 40, 100, "job_pkey", EACH_TENANT, "one_tenant", "follows_key"),
+    # Every job has the label.
+    finding(OF_TENANT(read_filter(labels=["colour"])), 41 + 60, 200, "job_pkey", EACH_TENANT, "has_label"),
+    finding(OF_TENANT(NAMED), 5_000, 10_000, "", EACH_TENANT, "matches_name"),
+    Case("find_matching_tenants", {}, 41, 20, query=conditions.find_matching_tenants(OF_A_TENANT())),
+    Case(
+        "lock_matching_jobs",
+        {},
+        (41 + 5) * FEW,  # the tenants are so few that they may be read as a whole
+        20 * FEW,
+        "job_pkey",
+        locks=(KEY,),
+        query=conditions.lock_matching_jobs(NOT_ENDED & read_filter(labels=["colour"]), keys(5, FEW)),
+    ),
+]
+"""What changes all jobs that match."""

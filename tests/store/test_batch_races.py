@@ -9,11 +9,12 @@ import psycopg
 import pytest
 
 from tests.support.sessions import Observer, Worker, job, open_session
-from tracker import Client
+from tracker import ChangeCount, Client, JobRefused
 from tracker.job_status import JobStatus
 
-WAITING, FAILED, COMPLETED = (
-    status.number for status in (JobStatus.WAITING, JobStatus.FAILED, JobStatus.COMPLETED)
+WAITING, FAILED, CANCELLED, COMPLETED = (
+    status.number
+    for status in (JobStatus.WAITING, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.COMPLETED)
 )
 
 
@@ -46,6 +47,67 @@ def test_many_dependents_of_two_prerequisites_are_released_once(
     started = second.starts()
     assert len(started) == len(names)
     assert set(started) == names
+
+
+def test_a_job_that_completes_while_all_that_match_are_cancelled_has_completed(
+    client: Client, observer: Observer, workers: list[Worker], threads: ThreadPoolExecutor
+) -> None:
+    """It was found before the batch committed, and is looked at again once it is locked."""
+    client.submit([job("a"), job("b"), job("d", "a", "b")])
+    first, _ = workers
+    with first.batch(complete="a"):
+        cancelling = threads.submit(client.cancel, matching="status==Waiting")
+        observer.wait_until_blocked()
+    assert cancelling.result(30) == ChangeCount(matched=2, changed=2, skipped=0)
+    assert [observer.status(name) for name in "abd"] == [COMPLETED, CANCELLED, CANCELLED]
+    assert observer.left("prerequisite") == 0
+
+
+def test_a_root_that_completes_while_its_cascade_waits_is_not_cancelled_nor_what_waited_for_it(
+    client: Client, observer: Observer, workers: list[Worker], threads: ThreadPoolExecutor
+) -> None:
+    client.submit([job("a"), job("b", "a"), job("c", "b")])
+    first, _ = workers
+    with first.batch(complete="a"):
+        cancelling = threads.submit(client.cancel, "a", cascade=True)
+        observer.wait_until_blocked()
+    with pytest.raises(JobRefused, match="default:a is Completed"):
+        cancelling.result(30)
+    assert [observer.status(name) for name in "abc"] == [COMPLETED, WAITING, WAITING]
+
+
+def test_what_no_longer_waits_when_a_cascade_has_its_locks_is_not_cancelled(
+    client: Client, observer: Observer, workers: list[Worker], threads: ThreadPoolExecutor
+) -> None:
+    client.submit([job("a"), job("b", "a"), job("c", "b")])
+    first, _ = workers
+    with first.batch(complete="b"):
+        cancelling = threads.submit(client.cancel, "a", cascade=True)
+        observer.wait_until_blocked()
+    assert [str(each) for each in cancelling.result(30)] == ["default:a"]
+    assert [observer.status(name) for name in "abc"] == [CANCELLED, COMPLETED, WAITING]
+
+
+def test_a_job_submitted_downstream_while_a_cascade_waits_is_cancelled_too(
+    client: Client, observer: Observer, database_url: str, threads: ThreadPoolExecutor
+) -> None:
+    client.submit([job("a"), job("b", "a")])
+    with open_session(database_url) as submitting:
+        submitting.execute("SELECT FROM job WHERE job_id = 'b' FOR SHARE")
+        cancelling = threads.submit(client.cancel, "a", cascade=True)
+        observer.wait_until_blocked()
+        submitting.execute(
+            """
+            WITH dependent AS (
+                INSERT INTO job (tenant_key, job_key, job_id, content_hash)
+                SELECT tenant_key, 1000, 'c', '' FROM tenant RETURNING tenant_key, job_key
+            )
+            INSERT INTO prerequisite SELECT tenant_key, 'b', job_key FROM dependent
+            """
+        )
+        submitting.commit()
+    assert [str(each) for each in cancelling.result(30)] == ["default:a", "default:b", "default:c"]
+    assert [observer.status(name) for name in "abc"] == [CANCELLED] * 3
 
 
 def test_a_dependent_is_failed_by_one_batch_while_another_meets_its_other_prerequisite(

@@ -90,9 +90,17 @@ def submits_of(client: Client) -> Callable[[random.Random], None]:
 
 
 def changes_of(client: Client) -> Callable[[random.Random], None]:
+    verbs = [client.pause, client.resume, client.cancel, client.retry, client.delete, client.delete]
+
     def turn(chance: random.Random) -> None:
-        verb = chance.choice([client.pause, client.resume, client.cancel, client.delete, client.delete])
-        verb(names(chance, 5))
+        chosen = names(chance, 5)
+        how = chance.random()
+        if how < 0.1:
+            client.cancel(chosen, cascade=True)
+        elif how < 0.5:
+            chance.choice(verbs)(chosen)
+        else:
+            chance.choice(verbs)(matching=f"id=in=({','.join(chosen)})")
 
     return turn
 

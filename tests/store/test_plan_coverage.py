@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from tests.store.batch_cases import BATCH
-from tests.store.client_cases import CHANGE, LISTS, QUERY, SUBMIT, UNDER_LOCKS, WHY
+from tests.store.client_cases import CHANGE, LISTS, MATCHING, QUERY, SUBMIT, UNDER_LOCKS, WHY
 from tests.store.scheduler_cases import RETENTION, SCHEDULE
 from tracker.store.queries import statement_files
 
-CASES = (*BATCH, *SCHEDULE, *RETENTION, *SUBMIT, *UNDER_LOCKS, *CHANGE, *QUERY, *LISTS, *WHY)
+CASES = (*BATCH, *SCHEDULE, *RETENTION, *SUBMIT, *UNDER_LOCKS, *CHANGE, *MATCHING, *QUERY, *LISTS, *WHY)
 NO_PLAN_TEST_IN_FOLDER = {
     "adoption": "an operator's command runs it once",
     "schema": "a migration or a check of the schema runs it once",
@@ -18,10 +18,12 @@ _DEPLOYMENT = "the table has one row"
 _SKIPS = "the table has a row for each range that an operator has asked to skip"
 _WORKERS = "the table has a row for each worker process"
 NO_PLAN_TEST = {
+    "add_action": _ADDS_ROWS,
     "begin_snapshot": _NO_TABLE,
     "claim_deployment": _DEPLOYMENT,
     "compile_nothing": _NO_TABLE,
     "copy_jobs": _ADDS_ROWS,
+    "count_action": "it changes one row, by its primary key",
     "copy_labels": _ADDS_ROWS,
     "copy_task_messages": _ADDS_ROWS,
     "copy_prerequisites": _ADDS_ROWS,

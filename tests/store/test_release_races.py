@@ -11,12 +11,12 @@ import pytest
 from tests.store.scheduling import sent_now
 from tests.support.sessions import Observer, Worker, job, open_session, perform
 from tracker import Client
-from tracker.jobs import change
+from tracker.jobs import cascade, change
 from tracker.store.schedule_store import ScheduleStore
 from tracker.store.steps import Prepared
 
 
-@pytest.mark.parametrize("verb", [change.cancel, change.delete])
+@pytest.mark.parametrize("verb", [cascade.cancel, change.delete])
 def test_a_job_that_ends_while_its_prerequisite_completes_is_not_released(
     client: Client,
     observer: Observer,
@@ -36,7 +36,7 @@ def test_a_job_that_ends_while_its_prerequisite_completes_is_not_released(
     assert [observer.left(table) for table in ("outbox", "prerequisite")] == [0, 0]
 
 
-@pytest.mark.parametrize("verb", [change.cancel, change.delete])
+@pytest.mark.parametrize("verb", [cascade.cancel, change.delete])
 def test_a_job_that_ends_while_it_is_released_is_not_sent(
     client: Client,
     observer: Observer,

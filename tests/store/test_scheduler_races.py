@@ -8,12 +8,12 @@ import pytest
 from tests.store.scheduling import sent_now
 from tests.support.sessions import Observer, Worker, job, open_session, perform
 from tracker import Client
-from tracker.jobs import change
+from tracker.jobs import cascade, change
 from tracker.store.schedule_store import ScheduleStore
 from tracker.store.steps import Prepared
 
 
-@pytest.mark.parametrize("verb", [change.cancel, change.delete])
+@pytest.mark.parametrize("verb", [cascade.cancel, change.delete])
 def test_a_job_that_ends_after_it_was_queued_is_not_sent(
     client: Client,
     observer: Observer,
@@ -52,7 +52,7 @@ def test_a_job_cancelled_and_not_committed_is_sent_or_not_and_leaves_nothing(
             scheduler.delete_published(scheduler.lock_send_numbers()[0])
 
     with open_session(database_url) as session:
-        perform(session, change.cancel("a"))
+        perform(session, cascade.cancel("a"))
         clearing = threads.submit(clear)
         observer.wait_until_blocked()
         session.commit()

@@ -15,6 +15,7 @@ REFERENCE_TABLES = {
     "kafka_progress",
     "record_skip",
     "worker_process",
+    "action",
 }
 """Small, and without a tenant: every machine would have a copy."""
 
@@ -81,6 +82,7 @@ def test_unique_keys_and_foreign_keys_begin_with_the_tenant(
         ("kafka_progress", "kafka_progress_pkey"),
         ("record_skip", "record_skip_pkey"),
         ("worker_process", "worker_process_pkey"),
+        ("action", "action_pkey"),
     }
 
 

@@ -14,7 +14,7 @@ from tracker.job_status import JobStatus
 from tracker.store.batch_store import BatchStore, CompletedJob
 from tracker.store.connect import connect
 from tracker.store.queries import query
-from tracker.store.steps import Commit, Copy, Prepared, Query, Step, Verb
+from tracker.store.steps import Commit, Copy, Prepared, Query, ReadUser, Step, Verb
 
 T = TypeVar("T")
 TASK = NewTask(task_classifier="Sort", task_api_version=1, task_data="{}", task_pipe="sort-in")
@@ -123,6 +123,8 @@ class Steps:
                 copy.set_types(step.types)
                 for row in step.rows:
                     copy.write_row(row)
+        elif isinstance(step, ReadUser):
+            rows = [("tester",)]
         else:
             assert isinstance(step, Commit)
             self._connection.commit()

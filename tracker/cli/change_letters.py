@@ -1,14 +1,14 @@
 """`tracker dead-letters replay` and `drop`."""
 
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from tracker.cli import asking
 from tracker.cli.letter_options import (
     Job,
     Reasons,
@@ -192,21 +192,15 @@ def _select(reader: "LetterReader", asked: _Asked) -> "Selection":
 
 
 def _is_confirmed(words: _Words, asked: _Asked, count: int) -> bool:
-    if asked.wanted is None or asked.dry_run or asked.yes or not count or not _is_terminal():
+    if asked.wanted is None or asked.dry_run or asked.yes or not count or not asking.is_terminal():
         return True
-    question = f"{words.verb.capitalize()} {counted(count, 'dead letter')}? [y/N] "
-    print(question, end="", file=sys.stderr, flush=True)  # stdout is for the answer of the command
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
-
-
-def _is_terminal() -> bool:
-    return sys.stdin.isatty()
+    return asking.is_confirmed(f"{words.verb.capitalize()} {counted(count, 'dead letter')}?")
 
 
 def _carry_out(words: _Words, changer: "LetterChanger", steps: Iterator[None]) -> bool:
     """Return whether all was done; Ctrl-C ends it before."""
     with (
-        _stoppable() as is_stopped,
+        asking.stoppable() as is_stopped,
         progress_bar(words.doing, changer.counts.matched) as show,
     ):
         try:
@@ -221,33 +215,11 @@ def _carry_out(words: _Words, changer: "LetterChanger", steps: Iterator[None]) -
     return True
 
 
-@contextmanager
-def _stoppable() -> Iterator[Callable[[], bool]]:
-    """Give what says whether Ctrl-C was pressed. Pressed once more, it ends the command at once."""
-    presses = 0
-
-    def press(*_: object) -> None:
-        nonlocal presses
-        presses += 1
-        if presses > 1:
-            raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, press)
-    try:
-        yield lambda: presses > 0
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def _so_far(words: _Words, counts: "ChangeCounts") -> str:
     return (
-        f"{counts.changed:,} of {counted(counts.matched, 'dead letter')} {_were(counts.changed)} {words.done}"
-        f" until then; do it again for the rest, and none is {words.done} twice"
+        f"{counts.changed:,} of {counted(counts.matched, 'dead letter')} {asking.were(counts.changed)}"
+        f" {words.done} until then; do it again for the rest, and none is {words.done} twice"
     )
-
-
-def _were(count: int) -> str:
-    return "was" if count == 1 else "were"
 
 
 def _print_counts(words: _Words, asked: _Asked, counts: "ChangeCounts") -> None:

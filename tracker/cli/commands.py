@@ -8,6 +8,7 @@ import typer
 from tracker import __version__
 from tracker.cli import (
     adopt,
+    change_jobs,
     change_letters,
     config,
     dead_letters,
@@ -34,6 +35,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 job.app.command("watch")(watch.watch)
+for change in (
+    change_jobs.cancel,
+    change_jobs.pause,
+    change_jobs.resume,
+    change_jobs.retry,
+    change_jobs.delete,
+):
+    job.app.command()(change)
 dead_letters.app.command("replay")(change_letters.replay)
 dead_letters.app.command("drop")(change_letters.drop)
 app.add_typer(job.app, name="job")

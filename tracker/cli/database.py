@@ -68,6 +68,12 @@ JobNames = Annotated[
         metavar="JOB...", help="Each partitionId:jobId, or jobId in default.", callback=checked(_read_job)
     ),
 ]
+SomeJobNames = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="JOB...", help="Each partitionId:jobId, or jobId in default.", callback=checked(_read_job)
+    ),
+]
 PartitionIds = Annotated[
     list[str],
     typer.Argument(metavar="PARTITION_ID...", help="Partition IDs.", callback=checked(_read_partition)),

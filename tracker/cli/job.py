@@ -1,4 +1,4 @@
-"""`tracker job`: submit, show, wait for and change jobs."""
+"""`tracker job`: submit, show and wait for jobs; `change_jobs` has the commands that change them."""
 
 import sys
 from collections.abc import Iterable
@@ -34,7 +34,7 @@ from tracker.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from tracker import ChangedJob, Job, RootFailure, SubmittedJob, TaskFailure
+    from tracker import Job, RootFailure, SubmittedJob, TaskFailure
 
 _MAX_WARNINGS = 10
 
@@ -223,47 +223,6 @@ def why(job: JobName, json: Json = False) -> None:
             print(f"    {reason.command}")
 
 
-@app.command()
-def cancel(jobs: JobNames, json: Json = False) -> None:
-    """Cancel jobs, all or none. Jobs that wait for them keep waiting."""
-    with open_client() as client:
-        _print_changed(client.cancel(jobs), "cancelled", "was cancelled already", json=json)
-
-
-@app.command()
-def pause(jobs: JobNames, json: Json = False) -> None:
-    """Pause jobs, all or none: messages for more work are held."""
-    with open_client() as client:
-        _print_changed(client.pause(jobs), "paused", "was paused already", json=json)
-
-
-@app.command()
-def resume(jobs: JobNames, json: Json = False) -> None:
-    """Resume paused jobs, all or none: held messages are sent."""
-    with open_client() as client:
-        _print_changed(client.resume(jobs), "resumed", "was not paused", json=json)
-
-
-@app.command()
-def retry(
-    jobs: JobNames,
-    cascade: Annotated[
-        bool, typer.Option("--cascade", help="Also retry every job that has failed because one of these did.")
-    ] = False,
-    json: Json = False,
-) -> None:
-    """Start failed jobs again, all or none: they are sent once more."""
-    with open_client() as client:
-        _print_changed(client.retry(jobs, cascade=cascade), "started again", "", json=json)
-
-
-@app.command()
-def delete(jobs: JobNames, json: Json = False) -> None:
-    """Delete jobs of any status, all or none. Jobs that wait for them keep waiting."""
-    with open_client() as client:
-        _print_changed(client.delete(jobs), "deleted", "", json=json)
-
-
 def _print_jobs(jobs: "Iterable[Job]", *, json: bool) -> None:
     if json:
         print_json(jobs)
@@ -298,17 +257,6 @@ def _print_ended(jobs: "list[Job]", *, json: bool) -> int:
     else:
         print_rows(("JOB", "STATUS", "%"), ((job, job.status, _percentage(job)) for job in jobs))
     return 0 if all(job.status is JobStatus.COMPLETED for job in jobs) else 1
-
-
-def _print_changed(jobs: "list[ChangedJob]", done: str, already: str, *, json: bool) -> None:
-    if json:
-        print_json(jobs)
-        return
-    for job in jobs:
-        text = done if job.changed else already
-        if job.dropped_messages:
-            text += f", {counted(job.dropped_messages, 'held message')} dropped"
-        print(f"{job}: {text}")
 
 
 def _row(job: "Job") -> tuple[object, ...]:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from tracker.identifiers import JobName
 from tracker.job_status import STATUSES, JobStatus
+from tracker.store.arrays import key_arrays
 from tracker.store.steps import Verb, ask
 
 MOST_HELD = 100_000  # more held messages are not counted
@@ -56,12 +57,7 @@ class Standing:
 
 def read_standings(keys: Iterable[tuple[int, int]]) -> Verb[list[Standing]]:
     """Return what is stored of the jobs with these keys (tenant_key, job_key)."""
-    ordered = list(keys)
-    rows = yield from ask(
-        "describe_standing",
-        tenant_keys=[key[0] for key in ordered],
-        job_keys=[key[1] for key in ordered],
-    )
+    rows = yield from ask("describe_standing", **key_arrays(keys))
     found = []
     for tenant_key, job_key, partition_id, job_id, status, *stored in rows:
         facts, dropped, dead_letters = stored[:-8], stored[-8:-4], stored[-4:]

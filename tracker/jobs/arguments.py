@@ -9,6 +9,7 @@ import msgspec
 from tracker.errors import InvalidQuery, TrackerError
 from tracker.job_filter import JobFilter
 from tracker.jobs.fields import kind_of
+from tracker.jobs.validation import find_unstorable
 
 
 def check_several(what: str, given: object) -> Iterable[Any]:
@@ -65,6 +66,15 @@ def check_timeout(timeout: object) -> None:
         raise InvalidQuery(f"the timeout is {kind_of(timeout)}, not a number of seconds")
     if isnan(timeout):
         raise InvalidQuery("the timeout is NaN, not a number of seconds")
+
+
+def check_user(user: object) -> None:
+    """Check that the name of a client's user is a string that can be stored, or None.
+
+    :raises TrackerError: it is not.
+    """
+    if user is not None and find_unstorable(check_text("user", user)) is not None:
+        raise TrackerError(f"the user {user!a} has a NUL, or half a character")
 
 
 def check_connections(database_url: object, max_connections: object) -> None:

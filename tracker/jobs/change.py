@@ -1,75 +1,97 @@
-"""The verbs that change jobs: cancel, pause, resume, delete; and those that suspend partition IDs.
+"""The verbs that change jobs: pause, resume, delete, what they share with cancel; and those of partition IDs.
 
 Each verb locks its jobs in key order, then what belongs to them in the order that every transaction keeps
 (edges, outbox, task messages), and then changes all of them in one statement.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import NotRequired, TypedDict, Unpack
 
 from tracker.errors import JobRefused
 from tracker.identifiers import JobName
 from tracker.job_status import STATUSES, JobStatus
+from tracker.jobs.action import Action
 from tracker.jobs.arguments import check_several
 from tracker.jobs.job import ChangedJob, JobReference, PartitionState
 from tracker.jobs.query import not_found, read_names
 from tracker.jobs.validation import read_partition_id, some_of
 from tracker.store.arrays import key_arrays, name_arrays
-from tracker.store.steps import Prepared, Verb, ask
+from tracker.store.steps import Prepared, Row, Verb, ask
 
 Jobs = JobReference | Iterable[JobReference]
+Key = tuple[int, int]
+"""Of a job: its tenant_key and job_key."""
 
 
-def cancel(jobs: Jobs) -> Prepared[list[ChangedJob]]:
-    """Cancel jobs, all or none; jobs that are cancelled already stay as they are.
+@dataclass(frozen=True)
+class Change:
+    """What a verb does to jobs, and to which."""
 
-    Their held messages are dropped. Jobs that wait for them keep waiting.
-
-    :raises JobNotFound: one is not stored.
-    :raises JobRefused: one has failed or completed.
-    """
-    return _prepare(
-        jobs,
-        statement="cancel_jobs",
-        lock=("lock_edges_of_jobs", "lock_outbox_of_jobs", "lock_task_messages", "lock_resumed_jobs"),
-        changes={JobStatus.WAITING, JobStatus.ACTIVE, JobStatus.PAUSED},
-        leaves={JobStatus.CANCELLED},
-        refusal="cannot be cancelled",
-    )
+    verb: str
+    statement: str
+    lock: tuple[str, ...]  # statements
+    changes: frozenset[JobStatus]  # jobs of these statuses are changed
+    leaves: frozenset[JobStatus]  # jobs of these stay as they are; jobs of any other status are refused
+    refusal: str
+    wakes_scheduler: bool = False
 
 
-def pause(jobs: Jobs) -> Prepared[list[ChangedJob]]:
+CANCEL = Change(
+    verb="cancel",
+    statement="cancel_jobs",
+    lock=("lock_edges_of_jobs", "lock_outbox_of_jobs", "lock_task_messages", "lock_resumed_jobs"),
+    changes=frozenset({JobStatus.WAITING, JobStatus.ACTIVE, JobStatus.PAUSED}),
+    leaves=frozenset({JobStatus.CANCELLED}),
+    refusal="cannot be cancelled",
+)
+PAUSE = Change(
+    verb="pause",
+    statement="pause_jobs",
+    lock=("lock_task_messages",),
+    changes=frozenset({JobStatus.WAITING, JobStatus.ACTIVE}),
+    leaves=frozenset({JobStatus.PAUSED}),
+    refusal="cannot be paused",
+)
+RESUME = Change(
+    verb="resume",
+    statement="resume_jobs",
+    lock=("lock_task_messages",),
+    changes=frozenset({JobStatus.PAUSED}),
+    leaves=frozenset({JobStatus.WAITING, JobStatus.ACTIVE}),
+    refusal="cannot be resumed",
+    wakes_scheduler=True,
+)
+DELETE = Change(
+    verb="delete",
+    statement="delete_jobs",
+    lock=("lock_edges_of_jobs", "lock_outbox_of_jobs", "lock_task_messages", "lock_resumed_jobs"),
+    changes=frozenset(STATUSES),
+    leaves=frozenset(),
+    refusal="",
+)
+
+
+def pause(jobs: Jobs, *, skip_ended: bool = False) -> Prepared[list[ChangedJob]]:
     """Pause jobs, all or none; jobs that are paused already stay as they are.
 
+    With `skip_ended`, jobs that have ended are left out, also of the answer.
+
     :raises JobNotFound: one is not stored.
     :raises JobRefused: one has ended.
     """
-    return _prepare(
-        jobs,
-        statement="pause_jobs",
-        lock=("lock_task_messages",),
-        changes={JobStatus.WAITING, JobStatus.ACTIVE},
-        leaves={JobStatus.PAUSED},
-        refusal="cannot be paused",
-    )
+    return prepare_change(PAUSE, jobs, skip_ended=skip_ended)
 
 
-def resume(jobs: Jobs) -> Prepared[list[ChangedJob]]:
+def resume(jobs: Jobs, *, skip_ended: bool = False) -> Prepared[list[ChangedJob]]:
     """Make paused jobs Active, all or none, and have their held messages sent; other jobs stay as they are.
 
+    With `skip_ended`, jobs that have ended are left out, also of the answer.
+
     :raises JobNotFound: one is not stored.
     :raises JobRefused: one has ended.
     """
-    return _prepare(
-        jobs,
-        statement="resume_jobs",
-        lock=("lock_task_messages",),
-        changes={JobStatus.PAUSED},
-        leaves={JobStatus.WAITING, JobStatus.ACTIVE},
-        refusal="cannot be resumed",
-        wakes_scheduler=True,
-    )
+    return prepare_change(RESUME, jobs, skip_ended=skip_ended)
 
 
 def delete(jobs: Jobs) -> Prepared[list[ChangedJob]]:
@@ -79,14 +101,7 @@ def delete(jobs: Jobs) -> Prepared[list[ChangedJob]]:
 
     :raises JobNotFound: one is not stored.
     """
-    return _prepare(
-        jobs,
-        statement="delete_jobs",
-        lock=("lock_edges_of_jobs", "lock_outbox_of_jobs", "lock_task_messages", "lock_resumed_jobs"),
-        changes=STATUSES,
-        leaves=(),
-        refusal="",
-    )
+    return prepare_change(DELETE, jobs)
 
 
 def suspend_partition(partition_id: str | Iterable[str]) -> Prepared[list[str]]:
@@ -128,47 +143,40 @@ def _list_partitions() -> Verb[list[PartitionState]]:
     return [PartitionState(partition_id=row[0], suspended=row[1]) for row in rows]
 
 
-def _prepare(jobs: Jobs, **rules: Unpack["_Rules"]) -> Prepared[list[ChangedJob]]:
-    return Prepared(partial(_change, read_names(jobs), **rules))
+def prepare_change(change: Change, jobs: Jobs, *, skip_ended: bool = False) -> Prepared[list[ChangedJob]]:
+    """Return the verb that changes named jobs, all or none."""
+    return Prepared(partial(_change, change, read_names(jobs), skip_ended=skip_ended))
 
 
-class _Rules(TypedDict):
-    statement: str
-    lock: Collection[str]  # statements
-    changes: Collection[JobStatus]  # jobs of these statuses are changed
-    leaves: Collection[JobStatus]  # jobs of these stay as they are; jobs of any other status are refused
-    refusal: str
-    wakes_scheduler: NotRequired[bool]
+def _change(change: Change, names: list[JobName], *, skip_ended: bool) -> Verb[list[ChangedJob]]:
+    found = yield from lock_named(names)
+    return (yield from change_locked(change, names, found, skip_ended=skip_ended))
 
 
-def _change(
-    names: list[JobName],
-    *,
-    statement: str,
-    lock: Collection[str],
-    changes: Collection[JobStatus],
-    leaves: Collection[JobStatus],
-    refusal: str,
-    wakes_scheduler: bool = False,
+LockedJobs = Mapping[JobName, tuple[Key, JobStatus]]
+
+
+def change_locked(
+    change: Change, names: Sequence[JobName], found: LockedJobs, *, skip_ended: bool
 ) -> Verb[list[ChangedJob]]:
-    """Run `statement` for the jobs whose status is in `changes`; see `_Rules`."""
-    found = yield from _lock(names)
-    refused = [
-        f"{name} is {status}" for name, (_, status) in found.items() if status not in (*changes, *leaves)
-    ]
-    if refused:
-        raise JobRefused(f"{refusal}: {some_of(refused)}")
-    keys = {key: name for name, (key, status) in found.items() if status in changes}
-    dropped: dict[JobName, int] = {}
+    """Change locked jobs: the named ones, all or none, and then the others.
+
+    :raises JobNotFound: a named one is not among them.
+    :raises JobRefused: the status of a named one does not allow it.
+    """
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise not_found(missing)
+    refused = [name for name in names if found[name][1] not in change.changes | change.leaves]
+    if refused and not skip_ended:
+        raise JobRefused(f"{change.refusal}: {some_of([f'{name} is {found[name][1]}' for name in refused])}")
+    keys = {key: name for name, (key, status) in found.items() if status in change.changes}
+    rows: list[Row] = []
     if keys:
-        arrays = key_arrays(keys)
-        for locking in lock:
-            yield from ask(locking, **arrays)
-        rows = yield from ask(statement, **arrays)
-        dropped = {keys[tenant_key, job_key]: messages for tenant_key, job_key, messages in rows}
-        if wakes_scheduler:
-            yield from ask("notify_scheduler")
-    changed = set(keys.values())
+        action_key = yield from Action(change.verb).note(len(keys))
+        rows = yield from carry_out(change, list(keys), action_key)
+    dropped = {keys[tenant_key, job_key]: messages for tenant_key, job_key, messages in rows}
+    changed, left_out = set(keys.values()), set(refused)
     return [
         ChangedJob(
             partition_id=name.partition_id,
@@ -176,21 +184,26 @@ def _change(
             changed=name in changed,
             dropped_messages=dropped.get(name, 0),
         )
-        for name in names
+        for name in [*names, *sorted(found.keys() - set(names))]
+        if name not in left_out
     ]
 
 
-def _lock(names: list[JobName]) -> Verb[dict[JobName, tuple[tuple[int, int], JobStatus]]]:
-    """Lock jobs, and return their keys and statuses.
+def carry_out(change: Change, keys: Sequence[Key], action_key: int) -> Verb[list[Row]]:
+    """Change locked jobs, and return how many held messages of each were dropped, if any were."""
+    arrays = key_arrays(keys)
+    for locking in change.lock:
+        yield from ask(locking, **arrays)
+    rows = yield from ask(change.statement, **arrays, action_key=action_key)
+    if change.wakes_scheduler:
+        yield from ask("notify_scheduler")
+    return rows
 
-    :raises JobNotFound: one is not stored.
-    """
+
+def lock_named(names: Sequence[JobName]) -> Verb[LockedJobs]:
+    """Lock those of the jobs that are stored, and return their keys and statuses."""
     rows = yield from ask("lock_named_jobs", **name_arrays(names))
-    found = {names[position]: ((tenant, key), STATUSES[status]) for position, tenant, key, status in rows}
-    missing = [name for name in names if name not in found]
-    if missing:
-        raise not_found(missing)
-    return found
+    return {names[position]: ((tenant, key), STATUSES[status]) for position, tenant, key, status in rows}
 
 
 def _read_partition_ids(partition_id: str | Iterable[str]) -> list[str]:

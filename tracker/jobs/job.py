@@ -70,6 +70,14 @@ class ChangedJob(_Named, frozen=True, kw_only=True, rename="camel"):
     dropped_messages: int = 0  # held messages, which are now not sent
 
 
+class ChangeCount(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the jobs that match a filter, when all of them were to be changed."""
+
+    matched: int
+    changed: int
+    skipped: int  # their status does not allow it, or they were in that state already
+
+
 class TaskFailure(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Why a task failed."""
 

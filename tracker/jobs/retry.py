@@ -11,56 +11,90 @@ from functools import partial
 
 from tracker.errors import JobRefused
 from tracker.identifiers import JobName
+from tracker.job_filter import JobFilter
 from tracker.job_status import STATUSES, JobStatus
-from tracker.jobs.change import Jobs
+from tracker.jobs.action import Action
+from tracker.jobs.change import Jobs, Key
 from tracker.jobs.job import ChangedJob
 from tracker.jobs.query import not_found, read_names
 from tracker.jobs.validation import some_of
+from tracker.store import conditions
 from tracker.store.arrays import key_arrays, name_arrays
 from tracker.store.steps import Prepared, Verb, ask
 
-_Key = tuple[int, int]  # tenant_key, job_key
 
-
-def retry(jobs: Jobs, *, cascade: bool = False) -> Prepared[list[ChangedJob]]:
+def retry(jobs: Jobs, *, cascade: bool = False, skip_ended: bool = False) -> Prepared[list[ChangedJob]]:
     """Start failed jobs again, all or none: they become Waiting, and are sent once more.
 
     With `cascade`, so do the jobs that have failed by propagation from them, which are returned after the
     named ones. One of them that also waits for another job that has failed or was cancelled stays as it is.
+    With `skip_ended`, jobs that have not failed are left out, also of the answer.
 
     :raises JobNotFound: one is not stored.
     :raises JobRefused: one has not failed, or waits for a job that has failed or was cancelled, or its task
         message is not stored, because an earlier version has sent it.
     """
-    return Prepared(partial(_retry, read_names(jobs), cascade))
+    return Prepared(partial(_retry, read_names(jobs), cascade, skip_ended))
 
 
 @dataclass(frozen=True)
 class _Candidate:
     """A locked job, and what decides whether it can be retried."""
 
-    key: _Key
+    key: Key
     status: JobStatus
     has_task_message: bool
     obstacles: frozenset[JobName]  # prerequisites that have failed or were cancelled
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether its status allows a retry."""
+        return self.status is JobStatus.FAILED
 
 
 _Candidates = Mapping[JobName, _Candidate]
 
 
-def _retry(names: list[JobName], cascade: bool) -> Verb[list[ChangedJob]]:
+def _retry(names: list[JobName], cascade: bool, skip_ended: bool) -> Verb[list[ChangedJob]]:
     candidates = yield from _lock(names, cascade)
+    if skip_ended:
+        names = [name for name in names if name not in candidates or candidates[name].is_failed]
     left = _left(candidates)
     _refuse(names, candidates, left)
     others = sorted(candidates.keys() - left - set(names))
-    keys = key_arrays(candidates[name].key for name in [*names, *others])
-    for lock in ("lock_edges_of_jobs", "lock_outbox_of_jobs", "lock_task_messages", "lock_resumed_jobs"):
-        yield from ask(lock, **keys)
-    yield from ask("retry_jobs", **keys)
-    yield from ask("notify_scheduler")
+    yield from _start_again([candidates[name].key for name in [*names, *others]], Action("retry"))
     return [
         ChangedJob(partition_id=name.partition_id, id=name.job_id, changed=True) for name in [*names, *others]
     ]
+
+
+def retry_found(names: list[JobName], wanted: JobFilter, action: Action) -> Verb[tuple[int, int, int | None]]:
+    """Start those of some jobs again that still match and can be.
+
+    Returns how many match, how many were started, and the key of the action, if there is one by now.
+    """
+    candidates = yield from _lock(names, cascade=False)
+    keys = key_arrays(candidate.key for candidate in candidates.values())
+    matching = yield conditions.lock_matching_jobs(wanted, keys)
+    still = {(tenant_key, job_key) for tenant_key, job_key in matching}
+    # One that stays as it is, because it no longer matches, is an obstacle to those that wait for it.
+    candidates = {name: each for name, each in candidates.items() if each.key in still}
+    chosen = [candidates[name].key for name in candidates.keys() - _left(candidates)]
+    action_key = yield from _start_again(chosen, action)
+    return len(candidates), len(chosen), action_key
+
+
+def _start_again(keys: list[Key], action: Action) -> Verb[int | None]:
+    """Start locked jobs again, and return the key of the action, if there is one by now."""
+    if not keys:
+        return action.key
+    action_key = yield from action.note(len(keys))
+    arrays = key_arrays(keys)
+    for lock in ("lock_edges_of_jobs", "lock_outbox_of_jobs", "lock_task_messages", "lock_resumed_jobs"):
+        yield from ask(lock, **arrays)
+    yield from ask("retry_jobs", **arrays, action_key=action_key)
+    yield from ask("notify_scheduler")
+    return action_key
 
 
 def _lock(names: list[JobName], cascade: bool) -> Verb[_Candidates]:
@@ -89,7 +123,7 @@ def _lock(names: list[JobName], cascade: bool) -> Verb[_Candidates]:
     }
 
 
-def _find(names: list[JobName], cascade: bool) -> Verb[set[_Key]]:
+def _find(names: list[JobName], cascade: bool) -> Verb[set[Key]]:
     """Return the keys of the jobs that are stored, and of those to which a retry cascades."""
     rows = yield from ask("find_jobs_to_retry", **name_arrays(names), cascade=cascade)
     return {(tenant_key, job_key) for tenant_key, job_key in rows}
@@ -100,11 +134,7 @@ def _refuse(names: list[JobName], candidates: _Candidates, left: set[JobName]) -
     missing = [name for name in names if name not in candidates]
     if missing:
         raise not_found(missing)
-    refused = [
-        f"{name} is {candidates[name].status}"
-        for name in names
-        if candidates[name].status is not JobStatus.FAILED
-    ]
+    refused = [f"{name} is {candidates[name].status}" for name in names if not candidates[name].is_failed]
     if refused:
         raise JobRefused(f"only jobs that have failed can be retried: {some_of(refused)}")
     unsent = [str(name) for name in names if not candidates[name].has_task_message]
@@ -135,7 +165,7 @@ def _left(candidates: _Candidates) -> set[JobName]:
     left = {
         name
         for name, candidate in candidates.items()
-        if candidate.status is not JobStatus.FAILED or not candidate.has_task_message
+        if not candidate.is_failed or not candidate.has_task_message
     }
     to_visit = [*left, *(obstacle for obstacle in dependents if obstacle not in candidates)]
     while to_visit:

@@ -4,7 +4,7 @@ A value only ever becomes a parameter. What becomes text is a part of a statemen
 column, an operator or a direction: all of these are in this module or in a file.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -154,6 +154,69 @@ def count_jobs(wanted: JobFilter) -> Query:
     return Query(query("count_jobs").format(conditions=condition), conditions.parameters)
 
 
+def find_open_jobs(wanted: JobFilter, limit: int, after: tuple[datetime, int] | None) -> Query | None:
+    """Return the statement that finds the first jobs that match, the oldest first, by their index.
+
+    None: completed jobs can be among them. Then `find_jobs_of_tenant` finds them, tenant by tenant. Both look
+    at each job once, however many steps there are, and so for the labels of each.
+    """
+    parts = conjuncts(wanted)
+    statuses = _statuses(parts)
+    if statuses is None or JobStatus.COMPLETED in statuses or _has_names(wanted):
+        return None
+    conditions = _Conditions({"statuses": [status.number for status in statuses]}, job_by_job=True)
+    others = [part for part in parts if not isinstance(part, HasStatus)]
+    order = _order("createTime", descending=False)
+    search = query("search_each_status").format(
+        conditions=conditions.all_of(others, _After(after, "createTime", descending=False)), order=order
+    )
+    return Query(
+        query("find_keys").format(search=search, order=order), conditions.parameters | {"limit": limit}
+    )
+
+
+def find_matching_tenants(wanted: JobFilter) -> Query:
+    """Return the statement that finds the keys of the tenants of which jobs can match."""
+    conditions = _Conditions(has_tenant=True)
+    tenants = [
+        part
+        for part in _with_tenants(conjuncts(wanted))
+        if isinstance(part, HasText) and part.field is TextField.PARTITION_ID
+    ]
+    return Query(
+        query("find_matching_tenants").format(conditions=conditions.all_of(tenants)), conditions.parameters
+    )
+
+
+def find_jobs_of_tenant(wanted: JobFilter, tenant_key: int, limit: int, after: int) -> Query:
+    """Return the statement that finds the first jobs of a tenant that match, after a job_key."""
+    conditions = _Conditions(has_tenant=True, job_by_job=True)
+    matching = conditions.all_of(conjuncts(wanted))
+    position = query("follows_key").format(value=conditions.value(after))
+    order = SQL("job_key")
+    search = query("search_each_tenant").format(
+        tenants=query("one_tenant").format(tenant_key=conditions.value(tenant_key)),
+        conditions=SQL("\nAND ").join([position, matching]),
+        order=order,
+    )
+    return Query(
+        query("find_keys").format(search=search, order=order), conditions.parameters | {"limit": limit}
+    )
+
+
+def lock_matching_jobs(wanted: JobFilter, keys: Mapping[str, object]) -> Query:
+    """Return the statement that locks jobs by their keys, in the order of these, if they still match."""
+    conditions = _Conditions(has_tenant=True, job_by_job=True)
+    matching = conditions.all_of(conjuncts(wanted))
+    return Query(query("lock_matching_jobs").format(conditions=matching), {**conditions.parameters, **keys})
+
+
+def can_have(wanted: JobFilter, statuses: Iterable[JobStatus]) -> bool:
+    """Return whether a job that matches can have one of these statuses."""
+    possible = _statuses(conjuncts(wanted))
+    return bool(set(statuses) & set(STATUSES if possible is None else possible))
+
+
 def uncounted(wanted: JobFilter) -> tuple[JobStatus, ...] | None:
     """Return the statuses of all jobs that do not match, if an index has them; otherwise None."""
     parts = conjuncts(wanted)
@@ -219,7 +282,7 @@ class _Conditions:
         return SQL("\nAND ").join(found) if found else _TRUE
 
     def _of_position(self, after: _After, first: object, second: object) -> Composable:
-        values = {"first": self._value(first), "second": self._value(second)}
+        values = {"first": self.value(first), "second": self.value(second)}
         if after.sort == "id" and self.has_tenant:
             return query("follows_id_descending" if after.descending else "follows_id").format(**values)
         operator = _OPERATORS[Comparison.LESS if after.descending else Comparison.GREATER]
@@ -228,7 +291,8 @@ class _Conditions:
         time = Identifier("job", SORT_COLUMNS[after.sort][0])
         return query("follows_time").format(time=time, operator=operator, **values)
 
-    def _value(self, value: object) -> Placeholder:
+    def value(self, value: object) -> Placeholder:
+        """Return the placeholder of a value, which becomes a parameter."""
         name = f"value_{len(self.parameters)}"
         self.parameters[name] = value
         return Placeholder(name)
@@ -262,13 +326,13 @@ class _Conditions:
 
     def _of_names(self, wanted: HasName) -> Composable:
         return query("matches_name").format(
-            partition_ids=self._value([name.partition_id for name in wanted.names]),
-            job_ids=self._value([name.job_id for name in wanted.names]),
+            partition_ids=self.value([name.partition_id for name in wanted.names]),
+            job_ids=self.value([name.job_id for name in wanted.names]),
         )
 
     def _of_statuses(self, statuses: tuple[JobStatus, ...]) -> Composable:
         part = "matches_status" if JobStatus.COMPLETED in statuses else "matches_open_status"
-        return query(part).format(statuses=self._value([status.number for status in statuses]))
+        return query(part).format(statuses=self.value([status.number for status in statuses]))
 
     def _of_text(self, wanted: HasText) -> Composable:
         if wanted.field is not TextField.PARTITION_ID:
@@ -276,12 +340,12 @@ class _Conditions:
         if self.has_tenant:
             return self._test(wanted.test, Identifier("tenant", "partition_id"))
         if isinstance(wanted.test, OneOf) and len(wanted.test.values) == 1:
-            return query("matches_tenant").format(value=self._value(wanted.test.values[0]))
+            return query("matches_tenant").format(value=self.value(wanted.test.values[0]))
         test = self._test(wanted.test, Identifier("wanted_tenant", "partition_id"))
         return query("matches_partition").format(test=test)
 
     def _of_label(self, wanted: HasLabel) -> Composable:
-        key = self._value(wanted.key)
+        key = self.value(wanted.key)
         if wanted.test is None:
             return query("has_label").format(key=key, fence=self._fence())
         test = self._test(wanted.test, Identifier("label", "label_value"))
@@ -300,19 +364,19 @@ class _Conditions:
     def _test(self, test: TextTest, text: Composable) -> Composable:  # noqa: PLR0911
         match test:
             case OneOf((value,)):
-                return query("text_equals").format(text=text, value=self._value(value))
+                return query("text_equals").format(text=text, value=self.value(value))
             case OneOf():
-                return query("text_is_one_of").format(text=text, value=self._value(list(test.values)))
+                return query("text_is_one_of").format(text=text, value=self.value(list(test.values)))
             case NoneOf():
-                return query("text_is_none_of").format(text=text, value=self._value(list(test.values)))
+                return query("text_is_none_of").format(text=text, value=self.value(list(test.values)))
             case Begins():
-                return query("text_begins").format(text=text, value=self._value(test.prefix))
+                return query("text_begins").format(text=text, value=self.value(test.prefix))
             case Like():
                 part = query("text_is_unlike" if test.negated else "text_is_like")
-                return part.format(text=text, value=self._value(_like(test.pattern)))
+                return part.format(text=text, value=self.value(_like(test.pattern)))
             case Compares():
                 return query("text_compares").format(
-                    text=text, operator=_OPERATORS[test.comparison], value=self._value(test.value)
+                    text=text, operator=_OPERATORS[test.comparison], value=self.value(test.value)
                 )
             case IsNull():
                 return query("text_is_not_null" if test.negated else "text_is_null").format(text=text)
@@ -320,25 +384,25 @@ class _Conditions:
     def _of_percentage(self, wanted: HasPercentage) -> Composable:
         hundredths: list[Decimal] = [value * 100 for value in wanted.values]
         if wanted.comparison is None:
-            return query("percentage_is_one_of").format(value=self._value(hundredths))
+            return query("percentage_is_one_of").format(value=self.value(hundredths))
         return query("percentage_compares").format(
-            operator=_OPERATORS[wanted.comparison], value=self._value(hundredths[0])
+            operator=_OPERATORS[wanted.comparison], value=self.value(hundredths[0])
         )
 
     def _of_attempt(self, wanted: HasAttempt) -> Composable:
         if wanted.comparison is None:
-            return query("attempt_is_one_of").format(value=self._value(list(wanted.values)))
+            return query("attempt_is_one_of").format(value=self.value(list(wanted.values)))
         return query("attempt_compares").format(
-            operator=_OPERATORS[wanted.comparison], value=self._value(wanted.values[0])
+            operator=_OPERATORS[wanted.comparison], value=self.value(wanted.values[0])
         )
 
     def _of_time(self, wanted: HasTime) -> Composable:
         time = _TIMES[wanted.field]
         if wanted.comparison is None:
-            return query("time_is_one_of").format(time=time, value=self._value(list(wanted.values)))
+            return query("time_is_one_of").format(time=time, value=self.value(list(wanted.values)))
         comparison, value = _whole_milliseconds(wanted.comparison, wanted.values[0])
         return query("time_compares").format(
-            time=time, operator=_OPERATORS[comparison], value=self._value(value)
+            time=time, operator=_OPERATORS[comparison], value=self.value(value)
         )
 
 

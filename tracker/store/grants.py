@@ -44,6 +44,7 @@ RUN = Rights(
             "deployment": (_SELECT, _UPDATE),
             "tenant": (_SELECT, _INSERT, _UPDATE),
             "kafka_progress": (_SELECT, _INSERT, _UPDATE, _DELETE),
+            "action": (_SELECT, _INSERT, _UPDATE),
             "job": (_SELECT, _INSERT, _UPDATE, _DELETE),
             "label": (_SELECT, _INSERT, _UPDATE, _DELETE),
             "prerequisite": (_SELECT, _INSERT, _UPDATE, _DELETE),

@@ -51,6 +51,11 @@ class Commit:
 
 
 @dataclass(frozen=True)
+class ReadUser:
+    """Ask who uses the client; the answer is one row with the name, which is empty if nobody knows."""
+
+
+@dataclass(frozen=True)
 class Listing(Generic[T]):
     """An answer that may be too large for memory: some items, then the rows of a query."""
 
@@ -69,7 +74,7 @@ class Walk(Generic[T]):
     begin: Callable[[], Generator[Query | Sequence[T], list[Row], None]]
 
 
-Step = Query | Copy | Sleep | Commit
+Step = Query | Copy | Sleep | Commit | ReadUser
 Verb = Generator[Step, list[Row], T]
 
 

@@ -6,7 +6,7 @@ WITH ended_job AS MATERIALIZED (
     FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS ended_job (tenant_key, job_key)
 ),
 updated_job AS (
-    UPDATE job SET status = 4 /* Cancelled */, last_update_time = now(), end_time = now()
+    UPDATE job SET status = 4 /* Cancelled */, last_update_time = now(), end_time = now(), action_key = %(action_key)s
     FROM ended_job
     WHERE job.tenant_key = ended_job.tenant_key AND job.job_key = ended_job.job_key
 ),

@@ -5,7 +5,7 @@ WITH paused_job AS MATERIALIZED (
     FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS paused_job (tenant_key, job_key)
 ),
 updated_job AS (
-    UPDATE job SET status = 2 /* Paused */, last_update_time = now(), pause_time = now()
+    UPDATE job SET status = 2 /* Paused */, last_update_time = now(), pause_time = now(), action_key = %(action_key)s
     FROM paused_job
     WHERE job.tenant_key = paused_job.tenant_key AND job.job_key = paused_job.job_key
 ),

@@ -4,7 +4,7 @@ WITH active_job AS MATERIALIZED (
     FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS active_job (tenant_key, job_key)
 ),
 updated_job AS (
-    UPDATE job SET status = 1 /* Active */, last_update_time = now(), pause_time = NULL
+    UPDATE job SET status = 1 /* Active */, last_update_time = now(), pause_time = NULL, action_key = %(action_key)s
     FROM active_job
     WHERE job.tenant_key = active_job.tenant_key AND job.job_key = active_job.job_key
 ),

@@ -8,7 +8,7 @@ updated_job AS (
     UPDATE job
     SET job_key = retried_job.new_key, status = 0 /* Waiting */, percentage = 0, last_update_time = now(),
         attempt = job.attempt + 1, failure_summary = NULL, pause_time = NULL, end_time = NULL, root_job_id = NULL,
-        contradicted = false
+        contradicted = false, action_key = %(action_key)s
     FROM retried_job
     WHERE job.tenant_key = retried_job.tenant_key AND job.job_key = retried_job.job_key
 ),

@@ -1,0 +1,189 @@
+"""The verbs that change all jobs that match a filter, in steps: each is a transaction of a few thousand jobs.
+
+A step finds the next jobs in an order that no change alters, locks them in the order of their keys, and
+changes those that still match. What is done so far is kept apart from the generator that does it: if a step
+conflicts with other transactions, only this step is done again.
+
+Jobs that are submitted meanwhile do not count, so that there is an end.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import NamedTuple
+
+from tracker.identifiers import JobName
+from tracker.job_filter import Comparison, HasStatus, HasTime, JobFilter, TimeField
+from tracker.job_status import STATUSES, JobStatus
+from tracker.jobs.action import Action
+from tracker.jobs.change import Change, Key, carry_out
+from tracker.jobs.cursor import EPOCH
+from tracker.jobs.job import ChangeCount
+from tracker.jobs.retry import retry_found
+from tracker.store import conditions
+from tracker.store.arrays import key_arrays
+from tracker.store.steps import Commit, Prepared, Row, Verb, ask
+
+STEP_JOBS = 2_000
+_NOTHING = ChangeCount(matched=0, changed=0, skipped=0)
+
+OnStep = Callable[[ChangeCount], bool]
+"""Is called between two steps with what is done; returns whether to continue."""
+
+
+def change_matching(
+    change: Change, wanted: JobFilter, on_step: OnStep | None = None, *, described: str
+) -> Prepared[ChangeCount]:
+    """Change all jobs that match; those whose status does not allow it are skipped, and counted.
+
+    `described`: the filter, as it was given.
+    """
+    asked = _Asked(wanted, change.changes, partial(_change_found, change), on_step)
+    return Prepared(partial(_run, _Progress(Action(change.verb, described)), asked))
+
+
+def retry_matching(
+    wanted: JobFilter, on_step: OnStep | None = None, *, described: str
+) -> Prepared[ChangeCount]:
+    """Start all failed jobs again that match, the oldest first.
+
+    Those that cannot be are skipped, and counted: what they wait for has failed or was cancelled, and is not
+    started again before them; or their task message is not stored.
+    """
+    asked = _Asked(wanted, frozenset({JobStatus.FAILED}), _retry_found, on_step)
+    return Prepared(partial(_run, _Progress(Action("retry", described)), asked))
+
+
+class _FoundJob(NamedTuple):
+    key: Key
+    name: JobName
+
+
+_Done = tuple[int, int, int | None]
+"""How many jobs match, how many were changed, and the key of the action, if there is one by now."""
+
+
+@dataclass(frozen=True)
+class _Asked:
+    wanted: JobFilter
+    changes: frozenset[JobStatus]
+    act: Callable[[Sequence[_FoundJob], JobFilter, Action], Verb[_Done]]
+    on_step: OnStep | None
+
+
+@dataclass
+class _Progress:
+    """What is committed."""
+
+    action: Action
+    rest: "_ByAge | _ByKey | None" = None  # None: nothing was begun
+    counts: ChangeCount = _NOTHING
+
+
+def _run(progress: _Progress, asked: _Asked) -> Verb[ChangeCount]:
+    rest = progress.rest
+    if rest is None:
+        rest, skipped = yield from _begin(asked)
+        yield Commit()
+        progress.rest = rest
+        progress.counts = ChangeCount(matched=skipped, changed=0, skipped=skipped)
+    while True:
+        yield from ask("compile_nothing")
+        found, after = yield from rest.find()
+        matched, changed, action_key = 0, 0, progress.action.key
+        if found:
+            matched, changed, action_key = yield from asked.act(found, rest.wanted, progress.action)
+        yield Commit()
+        progress.action = replace(progress.action, key=action_key)
+        counts = progress.counts = ChangeCount(
+            matched=progress.counts.matched + matched,
+            changed=progress.counts.changed + changed,
+            skipped=progress.counts.skipped + matched - changed,
+        )
+        if after is None:
+            return counts
+        progress.rest = rest = after
+        if asked.on_step is not None and not asked.on_step(counts):
+            return counts
+
+
+def _begin(asked: _Asked) -> Verb[tuple["_ByAge | _ByKey", int]]:
+    """Return how to walk through the jobs that can be changed, and how many others match."""
+    yield from ask("compile_nothing")
+    ((now_s,),) = yield from ask("read_clock")
+    wanted = asked.wanted & HasTime(TimeField.CREATE_TIME, (int(now_s * 1000),), Comparison.LESS_EQUAL)
+    others = tuple(status for status in STATUSES if status not in asked.changes)
+    skipped = 0
+    if conditions.can_have(wanted, others):
+        ((skipped,),) = yield conditions.count_jobs(wanted & HasStatus(others))
+    if others:
+        wanted &= HasStatus(tuple(status for status in STATUSES if status in asked.changes))
+    if conditions.find_open_jobs(wanted, STEP_JOBS, None) is not None:
+        return _ByAge(wanted), skipped
+    tenants = yield conditions.find_matching_tenants(wanted)
+    return _ByKey(wanted, tuple(tenant_key for (tenant_key,) in tenants)), skipped
+
+
+@dataclass(frozen=True)
+class _ByAge:
+    """Through jobs that have not completed, by their index; it also leads through those of one status."""
+
+    wanted: JobFilter
+    after: tuple[datetime, int] | None = None
+
+    def find(self) -> "Verb[tuple[list[_FoundJob], _ByAge | None]]":
+        """Return the next jobs, and what comes after them; None: nothing does."""
+        step = conditions.find_open_jobs(self.wanted, STEP_JOBS, self.after)
+        assert step is not None  # it was not when the walk began
+        rows = yield step
+        if len(rows) < STEP_JOBS:
+            return _shape(rows), None
+        _, job_key, *_, time_us = rows[-1]
+        return _shape(rows), replace(self, after=(EPOCH + timedelta(microseconds=time_us), job_key))
+
+
+@dataclass(frozen=True)
+class _ByKey:
+    """Through all jobs of one tenant after the other, by their keys."""
+
+    wanted: JobFilter
+    tenant_keys: tuple[int, ...]
+    after: int = 0  # the last job_key that was found of the first tenant
+
+    def find(self) -> "Verb[tuple[list[_FoundJob], _ByKey | None]]":
+        """Return the next jobs, and what comes after them; None: nothing does."""
+        found: list[Row] = []
+        after = self.after
+        for place, tenant_key in enumerate(self.tenant_keys):
+            limit = STEP_JOBS - len(found)
+            rows = yield conditions.find_jobs_of_tenant(self.wanted, tenant_key, limit, after)
+            found += rows
+            if len(rows) == limit:
+                rest = replace(self, tenant_keys=self.tenant_keys[place:], after=rows[-1][1])
+                return _shape(found), rest
+            after = 0
+        return _shape(found), None
+
+
+def _shape(rows: Sequence[Row]) -> list[_FoundJob]:
+    return [
+        _FoundJob((tenant_key, job_key), JobName(partition_id, job_id))
+        for tenant_key, job_key, partition_id, job_id, *_ in rows
+    ]
+
+
+def _change_found(
+    change: Change, found: Sequence[_FoundJob], wanted: JobFilter, action: Action
+) -> Verb[_Done]:
+    keys = key_arrays(job.key for job in found)
+    locked = yield conditions.lock_matching_jobs(wanted, keys)
+    if not locked:
+        return 0, 0, action.key
+    action_key = yield from action.note(len(locked))
+    yield from carry_out(change, [(tenant_key, job_key) for tenant_key, job_key in locked], action_key)
+    return len(locked), len(locked), action_key
+
+
+def _retry_found(found: Sequence[_FoundJob], wanted: JobFilter, action: Action) -> Verb[_Done]:
+    return (yield from retry_found([job.name for job in found], wanted, action))

@@ -28,6 +28,7 @@ ENDED = {
     "letters-index": "Failed",
     "letters-mail": "Failed",
     "archive": "Cancelled",
+    "photos": "Waiting",
 }
 
 
@@ -76,6 +77,11 @@ def test_demo_needs_nothing_and_leaves_nothing(open_folder: Path) -> None:
     assert re.search(r"^letters-mail .* Failed .* demo:letters failed$", output, re.MULTILINE)
     assert "\nWRONG" not in output
     assert re.search(r"^[\d,]+ messages went through the tracker in [\d.]+ s: ", output, re.MULTILINE)
+    assert (
+        "photos is stuck on purpose. tracker job why demo:photos says:\n  demo:photos is Waiting, 0.0 %.\n"
+        in output
+    )
+    assert "\n  - No consumer group has read photos." in output
     assert demo.nothing_is_left()
 
 
@@ -109,5 +115,5 @@ def test_servers_of_others_cannot_be_kept(open_folder: Path, stack: LocalStack) 
 def statuses(output: str) -> dict[str, str]:
     """Return the status of each job in the table."""
     table = output[output.index("\nJOB ") :].split("\n\n", maxsplit=1)[0]
-    found = (re.match(r"(\S+) .* (Completed|Failed|Cancelled) ", line) for line in table.splitlines())
+    found = (re.match(r"(\S+) .* (Completed|Failed|Cancelled|Waiting) ", line) for line in table.splitlines())
     return {match[1]: match[2] for match in found if match}

@@ -22,14 +22,16 @@ ROOT = Path(__file__).resolve().parents[2]
 class Program:
     """A `tracker run`; as a context, none of its processes is left behind."""
 
-    def __init__(self, variables: Mapping[str, str]) -> None:
+    def __init__(
+        self, variables: Mapping[str, str], *, python: str = sys.executable, root: Path = ROOT
+    ) -> None:
         self._mark = f"STARTED_BY={uuid.uuid4().hex}"
         environment = clean_environment(
-            **{"TRACKER_LOG_FORMAT": "json", "PYTHONPATH": str(ROOT), **variables}
+            **{"TRACKER_LOG_FORMAT": "json", "PYTHONPATH": str(root), **variables}
         ) | dict([self._mark.split("=")])
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tracker", "run"],
-            cwd=ROOT,
+            [python, "-m", "tracker", "run"],
+            cwd=root,
             env=environment,
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -215,12 +215,8 @@ def why(job: JobName, json: Json = False) -> None:
     if json:
         print_json([found])
         return
-    estimate = f", {found.percentage_complete} %" if found.status != "Completed" else ""
-    print(f"{found} is {found.status}{estimate}.")
-    for reason in found.reasons:
-        print(f"- {in_one_line(reason.text)}")
-        if reason.command is not None:
-            print(f"    {reason.command}")
+    for line in found.lines():
+        print(in_one_line(line))
 
 
 def _print_jobs(jobs: "Iterable[Job]", *, json: bool) -> None:

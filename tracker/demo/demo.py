@@ -1,7 +1,7 @@
 """Runs the demo from its beginning to its end."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -16,7 +16,10 @@ from tracker.demo.screen import Screen
 from tracker.demo.servers import Servers, demo_servers
 from tracker.demo.watching import Speed, watch
 from tracker.demo.where_next import where_next
+from tracker.diagnosis.kafka_reasons import with_kafka
+from tracker.diagnosis.why import diagnose
 from tracker.kafka.errors import reason_of
+from tracker.settings import Settings, load
 
 _RESULTS_TIMEOUT_S = 30.0
 
@@ -86,14 +89,27 @@ def _run_jobs(servers: Servers, processes: Processes, options: DemoOptions, scre
         with screen.watching(jobs):
             found, speed = watch(client, jobs, processes.messages, screen.show, screen.say)
         took_s = time.monotonic() - began_s
+        why = list(_why_stuck(client, jobs, load(processes.variables())))
         verdict = _judge(jobs, found, processes, reader)
         screen.finish(list(rows(jobs, found, reader.arrived)), verdict)
-    screen.say(f"\n{_speed_text(speed, took_s)}")
+    screen.say(f"\n{_speed_text(speed, took_s)}\n")
+    for line in why:
+        screen.say(line)
     right = all(check.right for check in verdict)
     if not right:
         processes.keep_logs = True
         screen.say(f"Something is WRONG, see above. The logs are in {processes.logs}.")
     return right
+
+
+def _why_stuck(client: Client, jobs: Sequence[DemoJob], settings: Settings) -> Iterator[str]:
+    """Yield what `tracker job why` says of the jobs that are stuck: it is asked while the tracker runs."""
+    for job in jobs:
+        if job.stuck:
+            diagnosis = client.run(diagnose(str(job)))
+            yield f"{job.id} is stuck on purpose. tracker job why {job} says:"
+            for line in with_kafka(diagnosis.why, diagnosis.job, settings).lines():
+                yield f"  {line}"
 
 
 def _judge(

@@ -30,6 +30,7 @@ class DemoJob:
     delay_s: int = 0
     damaged_page: int | None = None  # makes it fail
     cancelled: bool = False  # by the demo, while it runs
+    stuck: bool = False  # it is sent to a topic that no worker reads
     what: str = ""  # this job shows
 
     def __str__(self) -> str:
@@ -42,8 +43,8 @@ class DemoJob:
 
     @property
     def starts(self) -> bool:
-        """Whether the job ever starts; one with a failed prerequisite does not."""
-        return self.expected is not JobStatus.FAILED or self.damaged_page is not None
+        """Whether a worker ever has it; one with a failed prerequisite is not sent."""
+        return not self.stuck and (self.expected is not JobStatus.FAILED or self.damaged_page is not None)
 
     def to_submit(self, names: Names) -> NewJob:
         """Return the job as the client takes it."""
@@ -56,7 +57,7 @@ class DemoJob:
             task_classifier="Splitter",
             task_api_version=1,
             task_data=document,
-            task_pipe=names.documents,
+            task_pipe=names.photos if self.stuck else names.documents,
             target_pipe=names.results,
         )
         return NewJob(
@@ -70,7 +71,7 @@ class DemoJob:
 
 
 def demo_jobs(pages: int) -> list[DemoJob]:
-    """Return the jobs, with about this many pages in total, plus those of a job that is cancelled."""
+    """Return the jobs, with about this many pages in total, plus those of a cancelled and of a stuck job."""
     size = max(pages, FEWEST_PAGES) // 10
     failed = JobStatus.FAILED
     return [
@@ -92,4 +93,5 @@ def demo_jobs(pages: int) -> list[DemoJob]:
             cancelled=True,
             what=f"is cancelled at {CANCEL_AT_PERCENT:.0f} %",
         ),
+        DemoJob("photos", size, expected=JobStatus.WAITING, stuck=True, what="is stuck on purpose"),
     ]

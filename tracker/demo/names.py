@@ -12,6 +12,7 @@ class Names:
     pages: str = "pages"
     scans: str = "scans"
     results: str = "results"
+    photos: str = "photos"  # no worker reads it
     dead_letters: str = "tracker-dead-letter"
     group: str = "tracker"
 
@@ -25,6 +26,7 @@ class Names:
             pages=f"{prefix}-{plain.pages}",
             scans=f"{prefix}-{plain.scans}",
             results=f"{prefix}-{plain.results}",
+            photos=f"{prefix}-{plain.photos}",
             dead_letters=f"{prefix}-{plain.dead_letters}",
             group=f"{prefix}-{plain.group}",
         )
@@ -37,5 +39,6 @@ class Names:
             self.pages: 4,
             self.scans: 1,
             self.results: 4,
+            self.photos: 1,
             self.dead_letters: 1,
         }

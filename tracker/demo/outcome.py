@@ -26,7 +26,7 @@ class Row:
     percentage: float
     pages: int
     arrived: int
-    ended_after_s: float
+    ended_after_s: float | None  # None: it has not
     failure: str
 
 
@@ -41,7 +41,9 @@ def rows(jobs: Sequence[DemoJob], found: Mapping[str, Job], arrived: Arrived) ->
             percentage=seen.percentage_complete,
             pages=job.pages,
             arrived=arrived.of(job.id).total(),
-            ended_after_s=(seen.last_update_time_ms - seen.create_time_ms) / 1000,
+            ended_after_s=(seen.last_update_time_ms - seen.create_time_ms) / 1000
+            if seen.status.ended
+            else None,
             failure=_failure(seen),
         )
 
@@ -55,7 +57,8 @@ def checks(
     for job in jobs:
         if job.starts and job.expected is not JobStatus.COMPLETED:
             yield _check_ended_early(job, arrived)
-    yield _check_never_started([job for job in jobs if not job.starts], arrived)
+    yield _check_never_started([job for job in jobs if not job.starts and not job.stuck], arrived)
+    yield _check_stuck([job for job in jobs if job.stuck], arrived)
     yield _check_strays(arrived)
     yield Check(not troubles, " ".join(troubles) or "All processes ended in order.")
 
@@ -66,7 +69,7 @@ def _check_statuses(jobs: Sequence[DemoJob], found: Mapping[str, Job]) -> Check:
         for job in jobs
         if found[job.id].status is not job.expected
     ]
-    return Check(not wrong, f"{'; '.join(wrong)}." if wrong else "Every job ended as it should.")
+    return Check(not wrong, f"{'; '.join(wrong)}." if wrong else "Every job is as it should be.")
 
 
 def _check_completed(jobs: Sequence[DemoJob], arrived: Arrived) -> Check:
@@ -103,6 +106,14 @@ def _check_never_started(jobs: Sequence[DemoJob], arrived: Arrived) -> Check:
     pages = sum(arrived.of(job.id).total() + arrived.failures[str(job)] for job in jobs)
     names = " and ".join(job.id for job in jobs)
     return Check(not pages, f"{names}: {pages:,} pages, because what they waited for has failed.")
+
+
+def _check_stuck(jobs: Sequence[DemoJob], arrived: Arrived) -> Check:
+    pages = sum(arrived.of(job.id).total() for job in jobs)
+    names = " and ".join(job.id for job in jobs)
+    return Check(
+        not pages, f"{names}: {pages:,} pages, because no worker reads the topic that it was sent to."
+    )
 
 
 def _check_strays(arrived: Arrived) -> Check:

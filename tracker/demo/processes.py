@@ -140,29 +140,8 @@ class Processes:
                 shutil.rmtree(self.logs, ignore_errors=True)
             self._watchdog.close()
 
-    def _start_example(self, program: str, topic: str, *arguments: str, log: str = "") -> None:
-        script = examples_folder() / f"{program}.py"
-        if not script.exists():
-            raise DemoError(f"the example workers are missing: there is no {script}")
-        servers = ["--bootstrap-servers", self._servers.bootstrap_servers]
-        self._start(log or program, [str(script), *servers, "--input", topic, *arguments])
-
-    def _start(self, name: str, arguments: Sequence[str]) -> None:
-        with self._log(name).open("wb") as log:
-            child = subprocess.Popen(
-                [sys.executable, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=clean_environment(**self._tracker_environment()),
-                start_new_session=True,  # so that Ctrl-C in a terminal does not reach it
-            )
-        self._children[name] = child
-        # If this program is killed, the tracker ends its own processes; the others can be killed.
-        fast_stop = signal.SIGTERM if name == TRACKER else signal.SIGKILL
-        self._watchdog.watch(ProcessIdentity.of(child.pid), fast_stop)
-
-    def _tracker_environment(self) -> dict[str, str]:
+    def variables(self) -> dict[str, str]:
+        """Return the tracker's settings, as variables of the environment."""
         names = self._servers.names
         return {
             "TRACKER_KAFKA_BOOTSTRAP_SERVERS": self._servers.bootstrap_servers,
@@ -177,6 +156,28 @@ class Processes:
             "TRACKER_KAFKA_CONSUMER_HEARTBEAT_INTERVAL_MS": "300",
             "PYTHONUNBUFFERED": "1",
         }
+
+    def _start_example(self, program: str, topic: str, *arguments: str, log: str = "") -> None:
+        script = examples_folder() / f"{program}.py"
+        if not script.exists():
+            raise DemoError(f"the example workers are missing: there is no {script}")
+        servers = ["--bootstrap-servers", self._servers.bootstrap_servers]
+        self._start(log or program, [str(script), *servers, "--input", topic, *arguments])
+
+    def _start(self, name: str, arguments: Sequence[str]) -> None:
+        with self._log(name).open("wb") as log:
+            child = subprocess.Popen(
+                [sys.executable, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=clean_environment(**self.variables()),
+                start_new_session=True,  # so that Ctrl-C in a terminal does not reach it
+            )
+        self._children[name] = child
+        # If this program is killed, the tracker ends its own processes; the others can be killed.
+        fast_stop = signal.SIGTERM if name == TRACKER else signal.SIGKILL
+        self._watchdog.watch(ProcessIdentity.of(child.pid), fast_stop)
 
     def _get(self, path: str) -> str | None:
         try:

@@ -195,6 +195,6 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{row.percentage:.1f}",
         f"{row.pages:,}",
         f"{row.arrived:,}",
-        f"{row.ended_after_s:.1f} s",
+        "" if row.ended_after_s is None else f"{row.ended_after_s:.1f} s",
         row.failure,
     )

@@ -49,11 +49,12 @@ def watch(
     show: Show,
     say: Callable[[str], None],
 ) -> tuple[dict[str, Job], Speed]:
-    """Show the jobs until all have ended; return them as they ended, and the speed.
+    """Show the jobs until all that are not stuck have ended; return them as they are then, and the speed.
 
     :raises DemoError: nothing has moved for a long time.
     """
     speed = Speed()
+    to_end = {job.id for job in jobs if not job.stuck}
     to_cancel = {job.id for job in jobs if job.cancelled}
     moved_s = time.monotonic()
     before: dict[str, Job] = {}
@@ -68,7 +69,7 @@ def watch(
                 to_cancel.remove(job_id)
                 client.cancel(str(found[job_id]))
                 say(f"{job_id} is cancelled at {found[job_id].percentage_complete:.0f} %.")
-        if all(job.status.ended for job in found.values()):
+        if all(found[job_id].status.ended for job_id in to_end):
             return found, speed
         now_s = time.monotonic()
         if found != before:

@@ -18,6 +18,7 @@ def where_next(*, kept: bool) -> str:
             f"  {program} job list --partition demo\n"
             f"  {program} job show demo:letters\n"
             f"  {program} job failures demo:letters-mail\n"
+            f"  {program} job why demo:photos\n"
             f"To end them:\n"
             f"  {program} stack down --name {KEPT_STACK}"
         )

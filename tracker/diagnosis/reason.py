@@ -1,5 +1,6 @@
 """Why a job stands where it stands: the answer of `tracker job why`, and the codes of its reasons."""
 
+from collections.abc import Iterator
 from enum import StrEnum
 
 import msgspec
@@ -61,3 +62,12 @@ class Why(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     def __str__(self) -> str:
         return f"{self.partition_id}:{self.id}"
+
+    def lines(self) -> Iterator[str]:
+        """Yield lines for people, not made safe for a terminal: the status, each reason, its command."""
+        progress = "" if self.status is JobStatus.COMPLETED else f", {self.percentage_complete} %"
+        yield f"{self} is {self.status}{progress}."
+        for reason in self.reasons:
+            yield f"- {reason.text}"
+            if reason.command is not None:
+                yield f"    {reason.command}"

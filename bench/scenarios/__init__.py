@@ -2,6 +2,7 @@
 
 from bench.scenarios import (
     apply,
+    bulk,
     cancel,
     ceiling,
     complete,
@@ -9,6 +10,7 @@ from bench.scenarios import (
     fan_in,
     job_each,
     latency,
+    lists,
     nested,
     one_job,
     peers,
@@ -35,6 +37,8 @@ SCENARIOS: dict[str, Scenario] = {
         latency,
         cancel,
         retention,
+        lists,
+        bulk,
         tuning,
         apply,
         ceiling,

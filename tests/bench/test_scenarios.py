@@ -124,6 +124,20 @@ def test_old_jobs_are_removed_while_messages_flow(run: Run) -> None:
     assert outcome.case("old jobs are removed")["removed_rate"].median.value > 0
 
 
+def test_lists_and_counts_are_timed(run: Run) -> None:
+    outcome = run("lists")
+
+    assert len(outcome.cases) > 15
+    assert all(case["ms"].median.value > 0 for case in outcome.cases)
+
+
+def test_all_that_match_are_changed_while_messages_flow(run: Run) -> None:
+    outcome = run("bulk")
+
+    assert outcome.case("changes beside")["p99_ms"].median.value > 0
+    assert outcome.case("cancel all")["rate"].median.value > 0
+
+
 @pytest.mark.soak
 def test_a_mixed_load_continues_and_nothing_is_lost(run: Run) -> None:
     outcome = run("soak")

@@ -39,7 +39,7 @@ def test_of_several_runs_at_once_one_applies_each_migration(empty_database_url: 
 def test_tables_are_made_in_the_schema_whatever_the_session_has_for_a_path(empty_database_url: str) -> None:
     url = make_conninfo(empty_database_url, options="-c search_path=public")
     with closing(psycopg.connect(url, autocommit=True)) as connection:
-        while migrate._apply_next(connection):
+        while migrate._apply_next(connection, lambda _name: None):
             pass
         rows = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchall()
     assert rows == [(0,)]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tracker.cli.output import Json, counted, print_json
+from tracker.cli.progress_bar import working
 from tracker.errors import sentence
 from tracker.kafka_partition import read_record_name
 
@@ -61,16 +62,18 @@ def adopt(
 def _adopt(settings: "Settings", leader: Leader, *, dry_run: bool, json: bool) -> None:
     from tracker import adoption
 
-    if not dry_run:
-        adoption.require_stopped(settings)
-    changes = adoption.plan(settings, leader.value)
+    with working("Comparing Kafka and the database ..."):
+        if not dry_run:
+            adoption.require_stopped(settings)
+        changes = adoption.plan(settings, leader.value)
     if json:
         print_json({"place": c.state.name, "wrong": c.wrong, "remedy": c.remedy} for c in changes)
     else:
         for change in changes:
             typer.echo(sentence(f"{change.state.name}: {change.wrong}; {change.remedy}"))
     if changes and not dry_run:
-        adoption.carry_out(settings, changes)
+        with working("Changing offsets ..."):
+            adoption.carry_out(settings, changes)
     if not json:
         done = "would be changed" if dry_run else "changed"
         typer.echo(

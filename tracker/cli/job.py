@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,6 +32,7 @@ from tracker.cli.output import (
     print_rows,
     time_text,
 )
+from tracker.cli.progress_bar import working
 
 if TYPE_CHECKING:
     from tracker import Job, RootFailure, SubmittedJob, TaskFailure
@@ -62,9 +63,11 @@ def submit(
 
     if timeout is not None and not wait:
         raise typer.BadParameter("--timeout is for --wait")
-    jobs, describe = read_jobs(file)
+    with working("Reading jobs ...") if file != "-" else nullcontext():  # somebody may be typing
+        jobs, describe = read_jobs(file)
     with open_client() as client:
-        submitted = client.submit(jobs, describe=describe)
+        with working(f"Storing {counted(len(jobs), 'job')} ..."):
+            submitted = client.submit(jobs, describe=describe)
         if wait or not json:
             _print_warnings(submitted)
         if not wait:

@@ -7,6 +7,7 @@ import typer
 
 from tracker.cli.database import database_url
 from tracker.cli.output import Json, counted, in_one_line, print_json, print_rows, time_text
+from tracker.cli.progress_bar import working
 
 if TYPE_CHECKING:
     from tracker.store.migrate import MigrationState
@@ -45,7 +46,8 @@ def migrate(
     if status:
         _print_status(store.status(database_url()), json=json)
         return
-    applied = store.migrate(database_url())
+    with working("Migrating ...") as say:
+        applied = store.migrate(database_url(), lambda name: say(f"Applying {name} ..."))
     if roles:
         grants.grant(database_url(), roles)
     if json:

@@ -15,7 +15,7 @@ A migration whose second line is ``-- outside a transaction`` builds one index, 
 import hashlib
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -106,10 +106,11 @@ def checksum(text: str) -> str:
     return hashlib.sha256("\n".join(text.splitlines()).encode()).hexdigest()
 
 
-def migrate(conninfo: str) -> list[str]:
+def migrate(conninfo: str, on_begin: Callable[[str], None] = lambda _name: None) -> list[str]:
     """Apply the migrations that the database does not have, and return their names, oldest first.
 
-    It is safe to run this twice, and from two places at once: the second waits for the first.
+    It is safe to run this twice, and from two places at once: the second waits for the first. `on_begin` is
+    called with the name of each migration that begins.
 
     :raises SchemaMismatch: the database is newer than this program, or was created by other migrations, or
         its schema `tracker` belongs to another program.
@@ -123,7 +124,7 @@ def migrate(conninfo: str) -> list[str]:
     ):
         _check_server(connection)
         with migration_lock(connection):
-            while (migration := _apply_when_free(connection)) is not None:
+            while (migration := _apply_when_free(connection, on_begin)) is not None:
                 applied.append(_title(migration))
     return applied
 
@@ -196,14 +197,16 @@ def _version(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in match[0].split(".")) if match else ()
 
 
-def _apply_when_free(connection: psycopg.Connection[Any]) -> Migration | None:
+def _apply_when_free(
+    connection: psycopg.Connection[Any], on_begin: Callable[[str], None]
+) -> Migration | None:
     """Apply the next migration. If a lock is not free within a second, let others pass, and try again.
 
     :raises DatabaseUnavailable: another transaction has locked a table for two minutes.
     """
     for _ in range(_LOCK_ATTEMPTS):
         with suppress(psycopg.errors.LockNotAvailable):
-            return _apply_next(connection)
+            return _apply_next(connection, on_begin)
         time.sleep(_PAUSE_S)
     raise DatabaseUnavailable(
         "another transaction locks a table that a migration has to lock: end that transaction, which "
@@ -211,7 +214,7 @@ def _apply_when_free(connection: psycopg.Connection[Any]) -> Migration | None:
     )
 
 
-def _apply_next(connection: psycopg.Connection[Any]) -> Migration | None:
+def _apply_next(connection: psycopg.Connection[Any], on_begin: Callable[[str], None]) -> Migration | None:
     """Apply the oldest missing migration, and return it; None if none is missing."""
     with connection.transaction():
         connection.execute(query("begin_migration"))
@@ -224,6 +227,7 @@ def _apply_next(connection: psycopg.Connection[Any]) -> Migration | None:
         if not missing:
             return None
         migration = missing[0]
+        on_begin(_title(migration))
         if not migration.is_outside_transaction:
             connection.execute(query("limit_lock_waits"))
             _apply(connection, migration)

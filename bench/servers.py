@@ -88,8 +88,11 @@ class Servers:
             self._delete_groups(topics)
 
     @contextmanager
-    def database(self, name: str) -> Iterator[str]:
-        """Create a database with the tracker's schema, yield its URL, and drop it."""
+    def database(self, name: str, *, last_migration: int | None = None) -> Iterator[str]:
+        """Create a database with the tracker's schema, yield its URL, and drop it.
+
+        `last_migration`: the number of the last one to apply.
+        """
         identifier = sql.Identifier(name)
         with self._connection() as connection:
             try:
@@ -101,7 +104,7 @@ class Servers:
                 ) from None
             url = make_conninfo(self._database_url, dbname=name)
             try:
-                migrate(url)
+                migrate(url, last=last_migration)
                 yield url
             finally:
                 connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))

@@ -138,6 +138,13 @@ def test_all_that_match_are_changed_while_messages_flow(run: Run) -> None:
     assert outcome.case("cancel all")["rate"].median.value > 0
 
 
+def test_each_migration_is_timed(run: Run) -> None:
+    outcome = run("migrate")
+
+    assert outcome.case("all of them")["seconds"].median.value > 0
+    assert len(outcome.cases) > 10
+
+
 @pytest.mark.soak
 def test_a_mixed_load_continues_and_nothing_is_lost(run: Run) -> None:
     outcome = run("soak")

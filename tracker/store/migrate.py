@@ -106,11 +106,13 @@ def checksum(text: str) -> str:
     return hashlib.sha256("\n".join(text.splitlines()).encode()).hexdigest()
 
 
-def migrate(conninfo: str, on_begin: Callable[[str], None] = lambda _name: None) -> list[str]:
+def migrate(
+    conninfo: str, on_begin: Callable[[str], None] = lambda _name: None, *, last: int | None = None
+) -> list[str]:
     """Apply the migrations that the database does not have, and return their names, oldest first.
 
     It is safe to run this twice, and from two places at once: the second waits for the first. `on_begin` is
-    called with the name of each migration that begins.
+    called with the name of each migration that begins. `last` is the number of the last one to apply.
 
     :raises SchemaMismatch: the database is newer than this program, or was created by other migrations, or
         its schema `tracker` belongs to another program.
@@ -124,7 +126,10 @@ def migrate(conninfo: str, on_begin: Callable[[str], None] = lambda _name: None)
     ):
         _check_server(connection)
         with migration_lock(connection):
-            while (migration := _apply_when_free(connection, on_begin)) is not None:
+            for _ in range(len(known_migrations()) if last is None else last):
+                migration = _apply_when_free(connection, on_begin)
+                if migration is None:
+                    break
                 applied.append(_title(migration))
     return applied
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, TopicPartition
 
 from tests.support.deployment import Deployment
 from tests.support.kafka import wait_until
@@ -26,7 +26,7 @@ def run(tracker: Deployment, *jobs: str) -> None:
 
 @contextmanager
 def reading(tracker: Deployment, group: str, topic: str) -> Iterator[None]:
-    """Have a member of a group that has all Kafka partitions of a topic, and commits nothing."""
+    """Have a member of a group that has all Kafka partitions of a topic, and has done nothing of it."""
     consumer = Consumer(
         {
             "bootstrap.servers": tracker.variables["TRACKER_KAFKA_BOOTSTRAP_SERVERS"],
@@ -38,6 +38,8 @@ def reading(tracker: Deployment, group: str, topic: str) -> Iterator[None]:
     try:
         consumer.subscribe([topic])
         wait_until(lambda: consumer.poll(0.2) is not None, "its first record")
+        first = [TopicPartition(topic, each.partition, 0) for each in consumer.assignment()]
+        consumer.commit(offsets=first, asynchronous=False)
         yield
     finally:
         consumer.close()
@@ -89,7 +91,8 @@ def suspended(tracker: Deployment) -> AbstractContextManager[object]:
 def dead_letter(tracker: Deployment) -> AbstractContextManager[object]:
     run(tracker, "invoice")
     topic = f"{tracker.topics.results}-de"
-    tracker.process(tracker.message("acme:invoice.1*", to=topic, track_to=topic))
+    tracker.process(tracker.message("acme:invoice.1"))
+    tracker.process(tracker.message("acme:invoice.2*", to=topic, track_to=topic))
     tracker.kafka.create({topic: 1})
     return nullcontext()
 
@@ -110,15 +113,17 @@ def no_scheduler(tracker: Deployment) -> AbstractContextManager[object]:
 
 def no_tracker(tracker: Deployment) -> AbstractContextManager[object]:
     run(tracker, "invoice")
+    tracker.process(tracker.message("acme:invoice.1"))
     tracker.stop()
-    tracker.send(tracker.message("acme:invoice.1"))
+    tracker.send(tracker.message("acme:invoice.2"))
     return nullcontext()
 
 
 def slow_tracker(tracker: Deployment) -> AbstractContextManager[object]:
     run(tracker, "invoice")
+    tracker.process(tracker.message("acme:invoice.1"))
     tracker.stop()
-    tracker.send(tracker.message("acme:invoice.1"))
+    tracker.send(tracker.message("acme:invoice.2"))
     return reading(tracker, tracker.group_id, tracker.topics.tracking)
 
 

@@ -20,8 +20,10 @@ from tracker.cli.commands import app
 
 PAGE = Path(__file__).parents[2] / "docs" / "troubleshooting.md"
 SESSION = re.compile(r"<!-- ([a-zA-Z ]+) -->\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LOG_LINE = re.compile(r"^\d{4}-\d\d-\d\d .*\n", re.MULTILINE)  # of the members that run in this process
 ONLY_READ = ("why", "show", "list", "missing", "failures")
 OF_THE_RUN = (
+    (re.compile(r" \d+ groups were not asked\."), ""),  # those of other tests
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d( UTC|Z)"), r"2026-01-01 00:00:00\1"),
     (re.compile(r"\b\d+ (second|minute)s?\b"), "5 seconds"),
     (re.compile(r":\d:\d+\b"), ":0:17"),
@@ -49,7 +51,7 @@ def typed(tracker: Deployment, command: str) -> str:
     """Type a command, and return what it prints, with the names of the page."""
     result = CliRunner().invoke(app, shlex.split(command)[1:], env=tracker.variables)
     assert result.exception is None or isinstance(result.exception, SystemExit), result.output
-    output = result.output
+    output = LOG_LINE.sub("", result.output)
     for own, name in names(tracker).items():
         output = output.replace(own, name)
     return output

@@ -24,7 +24,7 @@ def text_of(jobs: list[NewJob]) -> str:
 
 
 @pytest.fixture
-def released_deployment(deploy: Deploy, old_program: ReleasedProgram, empty_database_url: str) -> Deployment:
+def released_deployment(empty_database_url: str, old_program: ReleasedProgram, deploy: Deploy) -> Deployment:
     """A deployment whose database the old program has made; use it after `upgrade`."""
     deployment = deploy(TRACKER_WORKERS="1")
     deployment.variables["TRACKER_DATABASE_URL"] = empty_database_url
@@ -91,7 +91,7 @@ def test_verbs_of_the_old_program_work_on_the_new_schema(
     listed = old_program.run(tracker.variables, "job", "list", "--json").splitlines()
     assert {job["id"]: job["status"] for job in map(json.loads, listed)} == {
         "ended": "Cancelled",
-        "held": "Waiting",
+        "held": "Active",
         "more": "Waiting",
     }
     assert tracker.status("ended") == "Cancelled"

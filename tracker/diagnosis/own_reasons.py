@@ -190,10 +190,11 @@ def _missing_tasks(job: Standing, tree: Tree, now: datetime) -> Iterator[Reason]
         )
     elif count or tree.has_unknown:
         ranges = ", ".join(map(_range_text, tree.first))
+        missing = f"{counted(count, 'task has', 'tasks have')} not completed: {ranges}."
         more = " The number of its tasks is not known yet." if tree.has_unknown else ""
         yield Reason(
             code=ReasonCode.MISSING_TASKS,
-            text=f"{counted(count, 'task has', 'tasks have')} not completed: {ranges}."
+            text=f"{missing if count else 'Each task that is known has completed.'}"
             f" Nothing has been reported{since_text(job.last_update_time, now)}.{more}",
             subject=str(job.name),
             since=in_ms(job.last_update_time),

@@ -87,7 +87,8 @@ class StatusStore(Session):
             try:
                 step = next(verb)
                 while isinstance(step, Query):
-                    step = verb.send(self._open.execute(step.statement, step.parameters).fetchall())
+                    cursor = self._open.execute(step.statement, step.parameters)
+                    step = verb.send(cursor.fetchall() if cursor.description else [])
             except StopIteration as end:
                 found: T = end.value
                 return found

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tracker.jobs.job import (
         ChangeCount,
         ChangedJob,
+        ChangedPrerequisites,
         Job,
         JobCount,
         JobPage,
@@ -45,6 +46,7 @@ __all__ = [
     "AsyncClient",
     "ChangeCount",
     "ChangedJob",
+    "ChangedPrerequisites",
     "Client",
     "DatabaseReadOnly",
     "DatabaseUnavailable",

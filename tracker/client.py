@@ -25,7 +25,7 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolClosed
 from tracker import client_filters
 from tracker.errors import InvalidQuery, TrackerError, TransactionConflict
 from tracker.job_filter import JobFilter
-from tracker.jobs import cascade, change, missing, query, retry, watch
+from tracker.jobs import by_hand, cascade, change, missing, query, retry, watch
 from tracker.jobs.action import os_user
 from tracker.jobs.arguments import check_connections, check_user
 from tracker.jobs.job import ChangeCount, ChangedJob, JobReference
@@ -203,6 +203,8 @@ class _Verbs:
     resume = _Change(change.resume, partial(client_filters.change_matching, change.RESUME))
     retry = _Change(retry.retry, client_filters.retry_matching)
     delete = _Change(change.delete, partial(client_filters.change_matching, change.DELETE))
+    release = _One(by_hand.release)
+    change_prerequisites = _One(by_hand.change_prerequisites)
     count_dependents = _One(cascade.count_dependents)
     suspend_partition = _One(change.suspend_partition)
     resume_partition = _One(change.resume_partition)

@@ -10,8 +10,9 @@ _words = st.sampled_from(
     [
         "job", "partition", "stack", "adopt", "config", "topics", "migrate", "demo", "run", "dead-letters",
         "submit", "show", "list", "count", "wait", "why", "watch", "missing", "failures", "cancel", "pause",
-        "resume", "delete", "replay", "drop", "suspend", "up", "down", "env", "database", "kafka",
-        "--json", "--help", "--status", "--limit", "--sort", "--label", "--prefix", "--partition",
+        "resume", "delete", "release", "prerequisites", "replay", "drop", "suspend", "up", "down", "env",
+        "database", "kafka", "--json", "--help", "--status", "--limit", "--sort", "--label", "--prefix",
+        "--partition", "--add", "--remove",
         "--timeout", "--all-matching", "--cascade", "--dry-run", "--check", "--version", "--wait", "--", "-",
         "-1", "0", "1", "Waiting", "id", "-createTime", "a=b", "acme:job", "nosuch", "*", ":", "/nonexistent",
         "9" * 30, "nan",

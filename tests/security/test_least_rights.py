@@ -261,6 +261,19 @@ def test_dead_letters_are_replayed_with_just_the_rights_that_are_listed(
     assert sent.headers == (("tracker-error-count", b"1"),)
 
 
+def test_a_report_is_sent_with_just_the_right_that_is_listed(secure: Secure, tracker: Secured) -> None:
+    tracker.submit("job")
+    report = ("job", "report", "acme:job.1", "--status", "Complete")
+    refused = command(tracker, *report)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "does not exist, or you may not write to it" in refused.stderr
+    [(_, bindings)] = tracker.acls("job report")
+    secure.kafka.allow(*bindings)
+    done = command(tracker, *report)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(tracker.kafka.read(tracker.topics.tracking)) == 1
+
+
 def shown_state(tracker: Secured, *arguments: str) -> list[str]:
     """Return the states of the dead letters that a command prints."""
     done = command(tracker, "dead-letters", *arguments, "--json")

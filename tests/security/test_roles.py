@@ -91,6 +91,7 @@ OF_THE_READER = {
     "is_scheduler_active",
     "read_database",
     "describe_standing",
+    "find_action",
     "find_roots",
     "group_failures",
     "list_unmet_prerequisites",

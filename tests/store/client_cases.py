@@ -51,6 +51,7 @@ WHY = [
         20,
         "prerequisite_of_job",
     ),
+    Case("find_action", {"tenant_key": 1, "job_key": 5}, 1, 20, "job_pkey"),
     Case("group_failures", {"tenant_key": 1, "job_key": 5, "limit": FEW}, 2, 20, "task_failure_pkey"),
 ]
 NOTED: dict[str, Any] = {"action_key": 1}
@@ -77,6 +78,19 @@ CHANGE = [
     Case("find_jobs_to_cancel", names(9, FEW), 2_000 * FEW, 12_000 * FEW, "prerequisite_pkey"),
     Case("lock_jobs", keys(9, FEW), 41 + 3 * FEW, 20 * FEW, "job_pkey", locks=(KEY,)),
     Case("count_downstream", names(9, FEW) | {"limit": N}, 10 * N, 20 * N, "prerequisite_pkey"),
+    Case(
+        "change_prerequisites",
+        {
+            "tenant_key": 1,
+            "job_key": 4999,
+            "removed_job_ids": ["job-4998"],
+            "added_job_ids": ["job-17", "job-18"],
+        }
+        | NOTED,
+        10,
+        100,
+        "task_message_pkey",
+    ),
     # 5,000 messages each.
     Case("cancel_jobs", keys(8, 2) | NOTED, 10_000, 2 * 10_000 + 1_000, "held_message_pkey"),
     Case("delete_jobs", keys(8, 2), 10_000, 2 * 10_000 + 1_000, "held_message_pkey"),

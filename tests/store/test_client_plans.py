@@ -8,7 +8,7 @@ from tests.store.cases import Case, assert_frugal, assert_locks_in_order
 from tests.store.client_cases import CHANGE, LISTS, MATCHING, QUERY, SUBMIT, WHY
 from tests.store.client_session import Session, open_session
 
-SMALL = {"deployment", "job_note", "resumed_job", "tenant"}
+SMALL = {"action", "deployment", "job_note", "resumed_job", "tenant"}
 
 
 @pytest.fixture(scope="module")

@@ -97,7 +97,11 @@ def changes_of(client: Client) -> Callable[[random.Random], None]:
         how = chance.random()
         if how < 0.1:
             client.cancel(chosen, cascade=True)
-        elif how < 0.5:
+        elif how < 0.2:
+            client.release(chosen[0])
+        elif how < 0.35:
+            client.change_prerequisites(chosen[0], add=chosen[1:3], remove=chosen[3:])
+        elif how < 0.6:
             chance.choice(verbs)(chosen)
         else:
             chance.choice(verbs)(matching=f"id=in=({','.join(chosen)})")

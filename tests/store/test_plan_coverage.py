@@ -47,6 +47,7 @@ NO_PLAN_TEST = {
     "remove_done_skips": _SKIPS,
     "remove_workers": _WORKERS,
     "roll_back_to_savepoint": _NO_TABLE,
+    "set_action": "it changes one row, by its primary key",
     "session_identity": "it reads a view of the server, at a process's start",
     "session_pid": _NO_TABLE,
     "set_savepoint": _NO_TABLE,

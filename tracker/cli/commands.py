@@ -8,6 +8,7 @@ import typer
 from tracker import __version__
 from tracker.cli import (
     adopt,
+    by_hand,
     change_jobs,
     change_letters,
     config,
@@ -16,6 +17,7 @@ from tracker.cli import (
     job,
     migrate,
     partition,
+    report,
     run,
     stack,
     status,
@@ -41,6 +43,9 @@ for change in (
     change_jobs.resume,
     change_jobs.retry,
     change_jobs.delete,
+    by_hand.release,
+    by_hand.prerequisites,
+    report.report,
 ):
     job.app.command()(change)
 dead_letters.app.command("replay")(change_letters.replay)

@@ -15,7 +15,13 @@ from tracker.kafka.key_hash import candidates
 from tracker.kafka.topic_groups import GroupLag, TopicGroups, find_groups, find_lag
 from tracker.settings import Settings
 
-_BEFORE = (ReasonCode.DEAD_LETTERS, ReasonCode.DROPPED, ReasonCode.CONTRADICTION, ReasonCode.MISSING_TASKS)
+_BEFORE = (
+    ReasonCode.DEAD_LETTERS,
+    ReasonCode.DROPPED,
+    ReasonCode.CONTRADICTION,
+    ReasonCode.MISSING_TASKS,
+    ReasonCode.BY_HAND,
+)
 
 
 def with_kafka(found: Why, job: Standing, settings: Settings) -> Why:

@@ -34,6 +34,7 @@ class ReasonCode(StrEnum):
     DROPPED = "dropped"
     CONTRADICTION = "contradiction"
     MISSING_TASKS = "missing-tasks"
+    BY_HAND = "by-hand"
     NOT_ASKED = "not-asked"
 
 

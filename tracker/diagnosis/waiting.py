@@ -57,10 +57,16 @@ def find_waiting_reasons(job: Standing, now: datetime, *, scheduler_is_active: b
     count = rows[0][-1]
     for root in roots:
         standing = found.get(root.name)
+        # Nothing that is done to such a root helps. Further up, it is another job that waits for it.
+        way_out = (
+            f"tracker job prerequisites {job.name} --remove {root.name.job_id}"
+            if str(root.name) in direct
+            else None
+        )
         if standing is None:
-            reasons.append(_unknown(root.name, count))
+            reasons.append(_unknown(root.name, count, way_out))
             continue
-        reasons.append(_of_root(standing, now, count))
+        reasons.append(_of_root(standing, now, count, way_out))
         if standing.status in (JobStatus.WAITING, JobStatus.ACTIVE):
             own = own_reasons(
                 standing, trees.get(root.name, Tree()), now, scheduler_is_active=scheduler_is_active
@@ -87,18 +93,20 @@ def _cycle(job: Standing) -> Reason:
     )
 
 
-def _unknown(root: JobName, count: int) -> Reason:
+def _unknown(root: JobName, count: int, way_out: str | None) -> Reason:
     return Reason(
         code=ReasonCode.PREREQUISITE_UNKNOWN,
         text=f"It waits in the end for {root}, which is not stored: it was not submitted yet, or was"
         " deleted.",
         subject=str(root),
         count=count,
+        command=way_out,
     )
 
 
-def _of_root(root: Standing, now: datetime, count: int) -> Reason:
+def _of_root(root: Standing, now: datetime, count: int, way_out: str | None) -> Reason:
     commands = {
+        JobStatus.CANCELLED: way_out,
         JobStatus.FAILED: f"tracker job retry {root.name}",
         JobStatus.PAUSED: f"tracker job resume {root.name}",
         JobStatus.WAITING: f"tracker job why {root.name}",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
+from tracker.diagnosis.by_hand import find_what_was_done_by_hand
 from tracker.diagnosis.own_reasons import own_reasons
 from tracker.diagnosis.reason import Reason, ReasonCode, Why
 from tracker.diagnosis.standing import Standing, read_standings
@@ -68,6 +69,7 @@ def _diagnose(name: JobName) -> Verb[Diagnosis]:
     if job.unmet and job.status < JobStatus.FAILED:
         waiting = yield from find_waiting_reasons(job, now, scheduler_is_active=is_active)
         reasons = _inserted(reasons, waiting)
+    reasons += yield from find_what_was_done_by_hand(job)
     return Diagnosis(
         Why(
             partition_id=name.partition_id,

@@ -14,7 +14,7 @@ class Action:
     """What somebody does."""
 
     verb: str
-    filter: str | None = None  # as it was given; None: the jobs are named
+    filter: str | None = None  # as it was given, or what else says what was done; None: the jobs are named
     key: int | None = None  # None: nothing was changed yet, and so there is no row
 
     def note(self, job_count: int) -> Verb[int]:

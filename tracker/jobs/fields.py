@@ -71,7 +71,7 @@ def check(given: object) -> CheckedJob:
         job,
         task,
         _check_labels(job.labels) if job.labels else _nothing("labels", job.labels, Mapping),
-        _check_prerequisites(job.prerequisite_job_ids)
+        check_prerequisites(job.prerequisite_job_ids)
         if job.prerequisite_job_ids
         else _nothing("prerequisiteJobIds", job.prerequisite_job_ids, list | tuple | AbstractSet),
         delay_s,
@@ -211,8 +211,11 @@ def _check_labels(labels: object) -> Mapping[str, str | None]:
     return cast("Mapping[str, str | None]", labels)
 
 
-def _check_prerequisites(job_ids: object) -> dict[str, bool]:
-    """Return each prerequisite once, and whether it may be gone already."""
+def check_prerequisites(job_ids: object) -> dict[str, bool]:
+    """Return each prerequisite once, and whether it may be gone already.
+
+    :raises InvalidField: they are no list of strings, or one is malformed.
+    """
     if not isinstance(job_ids, list | tuple | AbstractSet):
         _wrong_type("prerequisiteJobIds", job_ids, "a list of strings")
     prerequisites: dict[str, bool] = {}

@@ -70,6 +70,15 @@ class ChangedJob(_Named, frozen=True, kw_only=True, rename="camel"):
     dropped_messages: int = 0  # held messages, which are now not sent
 
 
+class ChangedPrerequisites(_Named, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """A job for which somebody has changed what it waits for."""
+
+    added: list[str]  # job IDs; without those that it waited for before, and those that have completed
+    removed: list[str]  # job IDs; without those that it did not wait for
+    unmet: int  # how many jobs it waits for now
+    warnings: tuple[str, ...] = ()  # as "waits for acme:tpyo, which does not exist"
+
+
 class ChangeCount(msgspec.Struct, frozen=True, kw_only=True):
     """What became of the jobs that match a filter, when all of them were to be changed."""
 
@@ -179,7 +188,7 @@ class PartitionState(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     suspended: bool
 
 
-JobReference = str | Job | SubmittedJob | ChangedJob
+JobReference = str | Job | SubmittedJob | ChangedJob | ChangedPrerequisites
 """What names a job: ``partitionId:jobId``, ``jobId`` in partition ID ``default``, or a returned job."""
 
 

@@ -74,7 +74,7 @@ def find_prerequisites(new: Sequence[AcceptedJob], tenant_keys: TenantKeys) -> V
                     unmet.may_be_gone.setdefault(prerequisite, []).append(job.name)
             unmet.edges.setdefault(job.name, []).append(prerequisite)
     _refuse_failed_and_cancelled(unmet, statuses)
-    _refuse_cycle(unmet.edges, InvalidJob)
+    refuse_cycle(unmet.edges, InvalidJob)
     return unmet
 
 
@@ -196,7 +196,7 @@ def _refuse_cycle_through_stored(
         name = JobName(partition_ids[tenant_key], dependent)
         if name not in unmet.edges:
             graph.setdefault(name, []).append(JobName(name.partition_id, prerequisite))
-    _refuse_cycle(graph, JobRefused)
+    refuse_cycle(graph, JobRefused)
 
 
 def _can_be_part_of_cycle(
@@ -233,7 +233,8 @@ def _ranges(keys: Iterable[int]) -> _Ranges:
     return ranges
 
 
-def _refuse_cycle(edges: Edges, error: type[JobRefused]) -> None:
+def refuse_cycle(edges: Edges, error: type[JobRefused]) -> None:
+    """Raise the error, which names the jobs, if these edges form a cycle."""
     cycle = find_cycle(edges)
     if cycle:
         raise error(

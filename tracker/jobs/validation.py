@@ -10,7 +10,7 @@ from tracker.errors import InvalidJob, JobConflict
 from tracker.identifiers import BadIdentifier, JobName, parse_job_name
 from tracker.jobs.content_hash import has_content, hash_content
 from tracker.jobs.fields import CheckedJob, InvalidField, check, kind_of
-from tracker.jobs.job import ChangedJob, Job, NewJob, NewTask, SubmittedJob
+from tracker.jobs.job import ChangedJob, ChangedPrerequisites, Job, NewJob, NewTask, SubmittedJob
 from tracker.jobs.task_data import read_task_data
 
 PROBLEMS_SHOWN = 10
@@ -91,7 +91,7 @@ def read_job_name(reference: object) -> JobName:
 
     :raises BadIdentifier: it is malformed, or PostgreSQL cannot store it.
     """
-    if not isinstance(reference, str | Job | SubmittedJob | ChangedJob | JobName):
+    if not isinstance(reference, str | Job | SubmittedJob | ChangedJob | ChangedPrerequisites | JobName):
         raise BadIdentifier(
             f"a job is named by {kind_of(reference)}, not by a string, or by a job that a verb has returned"
         )

@@ -16,7 +16,7 @@ def of_new_jobs(unmet: UnmetPrerequisites, missing: Collection[JobName]) -> Warn
     """Warn of new jobs that wait for a job that does not exist: it may be submitted later, or be mistyped."""
     warnings: Warnings = {}
     for prerequisite in sorted(missing):
-        text = _waits_for(prerequisite, None)
+        text = waits_for(prerequisite, None)
         for dependent in unmet.outside[prerequisite]:
             warnings.setdefault(dependent, []).append(text)
     return warnings
@@ -43,12 +43,13 @@ def of_stored_jobs(
             prerequisite = JobName(name.partition_id, prerequisite_job_id)
             if status is None and prerequisite in submitted:
                 continue
-            text = _waits_for(prerequisite, None if status is None else STATUSES[status])
+            text = waits_for(prerequisite, None if status is None else STATUSES[status])
             warnings.setdefault(name, []).append(text)
     return warnings
 
 
-def _waits_for(prerequisite: JobName, status: JobStatus | None) -> str:
+def waits_for(prerequisite: JobName, status: JobStatus | None) -> str:
+    """Return the clause about a job that waits for one that does not exist, or that has ended badly."""
     return (
         f"waits for {prerequisite}, which {'does not exist' if status is None else NOT_TO_WAIT_FOR[status]}"
     )

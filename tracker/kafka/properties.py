@@ -104,3 +104,14 @@ def command_producer_properties(settings: Settings, transactional_id: str) -> di
     properties.setdefault("topic.metadata.propagation.max.ms", "5000")
     properties.setdefault("transaction.timeout.ms", str(TRANSACTION_TIMEOUT_MS))
     return properties | {"transactional.id": transactional_id}
+
+
+def single_producer_properties(settings: Settings) -> dict[str, Any]:
+    """Return librdkafka's properties for a command that sends without a transaction, whatever workers do.
+
+    So it needs no right to a transactional ID.
+    """
+    properties = producer_properties(settings, "") | {"statistics.interval.ms": "0"}
+    for name in ("transactional.id", "transaction.timeout.ms"):
+        properties.pop(name, None)
+    return properties | {"enable.idempotence": "true"}

@@ -74,6 +74,7 @@ READ = Rights(
             (
                 "schema_migration",
                 "tenant",
+                "action",
                 "job",
                 "label",
                 "prerequisite",

@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from tests.cli.conftest import ENOUGH, Command
-from tests.support.kafka import Kafka, MakeTopic
+from tests.support.kafka import Kafka, MakeTopic, wait_until
 
 NOWHERE = {
     "TRACKER_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
@@ -189,3 +189,59 @@ def test_a_topic_that_is_not_fit_for_dead_letters_is_reported(
     )
     said = [line for line in result.err_lines if f"The dead-letter topic {topic} is not fit: " in line]
     assert ["compacted" in said[0], "5,000 bytes" in said[1]] == [True, True]
+
+
+def create(kafka: Kafka, topic: str, **config: str) -> None:
+    """Make a topic, and wait until the broker tells of it."""
+    kafka.create({topic: 1}, **config)
+    wait_until(lambda: topic in kafka.admin.list_topics(timeout=30).topics, "the topic")
+
+
+@pytest.mark.parametrize("policy", ["", "compact", "delete", "compact,delete"])
+def test_the_topic_of_states_may_be_missing_and_must_be_compacted(
+    bare_command: Command, bootstrap_servers: str, database_url: str, topic: MakeTopic, policy: str
+) -> None:
+    tracking, letters = topic("tracking"), topic("dead")
+    states = f"{letters}.state"
+    kafka = Kafka(bootstrap_servers)
+    if policy:
+        create(kafka, states, **{"cleanup.policy": policy})
+    result = bare_command(
+        "config",
+        "--check",
+        TRACKER_KAFKA_BOOTSTRAP_SERVERS=bootstrap_servers,
+        TRACKER_DATABASE_URL=database_url,
+        TRACKER_TOPICS=tracking,
+        TRACKER_DEAD_LETTER_TOPIC=letters,
+        TRACKER_WORKERS="1",
+    )
+    [said] = [line for line in (*result.lines, *result.err_lines) if f"The topic of states {states} " in line]
+    wrong = f"has cleanup.policy={policy}, so it forgets what was replayed or dropped: set cleanup.policy="
+    expected = {
+        "": "is missing: the first replay or drop creates it.",
+        "compact": "is compacted, and may be written to.",
+    }.get(policy, f"{wrong}compact.")
+    assert said == f"The topic of states {states} {expected}"
+    is_good = policy in {"", "compact"}
+    assert (result.status, said in result.lines) == (0 if is_good else 1, is_good)
+    assert (states in kafka.admin.list_topics(timeout=30).topics) == bool(policy)
+
+
+def test_a_topic_of_states_that_takes_no_messages_is_reported(
+    bare_command: Command, bootstrap_servers: str, database_url: str, topic: MakeTopic
+) -> None:
+    letters = topic("dead")
+    states = f"{letters}.state"
+    settings = {"cleanup.policy": "compact", "min.insync.replicas": "2"}
+    create(Kafka(bootstrap_servers), states, **settings)
+    result = bare_command(
+        "config",
+        "--check",
+        TRACKER_KAFKA_BOOTSTRAP_SERVERS=bootstrap_servers,
+        TRACKER_DATABASE_URL=database_url,
+        TRACKER_TOPICS=topic("tracking"),
+        TRACKER_DEAD_LETTER_TOPIC=letters,
+    )
+    assert result.status == 1
+    [said] = result.err_lines
+    assert said.startswith(f"The topic {states} takes no messages: min.insync.replicas is 2")

@@ -222,6 +222,11 @@ def test_dead_letters_are_read_with_just_the_rights_that_are_listed(secure: Secu
     [letter] = tracker.dead_letters()
     state_topic = f"{tracker.topics.dead_letters}{state.name.rpartition('*')[2]}"
     assert shown_state(tracker, "list") == ["open"]
+    checked = command(tracker, "config", "--check")
+    assert (checked.returncode, checked.stderr) == (0, "")
+    [warning] = [line for line in checked.stdout.splitlines() if state_topic in line]
+    assert warning.startswith(f"Warning: the topic of states {state_topic} is missing, and ")
+    assert re.search("[Aa]uthorization failed", warning)
     tracker.kafka.create({state_topic: 1})
     key = f"{letter.topic}:{letter.kafka_partition}:{letter.offset}"
     tracker.kafka.send([Record(state_topic, key.encode(), b"dropped")], state_topic)
@@ -313,6 +318,8 @@ def test_the_other_commands_need_no_more(secure: Secure, tracker: Secured) -> No
     tracker.database.execute("UPDATE kafka_progress SET next_offset = 7, published_offset = 7")
     checked = command(tracker, "config", "--check")
     assert (checked.returncode, checked.stderr) == (0, "")
+    states = f"{tracker.topics.dead_letters}.state"
+    assert f"Warning: you may not write to the topic of states {states}, and " in checked.stdout
     planned = command(tracker, "adopt", "kafka", "--dry-run")
     assert planned.returncode == 0
     adopted = command(tracker, "adopt", "kafka")

@@ -4,13 +4,16 @@ from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
+from tracker.dead_letters import state_topic
 from tracker.diagnosis.limits import problems_of_limits, warnings_of_limits
 from tracker.diagnosis.replicas import warnings_of_replicas
 from tracker.errors import TrackerError, sentence
 from tracker.kafka.dead_letters import unfit
 from tracker.kafka.errors import reason_of
-from tracker.kafka.inspection import ClusterMetadata, inspect_cluster
-from tracker.kafka.topics import idle_workers, topic_limits
+from tracker.kafka.explain import kafka_errors
+from tracker.kafka.inspection import AdminClient, ClusterMetadata, inspect_cluster
+from tracker.kafka.topic_creation import compaction_problem, creation_refusal
+from tracker.kafka.topics import Access, idle_workers, topic_limits, write_access
 from tracker.settings import Settings
 from tracker.store import grants, migrate
 from tracker.store.clock import difference, seconds_ahead
@@ -51,6 +54,7 @@ def check_kafka(settings: Settings) -> Iterator[Finding]:
         yield _good("limits", f"Warning: {warning}")
     for why in unfit(topic_limits(admin, settings.dead_letter_topic)):
         yield _bad("topics", f"The dead-letter topic {settings.dead_letter_topic} is not fit: {why}.")
+    yield _check_state_topic(settings, admin)
 
 
 def _check_topics(settings: Settings, metadata: ClusterMetadata) -> Iterator[Finding]:
@@ -73,6 +77,29 @@ def _check_topics(settings: Settings, metadata: ClusterMetadata) -> Iterator[Fin
         yield _good("topics", f"Warning: {warning}.")
     for warning in warnings_of_replicas(settings, metadata):
         yield _good("topics", f"Warning: {warning}.")
+
+
+def _check_state_topic(settings: Settings, admin: AdminClient) -> Finding:
+    """Look at the topic that `tracker dead-letters replay` and `drop` write; `tracker run` does without it.
+
+    So a user who may not write it, as the one that only runs the tracker, is a warning.
+    """
+    name = state_topic(settings.dead_letter_topic)
+    try:
+        with kafka_errors():
+            access = write_access(admin, name)
+    except TrackerError as error:
+        return _bad("topics", sentence(f"the topic of states {name} cannot be looked at: {error}"))
+    but = "and `tracker dead-letters replay` and `drop` must"
+    if access is Access.NO_RIGHT:
+        return _good("topics", f"Warning: you may not write to the topic of states {name}, {but}.")
+    if access is Access.NO_TOPIC and (why_not := creation_refusal(admin, name)):
+        return _good("topics", f"Warning: the topic of states {name} is missing, {but} create it: {why_not}.")
+    if access is Access.NO_TOPIC:
+        return _good("topics", f"The topic of states {name} is missing: the first replay or drop creates it.")
+    if problem := compaction_problem(admin, name):
+        return _bad("topics", f"The topic of states {name} {problem}.")
+    return _good("topics", f"The topic of states {name} is compacted, and may be written to.")
 
 
 def check_database(settings: Settings) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from tracker.dead_letters import state_topic
 from tracker.errors import sentence
 from tracker.kafka.broker_limits import (
     broker_numbers,
@@ -87,7 +88,8 @@ def _sizes(settings: Settings, admin: AdminClient, metadata: ClusterMetadata) ->
 def _topics_that_take_nothing(
     settings: Settings, admin: AdminClient, metadata: ClusterMetadata
 ) -> Iterator[str]:
-    for name in dict.fromkeys([*settings.topics, settings.dead_letter_topic]):
+    letters = settings.dead_letter_topic
+    for name in dict.fromkeys([*settings.topics, letters, state_topic(letters)]):
         topic = metadata.topics.get(name)
         if topic is None or not topic.partitions:
             continue

@@ -7,8 +7,8 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic, ResourceType
 
 from tracker.errors import TrackerError
-from tracker.kafka.answers import config_of
-from tracker.kafka.explain import kafka_errors
+from tracker.kafka.answers import answer_of, config_of
+from tracker.kafka.explain import explain, kafka_errors
 from tracker.kafka.inspection import kafka_partition_counts
 from tracker.kafka.topics import Access, write_access
 
@@ -57,10 +57,27 @@ def require_compacted_topic(admin: AdminClient, topic: str) -> None:
         raise TrackerError(f"you may not write to the topic {topic}")
     if found is Access.NO_TOPIC:
         create_topics(admin, {topic: 1}, compacted={topic})
+    if problem := compaction_problem(admin, topic):
+        raise TrackerError(f"the topic {topic} {problem}")
+
+
+def compaction_problem(admin: AdminClient, topic: str) -> str:
+    """Return why a topic does not keep the last record of each key, as a predicate; '': it does."""
     # The answer is empty for a user who may not ask.
     policy = config_of(admin, ResourceType.TOPIC, topic).get("cleanup.policy", "compact")
-    if policy != "compact":
-        raise TrackerError(
-            f"the topic {topic} has cleanup.policy={policy}, so it forgets what was replayed or dropped:"
-            " set cleanup.policy=compact"
-        )
+    if policy == "compact":
+        return ""
+    return (
+        f"has cleanup.policy={policy}, so it forgets what was replayed or dropped: set cleanup.policy=compact"
+    )
+
+
+def creation_refusal(admin: AdminClient, topic: str) -> str:
+    """Return why this user cannot create a compacted topic, as a clause; '': it can. Nothing is created."""
+    new = NewTopic(topic, 1, BROKERS_DEFAULT, config=_COMPACTED)
+    [answer] = admin.create_topics([new], validate_only=True, request_timeout=_TIMEOUT_S).values()
+    try:
+        answer_of(answer, _TIMEOUT_S)
+    except KafkaException as error:
+        return explain(error.args[0])
+    return ""

@@ -37,6 +37,7 @@ def source(tracking: str) -> Source:
 
 def read(dead: DeadLetterTopic, topic: str) -> list[Received]:
     with closing(Kafka(dead.bootstrap_servers)) as kafka:
+        kafka.wait_for_markers(topic)
         return kafka.read(topic)
 
 
@@ -97,6 +98,18 @@ def test_filters_select_what_is_changed_and_the_oldest_goes_first(
     assert len(added) == len(states(letters))
     assert names(letters("list", "--json")) == []
     assert len(read(dead, source.topic)) == 2
+
+
+def test_a_limit_takes_the_newest(letters: Command, dead: DeadLetterTopic, source: Source) -> None:
+    for number in range(5):
+        dead.add(b"%d" % number, source=source, at_ms=NOON_MS + number, kafka_partition=number % 3)
+    would = letters("replay", "--all-matching", "--limit", "2", "--dry-run")
+    assert (would.status, would.out) == (0, "Would replay 2 of 2 dead letters.\n")
+    assert counts(letters("replay", "--all-matching", "--limit", "2", "--json")) == (2, 2, 0)
+    assert sorted(record.value or b"" for record in read(dead, source.topic)) == [b"3", b"4"]
+    assert counts(letters("drop", "--all-matching", "--limit", "1", "--json")) == (1, 1, 0)
+    assert counts(letters("replay", "--all-matching", "--limit", "9", "--json")) == (2, 2, 0)
+    assert sorted(record.value or b"" for record in read(dead, source.topic)) == [b"0", b"1", b"3", b"4"]
 
 
 def test_nothing_is_replayed_twice_nor_after_it_was_dropped(
@@ -300,6 +313,7 @@ def test_a_bar_is_drawn_on_a_terminal_for_what_takes_long(
         ((), "give RECORDs, or --all-matching"),
         (("dead:0:1", "--all-matching"), "give RECORDs or --all-matching, not both"),
         (("dead:0:1", "--reason", "too-deep"), "are for --all-matching"),
+        (("dead:0:1", "--limit", "1"), "are for --all-matching"),
         (("dead:0:1",), "'dead' is not the dead-letter topic, which is 'dead-"),
         (("17",), "'17' is not TOPIC:PARTITION:OFFSET"),
         (("--all-matching", "--since", "yesterday"), "'yesterday' is not a time"),

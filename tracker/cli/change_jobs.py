@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from tracker.cli import asking
+from tracker.cli.change_letters import MAX_COUNT, replay_of_jobs
 from tracker.cli.database import SomeJobNames, open_client
 from tracker.cli.filter_options import Label, Partition, Prefix, Rsql, Status, read_filter
 from tracker.cli.output import Json, counted, print_json
@@ -130,6 +131,18 @@ def retry(  # noqa: PLR0913, PLR0917 - an option is a parameter
     cascade: Annotated[
         bool, typer.Option("--cascade", help="Also retry every job that has failed because of a JOB.")
     ] = False,
+    failed_tasks: Annotated[
+        bool,
+        typer.Option(
+            "--failed-tasks", help="Only send the open dead letters of JOBs again, which must not have ended."
+        ),
+    ] = False,
+    max_count: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="With --failed-tasks, leave those that were refused more often; else 5."
+        ),
+    ] = None,
     all_matching: AllMatching = False,
     partition: Partition = None,
     prefix: Prefix = None,
@@ -141,7 +154,13 @@ def retry(  # noqa: PLR0913, PLR0917 - an option is a parameter
     json: Json = False,
 ) -> int:
     """Start failed jobs again, all or none: they are sent once more."""
+    if failed_tasks and (cascade or all_matching or skip_ended):
+        raise typer.BadParameter("--failed-tasks is for JOBs, without --cascade and --skip-ended")
+    if max_count is not None and not failed_tasks:
+        raise typer.BadParameter("--max-count is for --failed-tasks")
     wanted = _read_wanted(jobs, (partition, prefix, status, label, rsql), all_matching=all_matching)
+    if failed_tasks:
+        return _replay_letters(jobs or (), max_count or MAX_COUNT, json=json)
     asked = _Asked(jobs or (), wanted, yes, json, _of_names(skip_ended, wanted))
     _refuse_cascade(cascade, wanted)
     return _change(
@@ -164,6 +183,14 @@ def delete(  # noqa: PLR0913, PLR0917 - an option is a parameter
     wanted = _read_wanted(jobs, (partition, prefix, status, label, rsql), all_matching=all_matching)
     asked = _Asked(jobs or (), wanted, yes, json)
     return _change(_DELETE, asked, lambda client: client.delete(asked.jobs))
+
+
+def _replay_letters(jobs: Sequence[str], max_count: int, *, json: bool) -> int:
+    from tracker.jobs.retry import require_not_ended
+
+    with open_client() as client:
+        names = client.run(require_not_ended(jobs))
+    return replay_of_jobs(names, max_count, json=json)
 
 
 _Filters = tuple[str | None, str | None, list[str] | None, list[str] | None, str | None]

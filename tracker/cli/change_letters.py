@@ -1,9 +1,11 @@
 """`tracker dead-letters replay` and `drop`."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
@@ -34,13 +36,19 @@ if TYPE_CHECKING:
         LetterReader,
         Selection,
     )
+    from tracker.identifiers import JobName
 
+MAX_COUNT = 5
+_SCAN_LIMIT = 1_000_000
 _REASONS_SHOWN = 20
 
 AllMatching = Annotated[
     bool, typer.Option("--all-matching", help="All that the options select, in place of RECORDs.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+Limit = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="So many of all that match, at most: the newest.")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before --all-matching.")]
 
 
@@ -60,10 +68,11 @@ class _Asked:
 
     records: Sequence[str]
     wanted: "LetterFilter | None"  # None: the records are named
-    scan_limit: int
-    dry_run: bool
-    yes: bool
     json: bool
+    limit: int | None = None
+    scan_limit: int = _SCAN_LIMIT
+    dry_run: bool = False
+    yes: bool = False
 
 
 def replay(  # noqa: PLR0913, PLR0917 - an option is a parameter
@@ -76,8 +85,9 @@ def replay(  # noqa: PLR0913, PLR0917 - an option is a parameter
     until: Until = None,
     max_count: Annotated[
         int, typer.Option(min=1, metavar="N", help="Leave those that were refused more often.")
-    ] = 5,
-    scan_limit: ScanLimit = 1_000_000,
+    ] = MAX_COUNT,
+    limit: Limit = None,
+    scan_limit: ScanLimit = _SCAN_LIMIT,
     dry_run: DryRun = False,
     yes: Yes = False,
     json: Json = False,
@@ -86,14 +96,26 @@ def replay(  # noqa: PLR0913, PLR0917 - an option is a parameter
 
     Each is sent once: if the command is interrupted, run it again, and it does the rest.
     """
-    wanted = _read_wanted(records, read_filter(reason, source, job, since, until), all_matching=all_matching)
+    wanted = _read_wanted(
+        records, read_filter(reason, source, job, since, until), limit, all_matching=all_matching
+    )
+    asked = _Asked(records or (), wanted, json, limit, scan_limit, dry_run, yes)
+    return _change(_REPLAY, asked, partial(_make_replay, max_count))
 
-    def make(reader: "LetterReader") -> "Change":
-        from tracker.dead_letters import Replay
 
-        return Replay(max_count, reader.access_to, reader.kafka_partitions)
+def replay_of_jobs(jobs: "Iterable[JobName]", max_count: int, *, json: bool) -> int:
+    """Send the dead letters of jobs back that are open, as `replay` does; return the exit status."""
+    from tracker.dead_letters import LetterFilter
 
-    return _change(_REPLAY, _Asked(records or (), wanted, scan_limit, dry_run, yes, json), make)
+    wanted = LetterFilter(jobs=frozenset(jobs))
+    assert wanted.jobs  # none would stand for any
+    return _change(_REPLAY, _Asked((), wanted, json, yes=True), partial(_make_replay, max_count))
+
+
+def _make_replay(max_count: int, reader: "LetterReader") -> "Change":
+    from tracker.dead_letters import Replay
+
+    return Replay(max_count, reader.access_to, reader.kafka_partitions)
 
 
 def drop(  # noqa: PLR0913, PLR0917 - an option is a parameter
@@ -104,7 +126,8 @@ def drop(  # noqa: PLR0913, PLR0917 - an option is a parameter
     job: Job = None,
     since: Since = None,
     until: Until = None,
-    scan_limit: ScanLimit = 1_000_000,
+    limit: Limit = None,
+    scan_limit: ScanLimit = _SCAN_LIMIT,
     dry_run: DryRun = False,
     yes: Yes = False,
     json: Json = False,
@@ -113,18 +136,21 @@ def drop(  # noqa: PLR0913, PLR0917 - an option is a parameter
 
     The list leaves them out, and they cannot be replayed any more.
     """
-    wanted = _read_wanted(records, read_filter(reason, source, job, since, until), all_matching=all_matching)
+    wanted = _read_wanted(
+        records, read_filter(reason, source, job, since, until), limit, all_matching=all_matching
+    )
+    asked = _Asked(records or (), wanted, json, limit, scan_limit, dry_run, yes)
 
     def make(_reader: "LetterReader") -> "Change":
         from tracker.dead_letters import drop
 
         return drop
 
-    return _change(_DROP, _Asked(records or (), wanted, scan_limit, dry_run, yes, json), make)
+    return _change(_DROP, asked, make)
 
 
 def _read_wanted(
-    records: Sequence[str] | None, options: "LetterFilter", *, all_matching: bool
+    records: Sequence[str] | None, options: "LetterFilter", limit: int | None, *, all_matching: bool
 ) -> "LetterFilter | None":
     """Return the filter; None: the dead letters are named."""
     from tracker.dead_letters import LetterFilter
@@ -133,8 +159,10 @@ def _read_wanted(
         raise typer.BadParameter("give RECORDs or --all-matching, not both")
     if not all_matching and not records:
         raise typer.BadParameter("give RECORDs, or --all-matching")
-    if records and options != LetterFilter():
-        raise typer.BadParameter("--reason, --source, --job, --since and --until are for --all-matching")
+    if records and (options != LetterFilter() or limit is not None):
+        raise typer.BadParameter(
+            "--reason, --source, --job, --since, --until and --limit are for --all-matching"
+        )
     return options if all_matching else None
 
 
@@ -182,7 +210,7 @@ def _select(reader: "LetterReader", asked: _Asked) -> "Selection":
     selection = Selection()
     scan = reader.scan(asked.wanted, asked.scan_limit)
     with progress_bar("Searching", None) as show:
-        for letter in scan:
+        for letter in islice(scan, asked.limit):
             selection.add(letter.record)
             show(scan.looked_at)
     if not len(selection):

@@ -107,7 +107,7 @@ def read_filter(
     return LetterFilter(
         frozenset(reasons or ()),
         frozenset(sources or ()),
-        None if job is None else parse_job_name(job),
+        frozenset() if job is None else frozenset({parse_job_name(job)}),
         None if since is None else read_time(since),
         None if until is None else read_time(until),
         any_state,

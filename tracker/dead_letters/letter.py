@@ -55,7 +55,7 @@ class LetterFilter:
 
     reasons: frozenset[str] = frozenset()
     sources: frozenset[str] = frozenset()  # topics
-    job: JobName | None = None
+    jobs: frozenset[JobName] = frozenset()
     since_ms: int | None = None  # this time and later
     until_ms: int | None = None  # before this time
     any_state: bool = False  # not only open ones
@@ -69,7 +69,9 @@ class LetterFilter:
             return False
         if self.sources and (refusal.source is None or refusal.source.topic not in self.sources):
             return False
-        return (self.job is None or letter.job == self.job) and self._accepts_time(letter.timestamp_ms)
+        if self.jobs and letter.job not in self.jobs:
+            return False
+        return self._accepts_time(letter.timestamp_ms)
 
     def _accepts_time(self, timestamp_ms: int | None) -> bool:
         """Return whether a time is asked for; one that is not known is not, if a time is asked for."""

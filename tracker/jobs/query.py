@@ -12,7 +12,7 @@ import msgspec
 from tracker.errors import JobNotFound, WaitTimedOut
 from tracker.identifiers import JobName
 from tracker.job_filter import EVERY_JOB, HasName, HasStatus, JobFilter
-from tracker.job_status import STATUSES
+from tracker.job_status import STATUSES, JobStatus
 from tracker.jobs.arguments import check_several, check_timeout
 from tracker.jobs.cursor import EPOCH, write_cursor
 from tracker.jobs.filter import NEWEST_FIRST, WHOLE_LIST, Page, Position, Sort, SortField
@@ -246,12 +246,21 @@ def _get_all(names: Sequence[JobName]) -> Verb[list[Job]]:
 
 
 def _not_ended(names: Sequence[JobName]) -> Verb[list[JobName]]:
+    statuses = yield from find_statuses(names)
+    return [name for name in names if not statuses[name].ended]
+
+
+def find_statuses(names: Sequence[JobName]) -> Verb[dict[JobName, JobStatus]]:
+    """Return the statuses of jobs.
+
+    :raises JobNotFound: one is not stored.
+    """
     rows = yield from ask("find_statuses", **name_arrays(names))
     statuses = {names[position]: STATUSES[status] for position, status in rows}
     missing = [name for name in names if name not in statuses]
     if missing:
         raise not_found(missing)
-    return [name for name in names if not statuses[name].ended]
+    return statuses
 
 
 def _listing_of(wanted: JobFilter, sort: Sort, page: Page) -> Listing[Job]:

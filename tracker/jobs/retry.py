@@ -16,7 +16,7 @@ from tracker.job_status import STATUSES, JobStatus
 from tracker.jobs.action import Action
 from tracker.jobs.change import Jobs, Key
 from tracker.jobs.job import ChangedJob
-from tracker.jobs.query import not_found, read_names
+from tracker.jobs.query import find_statuses, not_found, read_names
 from tracker.jobs.validation import some_of
 from tracker.store import conditions
 from tracker.store.arrays import key_arrays, name_arrays
@@ -35,6 +35,32 @@ def retry(jobs: Jobs, *, cascade: bool = False, skip_ended: bool = False) -> Pre
         message is not stored, because an earlier version has sent it.
     """
     return Prepared(partial(_retry, read_names(jobs), cascade, skip_ended))
+
+
+def require_not_ended(jobs: Jobs) -> Prepared[list[JobName]]:
+    """Return the names of jobs of which dead letters can be sent again: those that have not ended.
+
+    :raises JobNotFound: one is not stored.
+    :raises JobRefused: one has ended.
+    """
+    return Prepared(partial(_require_not_ended, read_names(jobs)))
+
+
+def _require_not_ended(names: list[JobName]) -> Verb[list[JobName]]:
+    statuses = yield from find_statuses(names)
+    ended = [name for name in names if statuses[name].ended]
+    if not ended:
+        return names
+    described = some_of([f"{name} is {statuses[name]}" for name in ended])
+    failed = [name for name in ended if statuses[name] is JobStatus.FAILED]
+    others = [name for name in ended if statuses[name] is not JobStatus.FAILED]
+    ways = [f"`tracker job retry {failed[0]}` starts a failed one again"] if failed else []
+    if others:
+        drop = f"`tracker dead-letters drop --all-matching --job {others[0]}`"
+        ways.append(f"{drop} takes what nobody needs any more out of the list")
+    raise JobRefused(
+        f"the dead letters of a job that has ended are not sent again: {described}; {', and '.join(ways)}"
+    )
 
 
 @dataclass(frozen=True)

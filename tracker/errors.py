@@ -71,7 +71,7 @@ class StackError(TrackerError):
 
 
 class WaitTimedOut(TrackerError):
-    """Jobs that were waited for have not ended in time."""
+    """What was waited for has not happened in time: the end of jobs, or that their messages have passed."""
 
 
 def sentence(text: str) -> str:

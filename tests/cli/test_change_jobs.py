@@ -199,6 +199,7 @@ def test_the_options_and_the_user_are_noted(jobs: Command, database_url: str) ->
         (("retry", "a", "--failed-tasks", "--skip-ended"), "--failed-tasks is for JOBs"),
         (("retry", "--failed-tasks"), "give JOBs"),
         (("retry", "a", "--max-count", "2"), "--max-count is for --failed-tasks"),
+        (("cancel", "a", "--timeout", "2"), "--timeout is for --wait"),
         (("cancel", "--all-matching", "--cascade"), "not for --all-matching"),
         (("resume", "--all-matching", "--filter", "id=a"), "the filter is wrong at column"),
         (("cancel", "--all-matching", "--status", "done"), "is not a status"),
@@ -210,3 +211,10 @@ def test_what_does_not_go_together_is_wrong_usage(
     done = bare_command("job", *arguments)
     assert (done.status, done.out) == (2, "")
     assert text in done.err
+
+
+def test_a_wait_without_brokers_cancels_nothing(jobs: Command) -> None:
+    done = jobs("job", "cancel", "j1", "--wait")
+    assert (done.status, done.out) == (2, "")
+    assert "TRACKER_KAFKA_BOOTSTRAP_SERVERS" in done.err
+    assert statuses(jobs)[1] == "Waiting"

@@ -24,6 +24,9 @@ NOT_RUN: dict[str, str] = {
     r"kafka-(topics|configs)\.sh .*|acl.*": "Kafka's own tools, at a cluster's address",
     r"tracker dead-letters show .*": "there must be this one: tests/cli/test_dead_letters.py has some",
     r"tracker dead-letters replay tracker-.*": "the same: tests/cli/test_change_letters.py has some",
+    r"tracker job cancel acme:import-7 --wait .*": (
+        "there must be such a job and a tracker: tests/acceptance/test_cancel_wait.py has both"
+    ),
     r"tracker job retry acme:import-x --failed-tasks": (
         "there must be such a job: tests/acceptance/test_failed_tasks.py has some"
     ),

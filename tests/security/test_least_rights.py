@@ -315,6 +315,8 @@ def test_the_other_commands_need_no_more(secure: Secure, tracker: Secured) -> No
     tracker.submit("job")
     with tracker.running():
         tracker.process(tracker.message("acme:job.1"))
+        cancelled = command(tracker, "job", "cancel", "--wait", "acme:job")
+        assert (cancelled.returncode, cancelled.stderr) == (0, "")
     tracker.database.execute("UPDATE kafka_progress SET next_offset = 7, published_offset = 7")
     checked = command(tracker, "config", "--check")
     assert (checked.returncode, checked.stderr) == (0, "")

@@ -50,6 +50,7 @@ FROM generate_series(1, 40) AS tenant, generate_series(6, 5000, 10) AS n;
 INSERT INTO task_message (tenant_key, job_key, unmet, sent_time, task_classifier, task_api_version, task_data, task_pipe)
 SELECT tenant_key, job_key, 0, now(), 'Sort', 1, '\x7b7d', 'sort-in' FROM outbox;
 UPDATE deployment SET last_send_number = 20000, sent_number = 0;
+INSERT INTO action (user_name, verb, job_count) SELECT 'ann', 'cancel', 1 FROM generate_series(1, 10000);
 INSERT INTO job_note (tenant_key, job_key, dropped) SELECT tenant_key, job_key, 1 FROM job WHERE status IN (1, 3);
 
 -- Active jobs have the tasks 1 to 3, of which 1 and 2 have children.

@@ -40,6 +40,7 @@ NO_PLAN_TEST = {
     "read_database": "it reads views of the server",
     "read_deployment": _DEPLOYMENT,
     "read_progress": "the table has a row for each Kafka partition, and all are read",
+    "read_send_numbers": _DEPLOYMENT,
     "read_session": _NO_TABLE,
     "read_skips": _SKIPS,
     "read_workers": _WORKERS,

@@ -40,13 +40,16 @@ class TypedCommand:
             self._process.kill()
             self._process.communicate()
 
-    def is_running(self) -> bool:
-        """Return whether it has not ended."""
-        return self._process.poll() is None
-
     def signal(self, number: int) -> None:
         """Send a signal."""
         self._process.send_signal(number)
+
+    def wait_for(self, text: str) -> None:
+        """Wait until it has printed a line on stderr that has this text."""
+        assert self._process.stderr is not None
+        while (line := self._process.stderr.readline()) and text not in line:
+            pass
+        assert line, f"it ended without {text!r}"
 
     def end(self) -> Typed:
         """Wait for its end."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from tracker.cli import asking
+from tracker.cli.cancel_wait import Wait, read_wait, wait_until_passed
 from tracker.cli.change_letters import MAX_COUNT, replay_of_jobs
-from tracker.cli.database import SomeJobNames, open_client
+from tracker.cli.database import SomeJobNames, Timeout, open_client
 from tracker.cli.filter_options import Label, Partition, Prefix, Rsql, Status, read_filter
 from tracker.cli.output import Json, counted, print_json
 from tracker.cli.progress_bar import progress_bar
@@ -64,6 +65,7 @@ class _Asked:
     yes: bool
     json: bool
     skip_ended: bool = False
+    wait: Wait | None = None
 
 
 def cancel(  # noqa: PLR0913, PLR0917 - an option is a parameter
@@ -71,6 +73,11 @@ def cancel(  # noqa: PLR0913, PLR0917 - an option is a parameter
     cascade: Annotated[
         bool, typer.Option("--cascade", help="Also cancel every job that waits for a JOB, directly or not.")
     ] = False,
+    wait: Annotated[
+        bool,
+        typer.Option("--wait", help="Then wait until no message from before can be forwarded any more."),
+    ] = False,
+    timeout: Timeout = None,
     all_matching: AllMatching = False,
     partition: Partition = None,
     prefix: Prefix = None,
@@ -83,11 +90,17 @@ def cancel(  # noqa: PLR0913, PLR0917 - an option is a parameter
 ) -> int:
     """Cancel jobs, all or none. Jobs that wait for them wait for ever, unless they are cancelled too."""
     wanted = _read_wanted(jobs, (partition, prefix, status, label, rsql), all_matching=all_matching)
-    asked = _Asked(jobs or (), wanted, yes, json, _of_names(skip_ended, wanted))
     _refuse_cascade(cascade, wanted)
-    return _change(
-        _CANCEL, asked, lambda client: client.cancel(asked.jobs, cascade=cascade, skip_ended=skip_ended)
-    )
+    skip_ended = _of_names(skip_ended, wanted)
+    asked = _Asked(jobs or (), wanted, yes, json, skip_ended, read_wait(wait, timeout))
+
+    def by_name(client: "Client") -> "list[ChangedJob]":
+        from tracker.jobs import cascade as verbs
+
+        verb = verbs.cancel(asked.jobs, cascade=cascade, skip_ended=skip_ended)
+        return client.run(verb if asked.wait is None else asked.wait.drops.begin_with(verb))
+
+    return _change(_CANCEL, asked, by_name)
 
 
 def pause(  # noqa: PLR0913, PLR0917 - an option is a parameter
@@ -134,7 +147,7 @@ def retry(  # noqa: PLR0913, PLR0917 - an option is a parameter
     failed_tasks: Annotated[
         bool,
         typer.Option(
-            "--failed-tasks", help="Only send the open dead letters of JOBs again, which must not have ended."
+            "--failed-tasks", help="Only send open dead letters again, of JOBs that have not ended."
         ),
     ] = False,
     max_count: Annotated[
@@ -248,9 +261,19 @@ def _change(words: _Words, asked: _Asked, by_name: "Callable[[Client], list[Chan
     """Carry out what is asked for, print what was done, and return the exit status."""
     with open_client() as client:
         if asked.wanted is not None:
-            return _change_matching(client, words, asked, asked.wanted)
-        changed = by_name(client)
-        waiting = client.count_dependents(changed) if changed and words in {_CANCEL, _DELETE} else 0
+            exit_status = _change_matching(client, words, asked, asked.wanted)
+        else:
+            exit_status = _change_named(client, words, asked, by_name)
+        if asked.wait is None or exit_status:
+            return exit_status
+        return wait_until_passed(client, asked.wait, json=asked.json)
+
+
+def _change_named(
+    client: "Client", words: _Words, asked: _Asked, by_name: "Callable[[Client], list[ChangedJob]]"
+) -> int:
+    changed = by_name(client)
+    waiting = client.count_dependents(changed) if changed and words in {_CANCEL, _DELETE} else 0
     _print_changed(changed, words, json=asked.json)
     if waiting:
         _print_waiting(waiting, words, asked)
@@ -274,7 +297,7 @@ def _change_matching(client: "Client", words: _Words, asked: _Asked, wanted: _Wa
         if not is_confirmed:
             print(f"Nothing was {words.done}.", file=sys.stderr)
             return 1
-    counts, is_whole = _carry_out(client, words, wanted, total)
+    counts, is_whole = _carry_out(client, words, asked, wanted, total)
     _print_counts(counts, words, json=asked.json)
     if is_whole:
         return 0
@@ -283,7 +306,7 @@ def _change_matching(client: "Client", words: _Words, asked: _Asked, wanted: _Wa
 
 
 def _carry_out(
-    client: "Client", words: _Words, wanted: _Wanted, total: int | None
+    client: "Client", words: _Words, asked: _Asked, wanted: _Wanted, total: int | None
 ) -> "tuple[ChangeCount, bool]":
     """Change all that match; return what was done, and whether it is all: Ctrl-C ends it before."""
     from tracker import ChangeCount
@@ -300,21 +323,22 @@ def _carry_out(
             return is_whole
 
         try:
-            return client.run(_verb(words, wanted, on_step)), is_whole
+            return client.run(_verb(words, asked, wanted, on_step)), is_whole
         except TrackerError as error:
             raise TrackerError(f"{error}; {_so_far(done, words)}") from error
         except KeyboardInterrupt:  # the second: what became of the last transaction is not known
             return done, False
 
 
-def _verb(words: _Words, wanted: _Wanted, on_step: "OnStep") -> "Prepared[ChangeCount]":
+def _verb(words: _Words, asked: _Asked, wanted: _Wanted, on_step: "OnStep") -> "Prepared[ChangeCount]":
     from tracker.jobs import change
     from tracker.jobs.matching import change_matching, retry_matching
 
     if words is _RETRY:
         return retry_matching(wanted.filter, on_step, described=wanted.described)
     changes = {_CANCEL: change.CANCEL, _PAUSE: change.PAUSE, _RESUME: change.RESUME, _DELETE: change.DELETE}
-    return change_matching(changes[words], wanted.filter, on_step, described=wanted.described)
+    on_change = None if asked.wait is None else asked.wait.drops.begin
+    return change_matching(changes[words], wanted.filter, on_step, on_change, described=wanted.described)
 
 
 def _so_far(counts: "ChangeCount", words: _Words) -> str:

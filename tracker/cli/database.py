@@ -78,3 +78,4 @@ PartitionIds = Annotated[
     list[str],
     typer.Argument(metavar="PARTITION_ID...", help="Partition IDs.", callback=checked(_read_partition)),
 ]
+Timeout = Annotated[float | None, typer.Option(min=0, metavar="SECONDS", help="How long to wait at most.")]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tracker.cli.database import JobName, JobNames, open_client
+from tracker.cli.database import JobName, JobNames, Timeout, open_client
 from tracker.cli.filter_options import (
     After,
     Label,
@@ -45,8 +45,6 @@ app = typer.Typer(help="Submit, show, wait for and change jobs.", no_args_is_hel
 PREREQUISITES_SHOWN = 20
 MISSING_SHOWN = 1_000
 ROWS_AT_ONCE = 1_000  # longer lists are printed as they arrive
-
-Timeout = Annotated[float | None, typer.Option(min=0, metavar="SECONDS", help="How long to wait at most.")]
 
 
 @app.command()

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tracker.cli.database import JobNames, open_client
-from tracker.cli.job import Timeout
+from tracker.cli.database import JobNames, Timeout, open_client
 from tracker.cli.output import Json, print_json
 from tracker.cli.watched_text import line_of
 

@@ -32,14 +32,23 @@ OnStep = Callable[[ChangeCount], bool]
 """Is called between two steps with what is done; returns whether to continue."""
 
 
+OnChange = Callable[[Sequence[JobName], int], Verb[None]]
+"""Is run within each step, with the jobs that it has changed and the key of the action."""
+
+
 def change_matching(
-    change: Change, wanted: JobFilter, on_step: OnStep | None = None, *, described: str
+    change: Change,
+    wanted: JobFilter,
+    on_step: OnStep | None = None,
+    on_change: OnChange | None = None,
+    *,
+    described: str,
 ) -> Prepared[ChangeCount]:
     """Change all jobs that match; those whose status does not allow it are skipped, and counted.
 
     `described`: the filter, as it was given.
     """
-    asked = _Asked(wanted, change.changes, partial(_change_found, change), on_step)
+    asked = _Asked(wanted, change.changes, partial(_change_found, change, on_change), on_step)
     return Prepared(partial(_run, _Progress(Action(change.verb, described)), asked))
 
 
@@ -174,14 +183,21 @@ def _shape(rows: Sequence[Row]) -> list[_FoundJob]:
 
 
 def _change_found(
-    change: Change, found: Sequence[_FoundJob], wanted: JobFilter, action: Action
+    change: Change,
+    on_change: OnChange | None,
+    found: Sequence[_FoundJob],
+    wanted: JobFilter,
+    action: Action,
 ) -> Verb[_Done]:
-    keys = key_arrays(job.key for job in found)
-    locked = yield conditions.lock_matching_jobs(wanted, keys)
+    locked = yield conditions.lock_matching_jobs(wanted, key_arrays(job.key for job in found))
     if not locked:
         return 0, 0, action.key
     action_key = yield from action.note(len(locked))
-    yield from carry_out(change, [(tenant_key, job_key) for tenant_key, job_key in locked], action_key)
+    keys = [(tenant_key, job_key) for tenant_key, job_key in locked]
+    yield from carry_out(change, keys, action_key)
+    if on_change is not None:
+        changed = set(keys)
+        yield from on_change([job.name for job in found if job.key in changed], action_key)
     return len(locked), len(locked), action_key
 
 

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from tracker.errors import TrackerError
 from tracker.kafka.answers import answer_of
 from tracker.kafka.committed import CommittedOffsets
 from tracker.kafka.explain import kafka_errors
-from tracker.kafka.inspection import SILENT, TIMEOUT_S, inspect_cluster
+from tracker.kafka.inspection import SILENT, TIMEOUT_S, connect_admin, has_members, inspect_cluster
 from tracker.kafka.properties import outsider_properties
 from tracker.kafka_partition import KafkaPartition
 from tracker.settings import Settings
@@ -56,6 +57,47 @@ def read_group_lag(settings: Settings) -> GroupLag:
         begins = _offsets(admin, unread, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
     starts = begins | committed
     return GroupLag(missing, {key: LagRange(starts[key], ends[key]) for key in keys})
+
+
+class Backlog:
+    """What the tracking topics had at one moment, and the workers' group had not passed.
+
+    Each method raises `TrackerError` if Kafka does not answer, or refuses.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        lag = read_group_lag(settings)
+        if lag.missing:
+            topics = ", ".join(lag.missing)
+            raise TrackerError(f"it is not known what is left of {topics}: there is no such topic to be seen")
+        self._ends = {key: each.end for key, each in lag.ranges.items() if each.records}
+        self.records = sum(each.records for each in lag.ranges.values())
+        self._group_id = settings.group_id
+        self._admin = connect_admin(settings)
+        with kafka_errors():
+            self._committed = CommittedOffsets(settings, settings.group_id)
+
+    def is_read(self) -> bool:
+        """Return whether the group has members."""
+        return has_members(self._admin, self._group_id)
+
+    def count_left(self) -> int:
+        """Return how many records are left. Markers of transactions count until the group has passed them.
+
+        What retention has removed is not left: nobody can read it any more.
+        """
+        with kafka_errors():
+            committed = self._committed.read(self._ends) if self._ends else {}
+            begins = _offsets(self._admin, self._ends, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+        left = {
+            key: end - max(begins[key], committed.get(key, begins[key])) for key, end in self._ends.items()
+        }
+        self._ends = {key: end for key, end in self._ends.items() if left[key] > 0}
+        return sum(left[key] for key in self._ends)
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._committed.close()
 
 
 def _offsets(

@@ -128,7 +128,14 @@ BATCH = [
         16 * 200,
         "outbox_source",
     ),
-    Case("postpone_tasks", keys(5) | {"delay_s": 10}, N, 16 * N, "outbox_pkey", locks=(KEY, KEY)),
+    Case(
+        "postpone_tasks",
+        keys(5) | {"reasons": ["no topic"] * N, "delay_s": 10},
+        N,
+        16 * N,
+        "outbox_pkey",
+        locks=(KEY, KEY),
+    ),
     Case(
         "clear_outbox",
         PLACE | {"committed_offsets": [100]},

@@ -1,6 +1,7 @@
 """What `tracker job why` says where exactly one thing is broken; the command that it names then mends it."""
 
 import json
+import re
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from tests.support.kafka import wait_until
 from tests.support.messages import failure, report
 from tracker import NewTask
 from tracker.cli.commands import app
+from tracker.jobs.action import os_user
 
 Reasons = list[dict[str, Any]]
 
@@ -102,7 +104,7 @@ def test_it_was_cancelled(tracker: Deployment) -> None:
     tracker.client.cancel("acme:a")
     [reason] = why(tracker, "a")
     assert (reason["code"], reason["command"]) == ("ended", None)
-    assert reason["text"].startswith("It was cancelled at ")
+    assert re.fullmatch(rf"It was cancelled at .* UTC by {os_user()}\.", reason["text"])
 
 
 def test_it_failed_because_of_another_job(deploy: Deploy) -> None:
@@ -148,6 +150,7 @@ def test_it_is_paused(tracker: Deployment, held: int) -> None:
     tracker.process(*(tracker.more_work(f"acme:a.{number + 1}") for number in range(held)))
     reason = mend(tracker, "a", "paused")
     assert (reason["count"], reason["since"] is not None) == (held, True)
+    assert f" by {os_user()}. " in reason["text"]
     tracker.wait_until_sent()
     assert (tracker.status("a"), len(tracker.work())) == ("Active", 1 + held)
 

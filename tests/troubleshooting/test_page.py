@@ -17,6 +17,7 @@ from tests.support.deployment_fixtures import Deploy
 from tests.support.kafka import DEADLINE_S, wait_until
 from tests.troubleshooting.situations import SITUATIONS
 from tracker.cli.commands import app
+from tracker.jobs.action import os_user
 
 PAGE = Path(__file__).parents[2] / "docs" / "troubleshooting.md"
 SESSION = re.compile(r"<!-- ([a-zA-Z ]+) -->\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -54,7 +55,7 @@ def typed(tracker: Deployment, command: str) -> str:
     output = LOG_LINE.sub("", result.output)
     for own, name in names(tracker).items():
         output = output.replace(own, name)
-    return output
+    return output.replace(f" by {os_user()}.", " by anna.")
 
 
 def alike(output: str) -> str:

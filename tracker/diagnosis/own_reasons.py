@@ -79,7 +79,7 @@ def _ended(job: Standing) -> Reason:
         text = f"It failed{when}, because {subject}, for which it waited, has failed."
         command = f"tracker job retry --cascade {subject}"
     elif job.status is JobStatus.CANCELLED:
-        text = f"It was cancelled{when}."
+        text = f"It was cancelled{when}{job.by_whom('cancel')}."
     else:
         subject = job.end_record
         text = f"It completed{when}" + (f", by record {subject}." if subject else ".")
@@ -117,7 +117,7 @@ def _paused(job: Standing, now: datetime) -> Reason:
     )
     return Reason(
         code=ReasonCode.PAUSED,
-        text=f"It has been paused{since_text(job.pause_time, now)}. {held} held.",
+        text=f"It has been paused{since_text(job.pause_time, now)}{job.by_whom('pause')}. {held} held.",
         since=in_ms(job.pause_time),
         count=job.held,
         command=f"tracker job resume {job.name}",

@@ -45,6 +45,8 @@ class Standing:
     delay_s: int
     task_pipe: str | None
     not_sent_reason: str | None
+    last_verb: str | None  # what somebody has done to it last
+    last_user: str | None
     held: int
     dropped: Losses
     dead_letters: Losses
@@ -53,6 +55,10 @@ class Standing:
     def is_to_be_sent(self) -> bool:
         """Whether its task message has not been sent, and will be."""
         return self.has_task_message and self.sent_time is None and self.status < JobStatus.FAILED
+
+    def by_whom(self, verb: str) -> str:
+        """Return `` by USER`` if the last that somebody did to it is this, and it is known who did."""
+        return f" by {self.last_user}" if self.last_verb == verb and self.last_user else ""
 
 
 def read_standings(keys: Iterable[tuple[int, int]]) -> Verb[list[Standing]]:

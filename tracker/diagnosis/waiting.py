@@ -114,8 +114,8 @@ def _of_root(root: Standing, now: datetime, count: int, way_out: str | None) -> 
     }
     what = {
         JobStatus.FAILED: "which has failed",
-        JobStatus.CANCELLED: "which was cancelled",
-        JobStatus.PAUSED: f"which has been paused{since_text(root.pause_time, now)}",
+        JobStatus.CANCELLED: f"which was cancelled{root.by_whom('cancel')}",
+        JobStatus.PAUSED: f"which has been paused{since_text(root.pause_time, now)}{root.by_whom('pause')}",
         JobStatus.WAITING: "which waits for no other job",
         JobStatus.ACTIVE: f"which is at {root.percentage / 1e6:.2f} %",
     }

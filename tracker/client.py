@@ -28,7 +28,7 @@ from tracker.job_filter import JobFilter
 from tracker.jobs import by_hand, cascade, change, missing, query, retry, watch
 from tracker.jobs.action import os_user
 from tracker.jobs.arguments import check_connections, check_user
-from tracker.jobs.job import ChangeCount, ChangedJob, JobReference
+from tracker.jobs.job import ChangeCount, ChangedJob, JobDetails, JobReference
 from tracker.jobs.submit import submit
 from tracker.store.connect import CONNECT_TIMEOUT_S, connected, store_conninfo
 from tracker.store.explain import database_errors
@@ -128,6 +128,16 @@ def _why(job: JobReference) -> Prepared["Why"]:
     return why(job)
 
 
+def _describe(job: JobReference) -> Prepared[JobDetails]:
+    """Return all that is shown of a job: what `get` returns, and what it waits for and has lost.
+
+    :raises JobNotFound: no job has this name.
+    """
+    from tracker.diagnosis.details import describe
+
+    return describe(job)
+
+
 class _Change(Generic[P]):
     """A verb that changes the jobs that it is given, or with `matching` all that match: RSQL, or a filter."""
 
@@ -188,6 +198,7 @@ class _Verbs:
 
     submit = _One(submit)
     get = _One(query.get_job)
+    describe = _One(_describe)
     list = _One(client_filters.list_jobs)
     list_page = _One(client_filters.list_page)
     iterate = _Many(client_filters.iterate_jobs)

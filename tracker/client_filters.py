@@ -6,11 +6,11 @@ from typing import TypedDict, Unpack
 from tracker.job_filter import JobFilter
 from tracker.jobs import filter_text, query
 from tracker.jobs import matching as matching_verbs
-from tracker.jobs.arguments import check_limit, check_matching, check_several, check_text
+from tracker.jobs.arguments import check_flag, check_limit, check_matching, check_several, check_text
 from tracker.jobs.change import Change
 from tracker.jobs.cursor import read_cursor
 from tracker.jobs.filter import Page, Sort
-from tracker.jobs.job import ChangeCount, Job, JobCount, JobPage
+from tracker.jobs.job import ChangeCount, Job, JobCount, JobPage, JobReference
 from tracker.store.steps import Listing, Prepared
 
 
@@ -22,6 +22,8 @@ class Filters(TypedDict, total=False):
     status: str | Iterable[str]  # any of these
     label: str | Iterable[str]  # all of these: ``key`` or ``key=value``
     matching: str | JobFilter | None  # RSQL, or a filter
+    waiting_for: JobReference | None  # directly: it is an unmet prerequisite
+    transitive: bool  # of `waiting_for`: also those that wait for these, and so on
 
 
 def iterate_jobs(
@@ -110,11 +112,14 @@ def _read_filter(
     status: str | Iterable[str] = (),
     label: str | Iterable[str] = (),
     matching: str | JobFilter | None = None,
+    waiting_for: JobReference | None = None,
+    transitive: bool = False,
 ) -> JobFilter:
     """Check and read what a program asks for.
 
-    :raises InvalidQuery: a status that does not exist, a text that no job can have, or RSQL that is none.
-    :raises BadIdentifier: a malformed partition ID.
+    :raises InvalidQuery: a status that does not exist, a text that no job can have, RSQL that is none, or
+        `transitive` without `waiting_for`.
+    :raises BadIdentifier: a malformed partition ID, or name of a job.
     """
     return filter_text.read_filter(
         partition_id,
@@ -122,6 +127,8 @@ def _read_filter(
         (check_text("status", text) for text in check_several("statuses", status)),
         (check_text("label", text) for text in check_several("labels", label)),
         None if matching is None else check_matching(matching),
+        waiting_for,
+        transitive=check_flag("transitive", transitive),
     )
 
 

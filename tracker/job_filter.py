@@ -155,6 +155,18 @@ class WaitsFor(JobFilter):
 
 
 @dataclass(frozen=True)
+class DependsOn(JobFilter):
+    """Jobs that wait for this one: it is an unmet prerequisite, and they have not ended.
+
+    So are jobs that have failed by propagation, because they wait again once they are retried. If it is
+    `transitive`, also those that wait for these, and so on.
+    """
+
+    name: JobName
+    transitive: bool = False
+
+
+@dataclass(frozen=True)
 class HasPercentage(JobFilter):
     """Jobs whose percentage, with its two decimals, is one of `values`, or compares with the first."""
 
@@ -180,6 +192,18 @@ class HasTime(JobFilter):
 
 
 EVERY_JOB = AllOf()
+
+
+def follows_edges(wanted: JobFilter) -> bool:
+    """Return whether jobs match because of what other jobs wait for."""
+    match wanted:
+        case DependsOn():
+            return wanted.transitive
+        case AllOf() | AnyOf():
+            return any(map(follows_edges, wanted.parts))
+        case Not():
+            return follows_edges(wanted.part)
+    return False
 
 
 def conjuncts(wanted: JobFilter) -> tuple[JobFilter, ...]:

@@ -45,6 +45,46 @@ def test_a_filter_is_added_to_the_other_options(
     assert jobs("job", "count", *arguments).objects == [{"count": len(expected)}]
 
 
+def test_jobs_that_wait_for_one_are_listed_and_changed(command: Command) -> None:
+    new = [as_json("a"), as_json("b", prerequisiteJobIds=["a"]), as_json("c", prerequisiteJobIds=["b"])]
+    command("job", "submit", stdin="\n".join(map(json.dumps, new)).encode())
+    waiting = ("--waiting-for", "default:a")
+    for arguments, expected in ((waiting, ["b"]), ((*waiting, "--transitive"), ["b", "c"])):
+        found = command("job", "list", "--json", "--sort", "id", *arguments).objects
+        assert [each["id"] for each in found] == expected
+        assert command("job", "count", *arguments).objects == [{"count": len(expected)}]
+    [found, end] = command("job", "list", "--json", "--paged", "--limit", "1", *arguments).objects
+    rest = command("job", "list", "--json", "--paged", "--limit", "1", "--after", end["next"], *arguments)
+    assert ([found["id"], rest.objects[0]["id"]], rest.objects[1]) == (["c", "b"], {"next": None})
+    pause = ("job", "pause", "--all-matching")
+    assert command(*pause, *waiting, "--transitive").out == "Paused 2 of 2 jobs.\n"
+    assert command("job", "cancel", "--all-matching", *waiting).out == "Cancelled 1 of 1 job.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("list", "--transitive"), "--transitive is for --waiting-for"),
+        (("list", "--waiting-for", "a:b:c"), "the job ID has ':'"),
+        (("cancel", "a", "--waiting-for", "b"), "--waiting-for and --transitive are for --all-matching"),
+        (
+            ("cancel", "--all-matching", "--waiting-for", "a", "--transitive"),
+            "job cancel --cascade JOB",
+        ),
+        (
+            ("delete", "--all-matching", "--waiting-for", "a", "--transitive"),
+            "job cancel --cascade JOB",
+        ),
+    ],
+)
+def test_a_job_that_is_waited_for_is_checked(
+    bare_command: Command, arguments: tuple[str, ...], text: str
+) -> None:
+    done = bare_command("job", *arguments)
+    assert (done.status, done.out, len(done.err_lines)) == (2, "", 1)
+    assert text in done.err
+
+
 @pytest.mark.parametrize("command_name", ["list", "count"])
 @pytest.mark.parametrize(
     ("arguments", "text"),

@@ -186,7 +186,7 @@ def test_a_job_is_shown(command: Command, connection: psycopg.Connection[tuple[A
     assert "job         default:a" in plain
     assert "percentage  12.35" in plain
     assert "label       k=v" in plain
-    assert "waits for   default:b" in plain
+    assert "waits for   default:b (not stored)" in plain
     assert r'name        "A\u001b[31m"' in plain
 
 

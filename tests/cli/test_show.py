@@ -35,8 +35,56 @@ def test_a_long_list_of_prerequisites_is_cut_on_a_terminal_and_whole_in_json(com
     command("job", "submit", stdin=json.dumps(as_json("a", prerequisiteJobIds=prerequisites)).encode())
     waits = [line for line in command("job", "show", "a").lines if line.startswith("waits for")]
     assert len(waits) == 21
-    assert (waits[0], waits[-1]) == ("waits for   default:p0000", "waits for   980 jobs more")
-    assert command("job", "show", "a", "--json").objects[0]["prerequisiteJobIds"] == prerequisites
+    assert (waits[0], waits[-1]) == ("waits for   default:p0000 (not stored)", "waits for   980 jobs more")
+    [found] = command("job", "show", "a", "--json").objects
+    assert found["prerequisiteJobIds"] == prerequisites
+    assert found["prerequisiteCount"] == 1_000
+    unknown = {"status": None, "percentageComplete": None}
+    assert found["prerequisites"] == [{"id": each} | unknown for each in prerequisites[:20]]
+
+
+def test_what_keeps_a_job_and_what_it_has_lost_is_shown(
+    command: Command, connection: psycopg.Connection[tuple[Any, ...]]
+) -> None:
+    new = [as_json("a", delay=3600), as_json("b", prerequisiteJobIds=["a"])]
+    command("job", "submit", stdin="\n".join(map(json.dumps, new)).encode())
+    [found] = command("job", "show", "a", "--json").objects
+    more = ("attempt", "sentTime", "suspended", "heldMessages", "droppedMessages", "deadLetters")
+    assert [found[name] for name in more] == [1, None, False, 0, 0, 0]
+    assert found["delayUntil"] >= found["createTime"] + 3_600_000
+    lines = command("job", "show", "a").lines
+    assert [line.split()[0] for line in lines] == [
+        "job",
+        "status",
+        "percentage",
+        "attempt",
+        "created",
+        "updated",
+        "delayed",
+    ]
+    assert lines[-1].startswith("delayed until  2")
+    assert command("job", "show", "b").lines[-1] == "waits for   default:a (Waiting, 0.00 %)"
+    command("partition", "suspend", "default")
+    connection.execute(
+        "UPDATE task_message SET sent_time = to_timestamp(1.5), eligible_time = NULL, unmet = 0"
+    )
+    connection.execute(
+        "INSERT INTO held_message (tenant_key, job_key, destination, message_value)"
+        " SELECT tenant_key, job_key, 'out', '' FROM job, generate_series(1, 1234)"
+    )
+    connection.execute(
+        "INSERT INTO job_note (tenant_key, job_key, dropped, dead_letters)"
+        " SELECT tenant_key, job_key, 2, 1 FROM job"
+    )
+    [found] = command("job", "show", "b", "--json").objects
+    assert [found[name] for name in more] == [1, 1500, True, 1234, 2, 1]
+    assert {
+        "sent              1970-01-01 00:00:01Z",
+        "partition ID      default is suspended",
+        "held messages     1,234",
+        "dropped messages  2",
+        "dead letters      1",
+    } < set(command("job", "show", "b").lines)
 
 
 @pytest.mark.parametrize(("verb", "typed"), [("show", "-x"), ("cancel", "--abc"), ("wait", "-abc")])

@@ -15,6 +15,7 @@ from tracker.job_filter import (
     Begins,
     Compares,
     Comparison,
+    DependsOn,
     HasAttempt,
     HasLabel,
     HasName,
@@ -46,6 +47,8 @@ class StoredJob(Job, frozen=True, kw_only=True):
     stored_name: str | None = None
     stored_attempt: int = 1
     stored_labels: dict[str, str | None] = msgspec.field(default_factory=dict)
+    stored_waits_for: frozenset[JobName] = frozenset()  # directly, and not having ended
+    stored_upstream: frozenset[JobName] = frozenset()  # directly or not
 
 
 def matches(job: StoredJob, wanted: JobFilter) -> bool:  # noqa: C901 - a case for each kind of filter
@@ -68,6 +71,8 @@ def matches(job: StoredJob, wanted: JobFilter) -> bool:  # noqa: C901 - a case f
             return key in job.stored_labels and (test is None or passes(job.stored_labels[key], test))
         case WaitsFor(test):
             return any(test is None or passes(job_id, test) for job_id in job.prerequisite_job_ids)
+        case DependsOn(name, transitive):
+            return name in (job.stored_upstream if transitive else job.stored_waits_for)
         case HasPercentage(values, comparison):
             return _compares(Decimal(str(job.percentage_complete)), values, comparison)
         case HasAttempt(values, comparison):

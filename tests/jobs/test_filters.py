@@ -22,6 +22,7 @@ from tracker.job_filter import (
     Begins,
     Compares,
     Comparison,
+    DependsOn,
     HasAttempt,
     HasLabel,
     HasName,
@@ -67,6 +68,7 @@ HOSTILE = [
 TEXTS = ["", "a", "A", "b", "B", "ab", "Ab", "aB", "é", "É", "z", "a\nb", *HOSTILE]
 IDS = ["a", "A", "b", "ab", "aB", "a_b", "a%b", "a'b", 'a"b', "a\\b", "é", "10", "9"]
 TIME_MS = 1_700_000_000_000
+CHAIN = {"ab": ["é", "9"], "aB": ["ab"], "a_b": ["aB", "nobody"]}
 PERCENTAGES = [0, 4_999, 5_000, 33_333_333, 33_335_000, 99_999_999, 100_000_000]
 
 
@@ -98,7 +100,7 @@ def stored(client: Client, url: str) -> list[StoredJob]:
         new.append(
             job(
                 job_id,
-                *(prerequisites if job_id in {"é", "10", "9"} else ()),
+                *(prerequisites if job_id in {"é", "10", "9"} else CHAIN.get(job_id, ())),
                 partition_id=partition_id,
                 name=name,
                 labels=labels,
@@ -118,6 +120,7 @@ def stored(client: Client, url: str) -> list[StoredJob]:
         labels_of: dict[int, dict[str, str | None]] = {}
         for key, label_key, value in rows(connection, "SELECT job_key, label_key, label_value FROM label"):
             labels_of.setdefault(key, {})[label_key] = value
+        waiting = _waiting(connection)
     found = []
     for each in client.list(limit=0):
         key = keys[each.partition_id, each.id]
@@ -128,10 +131,33 @@ def stored(client: Client, url: str) -> list[StoredJob]:
                 stored_name=names[key],
                 stored_attempt=attempts[key],
                 stored_labels=labels_of.get(key, {}),
+                stored_waits_for=frozenset(waiting.get(JobName(each.partition_id, each.id), ())),
+                stored_upstream=_upstream(waiting, JobName(each.partition_id, each.id)),
             )
         )
     assert any(each.prerequisite_job_ids for each in found)
+    assert any(each.stored_upstream > each.stored_waits_for > set() for each in found)
     return found
+
+
+def _waiting(connection: psycopg.Connection[Any]) -> dict[JobName, set[JobName]]:
+    """Return what each job waits for that has not ended, or failed because of another one."""
+    found: dict[JobName, set[JobName]] = {}
+    for partition_id, job_id, prerequisite in rows(
+        connection,
+        """
+        SELECT partition_id, job_id, prerequisite_job_id
+        FROM prerequisite JOIN job USING (tenant_key, job_key) JOIN tenant USING (tenant_key)
+        WHERE status <= 2 OR root_job_id IS NOT NULL
+        """,
+    ):
+        found.setdefault(JobName(partition_id, job_id), set()).add(JobName(partition_id, prerequisite))
+    return found
+
+
+def _upstream(waiting: dict[JobName, set[JobName]], name: JobName) -> frozenset[JobName]:
+    found = set(waiting.get(name, ()))
+    return frozenset(found.union(*(_upstream(waiting, each) for each in found)))
 
 
 def _spread(connection: psycopg.Connection[Any]) -> None:
@@ -139,6 +165,7 @@ def _spread(connection: psycopg.Connection[Any]) -> None:
     connection.execute(
         """
         UPDATE job SET status = job_key %% 6, attempt = 1 + job_key %% 3,
+            root_job_id = CASE WHEN job_key %% 12 = 3 THEN 'a' END,
             percentage = (%s::integer[])[job_key %% %s + 1],
             create_time = to_timestamp(%s / 1000) + job_key %% 4 * interval '500 microseconds',
             last_update_time = to_timestamp(%s / 1000) + job_key %% 3 * interval '1 millisecond'
@@ -169,6 +196,11 @@ conditions: st.SearchStrategy[JobFilter] = st.one_of(
     st.builds(HasText, st.sampled_from(TextField), tests),
     st.builds(HasLabel, st.sampled_from(["a", "A", "x:y", "", "'"]), st.none() | tests),
     st.builds(WaitsFor, st.none() | tests),
+    st.builds(
+        DependsOn,
+        st.builds(JobName, st.sampled_from(["p", "P", "q"]), st.sampled_from([*IDS, "nobody"])),
+        st.booleans(),
+    ),
     st.builds(HasAttempt, st.lists(st.integers(0, 4), min_size=1).map(tuple), st.none() | comparisons),
     st.builds(HasPercentage, st.lists(percentages, min_size=1).map(tuple), st.none() | comparisons),
     st.builds(

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tracker.jobs.query import LOOKED_AT, MAX_LOOKED_AT
 from tracker.stack import LocalStack
 from tracker.store.connect import connect
 
-FILTERS: list[dict[str, str]] = [
+FILTERS: list[dict[str, Any]] = [
     {"label": "all"},
     {"label": "half=yes"},
     {"label": "tenth"},
@@ -60,7 +61,7 @@ def client(stack: LocalStack, template_database: str) -> Iterator[Client]:
 @pytest.mark.parametrize("sort", ["createTime", "-createTime"])
 @pytest.mark.parametrize("filters", FILTERS, ids=str)
 def test_a_short_list_is_the_beginning_of_the_long_one(
-    client: Client, sort: str, filters: dict[str, str]
+    client: Client, sort: str, filters: dict[str, Any]
 ) -> None:
     whole = list(map(str, client.list(limit=0, sort=sort, **filters)))
     for limit in (1, 2, 5, 20, 100, MAX_LOOKED_AT // LOOKED_AT[0] + 1):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -18,7 +19,7 @@ from tracker.jobs.filter_text import read_sort
 from tracker.stack import LocalStack
 
 SORTS = ["createTime", "-createTime", "lastUpdateTime", "-lastUpdateTime", "id", "-id"]
-FILTERS: list[dict[str, str]] = [
+FILTERS: list[dict[str, Any]] = [
     {},
     {"partition_id": "p"},
     {"status": "Waiting"},
@@ -48,7 +49,7 @@ def many(client: Client, connection: Connection) -> Client:
     return client
 
 
-def pages(client: Client, limit: int, sort: str, **filters: str) -> Iterator[list[str]]:
+def pages(client: Client, limit: int, sort: str, **filters: Any) -> Iterator[list[str]]:
     after = None
     while True:
         page = client.list_page(limit=limit, sort=sort, after=after, **filters)

@@ -35,6 +35,8 @@ WITHOUT_RIGHTS = {
 PARTS = {
     "attempt_compares",
     "attempt_is_one_of",
+    "find_dependents",
+    "find_downstream",
     "first_tenants",
     "follows_id",
     "follows_id_descending",
@@ -42,6 +44,7 @@ PARTS = {
     "follows_name",
     "follows_time",
     "has_label",
+    "is_downstream",
     "matches_label",
     "matches_name",
     "matches_open_status",
@@ -52,6 +55,7 @@ PARTS = {
     "one_tenant",
     "percentage_compares",
     "percentage_is_one_of",
+    "search_dependents",
     "search_each_status",
     "search_each_tenant",
     "search_newest",
@@ -68,6 +72,7 @@ PARTS = {
     "time_compares",
     "time_is_one_of",
     "waits_for",
+    "waits_for_job",
 }
 COMPOSED = {"list_jobs", "count_jobs", "find_keys", "find_matching_tenants", "lock_matching_jobs"}
 # What commands that only look send. `tracker job wait` asks for statuses, `tracker job watch` for more.

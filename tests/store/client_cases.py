@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.store.cases import EDGE, KEY, OUTBOX, Case, N, keys, names, numbers
 from tracker.identifiers import JobName
-from tracker.job_filter import EVERY_JOB, HasName, JobFilter
+from tracker.job_filter import EVERY_JOB, DependsOn, HasName, JobFilter
 from tracker.jobs import query as job_query
 from tracker.jobs.filter import NEWEST_FIRST, WHOLE_LIST, Page, Sort, SortField
 from tracker.jobs.filter_text import read_filter
@@ -33,9 +33,12 @@ SUBMIT = [
     Case("find_broken_edges", tenant_names(9), 2 * N, 20 * N, "prerequisite_of_job"),
 ]
 FEW = 20
+MANY_HELD = {"most_held": 100_001}
 WHY = [
-    Case("describe_standing", keys(9, FEW), 3 * FEW, 40 * FEW, "task_message_pkey"),
-    Case("describe_standing", keys(8, 2), 10_000, 2 * 10_000, "held_message_pkey"),
+    Case("describe_standing", keys(9, FEW) | MANY_HELD, 3 * FEW, 40 * FEW, "task_message_pkey"),
+    Case("describe_standing", keys(9) | MANY_HELD, 3 * N, 40 * N, "task_message_pkey"),
+    Case("describe_standing", keys(8, 2) | MANY_HELD, 10_000, 2 * 10_000, "held_message_pkey"),
+    Case("describe_standing", keys(8, 2) | {"most_held": 100}, 200, 400, "held_message_pkey"),
     # Up a chain of 500.
     Case(
         "find_roots",
@@ -44,13 +47,7 @@ WHY = [
         30 * 1000,
         "prerequisite_of_job",
     ),
-    Case(
-        "list_unmet_prerequisites",
-        {"tenant_key": 1, "job_key": 4999, "limit": FEW},
-        2,
-        20,
-        "prerequisite_of_job",
-    ),
+    Case("list_unmet_prerequisites", keys(9) | {"limit": FEW}, 2 * N, 20 * N, "prerequisite_of_job"),
     Case("find_action", {"tenant_key": 1, "job_key": 5}, 1, 20, "job_pkey"),
     Case("group_failures", {"tenant_key": 1, "job_key": 5, "limit": FEW}, 2, 20, "task_failure_pkey"),
 ]
@@ -211,6 +208,7 @@ LAST = datetime.max.replace(tzinfo=UTC), 7
 LATE = Page(10, LAST)
 MIDDLE = Page(10, ("tenant-20", "job-4900"))
 OPEN = "matches_open_status"
+WAITING, DOWNSTREAM = (DependsOn(JobName("tenant-7", "job-8"), transitive) for transitive in (False, True))
 EACH_TENANT, EACH_STATUS = "search_each_tenant", "search_each_status"
 JOBS, PAGES = 5_100, 60_000
 TEN = Page(limit=10)
@@ -236,6 +234,9 @@ LISTS = [
     looking(read_filter(matching="labels.colour==red;partitionId==tenant-*"), 1_100, 3_000, "matches_label"),
     looking(OF_A_TENANT(prefix="job-49"), 1_100, 3_000, "text_begins"),
     listing(NAMED, 40 * 100, 2_000, "job_tenant_key_job_id_key", EACH_TENANT, "matches_name"),
+    # The 500 of a chain, of which each waits for another one too.
+    listing(WAITING, 41, 200, "prerequisite_pkey", "search_dependents", "find_dependents", page=TEN),
+    listing(DOWNSTREAM, 1_500, 15_000, "", "search_dependents", "find_downstream", page=LATE),
     *(
         listing(OF_A_TENANT(matching=rsql), JOBS, PAGES, "", EACH_TENANT, *parts)
         for rsql, *parts in (
@@ -255,6 +256,8 @@ LISTS = [
     ),
     listing(OF_A_TENANT(labels=["colour"]), JOBS, PAGES, "", EACH_TENANT, "has_label"),
     counting(OF_A_TENANT(), JOBS, PAGES, ""),
+    counting(WAITING, JOBS, PAGES, "", "waits_for_job"),
+    counting(DOWNSTREAM, JOBS, PAGES, "", "is_downstream", "find_downstream"),
     counting(FAILED, 20_100, 300, "job_open", OPEN),
     counting(FAILED_OF_A_TENANT, 20_100, 300, "job_open", OPEN),
 ]
@@ -271,6 +274,10 @@ MATCHING = [
     finding(conditions.find_open_jobs(FAILED, 10, None), 100, 1_000, "job_open", EACH_STATUS),
     finding(conditions.find_open_jobs(NOT_ENDED, 10, LAST), 100, 1_000, "job_open", EACH_STATUS),
     finding(OF_TENANT(EVERY_JOB), 41 + 40, 100, "job_pkey", EACH_TENANT, "one_tenant", "follows_key"),
+    # Of tenant 7, 3,000 jobs have not completed.
+    finding(
+        conditions.find_open_jobs(WAITING, 10, None), 10_000, 30_000, "job_open", EACH_STATUS, "waits_for_job"
+    ),
     # Every job has the label.
     finding(OF_TENANT(read_filter(labels=["colour"])), 41 + 60, 200, "job_pkey", EACH_TENANT, "has_label"),
     finding(OF_TENANT(NAMED), 5_000, 10_000, "", EACH_TENANT, "matches_name"),
@@ -283,6 +290,16 @@ MATCHING = [
         "job_pkey",
         locks=(KEY,),
         query=conditions.lock_matching_jobs(NOT_ENDED & read_filter(labels=["colour"]), keys(5, FEW)),
+    ),
+    Case(
+        "lock_matching_jobs",
+        {},
+        1_500,
+        15_000,
+        "prerequisite_pkey",
+        locks=(KEY,),
+        query=conditions.lock_matching_jobs(DOWNSTREAM, keys(9, FEW)),
+        parts=("is_downstream", "find_downstream"),
     ),
 ]
 """What changes all jobs that match."""

@@ -12,7 +12,16 @@ from tracker.cli import asking
 from tracker.cli.cancel_wait import Wait, read_wait, wait_until_passed
 from tracker.cli.change_letters import MAX_COUNT, replay_of_jobs
 from tracker.cli.database import SomeJobNames, Timeout, open_client
-from tracker.cli.filter_options import Label, Partition, Prefix, Rsql, Status, read_filter
+from tracker.cli.filter_options import (
+    FilterOptions,
+    Label,
+    Partition,
+    Prefix,
+    Rsql,
+    Status,
+    Transitive,
+    WaitingFor,
+)
 from tracker.cli.output import Json, counted, print_json
 from tracker.cli.progress_bar import progress_bar
 from tracker.errors import TrackerError
@@ -84,13 +93,17 @@ def cancel(  # noqa: PLR0913, PLR0917 - an option is a parameter
     status: Status = None,
     label: Label = None,
     rsql: Rsql = None,
+    waiting_for: WaitingFor = None,
+    transitive: Transitive = False,
     skip_ended: SkipEnded = False,
     yes: Yes = False,
     json: Json = False,
 ) -> int:
     """Cancel jobs, all or none. Jobs that wait for them wait for ever, unless they are cancelled too."""
-    wanted = _read_wanted(jobs, (partition, prefix, status, label, rsql), all_matching=all_matching)
+    options = FilterOptions(partition, prefix, status, label, rsql, waiting_for, transitive)
+    wanted = _read_wanted(jobs, options, all_matching=all_matching)
     _refuse_cascade(cascade, wanted)
+    _refuse_transitive(transitive)
     skip_ended = _of_names(skip_ended, wanted)
     asked = _Asked(jobs or (), wanted, yes, json, skip_ended, read_wait(wait, timeout))
 
@@ -111,12 +124,15 @@ def pause(  # noqa: PLR0913, PLR0917 - an option is a parameter
     status: Status = None,
     label: Label = None,
     rsql: Rsql = None,
+    waiting_for: WaitingFor = None,
+    transitive: Transitive = False,
     skip_ended: SkipEnded = False,
     yes: Yes = False,
     json: Json = False,
 ) -> int:
     """Pause jobs, all or none: messages for more work are held."""
-    wanted = _read_wanted(jobs, (partition, prefix, status, label, rsql), all_matching=all_matching)
+    options = FilterOptions(partition, prefix, status, label, rsql, waiting_for, transitive)
+    wanted = _read_wanted(jobs, options, all_matching=all_matching)
     asked = _Asked(jobs or (), wanted, yes, json, _of_names(skip_ended, wanted))
     return _change(_PAUSE, asked, lambda client: client.pause(asked.jobs, skip_ended=skip_ended))
 
@@ -129,12 +145,15 @@ def resume(  # noqa: PLR0913, PLR0917 - an option is a parameter
     status: Status = None,
     label: Label = None,
     rsql: Rsql = None,
+    waiting_for: WaitingFor = None,
+    transitive: Transitive = False,
     skip_ended: SkipEnded = False,
     yes: Yes = False,
     json: Json = False,
 ) -> int:
     """Resume paused jobs, all or none: held messages are sent."""
-    wanted = _read_wanted(jobs, (partition, prefix, status, label, rsql), all_matching=all_matching)
+    options = FilterOptions(partition, prefix, status, label, rsql, waiting_for, transitive)
+    wanted = _read_wanted(jobs, options, all_matching=all_matching)
     asked = _Asked(jobs or (), wanted, yes, json, _of_names(skip_ended, wanted))
     return _change(_RESUME, asked, lambda client: client.resume(asked.jobs, skip_ended=skip_ended))
 
@@ -162,6 +181,8 @@ def retry(  # noqa: PLR0913, PLR0917 - an option is a parameter
     status: Status = None,
     label: Label = None,
     rsql: Rsql = None,
+    waiting_for: WaitingFor = None,
+    transitive: Transitive = False,
     skip_ended: SkipEnded = False,
     yes: Yes = False,
     json: Json = False,
@@ -171,7 +192,8 @@ def retry(  # noqa: PLR0913, PLR0917 - an option is a parameter
         raise typer.BadParameter("--failed-tasks is for JOBs, without --cascade and --skip-ended")
     if max_count is not None and not failed_tasks:
         raise typer.BadParameter("--max-count is for --failed-tasks")
-    wanted = _read_wanted(jobs, (partition, prefix, status, label, rsql), all_matching=all_matching)
+    options = FilterOptions(partition, prefix, status, label, rsql, waiting_for, transitive)
+    wanted = _read_wanted(jobs, options, all_matching=all_matching)
     if failed_tasks:
         return _replay_letters(jobs or (), max_count or MAX_COUNT, json=json)
     asked = _Asked(jobs or (), wanted, yes, json, _of_names(skip_ended, wanted))
@@ -189,12 +211,16 @@ def delete(  # noqa: PLR0913, PLR0917 - an option is a parameter
     status: Status = None,
     label: Label = None,
     rsql: Rsql = None,
+    waiting_for: WaitingFor = None,
+    transitive: Transitive = False,
     yes: Yes = False,
     json: Json = False,
 ) -> int:
     """Delete jobs of any status, all or none. Jobs that wait for them keep waiting."""
-    wanted = _read_wanted(jobs, (partition, prefix, status, label, rsql), all_matching=all_matching)
+    options = FilterOptions(partition, prefix, status, label, rsql, waiting_for, transitive)
+    wanted = _read_wanted(jobs, options, all_matching=all_matching)
     asked = _Asked(jobs or (), wanted, yes, json)
+    _refuse_transitive(transitive)
     return _change(_DELETE, asked, lambda client: client.delete(asked.jobs))
 
 
@@ -206,44 +232,18 @@ def _replay_letters(jobs: Sequence[str], max_count: int, *, json: bool) -> int:
     return replay_of_jobs(names, max_count, json=json)
 
 
-_Filters = tuple[str | None, str | None, list[str] | None, list[str] | None, str | None]
-
-
-def _read_wanted(jobs: Sequence[str] | None, filters: _Filters, *, all_matching: bool) -> _Wanted | None:
+def _read_wanted(jobs: Sequence[str] | None, options: FilterOptions, *, all_matching: bool) -> _Wanted | None:
     """Return the filter; None: the jobs are named."""
     if all_matching and jobs:
         raise typer.BadParameter("give JOBs or --all-matching, not both")
     if not all_matching and not jobs:
         raise typer.BadParameter("give JOBs, or --all-matching")
-    if jobs and any(given is not None and given != [] for given in filters):
+    if jobs and options.given:
         raise typer.BadParameter(
-            "--partition, --prefix, --status, --label and --filter are for --all-matching"
+            "--partition, --prefix, --status, --label, --filter, --waiting-for and --transitive are for"
+            " --all-matching"
         )
-    return _Wanted(read_filter(*filters), _describe(*filters)) if all_matching else None
-
-
-def _describe(
-    partition: str | None,
-    prefix: str | None,
-    status: list[str] | None,
-    label: list[str] | None,
-    rsql: str | None,
-) -> str:
-    """Return the options as they could be typed."""
-    options = {
-        "--partition": [partition],
-        "--prefix": [prefix],
-        "--status": status or (),
-        "--label": label or (),
-        "--filter": [rsql],
-    }
-    return shlex.join(
-        word
-        for option, values in options.items()
-        for value in values
-        if value is not None
-        for word in (option, value)
-    )
+    return _Wanted(options.read(), str(options)) if all_matching else None
 
 
 def _of_names(skip_ended: bool, wanted: _Wanted | None) -> bool:
@@ -255,6 +255,15 @@ def _of_names(skip_ended: bool, wanted: _Wanted | None) -> bool:
 def _refuse_cascade(cascade: bool, wanted: _Wanted | None) -> None:
     if cascade and wanted is not None:
         raise typer.BadParameter("--cascade is for JOBs, and not for --all-matching")
+
+
+def _refuse_transitive(transitive: bool) -> None:
+    """Refuse what would cut the way to the jobs of later steps."""
+    if transitive:
+        raise typer.BadParameter(
+            "--transitive is not for cancel and delete; to cancel all that waits for a job: tracker job"
+            " cancel --cascade JOB"
+        )
 
 
 def _change(words: _Words, asked: _Asked, by_name: "Callable[[Client], list[ChangedJob]]") -> int:

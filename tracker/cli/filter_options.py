@@ -1,7 +1,7 @@
 """The options that say which jobs are meant, and what reads them."""
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated
+import shlex
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -12,21 +12,61 @@ if TYPE_CHECKING:
     from tracker.jobs.filter import Page, Sort
 
 
-def read_filter(
-    partition: str | None,
-    prefix: str | None,
-    status: Iterable[str] | None,
-    label: Iterable[str] | None,
-    rsql: str | None = None,
-) -> "JobFilter":
-    """Return the filter that the options describe.
+class FilterOptions(NamedTuple):
+    """The options that say which jobs are meant."""
 
-    :raises InvalidQuery: a status does not exist, no job can have a text, or RSQL is malformed.
-    :raises BadIdentifier: the partition ID is malformed.
-    """
-    from tracker.jobs import filter_text
+    partition: str | None = None
+    prefix: str | None = None
+    status: list[str] | None = None
+    label: list[str] | None = None
+    rsql: str | None = None
+    waiting_for: str | None = None
+    transitive: bool = False
 
-    return filter_text.read_filter(partition, prefix, status or (), label or (), rsql)
+    def read(self) -> "JobFilter":
+        """Return the filter that the options describe.
+
+        :raises typer.BadParameter: ``--transitive`` is given by itself.
+        :raises InvalidQuery: a status does not exist, no job can have a text, or RSQL is malformed.
+        :raises BadIdentifier: the partition ID, or the name of a job, is malformed.
+        """
+        from tracker.jobs import filter_text
+
+        if self.transitive and self.waiting_for is None:
+            raise typer.BadParameter("--transitive is for --waiting-for")
+        return filter_text.read_filter(
+            self.partition,
+            self.prefix,
+            self.status or (),
+            self.label or (),
+            self.rsql,
+            self.waiting_for,
+            transitive=self.transitive,
+        )
+
+    @property
+    def given(self) -> bool:
+        """Whether there are any."""
+        return any(value is not None and value not in ([], False) for value in self)
+
+    def __str__(self) -> str:
+        """Return the options as they could be typed."""
+        options = {
+            "--partition": [self.partition],
+            "--prefix": [self.prefix],
+            "--status": self.status or (),
+            "--label": self.label or (),
+            "--filter": [self.rsql],
+            "--waiting-for": [self.waiting_for],
+        }
+        words = [
+            word
+            for option, values in options.items()
+            for value in values
+            if value is not None
+            for word in (option, value)
+        ]
+        return shlex.join([*words, *(["--transitive"] if self.transitive else [])])
 
 
 def read_sort(text: str) -> "Sort":
@@ -55,23 +95,27 @@ def read_page(limit: int, sort: "Sort", after: str | None) -> "Page":
 
 
 def _read_partition(text: str) -> object:
-    return read_filter(text, None, None, None)
+    return FilterOptions(partition=text).read()
 
 
 def _read_status(text: str) -> object:
-    return read_filter(None, None, [text], None)
+    return FilterOptions(status=[text]).read()
 
 
 def _read_prefix(text: str) -> object:
-    return read_filter(None, text, None, None)
+    return FilterOptions(prefix=text).read()
 
 
 def _read_label(text: str) -> object:
-    return read_filter(None, None, None, [text])
+    return FilterOptions(label=[text]).read()
 
 
 def _read_rsql(text: str) -> object:
-    return read_filter(None, None, None, None, text)
+    return FilterOptions(rsql=text).read()
+
+
+def _read_root(text: str) -> object:
+    return FilterOptions(waiting_for=text).read()
 
 
 Partition = Annotated[
@@ -101,6 +145,18 @@ Rsql = Annotated[
         help="That match this too, such as 'status==Failed;labels.owner=in=(ann,bob)'.",
         callback=checked(_read_rsql),
     ),
+]
+WaitingFor = Annotated[
+    str | None,
+    typer.Option(
+        metavar="JOB",
+        help="That wait for this job: it is one of their unmet prerequisites.",
+        callback=checked(_read_root),
+    ),
+]
+Transitive = Annotated[
+    bool,
+    typer.Option("--transitive", help="With --waiting-for: also those that wait for these, and so on."),
 ]
 Limit = Annotated[int, typer.Option(min=0, metavar="N", help="How many at most; 0: all.")]
 SortBy = Annotated[

@@ -11,6 +11,7 @@ import typer
 from tracker.cli.database import JobName, JobNames, Timeout, open_client
 from tracker.cli.filter_options import (
     After,
+    FilterOptions,
     Label,
     Limit,
     Paged,
@@ -19,7 +20,8 @@ from tracker.cli.filter_options import (
     Rsql,
     SortBy,
     Status,
-    read_filter,
+    Transitive,
+    WaitingFor,
     read_page,
     read_sort,
 )
@@ -35,14 +37,13 @@ from tracker.cli.output import (
 from tracker.cli.progress_bar import working
 
 if TYPE_CHECKING:
-    from tracker import Job, RootFailure, SubmittedJob, TaskFailure
+    from tracker import Job, JobDetails, PrerequisiteState, RootFailure, SubmittedJob, TaskFailure
 
 _MAX_WARNINGS = 10
 
 app = typer.Typer(help="Submit, show, wait for and change jobs.", no_args_is_help=True)
 
 
-PREREQUISITES_SHOWN = 20
 MISSING_SHOWN = 1_000
 ROWS_AT_ONCE = 1_000  # longer lists are printed as they arrive
 
@@ -78,7 +79,7 @@ def submit(
 def show(job: JobName, json: Json = False) -> None:
     """Show a job."""
     with open_client() as client:
-        found = client.get(job)
+        found = client.describe(job)
     if json:
         print_json([found])
     else:
@@ -92,6 +93,8 @@ def list_jobs(  # noqa: PLR0913, PLR0917 - an option is a parameter
     status: Status = None,
     label: Label = None,
     rsql: Rsql = None,
+    waiting_for: WaitingFor = None,
+    transitive: Transitive = False,
     limit: Limit = 100,
     sort: SortBy = "-createTime",
     after: After = None,
@@ -101,7 +104,8 @@ def list_jobs(  # noqa: PLR0913, PLR0917 - an option is a parameter
     """List jobs, the newest first."""
     from tracker.jobs.query import iterate_jobs, list_page
 
-    wanted, order = read_filter(partition, prefix, status, label, rsql), read_sort(sort)
+    options = FilterOptions(partition, prefix, status, label, rsql, waiting_for, transitive)
+    wanted, order = options.read(), read_sort(sort)
     page = read_page(limit, order, after)
     with open_client() as client:
         if not paged and (limit == 0 or limit > ROWS_AT_ONCE):
@@ -114,12 +118,14 @@ def list_jobs(  # noqa: PLR0913, PLR0917 - an option is a parameter
 
 
 @app.command()
-def count(
+def count(  # noqa: PLR0913, PLR0917 - an option is a parameter
     partition: Partition = None,
     prefix: Prefix = None,
     status: Status = None,
     label: Label = None,
     rsql: Rsql = None,
+    waiting_for: WaitingFor = None,
+    transitive: Transitive = False,
     exact: Annotated[
         bool, typer.Option("--exact", help='Count, where the number would be an "estimate" otherwise.')
     ] = False,
@@ -129,7 +135,7 @@ def count(
     from tracker.jobs.job import JobCount
     from tracker.jobs.query import count_jobs, count_or_estimate
 
-    wanted = read_filter(partition, prefix, status, label, rsql)
+    wanted = FilterOptions(partition, prefix, status, label, rsql, waiting_for, transitive).read()
     with open_client() as client:
         if exact:
             found = JobCount(count=client.run(count_jobs(wanted)))
@@ -260,12 +266,12 @@ def _row(job: "Job") -> tuple[object, ...]:
     return job, job.status, _percentage(job), job.name, time_text(job.create_time_ms)
 
 
-def _fields(job: "Job") -> Iterable[tuple[str, object]]:
+def _fields(job: "JobDetails") -> Iterable[tuple[str, object]]:
     yield "job", job
     yield "status", job.status
     yield "percentage", _percentage(job)
-    yield "created", time_text(job.create_time_ms)
-    yield "updated", time_text(job.last_update_time_ms)
+    yield "attempt", job.attempt
+    yield from _times(job)
     for name, value in (
         ("name", job.name),
         ("description", job.description),
@@ -275,12 +281,39 @@ def _fields(job: "Job") -> Iterable[tuple[str, object]]:
             yield name, value
     for key, value in sorted(job.labels.items()):
         yield "label", f"{key}={value}"
-    for job_id in job.prerequisite_job_ids[:PREREQUISITES_SHOWN]:
-        yield "waits for", f"{job.partition_id}:{job_id}"
-    if (left := len(job.prerequisite_job_ids) - PREREQUISITES_SHOWN) > 0:
+    for prerequisite in job.prerequisites:
+        yield "waits for", f"{job.partition_id}:{prerequisite.id} ({_state(prerequisite)})"
+    if (left := job.prerequisite_count - len(job.prerequisites)) > 0:
         yield "waits for", f"{counted(left, 'job')} more"
+    yield from _messages(job)
     for failure in job.failures:
         yield "failure", "  ".join(str(cell) for cell in _failure_row(failure) if cell)
+
+
+def _times(job: "JobDetails") -> Iterable[tuple[str, object]]:
+    yield "created", time_text(job.create_time_ms)
+    if job.sent_time_ms is not None:
+        yield "sent", time_text(job.sent_time_ms)
+    yield "updated", time_text(job.last_update_time_ms)
+    if job.delay_until_ms is not None:
+        yield "delayed until", time_text(job.delay_until_ms)
+    if job.suspended:
+        yield "partition ID", f"{job.partition_id} is suspended"
+
+
+def _state(prerequisite: "PrerequisiteState") -> str:
+    if prerequisite.status is None:
+        return "not stored"
+    return f"{prerequisite.status}, {prerequisite.percentage_complete:.2f} %"
+
+
+def _messages(job: "JobDetails") -> Iterable[tuple[str, object]]:
+    """Yield how many messages did not take their way."""
+    for what, count in (("held", job.held_messages), ("dropped", job.dropped_messages)):
+        if count:
+            yield f"{what} messages", f"{count:,}"
+    if job.dead_letters:
+        yield "dead letters", f"{job.dead_letters:,}"
 
 
 def _percentage(job: "Job") -> str:

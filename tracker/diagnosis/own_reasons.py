@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tracker.diagnosis.reason import Reason, ReasonCode
-from tracker.diagnosis.standing import MOST_HELD, Standing
+from tracker.diagnosis.standing import Standing
 from tracker.diagnosis.wording import counted, duration_text, in_ms, listed, since_text, time_text
 from tracker.job_status import JobStatus
 from tracker.jobs.job import MissingState, MissingTasks
@@ -107,8 +107,8 @@ def _failed_tasks(job: Standing, tree: Tree) -> Reason:
 
 def _paused(job: Standing, now: datetime) -> Reason:
     held = (
-        f"More than {MOST_HELD:,} of its messages are"
-        if job.held > MOST_HELD
+        f"More than {job.most_held:,} of its messages are"
+        if job.held > job.most_held
         else (
             f"{counted(job.held, 'of its messages is', 'of its messages are')}"
             if job.held
@@ -126,7 +126,7 @@ def _paused(job: Standing, now: datetime) -> Reason:
 
 def _to_be_sent(job: Standing, now: datetime, *, scheduler_is_active: bool) -> Iterator[Reason]:
     due = job.eligible_time
-    if due is not None and due > now and job.not_sent_reason is None:
+    if due is not None and due > now and job.is_delayed:
         yield Reason(
             code=ReasonCode.DELAYED,
             text=f"It is sent at {time_text(due)}, {duration_text((due - now).total_seconds())} from now,"

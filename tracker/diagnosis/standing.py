@@ -9,7 +9,7 @@ from tracker.job_status import STATUSES, JobStatus
 from tracker.store.arrays import key_arrays
 from tracker.store.steps import Verb, ask
 
-MOST_HELD = 100_000  # more held messages are not counted
+MOST_HELD = 100_000  # held messages of one job that are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class Standing:
     name: JobName
     status: JobStatus
     percentage: int  # millionths of a percent
+    attempt: int
     suspended: bool
     last_update_time: datetime
     pause_time: datetime | None
@@ -47,9 +48,20 @@ class Standing:
     not_sent_reason: str | None
     last_verb: str | None  # what somebody has done to it last
     last_user: str | None
-    held: int
+    held: int  # one more than `most_held`: there are more
     dropped: Losses
     dead_letters: Losses
+    most_held: int
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Its tenant_key and job_key."""
+        return self.tenant_key, self.job_key
+
+    @property
+    def is_delayed(self) -> bool:
+        """Whether it is sent at its `eligible_time`, because of its delay, and not tried again then."""
+        return self.is_to_be_sent and self.eligible_time is not None and self.not_sent_reason is None
 
     @property
     def is_to_be_sent(self) -> bool:
@@ -61,13 +73,16 @@ class Standing:
         return f" by {self.last_user}" if self.last_verb == verb and self.last_user else ""
 
 
-def read_standings(keys: Iterable[tuple[int, int]]) -> Verb[list[Standing]]:
-    """Return what is stored of the jobs with these keys (tenant_key, job_key)."""
-    rows = yield from ask("describe_standing", **key_arrays(keys))
+def read_standings(keys: Iterable[tuple[int, int]], *, most_held: int = MOST_HELD) -> Verb[list[Standing]]:
+    """Return what is stored of the jobs with these keys (tenant_key, job_key).
+
+    Of each, up to `most_held` held messages are counted.
+    """
+    rows = yield from ask("describe_standing", **key_arrays(keys), most_held=most_held + 1)
     found = []
     for tenant_key, job_key, partition_id, job_id, status, *stored in rows:
         facts, dropped, dead_letters = stored[:-8], stored[-8:-4], stored[-4:]
-        losses = (_losses(*dropped), _losses(*dead_letters))
+        losses = (_losses(*dropped), _losses(*dead_letters), most_held)
         name = JobName(partition_id, job_id)
         found.append(Standing(*(tenant_key, job_key, name, STATUSES[status], *facts, *losses)))
     return found

@@ -1,11 +1,12 @@
 """The reasons that lie with other jobs: those that a job waits for, and those it waits for in the end."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from msgspec import structs
 
+from tracker.diagnosis.direct import NAMED, Prerequisite, read_prerequisites
 from tracker.diagnosis.own_reasons import Tree, own_reasons
 from tracker.diagnosis.reason import Reason, ReasonCode
 from tracker.diagnosis.standing import Standing, read_standings
@@ -15,7 +16,6 @@ from tracker.identifiers import JobName
 from tracker.job_status import JobStatus
 from tracker.store.steps import Verb, ask
 
-ROOTS_NAMED = 20
 _TREES_READ = 3  # of roots: each may have a million tasks
 _CODES = {
     JobStatus.FAILED: ReasonCode.PREREQUISITE_FAILED,
@@ -34,20 +34,11 @@ class _Root:
 
 def find_waiting_reasons(job: Standing, now: datetime, *, scheduler_is_active: bool) -> Verb[list[Reason]]:
     """Return what a job waits for: how many jobs directly, and then each root with its own first reasons."""
-    names = yield from ask(
-        "list_unmet_prerequisites", tenant_key=job.tenant_key, job_key=job.job_key, limit=ROOTS_NAMED
-    )
+    direct = (yield from read_prerequisites([job])).get(job.key, ())
+    reasons = [unmet(job, direct)]
+    named = {each.job_id for each in direct}
     partition_id = job.name.partition_id
-    direct = [f"{partition_id}:{job_id}" for (job_id,) in names]
-    reasons = [
-        Reason(
-            code=ReasonCode.UNMET_PREREQUISITES,
-            text=f"It waits for {counted(job.unmet, 'job')}: {listed(direct, job.unmet)}.",
-            subject=str(job.name),
-            count=job.unmet,
-        )
-    ]
-    rows = yield from ask("find_roots", tenant_key=job.tenant_key, job_key=job.job_key, limit=ROOTS_NAMED)
+    rows = yield from ask("find_roots", tenant_key=job.tenant_key, job_key=job.job_key, limit=NAMED)
     if not rows:
         return [*reasons, _cycle(job)]
     roots = [_Root(JobName(partition_id, job_id), job_key) for job_id, job_key, _, _ in rows]
@@ -60,7 +51,7 @@ def find_waiting_reasons(job: Standing, now: datetime, *, scheduler_is_active: b
         # Nothing that is done to such a root helps. Further up, it is another job that waits for it.
         way_out = (
             f"tracker job prerequisites {job.name} --remove {root.name.job_id}"
-            if str(root.name) in direct
+            if root.name.job_id in named
             else None
         )
         if standing is None:
@@ -73,6 +64,17 @@ def find_waiting_reasons(job: Standing, now: datetime, *, scheduler_is_active: b
             )
             reasons += [structs.replace(each, text=f"{root.name}: {each.text}") for each in own]
     return reasons
+
+
+def unmet(job: Standing, direct: Sequence[Prerequisite]) -> Reason:
+    """Return that it waits for others, and for which directly."""
+    names = [f"{job.name.partition_id}:{each.job_id}" for each in direct]
+    return Reason(
+        code=ReasonCode.UNMET_PREREQUISITES,
+        text=f"It waits for {counted(job.unmet, 'job')}: {listed(names, job.unmet)}.",
+        subject=str(job.name),
+        count=job.unmet,
+    )
 
 
 def _read_trees(roots: list[_Root], found: Mapping[JobName, Standing]) -> Verb[dict[JobName, Tree]]:

@@ -44,6 +44,16 @@ def check_matching(given: object) -> str | JobFilter:
     return given
 
 
+def check_flag(what: str, given: object) -> bool:
+    """Return what was given, if it is true or false.
+
+    :raises InvalidQuery: it is neither.
+    """
+    if not isinstance(given, bool):
+        raise InvalidQuery(f"`{what}` is {kind_of(given)}, not a boolean")
+    return given
+
+
 def check_limit(limit: object) -> None:
     """Check that a limit is a whole number, 0 or greater.
 

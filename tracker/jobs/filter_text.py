@@ -6,6 +6,7 @@ from tracker.errors import InvalidQuery
 from tracker.job_filter import (
     AllOf,
     Begins,
+    DependsOn,
     HasLabel,
     HasStatus,
     HasText,
@@ -16,7 +17,8 @@ from tracker.job_filter import (
 )
 from tracker.job_status import STATUSES, JobStatus
 from tracker.jobs.filter import Sort, SortField
-from tracker.jobs.validation import find_unstorable, read_partition_id
+from tracker.jobs.job import JobReference
+from tracker.jobs.validation import find_unstorable, read_job_name, read_partition_id
 
 
 def read_filter(
@@ -25,11 +27,15 @@ def read_filter(
     statuses: Iterable[str] = (),
     labels: Iterable[str] = (),
     matching: str | JobFilter | None = None,
+    waiting_for: JobReference | None = None,
+    *,
+    transitive: bool = False,
 ) -> JobFilter:
     """Return the filter that these words describe; None: any. `matching` is RSQL, or a filter already.
 
-    :raises InvalidQuery: a status that does not exist, a text that no job can have, or RSQL that is none.
-    :raises BadIdentifier: a malformed partition ID.
+    :raises InvalidQuery: a status that does not exist, a text that no job can have, RSQL that is none, or
+        `transitive` without `waiting_for`.
+    :raises BadIdentifier: a malformed partition ID, or name of a job.
     """
     parts: list[JobFilter] = []
     if partition_id is not None:
@@ -39,6 +45,10 @@ def read_filter(
     if wanted := tuple(map(read_status, statuses)):
         parts.append(HasStatus(wanted))
     parts += map(read_label, labels)
+    if waiting_for is not None:
+        parts.append(DependsOn(read_job_name(waiting_for), transitive))
+    elif transitive:
+        raise InvalidQuery("`transitive` is for jobs that wait for another one, and none is named")
     if matching is not None:
         parts += conjuncts(read_rsql(matching) if isinstance(matching, str) else matching)
     return AllOf(tuple(parts))

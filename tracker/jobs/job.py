@@ -146,6 +146,30 @@ class Job(_Named, frozen=True, kw_only=True, rename="camel", omit_defaults=True)
     prerequisite_job_ids: list[str]  # still unmet
 
 
+class PrerequisiteState(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A job for which another one of the same partition ID waits."""
+
+    id: str
+    status: JobStatus | None  # None: it is not stored
+    percentage_complete: float | None  # two decimals
+
+
+class JobDetails(Job, frozen=True, kw_only=True, rename="camel"):
+    """A stored job with all that is shown of it."""
+
+    attempt: int  # how often it was started: 1, and one more with each retry
+    # None: it was not sent, or it has completed or was cancelled.
+    sent_time_ms: int | None = msgspec.field(name="sentTime")
+    # None: no delay keeps it from being sent, or the delay has not begun.
+    delay_until_ms: int | None = msgspec.field(name="delayUntil")
+    suspended: bool  # jobs of its partition ID are not sent
+    prerequisites: list[PrerequisiteState]  # the first 20 of `prerequisite_job_ids`
+    prerequisite_count: int
+    held_messages: int  # of a paused job; 100,001: there are more than 100,000
+    dropped_messages: int  # of this attempt
+    dead_letters: int  # of this attempt
+
+
 class TimeLeft(msgspec.Struct, frozen=True):
     """How long a job takes until it completes, in seconds: between these in 80 of 100 cases."""
 

@@ -13,11 +13,12 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 
+from tracker.errors import InvalidQuery
 from tracker.identifiers import JobName
-from tracker.job_filter import Comparison, HasStatus, HasTime, JobFilter, TimeField
+from tracker.job_filter import Comparison, HasStatus, HasTime, JobFilter, TimeField, follows_edges
 from tracker.job_status import STATUSES, JobStatus
 from tracker.jobs.action import Action
-from tracker.jobs.change import Change, Key, carry_out
+from tracker.jobs.change import CANCEL, DELETE, Change, Key, carry_out
 from tracker.jobs.cursor import EPOCH
 from tracker.jobs.job import ChangeCount
 from tracker.jobs.retry import retry_found
@@ -47,7 +48,15 @@ def change_matching(
     """Change all jobs that match; those whose status does not allow it are skipped, and counted.
 
     `described`: the filter, as it was given.
+
+    :raises InvalidQuery: the change would remove what the filter follows, and later steps would miss jobs.
     """
+    if change in (CANCEL, DELETE) and follows_edges(wanted):
+        raise InvalidQuery(
+            "jobs that wait for another one, directly or not, are not found any more once some of them are"
+            f" {'cancelled' if change is CANCEL else 'deleted'}; to cancel all of them at once: tracker job"
+            " cancel --cascade JOB"
+        )
     asked = _Asked(wanted, change.changes, partial(_change_found, change, on_change), on_step)
     return Prepared(partial(_run, _Progress(Action(change.verb, described)), asked))
 

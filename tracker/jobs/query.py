@@ -37,10 +37,14 @@ def get_job(job: JobReference) -> Prepared[Job]:
 
     :raises JobNotFound: no job has this name.
     """
-    return Prepared(partial(_get, read_job_name(job)))
+    return Prepared(partial(read_one, read_job_name(job)))
 
 
-def _get(name: JobName) -> Verb[Job]:
+def read_one(name: JobName) -> Verb[Job]:
+    """Return a job.
+
+    :raises JobNotFound: no job has this name.
+    """
     (found,) = yield from _get_all([name])
     return found
 

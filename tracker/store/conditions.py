@@ -18,6 +18,7 @@ from tracker.job_filter import (
     Begins,
     Compares,
     Comparison,
+    DependsOn,
     HasAttempt,
     HasLabel,
     HasName,
@@ -90,6 +91,18 @@ def _search(
 ) -> tuple[Composable, "_Conditions"]:
     """Return how the jobs are found, by the index that has the fewest others."""
     parts = conjuncts(wanted)
+    root = next((part for part in parts if isinstance(part, DependsOn)), None)
+    if root is not None:
+        conditions = _Conditions()
+        dependents = conditions.dependents(root)
+        others = [part for part in parts if part is not root]
+        found = query("search_dependents").format(
+            partition_id=conditions.value(root.name.partition_id),
+            dependents=dependents,
+            conditions=conditions.all_of(others, after),
+            order=order,
+        )
+        return found, conditions
     statuses = _statuses(parts)
     if statuses is not None and JobStatus.COMPLETED not in statuses and not _has_names(wanted):
         conditions = _Conditions({"statuses": [status.number for status in statuses]})
@@ -233,6 +246,8 @@ def uncounted(wanted: JobFilter) -> tuple[JobStatus, ...] | None:
 def _statuses(parts: tuple[JobFilter, ...]) -> tuple[JobStatus, ...] | None:
     """Return the statuses that a job can have that matches all parts; None: any."""
     sets = [set(part.statuses) for part in parts if isinstance(part, HasStatus)]
+    if any(isinstance(part, DependsOn) for part in parts):
+        sets.append({status for status in STATUSES if status <= JobStatus.FAILED})
     return tuple(status for status in STATUSES if status in set.intersection(*sets)) if sets else None
 
 
@@ -255,6 +270,8 @@ def _with_tenants(parts: tuple[JobFilter, ...]) -> list[JobFilter]:
         if isinstance(part, HasName):
             partition_ids = sorted({name.partition_id for name in part.names})
             tenants.append(HasText(TextField.PARTITION_ID, OneOf(tuple(partition_ids))))
+        if isinstance(part, DependsOn):
+            tenants.append(HasText(TextField.PARTITION_ID, OneOf((part.name.partition_id,))))
     return [*tenants, *parts]
 
 
@@ -316,6 +333,8 @@ class _Conditions:
                 return self._of_label(wanted)
             case WaitsFor():
                 return self._of_prerequisite(wanted.test)
+            case DependsOn():
+                return self._of_dependents(wanted)
             case HasPercentage():
                 return self._of_percentage(wanted)
             case HasAttempt():
@@ -356,6 +375,21 @@ class _Conditions:
             return query("waits_for")
         rendered = self._test(test, Identifier("prerequisite", "prerequisite_job_id"))
         return query("matches_prerequisite").format(test=rendered)
+
+    def _of_dependents(self, wanted: DependsOn) -> Composable:
+        if wanted.transitive:
+            return query("is_downstream").format(dependents=self.dependents(wanted))
+        return query("waits_for_job").format(
+            partition_id=self.value(wanted.name.partition_id),
+            job_id=self.value(wanted.name.job_id),
+            fence=self._fence(),
+        )
+
+    def dependents(self, root: DependsOn) -> Composable:
+        """Return the statement that finds the keys of the jobs that wait for one."""
+        return query("find_downstream" if root.transitive else "find_dependents").format(
+            partition_id=self.value(root.name.partition_id), job_id=self.value(root.name.job_id)
+        )
 
     def _fence(self) -> Composable:
         """Return what keeps the planner from making a join of a subquery."""

@@ -1,5 +1,5 @@
--- Return what is stored of some jobs that says why each stands where it stands. At most 100,001 held messages are counted.
-SELECT job.tenant_key, job.job_key, tenant.partition_id, job.job_id, job.status, job.percentage,
+-- Return what is stored of some jobs that says why each stands where it stands. Held messages are counted up to a limit.
+SELECT job.tenant_key, job.job_key, tenant.partition_id, job.job_id, job.status, job.percentage, job.attempt,
        tenant.suspended, job.last_update_time, job.pause_time, job.end_time, job.end_record, job.root_job_id,
        job.contradicted, task_message.job_key IS NOT NULL AS has_task_message,
        coalesce(task_message.unmet, 0), task_message.eligible_time, task_message.sent_time,
@@ -11,7 +11,7 @@ SELECT job.tenant_key, job.job_key, tenant.partition_id, job.job_id, job.status,
                SELECT
                FROM held_message
                WHERE held_message.tenant_key = job.tenant_key AND held_message.job_key = job.job_key
-               LIMIT 100001
+               LIMIT %(most_held)b
            ) AS first_held
        ) AS held,
        coalesce(job_note.dropped, 0), job_note.drop_reason, job_note.drop_time, job_note.drop_record,

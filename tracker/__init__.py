@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tracker.client import AsyncClient, Client
-    from tracker.diagnosis.reason import Reason, ReasonCode, Why
+    from tracker.diagnosis.reason import Reason, ReasonCode, ReasonCount, Why, WhySummary
     from tracker.errors import (
         DatabaseReadOnly,
         DatabaseUnavailable,
@@ -71,6 +71,7 @@ __all__ = [
     "PrerequisiteState",
     "Reason",
     "ReasonCode",
+    "ReasonCount",
     "RootFailure",
     "SchemaMismatch",
     "SubmittedJob",
@@ -81,6 +82,7 @@ __all__ = [
     "WaitTimedOut",
     "WatchedJob",
     "Why",
+    "WhySummary",
 ]
 
 

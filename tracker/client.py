@@ -16,6 +16,7 @@ from typing import (
     Protocol,
     Self,
     TypeVar,
+    Unpack,
     overload,
 )
 
@@ -23,6 +24,7 @@ from psycopg import AsyncConnection, Connection, errors
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolClosed
 
 from tracker import client_filters
+from tracker.client_filters import Filters
 from tracker.errors import InvalidQuery, TrackerError, TransactionConflict
 from tracker.job_filter import JobFilter
 from tracker.jobs import by_hand, cascade, change, missing, query, retry, watch
@@ -52,7 +54,7 @@ from tracker.store.steps import (
 )
 
 if TYPE_CHECKING:
-    from tracker.diagnosis.reason import Why
+    from tracker.diagnosis.reason import Why, WhySummary
 
 P = ParamSpec("P")
 S = TypeVar("S")
@@ -126,6 +128,30 @@ def _why(job: JobReference) -> Prepared["Why"]:
     from tracker.diagnosis.why import why
 
     return why(job)
+
+
+def _why_matching(**filters: Unpack[Filters]) -> Feed["Why"]:
+    """Return each job that matches all `filters` with its first reason. Kafka is not asked.
+
+    Those that have not completed come first, the oldest first. Jobs submitted meanwhile do not count.
+
+    :raises InvalidQuery: a status that does not exist, or RSQL that is none.
+    """
+    from tracker.diagnosis.many import why_matching
+
+    return why_matching(client_filters.read_filters(**filters))
+
+
+def _why_summary(**filters: Unpack[Filters]) -> Prepared["WhySummary"]:
+    """Return how many jobs have which first reason, of the first 10,000 that match all `filters`.
+
+    Kafka is not asked. Jobs that have not completed come first, the oldest first.
+
+    :raises InvalidQuery: a status that does not exist, or RSQL that is none.
+    """
+    from tracker.diagnosis.many import summarize_matching
+
+    return summarize_matching(client_filters.read_filters(**filters))
 
 
 def _describe(job: JobReference) -> Prepared[JobDetails]:
@@ -209,6 +235,8 @@ class _Verbs:
     failures = _Many(query.list_failures)
     missing = _Many(missing.find_missing)
     why = _One(_why)
+    why_matching = _Live(_why_matching)
+    why_summary = _One(_why_summary)
     cancel = _Change(cascade.cancel, partial(client_filters.change_matching, change.CANCEL))
     pause = _Change(change.pause, partial(client_filters.change_matching, change.PAUSE))
     resume = _Change(change.resume, partial(client_filters.change_matching, change.RESUME))

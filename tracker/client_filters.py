@@ -106,6 +106,14 @@ def retry_matching(matching: str | JobFilter) -> Prepared[ChangeCount]:
     return matching_verbs.retry_matching(_read_filter(matching=matching), described=str(matching))
 
 
+def read_filters(**filters: Unpack[Filters]) -> JobFilter:
+    """Return the filter that these arguments describe.
+
+    :raises InvalidQuery: a status that does not exist, or RSQL that is none.
+    """
+    return _read_filter(**filters)
+
+
 def _read_filter(
     partition_id: str | None = None,
     prefix: str | None = None,

@@ -14,6 +14,7 @@ _words = st.sampled_from(
         "database", "kafka", "--json", "--help", "--status", "--limit", "--sort", "--label", "--prefix",
         "--partition", "--add", "--remove",
         "--timeout", "--all-matching", "--cascade", "--dry-run", "--check", "--version", "--wait", "--", "-",
+        "--summary", "--waiting-for", "--transitive",
         "-1", "0", "1", "Waiting", "id", "-createTime", "a=b", "acme:job", "nosuch", "*", ":", "/nonexistent",
         "9" * 30, "nan",
     ]

@@ -74,13 +74,23 @@ PARTS = {
     "waits_for",
     "waits_for_job",
 }
-COMPOSED = {"list_jobs", "count_jobs", "find_keys", "find_matching_tenants", "lock_matching_jobs"}
+COMPOSED = {
+    "list_jobs",
+    "count_jobs",
+    "find_keys",
+    "find_matching_tenants",
+    "find_some",
+    "lock_matching_jobs",
+}
 # What commands that only look send. `tracker job wait` asks for statuses, `tracker job watch` for more.
 OF_THE_READER = {
     "list_schema_migrations",
     "find_schema_migration",
     "list_jobs",
     "count_jobs",
+    "find_keys",
+    "find_matching_tenants",
+    "find_some",
     "estimate_jobs",
     "find_statuses",
     "find_watched_jobs",
@@ -99,7 +109,9 @@ OF_THE_READER = {
     "find_action",
     "find_roots",
     "group_failures",
+    "list_edges_above",
     "list_unmet_prerequisites",
+    "sample_failures",
 }
 
 # Numbers are only taken from a sequence, and that right only looked at, when there is a row for them.

@@ -49,6 +49,23 @@ WHY = [
     ),
     Case("list_unmet_prerequisites", keys(9) | {"limit": FEW}, 2 * N, 20 * N, "prerequisite_of_job"),
     Case("find_action", {"tenant_key": 1, "job_key": 5}, 1, 20, "job_pkey"),
+    # Twenty jobs of that chain.
+    Case(
+        "list_edges_above",
+        {"tenant_keys": [1] * 20, "job_keys": [*range(4809, 5000, 10)], "most_jobs": N, "most_edges": 2 * N},
+        3 * N,
+        40 * N,
+        "prerequisite_of_job",
+    ),
+    # Only as much as is asked for.
+    Case(
+        "list_edges_above",
+        {"tenant_keys": [1] * 20, "job_keys": [*range(4809, 5000, 10)], "most_jobs": 50, "most_edges": 30},
+        100,
+        1_000,
+        "prerequisite_of_job",
+    ),
+    Case("sample_failures", keys(5) | {"limit": 101}, N, 10 * N, "task_failure_pkey"),
     Case("group_failures", {"tenant_key": 1, "job_key": 5, "limit": FEW}, 2, 20, "task_failure_pkey"),
 ]
 NOTED: dict[str, Any] = {"action_key": 1}
@@ -281,6 +298,13 @@ MATCHING = [
     # Every job has the label.
     finding(OF_TENANT(read_filter(labels=["colour"])), 41 + 60, 200, "job_pkey", EACH_TENANT, "has_label"),
     finding(OF_TENANT(NAMED), 5_000, 10_000, "", EACH_TENANT, "matches_name"),
+    Case(
+        "find_some",
+        {},
+        JOBS,
+        PAGES,
+        query=conditions.find_some_jobs(COMPLETED & OF_A_TENANT(labels=["colour=red"]), 10_000),
+    ),
     Case("find_matching_tenants", {}, 41, 20, query=conditions.find_matching_tenants(OF_A_TENANT())),
     Case(
         "lock_matching_jobs",
@@ -291,13 +315,13 @@ MATCHING = [
         locks=(KEY,),
         query=conditions.lock_matching_jobs(NOT_ENDED & read_filter(labels=["colour"]), keys(5, FEW)),
     ),
+    # The rows come from a merge of both sides, which is in the order of the keys without a sort.
     Case(
         "lock_matching_jobs",
         {},
         1_500,
         15_000,
         "prerequisite_pkey",
-        locks=(KEY,),
         query=conditions.lock_matching_jobs(DOWNSTREAM, keys(9, FEW)),
         parts=("is_downstream", "find_downstream"),
     ),

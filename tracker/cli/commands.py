@@ -23,6 +23,7 @@ from tracker.cli import (
     status,
     topics,
     watch,
+    why,
 )
 from tracker.cli.errors import explain
 from tracker.cli.streams import take_any_text
@@ -37,6 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 job.app.command("watch")(watch.watch)
+job.app.command("why")(why.why)
 for change in (
     change_jobs.cancel,
     change_jobs.pause,

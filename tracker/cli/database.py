@@ -62,6 +62,12 @@ JobName = Annotated[
         metavar="JOB", help="partitionId:jobId, or jobId in default.", callback=checked(_read_job)
     ),
 ]
+SomeJobName = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="JOB", help="partitionId:jobId, or jobId in default.", callback=checked(_read_job)
+    ),
+]
 JobNames = Annotated[
     list[str],
     typer.Argument(

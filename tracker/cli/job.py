@@ -28,7 +28,6 @@ from tracker.cli.filter_options import (
 from tracker.cli.output import (
     Json,
     counted,
-    in_one_line,
     print_fields,
     print_json,
     print_rows,
@@ -207,23 +206,6 @@ def missing(
             )
         if not json and limit and next(ranges, None) is not None:
             print(f"There are more than {counted(limit, 'row')}; --limit 0 lists all.", file=sys.stderr)
-
-
-@app.command()
-def why(job: JobName, json: Json = False) -> None:
-    """Say why a job stands where it stands, and what can be done."""
-    from tracker.diagnosis.kafka_reasons import with_kafka
-    from tracker.diagnosis.why import diagnose
-    from tracker.settings import load
-
-    with open_client() as client:
-        diagnosis = client.run(diagnose(job))
-    found = with_kafka(diagnosis.why, diagnosis.job, load())
-    if json:
-        print_json([found])
-        return
-    for line in found.lines():
-        print(in_one_line(line))
 
 
 def _print_jobs(jobs: "Iterable[Job]", *, json: bool) -> None:

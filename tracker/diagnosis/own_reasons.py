@@ -37,6 +37,7 @@ class Tree:
     has_unknown: bool = False  # the number of some task's subtasks is not known
     failures: list[FailureGroup] = field(default_factory=list)
     failed: int = 0  # tasks
+    has_more_failures: bool = False  # only so many were counted
     failure_groups: int = 0
 
 
@@ -92,7 +93,9 @@ def _failed_tasks(job: Standing, tree: Tree) -> Reason:
     groups = [
         f"{counted(each.count, 'time')} {each.failure_id} ({each.message[:200]})" for each in tree.failures
     ]
-    text = f"{counted(tree.failed, 'task has', 'tasks have')} failed: {listed(groups, tree.failure_groups)}."
+    more = "More than " if tree.has_more_failures else ""
+    failed = counted(tree.failed, "task has", "tasks have")
+    text = f"{more}{failed} failed: {listed(groups, tree.failure_groups)}."
     if not groups:
         text = "It has failed, and no failed task is stored any more."
     can_be_retried = job.status is JobStatus.FAILED
@@ -100,7 +103,7 @@ def _failed_tasks(job: Standing, tree: Tree) -> Reason:
         code=ReasonCode.FAILED_TASKS,
         text=text,
         subject=tree.failures[0].first_task if tree.failures else str(job.name),
-        count=tree.failed,
+        count=None if tree.has_more_failures else tree.failed,
         command=f"tracker job retry {job.name}" if can_be_retried else f"tracker job failures {job.name}",
     )
 

@@ -50,6 +50,24 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
     command: str | None = None  # what could be typed
 
 
+class ReasonCount(msgspec.Struct, frozen=True, kw_only=True):
+    """How many jobs have the same first reason, in a sentence, and what could be done."""
+
+    code: ReasonCode
+    text: str
+    subject: str | None  # the job for which they wait in the end, the partition ID or the topic meant
+    count: int
+    command: str | None  # what could be typed
+
+
+class WhySummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """How many of some jobs have which first reason, the most frequent first."""
+
+    reasons: list[ReasonCount]
+    jobs: int  # that were looked at
+    has_more: bool  # more match
+
+
 class Why(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Why a job stands where it stands, the most telling reason first."""
 

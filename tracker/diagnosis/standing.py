@@ -59,6 +59,11 @@ class Standing:
         return self.tenant_key, self.job_key
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether it waits for other jobs."""
+        return self.unmet > 0 and self.status < JobStatus.FAILED
+
+    @property
     def is_delayed(self) -> bool:
         """Whether it is sent at its `eligible_time`, because of its delay, and not tried again then."""
         return self.is_to_be_sent and self.eligible_time is not None and self.not_sent_reason is None

@@ -17,6 +17,13 @@ from tracker.job_status import JobStatus
 from tracker.store.steps import Verb, ask
 
 _TREES_READ = 3  # of roots: each may have a million tasks
+# What keeps a job from being sent whatever it waits for comes before what it waits for.
+_BEFORE_PREREQUISITES = (
+    ReasonCode.ENDED,
+    ReasonCode.FAILED_TASKS,
+    ReasonCode.PARTITION_SUSPENDED,
+    ReasonCode.PAUSED,
+)
 _CODES = {
     JobStatus.FAILED: ReasonCode.PREREQUISITE_FAILED,
     JobStatus.CANCELLED: ReasonCode.PREREQUISITE_CANCELLED,
@@ -64,6 +71,12 @@ def find_waiting_reasons(job: Standing, now: datetime, *, scheduler_is_active: b
             )
             reasons += [structs.replace(each, text=f"{root.name}: {each.text}") for each in own]
     return reasons
+
+
+def with_prerequisites(own: Sequence[Reason], waiting: Sequence[Reason]) -> list[Reason]:
+    """Return a job's own reasons and those that lie with what it waits for, the most telling first."""
+    before = [each for each in own if each.code in _BEFORE_PREREQUISITES]
+    return [*before, *waiting, *(each for each in own if each.code not in _BEFORE_PREREQUISITES)]
 
 
 def unmet(job: Standing, direct: Sequence[Prerequisite]) -> Reason:

@@ -6,26 +6,17 @@ from functools import partial
 
 from tracker.diagnosis.by_hand import find_what_was_done_by_hand
 from tracker.diagnosis.own_reasons import own_reasons
-from tracker.diagnosis.reason import Reason, ReasonCode, Why
+from tracker.diagnosis.reason import Why
 from tracker.diagnosis.standing import Standing, read_standings
 from tracker.diagnosis.trees import read_tree
-from tracker.diagnosis.waiting import find_waiting_reasons
+from tracker.diagnosis.waiting import find_waiting_reasons, with_prerequisites
 from tracker.diagnosis.wording import in_ms
 from tracker.identifiers import JobName
-from tracker.job_status import JobStatus
 from tracker.jobs.job import JobReference
 from tracker.jobs.query import find_job
 from tracker.jobs.validation import read_job_name
 from tracker.store import locks
 from tracker.store.steps import Prepared, Verb, ask
-
-# What keeps a job from being sent whatever it waits for comes before what it waits for.
-_BEFORE_PREREQUISITES = (
-    ReasonCode.ENDED,
-    ReasonCode.FAILED_TASKS,
-    ReasonCode.PARTITION_SUSPENDED,
-    ReasonCode.PAUSED,
-)
 
 
 @dataclass(frozen=True)
@@ -66,9 +57,9 @@ def _diagnose(name: JobName) -> Verb[Diagnosis]:
     now = datetime.fromtimestamp(seconds, UTC)
     tree = yield from read_tree(job)
     reasons = list(own_reasons(job, tree, now, scheduler_is_active=is_active))
-    if job.unmet and job.status < JobStatus.FAILED:
+    if job.is_waiting:
         waiting = yield from find_waiting_reasons(job, now, scheduler_is_active=is_active)
-        reasons = _inserted(reasons, waiting)
+        reasons = with_prerequisites(reasons, waiting)
     reasons += yield from find_what_was_done_by_hand(job)
     return Diagnosis(
         Why(
@@ -82,8 +73,3 @@ def _diagnose(name: JobName) -> Verb[Diagnosis]:
         ),
         job,
     )
-
-
-def _inserted(own: list[Reason], waiting: list[Reason]) -> list[Reason]:
-    before = [each for each in own if each.code in _BEFORE_PREREQUISITES]
-    return [*before, *waiting, *(each for each in own if each.code not in _BEFORE_PREREQUISITES)]

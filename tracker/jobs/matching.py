@@ -9,22 +9,20 @@ Jobs that are submitted meanwhile do not count, so that there is an end.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from functools import partial
-from typing import NamedTuple
 
 from tracker.errors import InvalidQuery
 from tracker.identifiers import JobName
 from tracker.job_filter import Comparison, HasStatus, HasTime, JobFilter, TimeField, follows_edges
 from tracker.job_status import STATUSES, JobStatus
 from tracker.jobs.action import Action
-from tracker.jobs.change import CANCEL, DELETE, Change, Key, carry_out
-from tracker.jobs.cursor import EPOCH
+from tracker.jobs.change import CANCEL, DELETE, Change, carry_out
 from tracker.jobs.job import ChangeCount
 from tracker.jobs.retry import retry_found
+from tracker.jobs.walk import FoundJob, JobWalk, begin_walk
 from tracker.store import conditions
 from tracker.store.arrays import key_arrays
-from tracker.store.steps import Commit, Prepared, Row, Verb, ask
+from tracker.store.steps import Commit, Prepared, Verb, ask
 
 STEP_JOBS = 2_000
 _NOTHING = ChangeCount(matched=0, changed=0, skipped=0)
@@ -73,11 +71,6 @@ def retry_matching(
     return Prepared(partial(_run, _Progress(Action("retry", described)), asked))
 
 
-class _FoundJob(NamedTuple):
-    key: Key
-    name: JobName
-
-
 _Done = tuple[int, int, int | None]
 """How many jobs match, how many were changed, and the key of the action, if there is one by now."""
 
@@ -86,7 +79,7 @@ _Done = tuple[int, int, int | None]
 class _Asked:
     wanted: JobFilter
     changes: frozenset[JobStatus]
-    act: Callable[[Sequence[_FoundJob], JobFilter, Action], Verb[_Done]]
+    act: Callable[[Sequence[FoundJob], JobFilter, Action], Verb[_Done]]
     on_step: OnStep | None
 
 
@@ -95,7 +88,7 @@ class _Progress:
     """What is committed."""
 
     action: Action
-    rest: "_ByAge | _ByKey | None" = None  # None: nothing was begun
+    rest: JobWalk | None = None  # None: nothing was begun
     counts: ChangeCount = _NOTHING
 
 
@@ -108,7 +101,7 @@ def _run(progress: _Progress, asked: _Asked) -> Verb[ChangeCount]:
         progress.counts = ChangeCount(matched=skipped, changed=0, skipped=skipped)
     while True:
         yield from ask("compile_nothing")
-        found, after = yield from rest.find()
+        found, after = yield from rest.find(STEP_JOBS)
         matched, changed, action_key = 0, 0, progress.action.key
         if found:
             matched, changed, action_key = yield from asked.act(found, rest.wanted, progress.action)
@@ -126,7 +119,7 @@ def _run(progress: _Progress, asked: _Asked) -> Verb[ChangeCount]:
             return counts
 
 
-def _begin(asked: _Asked) -> Verb[tuple["_ByAge | _ByKey", int]]:
+def _begin(asked: _Asked) -> Verb[tuple[JobWalk, int]]:
     """Return how to walk through the jobs that can be changed, and how many others match."""
     yield from ask("compile_nothing")
     ((now_s,),) = yield from ask("read_clock")
@@ -137,64 +130,13 @@ def _begin(asked: _Asked) -> Verb[tuple["_ByAge | _ByKey", int]]:
         ((skipped,),) = yield conditions.count_jobs(wanted & HasStatus(others))
     if others:
         wanted &= HasStatus(tuple(status for status in STATUSES if status in asked.changes))
-    if conditions.find_open_jobs(wanted, STEP_JOBS, None) is not None:
-        return _ByAge(wanted), skipped
-    tenants = yield conditions.find_matching_tenants(wanted)
-    return _ByKey(wanted, tuple(tenant_key for (tenant_key,) in tenants)), skipped
-
-
-@dataclass(frozen=True)
-class _ByAge:
-    """Through jobs that have not completed, by their index; it also leads through those of one status."""
-
-    wanted: JobFilter
-    after: tuple[datetime, int] | None = None
-
-    def find(self) -> "Verb[tuple[list[_FoundJob], _ByAge | None]]":
-        """Return the next jobs, and what comes after them; None: nothing does."""
-        step = conditions.find_open_jobs(self.wanted, STEP_JOBS, self.after)
-        assert step is not None  # it was not when the walk began
-        rows = yield step
-        if len(rows) < STEP_JOBS:
-            return _shape(rows), None
-        _, job_key, *_, time_us = rows[-1]
-        return _shape(rows), replace(self, after=(EPOCH + timedelta(microseconds=time_us), job_key))
-
-
-@dataclass(frozen=True)
-class _ByKey:
-    """Through all jobs of one tenant after the other, by their keys."""
-
-    wanted: JobFilter
-    tenant_keys: tuple[int, ...]
-    after: int = 0  # the last job_key that was found of the first tenant
-
-    def find(self) -> "Verb[tuple[list[_FoundJob], _ByKey | None]]":
-        """Return the next jobs, and what comes after them; None: nothing does."""
-        found: list[Row] = []
-        after = self.after
-        for place, tenant_key in enumerate(self.tenant_keys):
-            limit = STEP_JOBS - len(found)
-            rows = yield conditions.find_jobs_of_tenant(self.wanted, tenant_key, limit, after)
-            found += rows
-            if len(rows) == limit:
-                rest = replace(self, tenant_keys=self.tenant_keys[place:], after=rows[-1][1])
-                return _shape(found), rest
-            after = 0
-        return _shape(found), None
-
-
-def _shape(rows: Sequence[Row]) -> list[_FoundJob]:
-    return [
-        _FoundJob((tenant_key, job_key), JobName(partition_id, job_id))
-        for tenant_key, job_key, partition_id, job_id, *_ in rows
-    ]
+    return (yield from begin_walk(wanted)), skipped
 
 
 def _change_found(
     change: Change,
     on_change: OnChange | None,
-    found: Sequence[_FoundJob],
+    found: Sequence[FoundJob],
     wanted: JobFilter,
     action: Action,
 ) -> Verb[_Done]:
@@ -210,5 +152,5 @@ def _change_found(
     return len(locked), len(locked), action_key
 
 
-def _retry_found(found: Sequence[_FoundJob], wanted: JobFilter, action: Action) -> Verb[_Done]:
+def _retry_found(found: Sequence[FoundJob], wanted: JobFilter, action: Action) -> Verb[_Done]:
     return (yield from retry_found([job.name for job in found], wanted, action))

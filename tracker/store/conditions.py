@@ -217,6 +217,13 @@ def find_jobs_of_tenant(wanted: JobFilter, tenant_key: int, limit: int, after: i
     )
 
 
+def find_some_jobs(wanted: JobFilter, limit: int) -> Query:
+    """Return the statement that finds any jobs that match."""
+    conditions = _Conditions(has_tenant=True)
+    condition = conditions.all_of(_with_tenants(conjuncts(wanted)))
+    return Query(query("find_some").format(conditions=condition), conditions.parameters | {"limit": limit})
+
+
 def lock_matching_jobs(wanted: JobFilter, keys: Mapping[str, object]) -> Query:
     """Return the statement that locks jobs by their keys, in the order of these, if they still match."""
     conditions = _Conditions(has_tenant=True, job_by_job=True)

@@ -217,6 +217,7 @@ def counting(wanted: JobFilter, rows: int, buffers: int, index: str, *parts: str
 NAMED = HasName(tuple(JobName(f"tenant-{tenant}", f"job-{job}") for tenant, job in numbers(5, 100)))
 OF_A_TENANT = partial(read_filter, "tenant-7")
 FAILED = read_filter(statuses=["Failed"])
+COMPLETED = read_filter(statuses=["Completed"])
 NOT_ENDED = read_filter(statuses=["Waiting", "Active"])
 FAILED_OF_A_TENANT = OF_A_TENANT(statuses=["Failed"])
 FAILED_OF_TENANTS = read_filter(matching="status==Failed;partitionId==tenant-1*;id>job")
@@ -229,6 +230,10 @@ WAITING, DOWNSTREAM = (DependsOn(JobName("tenant-7", "job-8"), transitive) for t
 EACH_TENANT, EACH_STATUS = "search_each_tenant", "search_each_status"
 JOBS, PAGES = 5_100, 60_000
 TEN = Page(limit=10)
+UPDATED_FIRST = Sort(SortField.LAST_UPDATE_TIME)
+UPDATED_LAST = Sort(SortField.LAST_UPDATE_TIME, descending=True)
+BY_END = "job_completed", EACH_TENANT, "completed_with_end", "completed_without_end"
+ENDS = "search_updated", "search_open_updated", "search_completed", "first_tenants"
 NEWEST = (4 * 41 + 3 * 100, 41 * 100, "job_create_time", EACH_TENANT, "first_tenants")
 BY_NAME = (4 * 41 + 3 * 100, 41 * 100, "job_tenant_key_job_id_key", EACH_TENANT, "first_tenants")
 LISTS = [
@@ -245,6 +250,14 @@ LISTS = [
     listing(FAILED, 25_000, 12_000, "job_open", "search_open", "follows_name", page=MIDDLE, sort=BY_ID),
     listing(EVERY_JOB, *BY_NAME, "follows_id", page=MIDDLE, sort=BY_ID),
     listing(EVERY_JOB, *BY_NAME, "follows_id_descending", page=MIDDLE, sort=BY_ID_DESCENDING),
+    # By last update: of the completed jobs those that come first, of a tenant also all others.
+    listing(COMPLETED, 500, 4_100, *BY_END, *ENDS, page=TEN, sort=UPDATED_LAST),
+    listing(COMPLETED, 500, 4_100, *BY_END, *ENDS, "follows_time", page=LATE, sort=UPDATED_LAST),
+    listing(OF_A_TENANT(), JOBS, 10_000, *BY_END, *ENDS, page=TEN, sort=UPDATED_LAST),
+    listing(OF_A_TENANT(), JOBS, 10_000, *BY_END, *ENDS, "follows_time", page=LATE, sort=UPDATED_FIRST),
+    listing(
+        OF_A_TENANT(), JOBS, 60_000, *BY_END, "search_updated", "search_open_updated", sort=UPDATED_FIRST
+    ),
     # Ten jobs of each tenant say where the edge is. Ten tenants have more before it: 101 of each are read.
     looking(read_filter(labels=["colour"]), 1_100, 3_000, "has_label"),
     looking(read_filter(labels=["nowhere"]), 1_100, 3_000, "has_label"),

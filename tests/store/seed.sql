@@ -8,9 +8,10 @@
 -- The outbox has 20,000 rows of batches and 20,000 of the scheduler; 20 jobs hold 5,000 messages each.
 INSERT INTO tenant (partition_id, suspended) SELECT 'tenant-' || n, n = 41 FROM generate_series(1, 41) AS n;
 
-INSERT INTO job (tenant_key, job_key, job_id, status, percentage, content_hash)
+INSERT INTO job (tenant_key, job_key, job_id, status, percentage, content_hash, end_time)
 SELECT tenant, (tenant - 1) * 5000 + n, 'job-' || n,
-       (ARRAY[5, 5, 5, 5, 3, 1, 1, 0, 2, 0])[n % 10 + 1], 0, '\x0123456789abcdef0123456789abcdef'
+       (ARRAY[5, 5, 5, 5, 3, 1, 1, 0, 2, 0])[n % 10 + 1], 0, '\x0123456789abcdef0123456789abcdef',
+       CASE WHEN n % 10 < 4 THEN now() END
 FROM generate_series(1, 40) AS tenant, generate_series(1, 5000) AS n;
 INSERT INTO job (tenant_key, job_key, job_id, content_hash)
 SELECT 41, 1000000 + n, 'job-' || n, '\x0123456789abcdef0123456789abcdef' FROM generate_series(1, 100000) AS n;

@@ -1,7 +1,10 @@
 """Words, times and numbers of the sentences of a diagnosis."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:
@@ -11,7 +14,7 @@ def counted(count: int, noun: str, plural: str = "") -> str:
 
 def in_ms(time: datetime | None) -> int | None:
     """Return a time in ms since 1970."""
-    return None if time is None else int(time.timestamp() * 1000)
+    return None if time is None else (time - _EPOCH) // _MILLISECOND
 
 
 def time_text(time: datetime) -> str:

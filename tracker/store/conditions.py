@@ -5,7 +5,7 @@ column, an operator or a direction: all of these are in this module or in a file
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
@@ -50,6 +50,8 @@ SORT_COLUMNS = MappingProxyType(
     }
 )
 """For each sort, its column and the one that decides between equal values, so that the order is total."""
+_BY_END = "end"
+_COLUMNS = MappingProxyType({**SORT_COLUMNS, _BY_END: ("end_time", "job_key")})
 _TEXTS = MappingProxyType(
     {TextField.ID: Identifier("job", "job_id"), TextField.NAME: Identifier("job", "name")}
 )
@@ -109,12 +111,54 @@ def _search(
         others = [part for part in parts if not isinstance(part, HasStatus)]
         search = query("search_each_status" if sort == "createTime" else "search_open")
         return search.format(conditions=conditions.all_of(others, after), order=order), conditions
+    if sort == "lastUpdateTime" and not _has_names(wanted):
+        return _search_updated(parts, limit, order, after)
     conditions = _Conditions(has_tenant=True)
     placeholders = {"conditions": conditions.all_of(_with_tenants(parts), after), "order": order}
     tenants: Composable = SQL("tenant")
-    if limit is not None and sort != "lastUpdateTime" and all(isinstance(part, HasStatus) for part in parts):
+    if limit is not None and all(isinstance(part, HasStatus) for part in parts):
         tenants = query("first_tenants").format(**placeholders)
     return query("search_each_tenant").format(tenants=tenants, **placeholders), conditions
+
+
+def _search_updated(
+    parts: Sequence[JobFilter], limit: int | None, order: Composable, after: "_After"
+) -> tuple[Composable, "_Conditions"]:
+    """Return how jobs of any status are found by last update: what is completed by its end."""
+    wanted = _statuses(tuple(parts))
+    is_open = (status for status in STATUSES if status is not JobStatus.COMPLETED)
+    conditions = _Conditions(
+        {"statuses": [status.number for status in is_open if wanted is None or status in wanted]}
+    )
+    others = [part for part in parts if not isinstance(part, HasStatus)]
+    open_jobs = query("search_open_updated").format(conditions=conditions.all_of(others, after), order=order)
+    conditions.has_tenant = True
+    with_end = {
+        "conditions": _both("completed_with_end", conditions.all_of(others, replace(after, sort=_BY_END))),
+        "order": _order(_BY_END, descending=after.descending),
+    }
+    if limit is not None and all(_is_of_tenant(part) for part in others):
+        first = query("first_tenants").format(**with_end)
+        completed = query("search_completed").format(tenants=first, **with_end)
+    else:
+        completed = query("search_each_tenant").format(tenants=SQL("tenant"), **with_end)
+    without_end = query("search_each_tenant").format(
+        tenants=SQL("tenant"),
+        conditions=_both("completed_without_end", conditions.all_of(others, after)),
+        order=order,
+    )
+    search = query("search_updated").format(
+        open=open_jobs, completed=completed, without_end=without_end, order=order
+    )
+    return search, conditions
+
+
+def _both(part: str, condition: Composable) -> Composable:
+    return SQL("\nAND ").join([query(part), condition])
+
+
+def _is_of_tenant(part: JobFilter) -> bool:
+    return isinstance(part, HasText) and part.field is TextField.PARTITION_ID
 
 
 def list_first_jobs(
@@ -134,7 +178,7 @@ def list_first_jobs(
     statuses = _statuses(parts)
     if (statuses is not None and JobStatus.COMPLETED not in statuses) or _has_names(wanted):
         return None
-    tenants = [part for part in parts if isinstance(part, HasText) and part.field is TextField.PARTITION_ID]
+    tenants = [part for part in parts if _is_of_tenant(part)]
     others = [part for part in parts if part not in tenants]
     if all(isinstance(part, HasStatus) for part in others):
         return None
@@ -157,7 +201,7 @@ def list_first_jobs(
 
 def _order(sort: str, *, descending: bool) -> Composable:
     direction = SQL(" DESC") if descending else SQL("")
-    return SQL(", ").join(SQL(column) + direction for column in SORT_COLUMNS[sort])
+    return SQL(", ").join(SQL(column) + direction for column in _COLUMNS[sort])
 
 
 def count_jobs(wanted: JobFilter) -> Query:
@@ -191,11 +235,7 @@ def find_open_jobs(wanted: JobFilter, limit: int, after: tuple[datetime, int] | 
 def find_matching_tenants(wanted: JobFilter) -> Query:
     """Return the statement that finds the keys of the tenants of which jobs can match."""
     conditions = _Conditions(has_tenant=True)
-    tenants = [
-        part
-        for part in _with_tenants(conjuncts(wanted))
-        if isinstance(part, HasText) and part.field is TextField.PARTITION_ID
-    ]
+    tenants = [part for part in _with_tenants(conjuncts(wanted)) if _is_of_tenant(part)]
     return Query(
         query("find_matching_tenants").format(conditions=conditions.all_of(tenants)), conditions.parameters
     )
@@ -312,7 +352,7 @@ class _Conditions:
         operator = _OPERATORS[Comparison.LESS if after.descending else Comparison.GREATER]
         if after.sort == "id":
             return query("follows_name").format(operator=operator, **values)
-        time = Identifier("job", SORT_COLUMNS[after.sort][0])
+        time = Identifier("job", _COLUMNS[after.sort][0])
         return query("follows_time").format(time=time, operator=operator, **values)
 
     def value(self, value: object) -> Placeholder:

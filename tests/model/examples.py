@@ -2,11 +2,16 @@
 
 from typing import Any
 
+from hypothesis import strategies as st
+
 from tests.support.messages import failure, record_of, report, task_message, tracking_report
 from tests.support.model.naive import NaiveTracker
 from tests.support.model.outcomes import Outcome
 
 JOB = ("acme", "job")
+
+Graph = dict[int, set[int]]
+"""The prerequisites of each job, all of lower numbers. Every job but 0 has some."""
 
 
 def send_event(tracker: NaiveTracker, *reports: dict[str, Any]) -> Outcome:
@@ -64,3 +69,20 @@ def four_jobs(*, propagate_failures: bool) -> NaiveTracker:
 def statuses(tracker: NaiveTracker) -> list[str | None]:
     """Return the statuses of T1 to T4."""
     return [tracker.status("acme", f"T{number}") for number in (1, 2, 3, 4)]
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> Graph:
+    """Draw a graph of up to 8 jobs."""
+    graph: Graph = {0: set()}
+    for number in range(1, draw(st.integers(1, 8))):
+        graph[number] = draw(st.sets(st.integers(0, number - 1), min_size=1))
+    return graph
+
+
+def tracker_with(graph: Graph, *, propagate_failures: bool = False) -> NaiveTracker:
+    """Return a tracker with the jobs of a graph; their IDs are their numbers."""
+    tracker = NaiveTracker(propagate_failures)
+    for number, prerequisites in graph.items():
+        tracker.create_job("acme", str(number), prerequisites=map(str, prerequisites))
+    return tracker

@@ -3,8 +3,19 @@
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tests.model.examples import JOB, four_jobs, send_event, send_message, statuses
+from tests.model.examples import (
+    JOB,
+    Graph,
+    four_jobs,
+    graphs,
+    send_event,
+    send_message,
+    statuses,
+    tracker_with,
+)
 from tests.support.messages import report
 from tests.support.model.naive import NaiveTracker
 from tests.support.model.outcomes import NotFound, Outcome, Refused
@@ -52,13 +63,6 @@ def test_what_is_so_already_is_a_no_op(tracker: NaiveTracker, verb: str, before:
     assert tracker.status(*JOB) == status
 
 
-def test_a_second_cancel_changes_nothing_though_it_cascades() -> None:
-    tracker = four_jobs(propagate_failures=False)
-    tracker.cancel("acme", "T3")
-    tracker.cancel("acme", "T3", cascade=True)
-    assert tracker.status("acme", "T4") == "Waiting"
-
-
 @pytest.mark.parametrize("verb", ["cancel", "pause", "resume"])
 @pytest.mark.parametrize("end", ["Complete", "Failed"])
 def test_a_finished_job_refuses(tracker: NaiveTracker, verb: str, end: str) -> None:
@@ -74,7 +78,7 @@ def test_a_cancelled_job_is_neither_paused_nor_resumed(tracker: NaiveTracker, ve
         getattr(tracker, verb)(*JOB)
 
 
-@pytest.mark.parametrize("verb", ["cancel", "pause", "resume", "delete"])
+@pytest.mark.parametrize("verb", ["cancel", "pause", "resume", "retry", "delete"])
 def test_an_unknown_job_is_not_found(tracker: NaiveTracker, verb: str) -> None:
     with pytest.raises(NotFound):
         getattr(tracker, verb)("acme", "nobody")
@@ -84,6 +88,35 @@ def test_a_cancel_takes_the_dependents_along_only_if_asked_to() -> None:
     tracker = four_jobs(propagate_failures=False)
     tracker.cancel("acme", "T3")
     assert statuses(tracker) == ["Waiting", "Waiting", "Cancelled", "Waiting"]
-    tracker = four_jobs(propagate_failures=False)
     tracker.cancel("acme", "T1", cascade=True)
+    assert statuses(tracker) == ["Cancelled", "Cancelled", "Cancelled", "Waiting"]  # T3 had ended before
+    tracker.cancel("acme", "T3", cascade=True)  # though it is cancelled already
     assert statuses(tracker) == ["Cancelled"] * 4
+
+
+def test_a_cancel_that_cascades_stops_at_what_has_failed() -> None:
+    tracker = four_jobs(propagate_failures=False)
+    send_event(tracker, report("acme:T3.1", "Failed"))
+    tracker.cancel("acme", "T1", cascade=True)
+    assert statuses(tracker) == ["Cancelled", "Cancelled", "Failed", "Waiting"]
+
+
+@given(graphs(), st.sets(st.integers(0, 7)), st.sets(st.integers(0, 7)))
+@settings(deadline=None)
+def test_a_cancel_that_cascades_takes_each_job_to_which_a_path_leads(
+    graph: Graph, paused: set[int], cancelled: set[int]
+) -> None:
+    """On each step of the path, the next job waits and has not ended."""
+    tracker = tracker_with(graph)
+    for number in paused & set(graph):
+        tracker.pause("acme", str(number))
+    ended = cancelled & set(graph)
+    for number in ended:
+        tracker.cancel("acme", str(number))
+    reached = {0}
+    for number in sorted(graph):  # each job comes after its prerequisites
+        if graph[number] & reached and number not in ended:
+            reached.add(number)
+    tracker.cancel("acme", "0", cascade=True)
+    found = {number for number in graph if tracker.status("acme", str(number)) == "Cancelled"}
+    assert found == reached | ended

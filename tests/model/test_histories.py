@@ -97,5 +97,6 @@ def test_wild_traffic_is_the_same_for_the_same_seed_and_reaches_every_outcome(se
     assert dropped >= {"unknown", "failed", "cancelled"}
     assert any(outcome.held for outcome in outcomes)
     assert any(outcome.released for outcome in outcomes)
+    assert any(job.attempt > 1 for job in tracker.jobs.values())
     assert any(isinstance(action, Drain | Advance) for action in actions)
     assert {job.status for job in tracker.jobs.values()} >= {"Waiting", "Active", "Failed", "Completed"}

@@ -12,7 +12,7 @@ def test_a_failure_is_propagated_to_all_that_can_never_run() -> None:
         assert shown["root_failure"] == "acme:T1"
         assert [each["failureMessage"] for each in shown["failure_details"]] == ["why"]
         assert tracker.percentage("acme", job) == 0
-        assert tracker.unmet_prerequisites("acme", job) == []
+        assert tracker.unmet_prerequisites("acme", job) == ["T3" if job == "T4" else "T1"]
 
 
 def test_a_propagated_failure_stays_when_the_root_is_repaired() -> None:

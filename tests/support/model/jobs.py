@@ -74,7 +74,7 @@ class Task:
             yield from self.open[index].walk((*path, index))
 
 
-@dataclass
+@dataclass(eq=False)
 class Job:
     """A job. `eligible_at` is None while it waits for others. `marker`: see answer 15."""
 
@@ -87,6 +87,7 @@ class Job:
     root: Task = field(default_factory=Task)
     sent: bool = False
     marker: str = ""
+    attempt: int = 1
     correlation_id: str | None = None
     held: list[Forward] = field(default_factory=list)
     propagated_failure: Mapping[str, Any] | None = None
@@ -98,6 +99,12 @@ class Job:
     @property
     def name(self) -> str:
         return f"{self.partition_id}:{self.job_id}"
+
+    def failed_root(self) -> str:
+        """Return the name of the job because of which this one has failed: itself, or one upstream."""
+        if self.propagated_failure is None:
+            return self.name
+        return str(self.propagated_failure["root_failure"])
 
     def failures(self) -> list[dict[str, Any]]:
         """List the details of the tasks that are failed now, in the order of their paths."""

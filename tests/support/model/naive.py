@@ -26,9 +26,9 @@ Where the contract leaves a question open, this is the answer:
     does not end. When a paused job becomes Failed or Completed, its held messages are dropped, as for a
     cancelled job.
 8.  A job is released if it has not ended, whatever was reported on it before it was sent.
-9.  Failure propagation marks all direct and indirect dependents that are not sent and not ended. They lose
-    their prerequisites and are never sent. The root is the job that failed first. Propagation does not
-    pass through cancelled jobs.
+9.  Failure propagation marks all direct and indirect dependents that are not sent and not ended. They keep
+    their prerequisites, and are not sent unless they are retried. The root is the job that failed first.
+    Propagation does not pass through cancelled jobs.
 10. What the end of a job does to other jobs (release, propagation) happens after the batch, on account of
     the record that ended the job last. So a job that fails and is repaired in one batch does not fail its
     dependents.
@@ -37,18 +37,23 @@ Where the contract leaves a question open, this is the answer:
 12. The same job twice: its content is what it was created with, and the order of its prerequisites does not
     matter. The content is compared before the prerequisites are checked, so a job can be submitted again
     after one of them has failed.
-13. Cancelling a cancelled job does nothing, even if it should cascade.
+13. A cancel that cascades also continues from a job that is cancelled already. It goes through all jobs that
+    wait, and stops at those that have ended.
 14. A job with a propagated failure shows 0 % until it completes, whatever is reported on it.
-15. Each job has a marker that no other job has or had. A message with the marker of another job is of an
-    earlier job of that name. It has no effect, whatever the status of the present job.
+15. Each run of a job, by its creation or by a retry, has a marker that no other run has or had. A message
+    with another marker than that of the present run is of an earlier run. It has no effect, whatever the
+    status of the job.
+16. A retry leaves nothing of the earlier run, and waits for no delay. The job waits again for each
+    prerequisite that has not completed by then. A retry that cascades also takes the jobs downstream that
+    have failed by propagation from the same root. One of these stays as it is if it also waits for a job
+    that has failed or was cancelled and is not retried with it.
 """
 
-import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
-from urllib.parse import quote
 
-from tests.support.model.jobs import ENDED, Job, gaps
+from tests.support.model.jobs import ENDED, Job, Task, gaps
 from tests.support.model.outcomes import (
     Conflict,
     DeadLetter,
@@ -70,6 +75,8 @@ from tests.support.model.reading import (
     last_header,
     read,
 )
+from tests.support.model.retrying import jobs_to_retry
+from tests.support.model.start_message import start_message
 from tests.support.records import Record
 
 
@@ -78,6 +85,8 @@ class NaiveTracker:
 
     Time passes only in `advance`. A job without prerequisites is sent when it is created, or after its
     delay. What the real scheduler does a moment later happens here at once.
+
+    `marker_of` gives the marker of a run when it is sent. Without it, runs are numbered as they begin.
     """
 
     def __init__(
@@ -92,6 +101,7 @@ class NaiveTracker:
         max_failure_chars: int = 10_000,
         service_url: str = "",
         status_check_interval_s: int = 5,
+        marker_of: Callable[[Job], str] | None = None,
     ) -> None:
         known = None if known_topics is None else frozenset(known_topics)
         self.rules = Rules(
@@ -105,9 +115,10 @@ class NaiveTracker:
         self.propagate_failures = propagate_failures
         self.service_url = service_url
         self.status_check_interval_s = status_check_interval_s
+        self.marker_of = marker_of
         self.now_s: float = 0
         self.last_eligible_s: float = 0  # after this time, no job waits for its delay
-        self.created = 0
+        self.runs = 0
         self.jobs: dict[JobKey, Job] = {}
         self.unsent: dict[JobKey, Job] = {}
         self.suspended: set[str] = set()
@@ -262,7 +273,6 @@ class NaiveTracker:
             if dependent.status not in ENDED:
                 dependent.status = "Failed"
                 dependent.propagated_failure = details
-                dependent.unmet.clear()
                 outcome.held_dropped += len(dependent.held)
                 dependent.held.clear()
                 outcome.propagated.append(dependent.key)
@@ -285,6 +295,8 @@ class NaiveTracker:
         due = [job for job in self.unsent.values() if self._is_due(job)]
         for job in due:
             job.sent = True
+            if self.marker_of is not None:
+                job.marker = self.marker_of(job)
             del self.unsent[job.key]
         released = [self._release(job) for job in due]
         self.releases += released
@@ -303,29 +315,15 @@ class NaiveTracker:
 
     def _release(self, job: Job) -> Release:
         """Make the task message of a job."""
-        content = job.content
-        partition_id, job_id = (quote(part, safe="") for part in job.key)
-        message = {
-            "version": 3,
-            "taskClassifier": content["task_classifier"],
-            "taskApiVersion": content["task_api_version"],
-            "taskData": base64.b64encode(content["task_data"]).decode(),
-            "taskStatus": "NEW_TASK",
-            "context": {},
-            "to": content["task_pipe"],
-            "tracking": {
-                "jobTaskId": job.name,
-                "statusCheckIntervalMillis": self.status_check_interval_s * 1000,
-                "statusCheckUrl": f"{self.service_url}/partitions/{partition_id}/jobs/{job_id}/status"
-                f"?run={job.marker}",
-                "trackingPipe": self.rules.tracking_topics[0],
-                "trackTo": content["target_pipe"],
-            },
-            "correlationId": job.correlation_id,
-        }
-        return Release(job.partition_id, job.job_id, content["task_pipe"], message)
+        url, interval_s = self.service_url, self.status_check_interval_s
+        message = start_message(job, self.rules.tracking_topics[0], url, interval_s)
+        return Release(job.partition_id, job.job_id, job.content["task_pipe"], message)
 
     # --- commands
+
+    def add_topic(self, name: str) -> None:
+        """Have a topic exist from now on."""
+        self.rules = replace(self.rules, known_topics=(self.rules.known_topics or frozenset()) | {name})
 
     def create_job(
         self,
@@ -346,8 +344,6 @@ class NaiveTracker:
         marker: str | None = None,
     ) -> Outcome:
         """Create a job, and send it if it is due.
-
-        The default of its marker is its number among all jobs that were created.
 
         :raises Conflict: the job exists with other content.
         :raises Refused: a name or a prerequisite is bad, or it would close a cycle.
@@ -376,11 +372,17 @@ class NaiveTracker:
         unmet = self._outstanding(partition_id, prerequisites)
         self._refuse_cycle(partition_id, job_id, unmet)
         eligible_at = None if unmet else self._eligible_at(delay)
-        self.created += 1
         job = Job(partition_id, job_id, content, unmet, eligible_at)
-        job.marker = str(self.created) if marker is None else marker
-        self.jobs[job.key] = self.unsent[job.key] = job
+        self._begin_run(job, marker)
+        self.jobs[job.key] = job
         return Outcome(released=self._send_due())
+
+    def _begin_run(self, job: Job, marker: str | None = None) -> None:
+        """Have a job wait until it is sent, and give it a marker of its own."""
+        self.runs += 1
+        number = str(self.runs) if self.marker_of is None else ""
+        job.marker = number if marker is None else marker
+        self.unsent[job.key] = job
 
     def _outstanding(self, partition_id: str, prerequisites: Iterable[str]) -> set[str]:
         """Return the prerequisites that have yet to complete."""
@@ -412,15 +414,12 @@ class NaiveTracker:
             seen.add(name)
 
     def cancel(self, partition_id: str, job_id: str, *, cascade: bool = False) -> Outcome:
-        """Cancel a job and, with `cascade`, its dependents."""
+        """Cancel a job and, with `cascade`, all downstream of it that have not ended."""
         job = self._job(partition_id, job_id)
-        outcome = Outcome()
         if job.status in {"Failed", "Completed"}:
             raise Refused(f"{job.name} is {job.status}")
-        if job.status == "Cancelled":
-            return outcome
         job.status = "Cancelled"
-        outcome.held_dropped = len(job.held)
+        outcome = Outcome(held_dropped=len(job.held))
         job.held.clear()
         for dependent in self._dependents(job) if cascade else ():
             if dependent.status not in ENDED:
@@ -442,6 +441,24 @@ class NaiveTracker:
         outcome = Outcome(forwarded=job.held, released=self._send_due())
         job.held = []
         return outcome
+
+    def retry(self, partition_id: str, job_id: str, *, cascade: bool = False) -> Outcome:
+        """Start a failed job again and, with `cascade`, the jobs that have failed because of the same one.
+
+        :raises Refused: it has not failed, or it waits for a job that will not complete.
+        """
+        job = self._job(partition_id, job_id)
+        if job.status != "Failed":
+            raise Refused(f"{job.name} is {job.status}")
+        retried = jobs_to_retry(job, self.jobs.values(), cascade=cascade)
+        if job not in retried:
+            raise Refused(f"a prerequisite of {job.name} has failed or was cancelled")
+        for each in retried:
+            each.status, each.root, each.propagated_failure = "Waiting", Task(), None
+            each.sent, each.attempt = False, each.attempt + 1
+            each.eligible_at = None if each.unmet else self._eligible_at(0)
+            self._begin_run(each)
+        return Outcome(released=self._send_due())
 
     def delete(self, partition_id: str, job_id: str) -> Outcome:
         """Delete a job. Its dependents keep waiting, as for a job that does not exist yet."""

@@ -35,7 +35,7 @@ class Create(NamedTuple):
 
 
 class Command(NamedTuple):
-    """Call the command of that name: cancel, pause, resume, delete, suspend_partition..."""
+    """Call the command of that name: cancel, pause, resume, retry, delete, suspend_partition..."""
 
     verb: str
     arguments: tuple[str, ...]
@@ -225,8 +225,11 @@ class Traffic:
             "resume_partition",
         ]
         paused = [each.key for each in planned if self.model.status(*each.key) == "Paused"]
+        failed = [each.key for each in planned if self.model.status(*each.key) == "Failed"]
         if paused and self.random.random() < 0.5:
             verb, job = "resume", self.random.choice(paused)
+        elif failed and self.random.random() < 0.2:
+            verb, job = "retry", self.random.choice(failed)
         else:
             verb = self.random.choice(verbs)
         yield from self._watched(Command(verb, job[:1] if verb.endswith("_partition") else job))

@@ -54,22 +54,25 @@ def play_round(
     names: tuple[str, ...] = (),
     kafka_partitions: int = 0,
     protocol: str = GROUP_PROTOCOL,
+    propagate: bool | None = None,
 ) -> Summary:
     """Play one round: inject faults until the messages are sent or the time is up; then heal and check.
 
-    `names`: the faults to draw from, if not all. `kafka_partitions`: how many, if the seed shall not decide.
+    `names`: the faults to draw from, if not all. `kafka_partitions`: how many, if the seed shall not decide;
+    `propagate`: whether failures propagate, likewise.
 
     :raises RoundFailed: there is a problem. Its text says what is lost.
     """
     began = time.monotonic()
     draw = random.Random(seed)
     drawn_partitions = draw.choice([1, 3, 6])
+    drawn_propagate = draw.random() < 0.3
     a_round = Round(
         cluster,
         folder,
         seed,
         kafka_partitions=kafka_partitions or drawn_partitions,
-        propagate=draw.random() < 0.3,
+        propagate=drawn_propagate if propagate is None else propagate,
         bug=bug,
         TRACKER_BATCH_SIZE=draw.choice(["20", "200", "2000"]),
         pooler=draw.random() < 0.3,

@@ -4,17 +4,19 @@ The naive model replays the records of the tracking topic in the order in which 
 did in between. Where the moment of a cancel or delete decides, the checker allows each possible outcome.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
 from tests.faults import dead_letters
 from tests.faults.player import NUMBER, UserAction
 from tests.faults.round import Round
+from tests.faults.topics import late_topic
 from tests.faults.workload import CANCELLED_OR_DELETED, Job
 from tests.support import invariants
 from tests.support.kafka import Received
 from tests.support.model.jobs import ENDED, gaps
+from tests.support.model.jobs import Job as ModelJob
 from tests.support.model.naive import NaiveTracker
 from tests.support.model.outcomes import Outcome, Refused
 from tests.support.records import Record
@@ -23,7 +25,7 @@ from tests.support.stored_tasks import children_in, stored_tasks
 STATUSES = ("Waiting", "Active", "Paused", "Failed", "Cancelled", "Completed")
 
 JOBS = """
-    SELECT partition_id, job_id, status, percentage FROM job JOIN tenant USING (tenant_key)
+    SELECT partition_id, job_id, status, percentage, attempt FROM job JOIN tenant USING (tenant_key)
 """
 FAILURES = """
     SELECT partition_id, job_id, path, failure_id, failure_source, failure_message
@@ -67,18 +69,24 @@ class Checker:
         self._round = a_round
         self._topics = a_round.topics
         kafka = a_round.deployment.kafka
-        self.sent = {number_of(record): record for record in kafka.read(self._topics.tracking)}
+        self.sent: dict[int, Received] = {}
+        self.replays: dict[int, list[Received]] = defaultdict(list)  # the same records, sent again by a user
+        for record in kafka.read(self._topics.tracking):
+            if self.sent.setdefault(number_of(record), record) is not record:
+                self.replays[number_of(record)].append(record)
         topics = self._topics.work, self._topics.results, self._topics.dead_letters
-        self.received = kafka.read(*topics)
+        self.received = kafka.read(*topics, *a_round.late_topics)
         self.outcomes: dict[int, Outcome] = {}
+        self.outcomes_of_replays: dict[int, Outcome] = {}
         self._unsound: list[str] = []
         self.model = NaiveTracker(
             a_round.propagate,
             [self._topics.tracking],
             dead_letter_topic=self._topics.dead_letters,
             known_topics=[self._topics.work, self._topics.results],
+            marker_of=self._marker_of,
         )
-        self._created = Counter[str]()  # by name
+        self._markers = {name: list(markers) for name, markers in a_round.player.markers.items()}
         actions = a_round.user_actions
         self._resubmitted_at = {
             each.job.name: each.before for each in actions if each.job.fate == "resubmitted"
@@ -92,6 +100,7 @@ class Checker:
         yield from self._reader_differs()
         yield from self._forwards_differ()
         yield from self._dead_letters_differ()
+        yield from self._replays_differ()
         yield from self._starts_differ()
         yield from self._order_differs()
         yield from self._jobs_differ()
@@ -114,8 +123,6 @@ class Checker:
         job = action.job
         try:
             if action.verb == "create":
-                markers = self._round.player.markers[job.name][self._created[job.name] :]
-                self._created[job.name] += 1
                 self.model.create_job(
                     *job.key,
                     name=job.name,
@@ -123,15 +130,38 @@ class Checker:
                     delay=job.delay_s,
                     task_pipe=self._topics.work,
                     target_pipe=self._topics.results,
-                    marker=markers[0] if markers else "",
                 )
             elif action.verb == "resume":
                 self.model.pause(*job.key)
                 self.model.resume(*job.key)
+            elif action.verb == "replay":
+                self._replay_letter(job)
+            elif action.cascade:
+                getattr(self.model, action.verb)(*job.key, cascade=True)
             else:
                 getattr(self.model, action.verb)(*job.key)
         except Refused:
             pass  # the paused job failed before it was resumed
+
+    def _replay_letter(self, job: Job) -> None:
+        """Process the replay of a job's record after the last of its refusals."""
+        self.model.add_topic(late_topic(job.key[1]) + self._round.suffix)
+        for number, records in self.replays.items():
+            if self.job_of(records[-1]) is job:
+                self.outcomes_of_replays[number] = self._process(records[-1])
+
+    def outcome_of(self, number: int) -> Outcome:
+        """Return what becomes of a record in the end."""
+        return self.outcomes_of_replays.get(number, self.outcomes[number])
+
+    def last_sent(self, number: int) -> Received:
+        """Return a record, or its last replay."""
+        return self.replays[number][-1] if number in self.replays else self.sent[number]
+
+    def _marker_of(self, job: ModelJob) -> str:
+        """Return the marker of the next run of a job; none if the job was not started."""
+        markers = self._markers.get(job.name)
+        return markers.pop(0) if markers else ""
 
     def _process(self, record: Received) -> Outcome:
         # Not each time: it looks through all unsent jobs, thousands at the end of a round.
@@ -187,7 +217,8 @@ class Checker:
             if record.topic != self._topics.dead_letters and record.header(NUMBER) is not None:
                 found[number_of(record)].append(record)
         stopped: set[tuple[str, int]] = set()
-        for number, outcome in self.outcomes.items():
+        for number in self.outcomes:
+            outcome = self.outcome_of(number)
             got = [(each.topic, each.key, each.value, each.headers) for each in found.pop(number, [])]
             wanted = [tuple(each) for each in outcome.forwarded]
             sent = self.sent[number]
@@ -213,8 +244,19 @@ class Checker:
             yield f"record {number} was forwarded, but never sent"
 
     def _dead_letters_differ(self) -> Iterator[str]:
-        found = [record for record in self.received if record.topic == self._topics.dead_letters]
+        replays = {_position(record) for records in self.replays.values() for record in records}
+        found = [each for each in self._letters() if dead_letters.source_of(each) not in replays]
         yield from dead_letters.differences(self.sent, self.outcomes, found, self._round.uncut_from)
+
+    def _replays_differ(self) -> Iterator[str]:
+        letters = {dead_letters.source_of(each) for each in self._letters()}
+        for number, records in self.replays.items():
+            refused = [each for each in (self.sent[number], *records) if _position(each) in letters]
+            if len(refused) != len(records):
+                yield f"record {number} was refused {len(refused)} times, and replayed {len(records)} times"
+
+    def _letters(self) -> list[Received]:
+        return [record for record in self.received if record.topic == self._topics.dead_letters]
 
     def _starts_differ(self) -> Iterator[str]:
         found = self.starts()
@@ -260,20 +302,25 @@ class Checker:
         return {
             job.key
             for job in self._round.jobs.values()
-            if job.fate not in CANCELLED_OR_DELETED and self.model.jobs[job.key].propagated_failure is None
+            if job.fate not in CANCELLED_OR_DELETED
+            and self.model.status(*job.key) != "Cancelled"
+            and self.model.jobs[job.key].propagated_failure is None
         }
 
     def _jobs_differ(self) -> Iterator[str]:
-        stored = {(row[0], row[1]): (STATUSES[row[2]], row[3]) for row in self._rows(JOBS)}
+        stored = {(row[0], row[1]): (STATUSES[row[2]], *row[3:]) for row in self._rows(JOBS)}
         compared = self._compared()
         for job in self._round.jobs.values():
-            status, percentage = stored.pop(job.key, (None, 0))
+            status, percentage, attempt = stored.pop(job.key, (None, 0, 0))
             wanted = self.model.status(*job.key)
             if status != wanted:
                 yield f"{job.name} ({job_fate(job)}) is {status} instead of {wanted}"
             elif job.key in compared and percentage != self.model.percentage_millionths(*job.key):
                 wanted_percentage = self.model.percentage_millionths(*job.key)
                 yield f"{job.name} ({job_fate(job)}) is at {percentage} instead of {wanted_percentage}"
+            elif job.key in compared and attempt != self.model.jobs[job.key].attempt:
+                wanted_attempt = self.model.jobs[job.key].attempt
+                yield f"{job.name} ({job_fate(job)}) has attempt {attempt} instead of {wanted_attempt}"
         yield from (f"{name} is stored, and was never submitted" for name in stored)
 
     def _tasks_differ(self) -> Iterator[str]:
@@ -336,9 +383,10 @@ def _position(record: Received) -> tuple[str, int, int]:
 
 def job_fate(job: Job | None) -> str:
     """Describe the plan and the fate of a job."""
-    return (
-        "" if job is None else f"{job.plan}{', mixed keys' * job.mixed_keys}{', ' * bool(job.fate)}{job.fate}"
-    )
+    if job is None:
+        return ""
+    in_bulk = " in bulk" * job.in_bulk
+    return f"{job.plan}{', mixed keys' * job.mixed_keys}" + (f", {job.fate}{in_bulk}" if job.fate else "")
 
 
 def _append_to_one(last_two: list[int], offset: int) -> bool:

@@ -1,7 +1,9 @@
 """Does on a thread what users do to jobs, one call after another."""
 
+import random
 import threading
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 
 from tests.faults.workload import Job
@@ -27,12 +29,18 @@ class ClientThread:
         self._thread = threading.Thread(target=self._run, name="client", daemon=True)
         self._thread.start()
 
-    def ask(self, verb: str, job: Job, done: Callable[[], None]) -> None:
-        """Request `cancel`, `pause`, `resume` or `delete` of a job. Afterwards, `done` is called."""
+    def ask(self, verb: str, job: Job, done: Callable[[], None], *, cascade: bool = False) -> None:
+        """Request `cancel`, `pause`, `resume`, `retry` or `delete` of a job. Afterwards, `done` is called."""
         method = getattr(self._client, verb)
+        if cascade:
+            change = partial(method, [job.name], cascade=True)
+        elif job.in_bulk:
+            change = partial(method, matching=filter_of(job))
+        else:
+            change = partial(method, [job.name])
 
         def call() -> None:
-            self._repeat(lambda: method([job.name]))
+            self._repeat(change)
             done()
 
         self._calls.put(call)
@@ -41,6 +49,10 @@ class ClientThread:
         """Request to submit jobs in one call."""
         new = [_new_job(job, task_pipe, target_pipe) for job in jobs]
         self._calls.put(lambda: self._repeat(lambda: self._client.submit(new)))
+
+    def call_next(self, call: Call) -> None:
+        """Request to call something on the thread, after all that was requested before."""
+        self._calls.put(call)
 
     def wait(self, timeout_s: float = 10.0) -> None:
         """Return once everything that was requested is done, or after the timeout."""
@@ -70,6 +82,17 @@ class ClientThread:
                 call()
             except Exception as error:  # noqa: BLE001 - the round reports it
                 self._on_failure(f"a user's call failed: {type(error).__name__}: {error}")
+
+
+def filter_of(job: Job) -> str:
+    """Return a filter that only this job matches; which one depends on its name."""
+    partition_id, job_id = job.key
+    filters = [
+        f"partitionId=='{partition_id}';id=={job_id}",
+        f"id=={job_id}*",
+        f"id=in=({job_id},{job_id}-another);attempt<100",
+    ]
+    return random.Random(job.name).choice(filters)
 
 
 def _new_job(job: Job, task_pipe: str, target_pipe: str) -> NewJob:

@@ -59,8 +59,9 @@ def _lost_records(
     checker: Checker, committed: dict[tuple[str, int], int], held: set[tuple[object, ...]]
 ) -> Iterator[str]:
     forwarded = checker.forwarded()
-    for number, outcome in checker.outcomes.items():
-        sent, job = checker.sent[number], checker.job_of(checker.sent[number])
+    for number in checker.outcomes:
+        outcome, sent = checker.outcome_of(number), checker.last_sent(number)
+        job = checker.job_of(sent)
         position = sent.kafka_partition, sent.offset
         group_offset = committed[sent.topic, sent.kafka_partition]
         may_be_dropped = job is not None and checker.may_be_dropped(job, number)

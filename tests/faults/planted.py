@@ -1,6 +1,7 @@
 """Mistakes to plant into the tracker. A chaos run must find each.
 
-They change functions of the running process, so the program needs no switches for them.
+They change functions of the running process, so the program needs no switches for them. Those of the users'
+commands are planted into the process of the test itself, which acts for the users.
 """
 
 import functools
@@ -15,12 +16,26 @@ from confluent_kafka import KafkaException
 VARIABLE = "PLANTED_BUG"
 
 BUGS: dict[str, Callable[[], None]] = {}
+_OF_COMMANDS: set[str] = set()
+_changed: list[tuple[Any, str, Any]] = []  # (owner, name, the original)
 
 
 def plant(name: str) -> None:
-    """Plant a mistake into this process; none for the empty name."""
-    if name:
+    """Plant a mistake into a process of the tracker; none for the empty name, and none of commands."""
+    if name and name not in _OF_COMMANDS:
         BUGS[name]()
+
+
+def plant_in_commands(name: str) -> None:
+    """Plant a mistake of commands into this process, until `remove_planted`; none if it is not of these."""
+    if name in _OF_COMMANDS:
+        BUGS[name]()
+
+
+def remove_planted() -> None:
+    """Undo what was planted into this process."""
+    while _changed:
+        setattr(*_changed.pop())
 
 
 def bug(function: Callable[[], None]) -> Callable[[], None]:
@@ -29,10 +44,36 @@ def bug(function: Callable[[], None]) -> Callable[[], None]:
     return function
 
 
+def bug_of_commands(function: Callable[[], None]) -> Callable[[], None]:
+    """Register a mistake of the users' commands under its name."""
+    _OF_COMMANDS.add(function.__name__.replace("_", " "))
+    return bug(function)
+
+
 def change(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
     """Replace a function by the result of `make`, which gets the original."""
     original = getattr(owner, name)
+    _changed.append((owner, name, original))
     setattr(owner, name, functools.wraps(original)(make(original)))
+
+
+def change_statement(name: str, old: str, new: str) -> None:
+    """Replace a part of a statement of the users' commands."""
+    from psycopg.sql import SQL
+
+    from tracker.store import steps
+
+    def make(original: Any) -> Any:
+        def query(wanted: str) -> Any:
+            if wanted != name:
+                return original(wanted)
+            text = original(name).as_string(None)
+            assert old in text, f"{name} does not have {old!r}"
+            return SQL(text.replace(old, new))
+
+        return query
+
+    change(steps, "query", make)
 
 
 @bug
@@ -238,3 +279,50 @@ def limits_never_grow() -> None:
         return refresh_limits
 
     change(DeadLetters, "_refresh_limits", make)
+
+
+@bug_of_commands
+def retries_under_the_same_key() -> None:
+    change_statement("retry_jobs", "nextval('job_job_key_seq')", "job_key")
+
+
+@bug_of_commands
+def waits_for_one_prerequisite_after_a_retry() -> None:
+    change_statement("retry_jobs", "count(*)::integer AS count", "least(count(*), 1)::integer AS count")
+
+
+@bug_of_commands
+def cancels_one_dependent_of_each() -> None:
+    first = """(
+            SELECT min(other.job_key) FROM prerequisite AS other
+            WHERE other.tenant_key = prerequisite.tenant_key
+                AND other.prerequisite_job_id = prerequisite.prerequisite_job_id
+        )"""
+    change_statement(
+        "find_jobs_to_cancel",
+        "WHERE NOT cancelled_job.stays",
+        f"WHERE NOT cancelled_job.stays AND prerequisite.job_key = {first}",
+    )
+
+
+@bug_of_commands
+def changes_what_no_longer_matches() -> None:
+    from tracker.job_filter import EVERY_JOB
+    from tracker.jobs import matching
+
+    def make(original: Any) -> Any:
+        def change_found(verb: Any, found: Any, _wanted: Any, action: Any) -> Any:
+            if verb.verb == "pause":
+                time.sleep(0.2)  # so that a job ends after it was found
+            return original(verb, found, EVERY_JOB, action)
+
+        return change_found
+
+    change(matching, "_change_found", make)
+
+
+@bug_of_commands
+def replays_without_noting_it() -> None:
+    from tracker.dead_letters import Replay
+
+    change(Replay, "__call__", lambda original: lambda self, found: original(self, found)[:1])

@@ -1,4 +1,4 @@
-"""Sends the messages of a round's jobs, and has users pause, cancel and delete some of them meanwhile."""
+"""Sends the messages of a round's jobs. Meanwhile, users pause, cancel, retry and delete some of them."""
 
 import random
 import threading
@@ -13,7 +13,8 @@ from confluent_kafka import Producer
 
 from tests.faults.client_thread import ClientThread
 from tests.faults.reader import KafkaPartition, Watcher
-from tests.faults.topics import readdress
+from tests.faults.replayer import Replayer
+from tests.faults.topics import late_topic, readdress
 from tests.faults.workload import BAD_KINDS, CANCELLED_OR_DELETED, PRESENT_RUN, Job, Workload
 from tests.support.deployment import Topics
 from tests.support.records import Record
@@ -31,6 +32,7 @@ class UserAction(NamedTuple):
     before: int
     verb: str
     job: Job
+    cascade: bool = False
 
 
 @dataclass
@@ -40,6 +42,9 @@ class _Run:
     job: Job
     act_at: int  # how many records are sent before the user acts; -1: the user has
     marker: str
+    retry_at: int = -1  # how many records are sent before a user retries it; -1: nobody does
+    letter: int = -1  # the number of the record that a user replays; -1: not yet sent, or nobody does
+    user_is_asked: bool = False  # to replay it, or to pause it briefly
     sent: int = 0
     undelivered: int = 0
     highest: Counter[int] = field(default_factory=Counter)  # offset by Kafka partition
@@ -48,7 +53,7 @@ class _Run:
     @property
     def name(self) -> str:
         """The job's name, and a note if this is not its last run."""
-        return self.job.name + " (deleted, to be submitted again)" * (self.job.successor is not None)
+        return self.job.name + " (an earlier run)" * (self.job.successor is not None)
 
     @property
     def at_tail(self) -> bool:
@@ -96,8 +101,10 @@ class Player:
         client_thread: ClientThread,
         watcher: Watcher,
         on_problem: Callable[[str], None],
+        replayer: Replayer,
     ) -> None:
         self.workload, self.client_thread, self.watcher = workload, client_thread, watcher
+        self.replayer = replayer
         self.topics, self.suffix = topics, suffix
         self.stop_submitting = threading.Event()  # set: the jobs in progress are the last ones
         self.user_actions: list[UserAction] = []
@@ -112,7 +119,10 @@ class Player:
         self._delivered: dict[KafkaPartition, deque[int]] = defaultdict(deque)  # offsets not processed yet
         self._started: SimpleQueue[str] = SimpleQueue()
         self.markers: dict[str, list[str]] = defaultdict(list)  # of the runs of each job that has started
-        self._waiting: set[str] = set()  # submitted, and will start
+        self._waiting: set[str] = set()  # submitted or to be retried, and will start
+        self._retrying: set[str] = set()  # the user's call has not returned
+        self._unsettled: set[str] = set()  # users may still do what they do before a job of the call starts
+        self._pausing: set[str] = set()  # users have begun to pause them briefly
         self._producer = Producer(
             {
                 "bootstrap.servers": bootstrap_servers,
@@ -154,6 +164,8 @@ class Player:
             self.jobs[job.name] = job
             self.user_actions.append(UserAction(self.sent, "create", job))
         self.client_thread.submit(wave, self.topics.work, self.topics.results)
+        names = {job.name for job in wave}
+        self._unsettled |= names
         for job in wave:
             if job.runs:
                 self._waiting.add(job.name)
@@ -162,6 +174,7 @@ class Player:
             elif job.fate == "paused-early":
                 self._ask_to_pause(job)
                 paused_early.append(job)
+        self.client_thread.call_next(partial(self._unsettled.difference_update, names))
 
     def _ask_to_pause(self, job: Job) -> None:
         self._to_resume[job.name] = job
@@ -172,8 +185,10 @@ class Player:
             self.client_thread.ask("resume", job, partial(self._did, "resume", job))
         paused_early.clear()
 
-    def _did(self, verb: str, job: Job, run: _Run | None = None) -> None:
-        self.user_actions.append(UserAction(self.sent, verb, job))
+    def _did(self, verb: str, job: Job, run: _Run | None = None, *, cascade: bool = False) -> None:
+        self.user_actions.append(UserAction(self.sent, verb, job, cascade))
+        if verb == "retry":
+            self._retrying.remove(job.name)  # after it is noted: the next run's records come after it
         if job.successor is not None:
             self.user_actions.append(UserAction(self.sent, "create", job.successor))
             self.client_thread.submit([job.successor], self.topics.work, self.topics.results)
@@ -191,6 +206,9 @@ class Player:
                 job = self.jobs[name]
                 chance = random.Random(f"{self.workload.seed}/{name}")  # its own: jobs start in any order
                 run = _Run(job, chance.randint(0, len(job.body)), self.markers[name][-1])
+                if job.fate == "failed":
+                    late = len(job.body) + len(job.tail)
+                    run.retry_at = chance.randrange(late, late + len(job.late))
                 runs[run.name] = run
 
     def _count_unprocessed(self) -> int:
@@ -222,6 +240,10 @@ class Player:
     def _send_next(self, run: _Run) -> None:
         if run.sent == run.act_at and not run.at_tail:
             self._act(run)
+        if run.sent == run.retry_at:
+            self._retry(run.job)
+        if run.at_tail and run.job.fate == "replayed":
+            run.letter = self.sent
         self._send(run.next(), run)
         if run.at_tail and run.act_at < 0:
             self._resume_after_body(run)
@@ -237,6 +259,11 @@ class Player:
             self._ask_to_pause(run.job)
             if run.at_tail:
                 self._resume_after_body(run)
+        elif run.job.fate == "cancelled-cascade":
+            if run.job.in_bulk:  # the cascade finds it cancelled, and does the rest
+                self.client_thread.ask("cancel", run.job, lambda: None)
+            did = partial(self._did, "cancel", run.job, run, cascade=True)
+            self.client_thread.ask("cancel", run.job, did, cascade=True)
         elif run.job.fate in {"cancelled", "deleted"}:
             verb = "cancel" if run.job.fate == "cancelled" else "delete"
             if run.job.successor is not None:
@@ -244,18 +271,53 @@ class Player:
                 self._waiting.add(run.job.name)
             self.client_thread.ask(verb, run.job, partial(self._did, verb, run.job, run))
 
+    def _retry(self, failed: Job) -> None:
+        """Ask a user to retry a job that has failed: all but its late messages are processed."""
+        job = failed.successor
+        assert job is not None
+        self.jobs[job.name] = job
+        self._waiting.add(job.name)
+        self._retrying.add(job.name)
+        cascade = bool(job.retried_root)
+        did = partial(self._did, "retry", job, cascade=cascade)
+        self.client_thread.ask("retry", job, did, cascade=cascade)
+
     def _may_send_next(self, run: _Run) -> bool:
         """Return whether the next record of the run may be sent; see the head of `workload`."""
+        if run.job.name in self._unsettled or (run.job.name in self._retrying and run.job.successor is None):
+            return False
         if not run.at_tail:
             return True
+        if run.letter >= 0:
+            return self._is_replayed(run)
         if run.sent == run.act_at:
             self._act(run)
         waits_for_user = run.job.fate in {"paused", *CANCELLED_OR_DELETED}
         if waits_for_user and (run.ready_at_poll is None or self.watcher.polls < run.ready_at_poll):
             return False
         if run.job.tail_waits or (run.at_late and not run.is_over):
-            return self._is_processed(run)
+            return self._is_processed(run) and self._may_end(run)
         return True
+
+    def _may_end(self, run: _Run) -> bool:
+        """Return whether the tail may be sent: if the job is to be paused meanwhile, once the user begins."""
+        if run.job.fate != "briefly-paused" or run.sent != len(run.job.body) or run.is_over:
+            return True
+        if not run.user_is_asked:
+            run.user_is_asked = True
+            self.client_thread.call_next(partial(self._pausing.add, run.job.name))
+            self.client_thread.ask("pause", run.job, lambda: None)
+            self.client_thread.ask("resume", run.job, partial(self._did, "resume", run.job))
+        return run.job.name in self._pausing
+
+    def _is_replayed(self, run: _Run) -> bool:
+        """Return whether the dead letter has arrived. Ask a user to replay it once it is there."""
+        if not run.user_is_asked and self._is_processed(run):
+            run.user_is_asked = True
+            # Noted before it is done: what it completes may start other jobs before the call returns.
+            self.user_actions.append(UserAction(self.sent, "replay", run.job))
+            self.replayer.ask(late_topic(run.job.key[1]) + self.suffix, run.job.key, run.letter)
+        return run.user_is_asked and self.replayer.arrived(run.letter)
 
     def _is_processed(self, run: _Run) -> bool:
         if run.undelivered:

@@ -1,7 +1,9 @@
 """Watches a round while it runs: one reads committed records, another polls the group's offsets."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import psycopg
@@ -24,11 +26,11 @@ class Reader:
     def __init__(
         self,
         bootstrap_servers: str,
-        kafka_partitions: Iterable[KafkaPartition],
+        kafka_partitions: Sequence[KafkaPartition],
         on_read: Callable[[Received], None],
     ) -> None:
         self.received: list[Received] = []
-        self.positions: dict[KafkaPartition, int] = {}
+        self.positions: dict[KafkaPartition, int] = dict.fromkeys(kafka_partitions, 0)
         self._on_read = on_read
         self._consumer = Consumer(
             {
@@ -44,9 +46,14 @@ class Reader:
         )
         self._consumer.assign([TopicPartition(*each, 0) for each in kafka_partitions])
         self._partitions = [TopicPartition(*each) for each in kafka_partitions]
+        self._to_add: SimpleQueue[KafkaPartition] = SimpleQueue()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reader", daemon=True)
         self._thread.start()
+
+    def add(self, kafka_partition: KafkaPartition) -> None:
+        """Read another one too, from its start."""
+        self._to_add.put(kafka_partition)
 
     def close(self) -> None:
         self._closing.set()
@@ -59,7 +66,15 @@ class Reader:
                 if message.error() is None:
                     self._take(message)
             for each in self._consumer.position(self._partitions):
-                self.positions[each.topic, each.partition] = each.offset
+                if each.offset >= 0:  # otherwise it has read nothing since it was assigned
+                    self.positions[each.topic, each.partition] = each.offset
+            with suppress(Empty):
+                self._begin(self._to_add.get_nowait())
+
+    def _begin(self, kafka_partition: KafkaPartition) -> None:
+        self._partitions.append(TopicPartition(*kafka_partition))
+        self.positions[kafka_partition] = 0
+        self._consumer.assign([TopicPartition(*each, at) for each, at in self.positions.items()])
 
     def _take(self, message: Any) -> None:
         record = Received(

@@ -18,9 +18,11 @@ from tests.faults.cluster import Cluster
 from tests.faults.dead_letters import DEFAULT_LIMIT_BYTES, source_of
 from tests.faults.login import Login
 from tests.faults.members import Process
+from tests.faults.planted import plant_in_commands, remove_planted
 from tests.faults.player import NUMBER, Player, Stalled, UserAction, run_of
 from tests.faults.program_settings import ASK_AGAIN_S
 from tests.faults.reader import Reader, Watcher
+from tests.faults.replayer import Replayer
 from tests.faults.topics import new_topics
 from tests.faults.workload import Job, Workload
 from tests.support.deployment import Deployment
@@ -86,7 +88,10 @@ class Round:
         group_id, url = self.deployment.group_id, self.deployment.database_url
         tracking = [(self.topics.tracking, number) for number in range(kafka_partitions)]
         self.watcher = Watcher(cluster.bootstrap_servers, group_id, tracking, url)
+        plant_in_commands(bug)
         self.client_thread = ClientThread(url, self.problems.append)
+        self.late_topics: list[str] = []
+        self.replayer = Replayer(self.deployment, self._on_created, self._has_arrived, self.problems.append)
         workload = Workload(seed, propagate=propagate)
         self.player = Player(
             cluster.bootstrap_servers,
@@ -96,6 +101,7 @@ class Round:
             self.client_thread,
             self.watcher,
             self.problems.append,
+            self.replayer,
         )
         self.aborting_producer = AbortingProducer(
             cluster.bootstrap_servers, self.topics, NUMBER, seed, lambda: self.player.jobs_in_progress
@@ -223,7 +229,9 @@ class Round:
             process.end()
         self.cluster.heal()
         self.aborting_producer.close()
+        self.replayer.close()
         self.client_thread.close()
+        remove_planted()
         self.watcher.close()
         self.reader.close()
         self.deployment.close()
@@ -284,6 +292,15 @@ class Round:
         if self._seen[what] > 1:
             self.problems.append(f"{what[0]} {what[1]} was read twice: {record[:2]} at {record.offset}")
 
+    def _has_arrived(self, number: int) -> bool:
+        return self._seen["record", str(number)] > 0
+
+    def _on_created(self, topic: str) -> None:
+        """Read a topic too that has just been created."""
+        if topic not in self.late_topics:
+            self.late_topics.append(topic)
+            self.reader.add((topic, 0))
+
     # The end
 
     def drain(self, timeout_s: float = 60.0) -> float:
@@ -305,12 +322,13 @@ class Round:
 
         def decided() -> bool:
             nonlocal ends
-            ends = deployment.kafka.ends(*self.topics)
-            return ends == deployment.kafka.ends(*self.topics, committed=True)
+            topics = [*self.topics, *self.late_topics]
+            ends = deployment.kafka.ends(*topics)
+            return ends == deployment.kafka.ends(*topics, committed=True)
 
         wait_until(decided, "no open transaction", timeout_s)
         wait_until(
-            lambda: all(at >= ends[each] for each, at in self.reader.positions.items()),
+            lambda: all(at >= ends[each] for each, at in list(self.reader.positions.items())),
             "all read",
             timeout_s,
         )

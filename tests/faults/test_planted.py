@@ -28,6 +28,8 @@ DONE_AGAIN = ("a worker killed before its kafka commit",)
 SENT_AGAIN = ("the scheduler killed after its kafka commit",)
 LITTLE = ("a dead letter topic that takes little",)
 ZOMBIES = ("a zombie that is slow",)
+QUIET = ("no fault",)
+"""The mistakes of commands need none."""
 
 LOST = r"record \d+ of .* (is lost: the group is past it|was forwarded 0 times instead of 1)"
 NOT_STARTED = r"the start of .* is lost|was started 0 times instead of once"
@@ -44,11 +46,15 @@ DROPPED_ONCE = r"record \d+ of .* was forwarded 1 times instead of 0"
 
 
 class Proof(NamedTuple):
-    """The effect of a mistake, as a pattern of the problems it causes, and the faults that provoke it."""
+    """The effect of a mistake, as a pattern of the problems it causes, and the faults that provoke it.
+
+    `propagate`: whether failures propagate, if it matters.
+    """
 
     found: str
     faults: tuple[str, ...]
     seconds: float = SECONDS
+    propagate: bool | None = None
 
 
 PROOFS = {
@@ -67,24 +73,32 @@ PROOFS = {
     "looks jobs up without locks": Proof(
         r"is (Active|Waiting) instead of Completed|is at \d+ instead of \d+|counts and bits differ", AT_ONCE
     ),
+    "retries under the same key": Proof(r"start .* was read twice", QUIET),
+    "waits for one prerequisite after a retry": Proof(
+        r"was started before its prerequisites had completed", QUIET, propagate=True
+    ),
+    "cancels one dependent of each": Proof(
+        r"is (Waiting|Active|Paused) instead of Cancelled", QUIET, seconds=40.0, propagate=False
+    ),
+    "changes what no longer matches": Proof(r"is (Active|Paused) instead of (Completed|Failed)", QUIET),
+    "replays without noting it": Proof(r"was refused \d+ times, and replayed \d+ times", QUIET),
 }
 
 
-def play(
-    cluster: Cluster, folder: Path, faults: tuple[str, ...], bug: str = "", seconds: float = SECONDS
-) -> Summary:
-    """Play a round within the limits in which mistakes are found."""
+def play(cluster: Cluster, folder: Path, proof: Proof, bug: str = "") -> Summary:
+    """Play a round within the limits in which a mistake is found."""
     seed = random.SystemRandom().randrange(10**6)
     print(f"{bug or 'no mistake'}: seed {seed}")
     return play_round(
         cluster,
         folder,
         seed,
-        limit_s=seconds,
+        limit_s=proof.seconds,
         stall_limit_s=STALL_LIMIT_S,
         bug=bug,
-        names=faults,
+        names=proof.faults,
         kafka_partitions=3,  # with a single one, two workers never meet
+        propagate=proof.propagate,
     )
 
 
@@ -94,7 +108,7 @@ def play(
 def test_a_planted_mistake_is_found(one_broker: Cluster, tmp_path: Path, bug: str) -> None:
     began = time.monotonic()
     with pytest.raises(RoundFailed) as found:
-        play(one_broker, tmp_path, PROOFS[bug].faults, bug, PROOFS[bug].seconds)
+        play(one_broker, tmp_path, PROOFS[bug], bug)
     proofs = [problem for problem in found.value.problems if re.search(PROOFS[bug].found, problem)]
     assert proofs, str(found.value)
     seconds, others = time.monotonic() - began, len(found.value.problems) - len(proofs)
@@ -109,4 +123,4 @@ def test_a_planted_mistake_is_found(one_broker: Cluster, tmp_path: Path, bug: st
 def test_without_a_mistake_nothing_is_found(
     one_broker: Cluster, tmp_path: Path, faults: tuple[str, ...]
 ) -> None:
-    assert play(one_broker, tmp_path, faults).messages > 0
+    assert play(one_broker, tmp_path, Proof("", faults)).messages > 0

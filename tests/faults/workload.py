@@ -8,18 +8,38 @@ replay the timing, so neither the final state nor what is forwarded may depend o
   body has other keys (`mixed_keys`) or was held.
 - A prerequisite that may fail or never complete is submitted in the same call as its dependents: a later
   submit might be refused, or not.
+- No record of a call's jobs is sent before users have done what they do early.
 - What is forwarded of a cancelled or deleted job depends on the moment. The checker allows for it.
 
 Some messages name the run that they belong to, as those of workers do. Some name another run, as if they came
 from an earlier job of that ID; they would end the job if they counted. A job whose fate is `resubmitted` has
 such an earlier job: this one starts, and is deleted and submitted again while its messages still arrive.
+
+A job whose fate is `retried` has a run before the planned one. It fails, and a user starts the job again.
+Only late messages of the earlier run are on their way then, and each names its run: events, which name none,
+would count for the next run, or not. The next run's records are sent after the user's call has returned.
+
+With propagation, the jobs downstream of a retried one fail with its first run, and the retry cascades to
+them. So they have no fate of their own, and wait for nothing else that may end without completing.
+
+A job whose fate is `cancelled-cascade` is cancelled with all that wait for it. With propagation, there is
+none: the moment would decide which of them a failure finds first. No job of a later call depends on these.
+
+A job whose fate is `briefly-paused` is paused and resumed, by a filter, while its tail is on its way. The
+tail has nothing that a paused job holds, and ends the job, paused or not.
+
+A job whose fate is `replayed` ends with a message to a topic of its own that does not exist. A user creates
+the topic once the message is a dead letter, and replays it.
+
+Half of the other jobs are changed by a filter that only they match (`in_bulk`), half by their names.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from tests.support.messages import record_of
+from tests.faults.topics import late_topic
+from tests.support.messages import key_of, record_of, task_message
 from tests.support.model.outcomes import JobKey
 from tests.support.model.scripts import Step, group, make_script, record_for
 from tests.support.model.task_trees import Tree, make_tree
@@ -34,11 +54,21 @@ FATES = ("",) * 12 + (
     "paused",
     "cancelled",
     "cancelled-early",
+    "cancelled-cascade",
+    "cancelled-cascade",
     "deleted",
     "resubmitted",
+    "retried",
+    "retried",
+    "briefly-paused",
+    "briefly-paused",
+    "replayed",
+    "replayed",
+    "replayed",
 )
-CANCELLED_OR_DELETED = ("cancelled", "cancelled-early", "deleted")
+CANCELLED_OR_DELETED = ("cancelled", "cancelled-early", "cancelled-cascade", "deleted")
 BAD_KINDS = ("value", "key", "headers")
+_REPLAYED_WAVES = 12  # no more topics than that: each wave has one such job at most
 _MAX_BYTES = 1_048_000  # with Kafka's overhead it fits a topic, and its dead letter does not
 PRESENT_RUN = b'/status?run=PRESENT"'
 """Stands in a message for the marker of its job's run, which is unknown until the job has started."""
@@ -57,11 +87,14 @@ class Job:
     delay_s: int
     prerequisites: list[str]
     runs: bool
+    in_bulk: bool = False
+    retried_root: str = ""  # with propagation: the retried job that fails this one, itself or upstream
+    is_downstream_of_cancelled: bool = False  # by a cascade
     body: list[Record] = field(default_factory=list)
     tail: list[Record] = field(default_factory=list)
     late: list[Record] = field(default_factory=list)
     successor: "Job | None" = None
-    """The job that is submitted under the same ID after this one is deleted."""
+    """What has this name after this job is deleted, or after this run is retried."""
 
     @property
     def name(self) -> str:
@@ -75,16 +108,23 @@ class Job:
         return self.runs and self.plan in {"completes", "repaired"} and self.fate not in CANCELLED_OR_DELETED
 
     @property
+    def completes_at_once(self) -> bool:
+        """Whether it completes, and no failure of another job can delay it."""
+        return self.completes and not self.retried_root
+
+    @property
     def never_fails(self) -> bool:
-        """Whether it is never Failed, not even for a moment: then jobs of later calls may depend on it."""
+        """Whether it is never Failed, not even for a moment, nor cancelled: later jobs may depend on it."""
         if self.successor is not None:
             return self.successor.never_fails
-        return self.plan in {"completes", "unfinished"} and self.fate not in CANCELLED_OR_DELETED
+        may_fail = self.plan not in {"completes", "unfinished"} or self.fate == "retried"
+        may_end = self.fate in CANCELLED_OR_DELETED or self.is_downstream_of_cancelled
+        return not (may_fail or may_end or self.retried_root)
 
     @property
     def tail_waits(self) -> bool:
         """Whether its tail must wait until its body has been processed."""
-        return self.mixed_keys or self.fate.startswith("paused")
+        return self.mixed_keys or self.fate.startswith("paused") or self.fate == "briefly-paused"
 
 
 class Workload:
@@ -103,7 +143,7 @@ class Workload:
         self._wave += 1
         made: list[Job] = []
         for number in range(self._jobs):
-            made.append(self._plan(f"w{self._wave}-{number}", made))
+            made.append(self._plan(f"w{self._wave}-{number:02}", made))  # no ID begins with another
         self._earlier = [job for job in made if job.never_fails and (job.runs or not self._propagate)]
         return made
 
@@ -136,6 +176,11 @@ class Workload:
         partition_id = random.choice(PARTITION_IDS)
         candidates = [job for job in made + self._earlier if job.key[0] == partition_id]
         picked = random.sample(candidates, min(len(candidates), random.choice([0, 0, 1, 1, 2, 4])))
+        # A cascade shall have a way to go.
+        cascading = [job for job in candidates if job.fate == "cancelled-cascade" and job not in picked]
+        if cascading and random.random() < 0.7:
+            picked.append(random.choice(cascading))
+        picked = _of_one_root(picked)
         plans = ["completes"] * 12 + ["fails", "unfinished"] + ([] if self._propagate else ["repaired"] * 2)
         plan = random.choice(plans)
         sparse = plan == "unfinished" and random.random() < 0.5
@@ -145,30 +190,70 @@ class Workload:
         job = Job(
             (partition_id, job_id),
             plan,
-            # Whether a failure propagates past a cancelled or deleted job depends on the moment.
-            fate=random.choice(FATES) if not self._propagate or all(job.runs for job in picked) else "",
+            fate=self._draw_fate(picked),
             mixed_keys=random.random() < 0.3,
             delay_s=random.choice([0] * 8 + [1, 2]),
             prerequisites=sorted(job.key[1] for job in picked),
             runs=all(job.completes for job in picked),
+            in_bulk=random.random() < 0.5,
+            retried_root=next((job.retried_root for job in picked if job.retried_root), ""),
+            is_downstream_of_cancelled=any(
+                job.fate == "cancelled-cascade" or job.is_downstream_of_cancelled for job in picked
+            ),
         )
         job.runs = job.runs and job.fate != "cancelled-early"
+        if job.fate == "replayed" and not self._may_be_replayed(job, made):
+            job.fate = ""
+        job.in_bulk = job.in_bulk or job.fate == "briefly-paused"
         self._make_records(job, tree)
-        return self._earlier_job(job) if job.fate == "resubmitted" and job.runs else job
+        if job.runs and job.fate == "resubmitted":
+            return self._earlier_job(job)
+        if job.runs and job.fate == "retried":
+            job.retried_root = job.name if self._propagate else ""
+            return self._failed_run(job)
+        return job
+
+    def _draw_fate(self, picked: list[Job]) -> str:
+        """Draw a fate for a job with these prerequisites."""
+        fate = self._random.choice(FATES)
+        if not self._propagate:
+            return fate
+        # Whether a failure propagates past a cancelled or deleted job depends on the moment.
+        may_fail = any(not job.runs or job.retried_root for job in picked)
+        return "" if may_fail or fate == "cancelled-cascade" else fate
+
+    def _may_be_replayed(self, job: Job, made: list[Job]) -> bool:
+        is_first = not any(other.fate == "replayed" for other in made)
+        return job.runs and job.plan == "completes" and is_first and self._wave <= _REPLAYED_WAVES
 
     def _earlier_job(self, job: Job) -> Job:
         """Make the job that `job` replaces. Its messages name its run, and none that counts ends it."""
         random = self._random
         earlier = replace(job, fate="deleted", mixed_keys=random.random() < 0.3, successor=job)
-        kinds = ["complete"] * 3 + ["in-progress"]
-        tasks = [Step(f"{job.name}.{n}", random.choice(kinds), via="proxied") for n in range(1, 20)]
-        ends = [Step(job.name, kind, via="proxied") for kind in ("complete", "failed")]
-        parts = {"body": tasks[:12], "tail": [*tasks[12:16], *ends], "late": [*tasks[16:], *ends]}
-        for part, steps in parts.items():
-            shuffled = random.sample(steps, len(steps))
-            records = [self._record([step], mixed_keys=earlier.mixed_keys) for step in shuffled]
-            setattr(earlier, part, [_of_run(record, PRESENT_RUN) for record in records])
+        tasks, ends = self._tasks_of(job, 19), _ends_of(job)
+        earlier.body = self._of_present_run(earlier, tasks[:12])
+        earlier.tail = self._of_present_run(earlier, [*tasks[12:16], *ends])
+        earlier.late = self._of_present_run(earlier, [*tasks[16:], *ends])
         return earlier
+
+    def _failed_run(self, job: Job) -> Job:
+        """Make the run before that of `job`. It fails. Its late messages name it, and would end the next."""
+        random = self._random
+        earlier = replace(job, plan="fails", fate="failed", mixed_keys=random.random() < 0.3, successor=job)
+        self._make_records(earlier, make_tree(random, random.randint(1, self._tasks)))
+        earlier.late = self._of_present_run(earlier, [*self._tasks_of(job, 3), *_ends_of(job)])
+        return earlier
+
+    def _tasks_of(self, job: Job, count: int) -> list[Step]:
+        kinds = ["complete"] * 3 + ["in-progress"]
+        numbers = range(1, count + 1)
+        return [Step(f"{job.name}.{n}", self._random.choice(kinds), via="proxied") for n in numbers]
+
+    def _of_present_run(self, job: Job, steps: list[Step]) -> list[Record]:
+        """Make messages in any order, all of which name the job's run."""
+        shuffled = self._random.sample(steps, len(steps))
+        records = [self._record([step], mixed_keys=job.mixed_keys) for step in shuffled]
+        return [_of_run(record, PRESENT_RUN) for record in records]
 
     def _make_records(self, job: Job, tree: Tree) -> None:
         random = self._random
@@ -179,7 +264,9 @@ class Workload:
         for _ in range(random.choice([0, 0, 1, 3])):
             job.body.insert(random.randint(0, len(job.body)), self._stale(job))
         job.tail = [self._record(steps, mixed_keys=False) for steps in group(random, script.tail)]
-        if job.plan != "unfinished":
+        if job.fate == "replayed":
+            job.tail = [_to_topic(late_topic(job.key[1]), step.task) for step in script.tail]
+        elif job.plan != "unfinished":
             late = [Step(job.name + ".1", "in-progress", via="proxied")] * random.choice([0, 0, 1, 3])
             job.late = [self._record([step], mixed_keys=job.mixed_keys) for step in late]
 
@@ -195,6 +282,22 @@ class Workload:
         kind = self._random.choice(["complete", "failed"])
         record = self._record([Step(job.name, kind, via="proxied")], mixed_keys=job.mixed_keys)
         return _of_run(record, _EARLIER_RUN)
+
+
+def _to_topic(topic: str, task: str) -> Record:
+    """Make a message to a topic where the tracking of its task ends."""
+    return _of_run(record_of(task_message(task, to=topic, track_to=topic), key=key_of(task)), PRESENT_RUN)
+
+
+def _of_one_root(picked: list[Job]) -> list[Job]:
+    """Return those prerequisites that a retry of their retried root starts again, and that then complete."""
+    roots = [job.retried_root for job in picked if job.retried_root]
+    return [job for job in picked if not roots or job.retried_root == roots[0] or job.completes_at_once]
+
+
+def _ends_of(job: Job) -> list[Step]:
+    """Make the steps that end a job, whatever was reported before."""
+    return [Step(job.name, kind, via="proxied") for kind in ("complete", "failed")]
 
 
 def _of_run(record: Record, marker: bytes) -> Record:

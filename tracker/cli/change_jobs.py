@@ -187,7 +187,7 @@ def retry(  # noqa: PLR0913, PLR0917 - an option is a parameter
     yes: Yes = False,
     json: Json = False,
 ) -> int:
-    """Start failed jobs again, all or none: they are sent once more."""
+    """Start failed jobs again, all or none. They are sent once more."""
     if failed_tasks and (cascade or all_matching or skip_ended):
         raise typer.BadParameter("--failed-tasks is for JOBs, without --cascade and --skip-ended")
     if max_count is not None and not failed_tasks:

@@ -69,7 +69,7 @@ def test_what_stored_jobs_forbid_is_a_sentence(jobs: Command) -> None:
 def test_why_says_who_did_what(jobs: Command) -> None:
     def by_hand() -> list[str]:
         lines = jobs("job", "why", "acme:d", **ENOUGH_OF_KAFKA).lines
-        return [line for line in lines if ME in line]
+        return [line for line in lines if f" UTC: {ME} " in line]
 
     jobs("job", "prerequisites", "acme:d", "--add", "c", "--remove", "a")
     [line] = by_hand()

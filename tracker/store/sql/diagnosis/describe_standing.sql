@@ -4,7 +4,7 @@ SELECT job.tenant_key, job.job_key, tenant.partition_id, job.job_id, job.status,
        job.contradicted, task_message.job_key IS NOT NULL AS has_task_message,
        coalesce(task_message.unmet, 0), task_message.eligible_time, task_message.sent_time,
        coalesce(task_message.delay_s, 0), task_message.task_pipe, task_message.not_sent_reason,
-       action.verb, action.user_name,
+       last_action.verb, last_action.user_name,
        (
            SELECT count(*)
            FROM (
@@ -20,6 +20,9 @@ SELECT job.tenant_key, job.job_key, tenant.partition_id, job.job_id, job.status,
 FROM unnest(%(tenant_keys)b::integer[], %(job_keys)b::bigint[]) AS wanted_job (tenant_key, job_key)
 JOIN job ON job.tenant_key = wanted_job.tenant_key AND job.job_key = wanted_job.job_key
 JOIN tenant ON tenant.tenant_key = job.tenant_key
-LEFT JOIN action ON action.action_key = job.action_key
+LEFT JOIN LATERAL (
+    SELECT action.verb, action.user_name FROM action WHERE action.action_key = job.action_key
+    LIMIT 1  -- so that it is looked up by its key for each job, and never read as a whole
+) AS last_action ON true
 LEFT JOIN task_message ON task_message.tenant_key = job.tenant_key AND task_message.job_key = job.job_key
 LEFT JOIN job_note ON job_note.tenant_key = job.tenant_key AND job_note.job_key = job.job_key

@@ -131,6 +131,7 @@ def test_lists_and_counts_are_timed(run: Run) -> None:
     assert all(case["ms"].median.value > 0 for case in outcome.cases)
 
 
+@pytest.mark.soak
 def test_all_that_match_are_changed_while_messages_flow(run: Run) -> None:
     outcome = run("bulk")
 

@@ -16,10 +16,3 @@ def follow(monkeypatch: pytest.MonkeyPatch, *texts: str) -> None:
     ]
     migrations = (*known_migrations(), *more)
     monkeypatch.setattr(migrate, "known_migrations", lambda: migrations)
-
-
-def migrate_up_to(number: int, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Apply the first migrations, as a program did that knew no others."""
-    with monkeypatch.context() as patch:
-        patch.setattr(migrate, "known_migrations", lambda: known_migrations()[:number])
-        assert len(migrate.migrate(url)) == number

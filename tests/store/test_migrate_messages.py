@@ -2,9 +2,6 @@
 
 from contextlib import closing
 
-import pytest
-
-from tests.store.more_migrations import migrate_up_to
 from tracker.store import migrate
 from tracker.store.connect import connect
 from tracker.store.schedule_store import ScheduleStore
@@ -26,10 +23,8 @@ FILL = """
 """
 
 
-def test_what_is_in_the_outbox_is_not_queued_again(
-    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    migrate_up_to(BEFORE, empty_database_url, monkeypatch)
+def test_what_is_in_the_outbox_is_not_queued_again(empty_database_url: str) -> None:
+    assert len(migrate.migrate(empty_database_url, last=BEFORE)) == BEFORE
     with closing(connect(empty_database_url, autocommit=True)) as connection:
         connection.execute(FILL)
     migrate.migrate(empty_database_url)

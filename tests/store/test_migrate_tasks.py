@@ -6,7 +6,6 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from tests.store.more_migrations import migrate_up_to
 from tracker.fold.state import BLOCK_CHILDREN, JobState, TaskState, children_in
 from tracker.identifiers import JobName
 from tracker.job_status import JobStatus
@@ -57,9 +56,9 @@ def _bits(choose: random.Random) -> bytes:
 
 
 @pytest.fixture
-def old_url(empty_database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def old_url(empty_database_url: str) -> str:
     """A database as it was before the migration."""
-    migrate_up_to(BEFORE, empty_database_url, monkeypatch)
+    assert len(migrate.migrate(empty_database_url, last=BEFORE)) == BEFORE
     return empty_database_url
 
 

@@ -126,10 +126,7 @@ def migrate(
     ):
         _check_server(connection)
         with migration_lock(connection):
-            for _ in range(len(known_migrations()) if last is None else last):
-                migration = _apply_when_free(connection, on_begin)
-                if migration is None:
-                    break
+            while (migration := _apply_when_free(connection, on_begin, last)) is not None:
                 applied.append(_title(migration))
     return applied
 
@@ -203,7 +200,7 @@ def _version(text: str) -> tuple[int, ...]:
 
 
 def _apply_when_free(
-    connection: psycopg.Connection[Any], on_begin: Callable[[str], None]
+    connection: psycopg.Connection[Any], on_begin: Callable[[str], None], last: int | None
 ) -> Migration | None:
     """Apply the next migration. If a lock is not free within a second, let others pass, and try again.
 
@@ -211,7 +208,7 @@ def _apply_when_free(
     """
     for _ in range(_LOCK_ATTEMPTS):
         with suppress(psycopg.errors.LockNotAvailable):
-            return _apply_next(connection, on_begin)
+            return _apply_next(connection, on_begin, last)
         time.sleep(_PAUSE_S)
     raise DatabaseUnavailable(
         "another transaction locks a table that a migration has to lock: end that transaction, which "
@@ -219,8 +216,10 @@ def _apply_when_free(
     )
 
 
-def _apply_next(connection: psycopg.Connection[Any], on_begin: Callable[[str], None]) -> Migration | None:
-    """Apply the oldest missing migration, and return it; None if none is missing."""
+def _apply_next(
+    connection: psycopg.Connection[Any], on_begin: Callable[[str], None], last: int | None = None
+) -> Migration | None:
+    """Apply the oldest missing migration, and return it; None if none is missing up to the last."""
     with connection.transaction():
         connection.execute(query("begin_migration"))
         if not _schema_exists(connection):
@@ -228,7 +227,7 @@ def _apply_next(connection: psycopg.Connection[Any], on_begin: Callable[[str], N
             connection.execute(query("create_schema_migration"))
         applied = _applied(connection)
         compare_schema(applied)
-        missing = known_migrations()[len(applied) :]
+        missing = known_migrations()[len(applied) : last]
         if not missing:
             return None
         migration = missing[0]

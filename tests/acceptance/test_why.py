@@ -3,16 +3,16 @@
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import TopicPartition
 from typer.testing import CliRunner
 
 from tests.support.deployment import ACME, Deployment
 from tests.support.deployment_fixtures import Deploy
+from tests.support.group_member import group_member
 from tests.support.kafka import wait_until
 from tests.support.messages import failure, report
 from tracker import NewTask
@@ -59,25 +59,6 @@ def fail(tracker: Deployment, task: str) -> None:
 
 def complete(tracker: Deployment, task: str) -> None:
     tracker.process(tracker.event(report(task, "Complete")))
-
-
-@contextmanager
-def member(tracker: Deployment, group: str, topic: str) -> Iterator[Consumer]:
-    """A worker's consumer, which has its Kafka partitions."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": tracker.variables["TRACKER_KAFKA_BOOTSTRAP_SERVERS"],
-            "group.id": group,
-            "auto.offset.reset": "earliest",
-            "enable.auto.commit": "false",
-        }
-    )
-    try:
-        consumer.subscribe([topic])
-        wait_until(lambda: consumer.poll(0.2) is not None, "its first record")
-        yield consumer
-    finally:
-        consumer.close()
 
 
 def sent(tracker: Deployment, *job_ids: str) -> None:
@@ -337,7 +318,7 @@ def test_nobody_reads_its_topic(tracker: Deployment) -> None:
     assert second["code"] == "missing-tasks"
     # A worker that lags, one that does not, and one that has gone.
     group = f"group-of-{topic}"
-    with member(tracker, group, topic) as consumer:
+    with group_member(tracker, group, topic) as consumer:
         consumer.commit(offsets=[TopicPartition(topic, 0, 0)], asynchronous=False)
         wait_until(lambda: why(tracker, "a")[0]["code"] == "consumer-lag", "lag")
         assert why(tracker, "a")[0]["count"] >= 1

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import TopicPartition
 
 from tests.support.deployment import Deployment
+from tests.support.group_member import group_member
 from tests.support.kafka import wait_until
 from tests.support.messages import failure, report
 from tracker import NewTask
@@ -27,22 +28,10 @@ def run(tracker: Deployment, *jobs: str) -> None:
 @contextmanager
 def reading(tracker: Deployment, group: str, topic: str) -> Iterator[None]:
     """Have a member of a group that has all Kafka partitions of a topic, and has done nothing of it."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": tracker.variables["TRACKER_KAFKA_BOOTSTRAP_SERVERS"],
-            "group.id": group,
-            "auto.offset.reset": "earliest",
-            "enable.auto.commit": "false",
-        }
-    )
-    try:
-        consumer.subscribe([topic])
-        wait_until(lambda: consumer.poll(0.2) is not None, "its first record")
+    with group_member(tracker, group, topic) as consumer:
         first = [TopicPartition(topic, each.partition, 0) for each in consumer.assignment()]
         consumer.commit(offsets=first, asynchronous=False)
         yield
-    finally:
-        consumer.close()
 
 
 def cancelled_root(tracker: Deployment) -> AbstractContextManager[object]:

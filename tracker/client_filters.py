@@ -38,7 +38,7 @@ def iterate_jobs(
     :raises InvalidQuery: a status, sort, limit or cursor that does not exist, or RSQL that is none.
     """
     order = _read_sort(sort)
-    return query.iterate_jobs(_read_filter(**filters), order, _read_page(limit, order, after))
+    return query.iterate_jobs(read_filters(**filters), order, _read_page(limit, order, after))
 
 
 def list_jobs(
@@ -52,7 +52,7 @@ def list_jobs(
     :raises InvalidQuery: a status, sort, limit or cursor that does not exist, or RSQL that is none.
     """
     order = _read_sort(sort)
-    return query.list_jobs(_read_filter(**filters), order, _read_page(limit, order, after))
+    return query.list_jobs(read_filters(**filters), order, _read_page(limit, order, after))
 
 
 def list_page(
@@ -67,7 +67,7 @@ def list_page(
     :raises InvalidQuery: a status, sort, limit or cursor that does not exist, or RSQL that is none.
     """
     order = _read_sort(sort)
-    return query.list_page(_read_filter(**filters), order, _read_page(limit, order, after))
+    return query.list_page(read_filters(**filters), order, _read_page(limit, order, after))
 
 
 def count_jobs(**filters: Unpack[Filters]) -> Prepared[int]:
@@ -75,7 +75,7 @@ def count_jobs(**filters: Unpack[Filters]) -> Prepared[int]:
 
     :raises InvalidQuery: a status that does not exist, or RSQL that is none.
     """
-    return query.count_jobs(_read_filter(**filters))
+    return query.count_jobs(read_filters(**filters))
 
 
 def count_or_estimate(**filters: Unpack[Filters]) -> Prepared[JobCount]:
@@ -86,7 +86,7 @@ def count_or_estimate(**filters: Unpack[Filters]) -> Prepared[JobCount]:
 
     :raises InvalidQuery: a status that does not exist, or RSQL that is none.
     """
-    return query.count_or_estimate(_read_filter(**filters))
+    return query.count_or_estimate(read_filters(**filters))
 
 
 def change_matching(change: Change, matching: str | JobFilter) -> Prepared[ChangeCount]:
@@ -94,7 +94,7 @@ def change_matching(change: Change, matching: str | JobFilter) -> Prepared[Chang
 
     :raises InvalidQuery: RSQL that is none.
     """
-    wanted = _read_filter(matching=matching)
+    wanted = read_filters(matching=matching)
     return matching_verbs.change_matching(change, wanted, described=str(matching))
 
 
@@ -103,18 +103,10 @@ def retry_matching(matching: str | JobFilter) -> Prepared[ChangeCount]:
 
     :raises InvalidQuery: RSQL that is none.
     """
-    return matching_verbs.retry_matching(_read_filter(matching=matching), described=str(matching))
+    return matching_verbs.retry_matching(read_filters(matching=matching), described=str(matching))
 
 
-def read_filters(**filters: Unpack[Filters]) -> JobFilter:
-    """Return the filter that these arguments describe.
-
-    :raises InvalidQuery: a status that does not exist, or RSQL that is none.
-    """
-    return _read_filter(**filters)
-
-
-def _read_filter(
+def read_filters(
     partition_id: str | None = None,
     prefix: str | None = None,
     status: str | Iterable[str] = (),
@@ -123,7 +115,7 @@ def _read_filter(
     waiting_for: JobReference | None = None,
     transitive: bool = False,
 ) -> JobFilter:
-    """Check and read what a program asks for.
+    """Check `Filters`, and return the filter that they describe.
 
     :raises InvalidQuery: a status that does not exist, a text that no job can have, RSQL that is none, or
         `transitive` without `waiting_for`.

@@ -1,13 +1,13 @@
 """All that `tracker job show` shows of a job."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 
 from msgspec import structs
 
 from tracker.diagnosis.direct import Prerequisite, read_prerequisites
-from tracker.diagnosis.standing import Standing, read_standings
+from tracker.diagnosis.standing import Standing, read_now, read_standings
 from tracker.diagnosis.wording import in_ms
 from tracker.identifiers import JobName
 from tracker.jobs.job import Job, JobDetails, JobReference, PrerequisiteState
@@ -30,8 +30,7 @@ def _describe(name: JobName) -> Verb[JobDetails]:
     found = yield from read_one(name)
     [standing] = yield from read_standings([(tenant_key, job_key)])
     prerequisites = yield from read_prerequisites([standing])
-    [(seconds,)] = yield from ask("read_clock")
-    now = datetime.fromtimestamp(seconds, UTC)
+    now = yield from read_now()
     return _details(found, standing, prerequisites.get(standing.key, []), now)
 
 

@@ -12,7 +12,7 @@ from tracker.errors import TrackerError
 from tracker.job_status import JobStatus
 from tracker.kafka.inspection import connect_admin, kafka_partition_counts
 from tracker.kafka.key_hash import candidates
-from tracker.kafka.topic_groups import GroupLag, TopicGroups, find_groups, find_lag
+from tracker.kafka.topic_groups import TopicGroups, TopicLag, find_groups, find_lag
 from tracker.settings import Settings
 
 _BEFORE = (
@@ -102,7 +102,7 @@ def _of_the_worker(topic: str, found: TopicGroups) -> Iterator[Reason]:
         )
 
 
-def _behind(lag: GroupLag) -> str:
+def _behind(lag: TopicLag) -> str:
     text = counted(lag.records, "record")
     if lag.oldest_time_ms is None:
         return text

@@ -1,19 +1,19 @@
 """Why the jobs that match a filter stand where they stand: a reason of each, or how many have which."""
 
 from collections.abc import Generator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
 from tracker.diagnosis.first_reasons import read_first_reasons
 from tracker.diagnosis.reason import Reason, Why, WhySummary
 from tracker.diagnosis.roots import read_first_roots
-from tracker.diagnosis.standing import Standing
+from tracker.diagnosis.standing import Standing, read_now
 from tracker.diagnosis.summary import summarize
-from tracker.diagnosis.wording import in_ms
-from tracker.job_filter import Comparison, HasStatus, HasTime, JobFilter, TimeField
+from tracker.diagnosis.why import answer
+from tracker.job_filter import HasStatus, JobFilter
 from tracker.job_status import STATUSES, JobStatus
-from tracker.jobs.walk import ByAge, FoundJob, JobWalk, begin_walk, find_some
+from tracker.jobs.walk import ByAge, FoundJob, JobWalk, begin_walk, find_some, until_now
 from tracker.store import conditions, locks
 from tracker.store.steps import Feed, Prepared, Row, Sleep, Verb, ask
 
@@ -61,7 +61,7 @@ def _step(walks: tuple[JobWalk, ...]) -> Verb[list[Row]]:
     reasons = yield from read_first_reasons(
         [job.key for job in found], look.now, scheduler_is_active=look.scheduler_is_active
     )
-    return [([_shape(job, reason, look.now) for job, reason in reasons], rest)]
+    return [([answer(job, [reason], look.now) for job, reason in reasons], rest)]
 
 
 def _summarize(wanted: JobFilter) -> Verb[WhySummary]:
@@ -84,15 +84,14 @@ def _summarize(wanted: JobFilter) -> Verb[WhySummary]:
 def _begin() -> Verb[_Look]:
     yield from ask("begin_snapshot")
     yield from ask("compile_nothing")
-    [(seconds,)] = yield from ask("read_clock")
+    now = yield from read_now()
     [(is_active,)] = yield from ask("is_scheduler_active", **{"class": locks.SCHEDULER})
-    return _Look(datetime.fromtimestamp(seconds, UTC), is_active)
+    return _Look(now, is_active)
 
 
 def _walks(wanted: JobFilter) -> Verb[tuple[JobWalk, ...]]:
     """Return how to go through the jobs: those that have not completed first, by their index."""
-    [(seconds,)] = yield from ask("read_clock")
-    wanted &= HasTime(TimeField.CREATE_TIME, (int(seconds * 1000),), Comparison.LESS_EQUAL)
+    wanted = yield from until_now(wanted)
     first = yield from begin_walk(wanted & HasStatus(_OPEN))
     if not isinstance(first, ByAge):  # it looks at all jobs anyway
         return ((yield from begin_walk(wanted)),)
@@ -121,15 +120,3 @@ def _find(walks: tuple[JobWalk, ...], limit: int) -> Verb[tuple[list[FoundJob], 
         found += more
         walks = walks[1:] if rest is None else (rest, *walks[1:])
     return found, walks
-
-
-def _shape(job: Standing, reason: Reason, now: datetime) -> Why:
-    return Why(
-        partition_id=job.name.partition_id,
-        id=job.name.job_id,
-        status=job.status,
-        percentage_complete=round(job.percentage / 1e6, 2),
-        reasons=[reason],
-        as_of=in_ms(now) or 0,
-        partial=False,
-    )

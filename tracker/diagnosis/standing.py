@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from tracker.identifiers import JobName
 from tracker.job_status import STATUSES, JobStatus
@@ -76,6 +76,12 @@ class Standing:
     def by_whom(self, verb: str) -> str:
         """Return `` by USER`` if the last that somebody did to it is this, and it is known who did."""
         return f" by {self.last_user}" if self.last_verb == verb and self.last_user else ""
+
+
+def read_now() -> Verb[datetime]:
+    """Return PostgreSQL's time, which the times of jobs are compared with."""
+    [(seconds,)] = yield from ask("read_clock")
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def read_standings(keys: Iterable[tuple[int, int]], *, most_held: int = MOST_HELD) -> Verb[list[Standing]]:

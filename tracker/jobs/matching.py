@@ -13,13 +13,13 @@ from functools import partial
 
 from tracker.errors import InvalidQuery
 from tracker.identifiers import JobName
-from tracker.job_filter import Comparison, HasStatus, HasTime, JobFilter, TimeField, follows_edges
+from tracker.job_filter import HasStatus, JobFilter, follows_edges
 from tracker.job_status import STATUSES, JobStatus
 from tracker.jobs.action import Action
 from tracker.jobs.change import CANCEL, DELETE, Change, carry_out
 from tracker.jobs.job import ChangeCount
 from tracker.jobs.retry import retry_found
-from tracker.jobs.walk import FoundJob, JobWalk, begin_walk
+from tracker.jobs.walk import FoundJob, JobWalk, begin_walk, until_now
 from tracker.store import conditions
 from tracker.store.arrays import key_arrays
 from tracker.store.steps import Commit, Prepared, Verb, ask
@@ -122,8 +122,7 @@ def _run(progress: _Progress, asked: _Asked) -> Verb[ChangeCount]:
 def _begin(asked: _Asked) -> Verb[tuple[JobWalk, int]]:
     """Return how to walk through the jobs that can be changed, and how many others match."""
     yield from ask("compile_nothing")
-    ((now_s,),) = yield from ask("read_clock")
-    wanted = asked.wanted & HasTime(TimeField.CREATE_TIME, (int(now_s * 1000),), Comparison.LESS_EQUAL)
+    wanted = yield from until_now(asked.wanted)
     others = tuple(status for status in STATUSES if status not in asked.changes)
     skipped = 0
     if conditions.can_have(wanted, others):

@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from tracker.identifiers import JobName
-from tracker.job_filter import JobFilter
+from tracker.job_filter import Comparison, HasTime, JobFilter, TimeField
 from tracker.jobs.cursor import EPOCH
 from tracker.store import conditions
-from tracker.store.steps import Row, Verb
+from tracker.store.steps import Row, Verb, ask
 
 
 class FoundJob(NamedTuple):
@@ -20,6 +20,12 @@ class FoundJob(NamedTuple):
 
     key: tuple[int, int]  # tenant_key, job_key
     name: JobName
+
+
+def until_now(wanted: JobFilter) -> Verb[JobFilter]:
+    """Return the filter without jobs that are submitted from now on, so that there is an end."""
+    [(seconds,)] = yield from ask("read_clock")
+    return wanted & HasTime(TimeField.CREATE_TIME, (int(seconds * 1000),), Comparison.LESS_EQUAL)
 
 
 def begin_walk(wanted: JobFilter) -> "Verb[JobWalk]":

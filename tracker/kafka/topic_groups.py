@@ -23,7 +23,7 @@ _WITHOUT_MEMBERS = (ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD)
 
 
 @dataclass(frozen=True, slots=True)
-class GroupLag:
+class TopicLag:
     """How far a group is behind in some Kafka partitions."""
 
     group_id: str
@@ -36,7 +36,7 @@ class GroupLag:
 class TopicGroups:
     """The groups that have read a topic, of those that were asked."""
 
-    groups: tuple[GroupLag, ...]
+    groups: tuple[TopicLag, ...]
     asked: int
     known: int  # groups of the cluster
 
@@ -66,7 +66,7 @@ def find_groups(settings: Settings, topic: str) -> TopicGroups:
         return TopicGroups(groups, len(asked), len(states))
 
 
-def find_lag(settings: Settings, group_id: str, kafka_partitions: Iterable[KafkaPartition]) -> GroupLag:
+def find_lag(settings: Settings, group_id: str, kafka_partitions: Iterable[KafkaPartition]) -> TopicLag:
     """Return how far a group is behind in the one of these Kafka partitions in which it is furthest behind.
 
     :raises TrackerError: Kafka does not answer, or refuses.
@@ -113,7 +113,7 @@ def _lag(
     ends: Mapping[KafkaPartition, int],
     *,
     has_members: bool,
-) -> GroupLag:
+) -> TopicLag:
     """Return a group's lag. Markers of transactions alone, which a consumer may not commit, are none."""
     records, times = 0, []
     for key, offset in offsets.items():
@@ -122,4 +122,4 @@ def _lag(
             records += ends[key] - oldest.offset
             times.append(oldest.timestamp_ms)
     known = [time_ms for time_ms in times if time_ms is not None]
-    return GroupLag(group_id, has_members, records, min(known, default=None))
+    return TopicLag(group_id, has_members, records, min(known, default=None))
